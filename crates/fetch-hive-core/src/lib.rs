@@ -1,0 +1,3 @@
+//! The Fetch Hive API without IO.
+
+pub mod signature;

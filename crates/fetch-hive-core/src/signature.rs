@@ -1,0 +1,160 @@
+//! Signatures of callbacks (contract, section 4).
+//!
+//! The service documents HMAC-SHA256 keyed with the webhook secret, in [`SIGNATURE_HEADER`]. Which bytes are signed and
+//! how the digest is written is *unconfirmed*; this module is the one place that decides it: the exact raw body, and
+//! lower- or upper-case hex or standard base64, each with or without `sha256=`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fetch_hive_types::WebhookSecret;
+use hmac_sha256::HMAC;
+
+/// The header that carries the signature of a callback.
+pub const SIGNATURE_HEADER: &str = "x-fetch-hive-signature";
+
+/// Why a callback was not accepted. Holds neither the secret nor the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureError {
+    /// No secret was given, or every one of them is blank.
+    #[error("no webhook secret to verify with")]
+    NoSecret,
+    /// The request has no signature header.
+    #[error("the callback has no {SIGNATURE_HEADER} header")]
+    Missing,
+    /// The header holds no value that reads as an HMAC-SHA256 digest.
+    #[error("the {SIGNATURE_HEADER} header is not an HMAC-SHA256 digest in hex or base64")]
+    Malformed,
+    /// The header holds a digest, and it belongs to another body or another secret.
+    #[error("the signature does not match the body and the webhook secret")]
+    Mismatch,
+}
+
+/// Signs a callback body as the emulator and tests do: lower-case hex without a prefix.
+pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mac = HMAC::mac(body, secret.expose());
+    mac.iter()
+        .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])
+        .map(char::from)
+        .collect()
+}
+
+/// Verifies the raw body of a callback against the values of its signature header.
+///
+/// Several secrets may be given, so that a secret can be rotated, and several header values: one match is enough. A
+/// header value may itself hold several signatures, separated by commas or blanks. The comparison takes constant time.
+///
+/// # Errors
+///
+/// [`SignatureError`], which tells a missing, a malformed and a wrong signature apart.
+pub fn verify<'a>(
+    secrets: impl IntoIterator<Item = &'a WebhookSecret>,
+    headers: impl IntoIterator<Item = &'a [u8]>,
+    body: &[u8],
+) -> Result<(), SignatureError> {
+    let mut seen = SignatureError::Missing;
+    let mut digests = Vec::new();
+    for value in headers {
+        seen = SignatureError::Malformed;
+        let parts = value
+            .split(|b| matches!(b, b',' | b' ' | b'\t'))
+            .filter(|part| !part.is_empty());
+        digests.extend(parts.filter_map(decode));
+    }
+    let macs: Vec<_> = secrets
+        .into_iter()
+        .filter(|secret| secret.check().is_ok())
+        .map(|secret| {
+            let mut mac = HMAC::new(secret.expose());
+            mac.update(body);
+            mac
+        })
+        .collect();
+    if macs.is_empty() {
+        return Err(SignatureError::NoSecret);
+    }
+    if digests.is_empty() {
+        return Err(seen);
+    }
+    let matches = |mac: &HMAC| digests.iter().any(|digest| mac.clone().finalize_verify(digest));
+    if macs.iter().any(matches) {
+        Ok(())
+    } else {
+        Err(SignatureError::Mismatch)
+    }
+}
+
+fn decode(value: &[u8]) -> Option<[u8; 32]> {
+    let value = value.strip_prefix(b"sha256=").unwrap_or(value);
+    if value.len() == 64 {
+        let nibble = |b: u8| char::from(b).to_digit(16).and_then(|d| u8::try_from(d).ok());
+        let mut digest = [0; 32];
+        for (byte, pair) in digest.iter_mut().zip(value.chunks_exact(2)) {
+            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        }
+        return Some(digest);
+    }
+    STANDARD.decode(value).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // printf '%s' '{"event_type":"workflow.completed"}' | openssl dgst -sha256 -hmac whsec_test
+    const BODY: &[u8] = br#"{"event_type":"workflow.completed"}"#;
+    const HEX: &str = "7b092a79f18a0f05e21814dd8235ab43aeac285ebb2c5b8d884a48e43ee9b2dc";
+    // … -binary | base64
+    const BASE64: &str = "ewkqefGKDwXiGBTdgjWrQ66sKF67LFuNiEpI5D7pstw=";
+
+    fn check(secret: &str, header: &str, body: &[u8]) -> Result<(), SignatureError> {
+        verify([&WebhookSecret::new(secret)], [header.as_bytes()], body)
+    }
+
+    #[test]
+    fn every_written_form_of_a_known_digest_verifies() {
+        assert_eq!(sign(&WebhookSecret::new("whsec_test"), BODY), HEX);
+        for form in [HEX.to_owned(), HEX.to_uppercase(), BASE64.to_owned()] {
+            assert_eq!(check("whsec_test", &form, BODY), Ok(()), "{form}");
+            assert_eq!(
+                check("whsec_test", &format!("sha256={form}"), BODY),
+                Ok(()),
+                "{form}"
+            );
+            assert_eq!(
+                check("whsec_other", &form, BODY),
+                Err(SignatureError::Mismatch),
+                "{form}"
+            );
+            assert_eq!(
+                check("whsec_test", &form, b"{}"),
+                Err(SignatureError::Mismatch),
+                "{form}"
+            );
+        }
+    }
+
+    #[test]
+    fn missing_malformed_and_unusable_are_told_apart() {
+        let secret = WebhookSecret::new("whsec_test");
+        assert_eq!(verify([&secret], [], BODY), Err(SignatureError::Missing));
+        assert_eq!(
+            check("whsec_test", "sha256=zz", BODY),
+            Err(SignatureError::Malformed)
+        );
+        assert_eq!(check("whsec_test", "", BODY), Err(SignatureError::Malformed));
+        assert_eq!(check(" ", HEX, BODY), Err(SignatureError::NoSecret));
+        assert_eq!(verify([], [HEX.as_bytes()], BODY), Err(SignatureError::NoSecret));
+    }
+
+    #[test]
+    fn trap_10_several_values_with_the_first_stale_verify() {
+        let old = sign(&WebhookSecret::new("whsec_old"), BODY);
+        assert_eq!(check("whsec_test", &format!("{old},{HEX}"), BODY), Ok(()));
+        let secret = WebhookSecret::new("whsec_test");
+        assert_eq!(verify([&secret], [old.as_bytes(), HEX.as_bytes()], BODY), Ok(()));
+        let rotated = WebhookSecret::new("whsec_new");
+        assert_eq!(verify([&rotated, &secret], [HEX.as_bytes()], BODY), Ok(()));
+    }
+}

@@ -1,0 +1,1 @@
+//! The Fetch Hive service on one machine.

@@ -1,0 +1,1 @@
+//! Tests of the client against the emulator and against scripted servers, over real sockets.
