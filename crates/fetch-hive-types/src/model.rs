@@ -1,0 +1,144 @@
+//! The two shapes of a wire object: what the service sends (`record!`) and what a caller sends (`request!`).
+
+use serde::{Deserialize, Deserializer};
+
+/// Fields of an object that this version does not know, by name.
+pub type Extra = serde_json::Map<String, serde_json::Value>;
+
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+pub(crate) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Declares an object that the service sends. Fields are `Option` or `Vec`: whatever the service leaves out, or sends as
+/// null, is the default, and is left out again on writing. Unknown fields are kept in `extra`.
+macro_rules! record {
+    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+        #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+        $(#[$meta])*
+        #[serde(default)]
+        #[non_exhaustive]
+        pub struct $name {
+            $(
+                $(#[$field_meta])*
+                #[serde(
+                    deserialize_with = "crate::model::null_as_default",
+                    skip_serializing_if = "crate::model::is_default"
+                )]
+                pub $field: $type,
+            )*
+            /// Fields that this version does not know, as they came.
+            #[serde(flatten)]
+            pub extra: $crate::Extra,
+        }
+    };
+}
+
+/// Declares an object that a caller sends: `name(required fields) { optional fields }`.
+///
+/// An optional `field: Type` gets a consuming setter and is left out until it is set, `field: [Type]` is a list whose setter
+/// adds to it, and `field => Type` has methods of its own, written by hand.
+macro_rules! request {
+    (
+        $(#[$meta:meta])*
+        $name:ident ( $($(#[$req_meta:meta])* $req:ident: $req_type:ty,)* ) { $($optional:tt)* }
+    ) => {
+        $crate::model::request! { @munch
+            [$(#[$meta])* $name] [$($(#[$req_meta])* $req: $req_type,)*] [] [] [] $($optional)*
+        }
+    };
+    (@munch $head:tt $required:tt [$($fields:tt)*] [$($inits:tt)*] [$($setters:tt)*]
+        $(#[$meta:meta])* $field:ident: [$type:ty], $($rest:tt)*
+    ) => {
+        $crate::model::request! { @munch $head $required
+            [$($fields)*
+                $(#[$meta])*
+                #[serde(default, skip_serializing_if = "Vec::is_empty")]
+                pub $field: Vec<$type>,
+            ]
+            [$($inits)* $field: Vec::new(),]
+            [$($setters)*
+                #[doc = concat!("Adds to [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+                pub fn $field<I: IntoIterator<Item: Into<$type>>>(mut self, $field: I) -> Self {
+                    self.$field.extend($field.into_iter().map(Into::into));
+                    self
+                }
+            ]
+            $($rest)*
+        }
+    };
+    (@munch $head:tt $required:tt [$($fields:tt)*] [$($inits:tt)*] [$($setters:tt)*]
+        $(#[$meta:meta])* $field:ident: $type:ty, $($rest:tt)*
+    ) => {
+        $crate::model::request! { @munch $head $required
+            [$($fields)*
+                $(#[$meta])*
+                #[serde(default, skip_serializing_if = "Option::is_none")]
+                pub $field: Option<$type>,
+            ]
+            [$($inits)* $field: None,]
+            [$($setters)*
+                #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+                pub fn $field(mut self, $field: impl Into<$type>) -> Self {
+                    self.$field = Some($field.into());
+                    self
+                }
+            ]
+            $($rest)*
+        }
+    };
+    (@munch $head:tt $required:tt [$($fields:tt)*] [$($inits:tt)*] $setters:tt
+        $(#[$meta:meta])* $field:ident => $type:ty, $($rest:tt)*
+    ) => {
+        $crate::model::request! { @munch $head $required
+            [$($fields)*
+                $(#[$meta])*
+                #[serde(default, skip_serializing_if = "crate::model::is_default")]
+                pub $field: $type,
+            ]
+            [$($inits)* $field: Default::default(),]
+            $setters
+            $($rest)*
+        }
+    };
+    (@munch
+        [$(#[$meta:meta])* $name:ident]
+        [$($(#[$req_meta:meta])* $req:ident: $req_type:ty,)*]
+        [$($fields:tt)*] [$($inits:tt)*] [$($setters:tt)*]
+    ) => {
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        $(#[$meta])*
+        #[must_use = "a request does nothing until it is sent"]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$req_meta])* pub $req: $req_type,)*
+            $($fields)*
+            /// Fields beyond the ones that this version knows, sent as they are.
+            #[serde(flatten)]
+            pub extra: $crate::Extra,
+        }
+
+        impl $name {
+            /// Starts with the required fields.
+            #[allow(clippy::new_without_default, reason = "what has no required field still starts with `new`")]
+            pub fn new($($req: impl Into<$req_type>),*) -> Self {
+                Self { $($req: $req.into(),)* $($inits)* extra: $crate::Extra::new() }
+            }
+
+            $($setters)*
+
+            /// Sends a field that this version does not know.
+            pub fn extra(mut self, name: impl Into<String>, value: impl Into<serde_json::Value>) -> Self {
+                self.extra.insert(name.into(), value.into());
+                self
+            }
+        }
+    };
+}
+
+pub(crate) use {record, request};

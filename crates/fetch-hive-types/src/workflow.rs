@@ -1,0 +1,130 @@
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::alias::aliased;
+use crate::model::{record, request};
+use crate::open_enum::open_enum;
+use crate::{Inputs, Metadata, MetadataValue, RequestId, RunId, WebhookSecret};
+
+request! {
+    /// Runs a workflow deployment: `POST /workflow/invoke` (contract, section 3).
+    ///
+    /// Without [`callback_url`](Self::callback_url) the reply comes when the run has ended, which takes seconds to minutes. With
+    /// it the service answers at once and delivers the signed outcome to that URL.
+    InvokeWorkflow(
+        /// The deployment to run. Must not be empty.
+        deployment: String,
+    ) {
+        /// The variant of the deployment. Optional, and recommended; an empty one is left out.
+        variant => Option<String>,
+        /// The start inputs.
+        inputs => Inputs,
+        /// Callback delivery; direct runs leave it out.
+        #[serde(rename = "async")]
+        async_mode => Option<WorkflowAsync>,
+        /// An opaque id of the caller's own user.
+        user: String,
+        /// Flat facts that come back with the run.
+        metadata => Metadata,
+        /// How tool actions that need approval are treated in this run.
+        tool_approval: ToolApproval,
+    }
+}
+
+impl InvokeWorkflow {
+    /// Sets the variant; an empty one is left out.
+    pub fn variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into()).filter(|variant| !variant.is_empty());
+        self
+    }
+
+    /// Sets one start input from anything that serialises. A value that fails to serialise is reported when the request
+    /// is sent, by its name.
+    pub fn input(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.inputs.insert(name, value);
+        self
+    }
+
+    /// Adds every field of a struct or map to the start inputs.
+    pub fn inputs(mut self, inputs: impl Serialize) -> Self {
+        self.inputs.extend(inputs);
+        self
+    }
+
+    /// Asks for callback delivery to an https URL (http is accepted for loopback).
+    pub fn callback_url(mut self, url: impl Into<String>) -> Self {
+        self.async_mode = Some(WorkflowAsync {
+            enabled: true,
+            callback_url: Some(url.into()),
+        });
+        self
+    }
+
+    /// Attaches one metadata value: a string, a number, a boolean, or an `Option` of them for null.
+    pub fn metadata<V>(mut self, name: impl Into<String>, value: V) -> Self
+    where
+        V: TryInto<MetadataValue>,
+        V::Error: std::fmt::Display,
+    {
+        self.metadata.insert(name, value);
+        self
+    }
+}
+
+/// The `async` block of a workflow request (contract, section 3).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkflowAsync {
+    /// Whether the outcome is delivered to the callback URL instead of in the reply.
+    pub enabled: bool,
+    /// Where the outcome is delivered; required when enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback_url: Option<String>,
+}
+
+open_enum! {
+    /// How tool actions that need approval are treated (contract, section 8).
+    ToolApproval {
+        /// By the saved rules, as when nothing is set.
+        Policy = "policy",
+        /// All of them are allowed, in this call only. A key may lack the right to ask for it.
+        AutoApprove = "auto_approve",
+    }
+}
+
+open_enum! {
+    /// Where a workflow run stands (contract, section 3).
+    RunStatus {
+        /// It ended and has its output.
+        Completed = "completed",
+        /// It ended without an output. The reply is a 200 all the same.
+        Failed = "failed",
+        /// It is under way.
+        Running = "running",
+        /// It waits for a free place of the plan.
+        Queued = "queued",
+    }
+}
+
+record! {
+    /// The reply to a workflow invocation, direct or with callback delivery (contract, section 3).
+    ///
+    /// A run that failed is a reply like any other: ask [`run_status`](Self::run_status), or take the output by one of the methods
+    /// below, which return [`RunFailed`](crate::RunFailed) as an error.
+    #[serde(remote = "Self")]
+    WorkflowRun {
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+        /// Where the run stands. Read from `status` too.
+        run_status: Option<RunStatus>,
+        /// A second id that some replies carry.
+        run_id: Option<RunId>,
+        /// What the run made: any JSON, a text for most deployments.
+        output: Option<Value>,
+        /// Why the run failed.
+        error: Option<String>,
+        /// The secret that signs the callback of this run; in the reply to callback delivery only.
+        webhook_secret: Option<WebhookSecret>,
+    }
+}
+
+aliased!(WorkflowRun);
