@@ -34,10 +34,7 @@ pub enum SignatureError {
 pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let mac = HMAC::mac(body, secret.expose());
-    mac.iter()
-        .flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]])
-        .map(char::from)
-        .collect()
+    mac.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).map(char::from).collect()
 }
 
 /// Verifies the raw body of a callback against the values of its signature header.
@@ -57,9 +54,7 @@ pub fn verify<'a>(
     let mut digests = Vec::new();
     for value in headers {
         seen = SignatureError::Malformed;
-        let parts = value
-            .split(|b| matches!(b, b',' | b' ' | b'\t'))
-            .filter(|part| !part.is_empty());
+        let parts = value.split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|part| !part.is_empty());
         digests.extend(parts.filter_map(decode));
     }
     let macs: Vec<_> = secrets
@@ -78,11 +73,7 @@ pub fn verify<'a>(
         return Err(seen);
     }
     let matches = |mac: &HMAC| digests.iter().any(|digest| mac.clone().finalize_verify(digest));
-    if macs.iter().any(matches) {
-        Ok(())
-    } else {
-        Err(SignatureError::Mismatch)
-    }
+    if macs.iter().any(matches) { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
 fn decode(value: &[u8]) -> Option<[u8; 32]> {
@@ -117,21 +108,9 @@ mod tests {
         assert_eq!(sign(&WebhookSecret::new("whsec_test"), BODY), HEX);
         for form in [HEX.to_owned(), HEX.to_uppercase(), BASE64.to_owned()] {
             assert_eq!(check("whsec_test", &form, BODY), Ok(()), "{form}");
-            assert_eq!(
-                check("whsec_test", &format!("sha256={form}"), BODY),
-                Ok(()),
-                "{form}"
-            );
-            assert_eq!(
-                check("whsec_other", &form, BODY),
-                Err(SignatureError::Mismatch),
-                "{form}"
-            );
-            assert_eq!(
-                check("whsec_test", &form, b"{}"),
-                Err(SignatureError::Mismatch),
-                "{form}"
-            );
+            assert_eq!(check("whsec_test", &format!("sha256={form}"), BODY), Ok(()), "{form}");
+            assert_eq!(check("whsec_other", &form, BODY), Err(SignatureError::Mismatch), "{form}");
+            assert_eq!(check("whsec_test", &form, b"{}"), Err(SignatureError::Mismatch), "{form}");
         }
     }
 
@@ -139,10 +118,7 @@ mod tests {
     fn missing_malformed_and_unusable_are_told_apart() {
         let secret = WebhookSecret::new("whsec_test");
         assert_eq!(verify([&secret], [], BODY), Err(SignatureError::Missing));
-        assert_eq!(
-            check("whsec_test", "sha256=zz", BODY),
-            Err(SignatureError::Malformed)
-        );
+        assert_eq!(check("whsec_test", "sha256=zz", BODY), Err(SignatureError::Malformed));
         assert_eq!(check("whsec_test", "", BODY), Err(SignatureError::Malformed));
         assert_eq!(check(" ", HEX, BODY), Err(SignatureError::NoSecret));
         assert_eq!(verify([], [HEX.as_bytes()], BODY), Err(SignatureError::NoSecret));

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 /// `(type, name that is read too, documented name that is written)`.
 ///
 /// Where a reply has both names, the documented one is used and the other is kept in `extra`.
-pub const ALIASES: &[(&str, &str, &str)] = &[("WorkflowRun", "status", "run_status")];
+pub const ALIASES: &[(&str, &str, &str)] =
+    &[("ErrorBody", "code", "error_code"), ("WorkflowRun", "status", "run_status")];
 
 /// Reads an object of the type `owner` with the aliases of that type renamed.
 pub(crate) fn renamed<'de, D: Deserializer<'de>>(owner: &str, deserializer: D) -> Result<Value, D::Error> {

@@ -61,19 +61,8 @@ impl<'de> Deserialize<'de> for ImageOutput {
         }
 
         Ok(match Form::deserialize(deserializer)? {
-            Form::Bare(assets) => Self {
-                assets,
-                ..Self::default()
-            },
-            Form::Object(Object {
-                settings,
-                assets,
-                extra,
-            }) => Self {
-                settings,
-                assets,
-                extra,
-            },
+            Form::Bare(assets) => Self { assets, ..Self::default() },
+            Form::Object(Object { settings, assets, extra }) => Self { settings, assets, extra },
         })
     }
 }

@@ -42,10 +42,7 @@ impl Inputs {
     pub fn extend(&mut self, inputs: impl Serialize) {
         match serde_json::to_value(inputs) {
             Ok(Value::Object(object)) => self.values.extend(object),
-            Ok(_) => self.refuse(
-                "inputs".to_owned(),
-                "must serialise to an object of names and values".to_owned(),
-            ),
+            Ok(_) => self.refuse("inputs".to_owned(), "must serialise to an object of names and values".to_owned()),
             Err(error) => self.refuse("inputs".to_owned(), error.to_string()),
         }
     }
@@ -72,10 +69,7 @@ impl Inputs {
 
 impl From<Map<String, Value>> for Inputs {
     fn from(values: Map<String, Value>) -> Self {
-        Self {
-            values,
-            invalid: None,
-        }
+        Self { values, invalid: None }
     }
 }
 
@@ -112,10 +106,7 @@ mod tests {
         inputs.insert("chart", Broken);
         inputs.insert("later", Broken);
         let invalid = inputs.invalid().unwrap();
-        assert_eq!(
-            (invalid.name.as_str(), invalid.reason.as_str()),
-            ("chart", "no form for this")
-        );
+        assert_eq!((invalid.name.as_str(), invalid.reason.as_str()), ("chart", "no form for this"));
         assert_eq!(inputs.values().len(), 1);
     }
 

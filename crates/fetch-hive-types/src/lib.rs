@@ -2,6 +2,7 @@
 
 mod alias;
 mod artifact;
+mod error_body;
 mod id;
 mod inputs;
 mod metadata;
@@ -13,6 +14,7 @@ mod workflow;
 
 pub use alias::ALIASES;
 pub use artifact::{GeneratedArtifact, ImageOutput};
+pub use error_body::{ErrorBody, ErrorCode};
 pub use id::{AssetId, RequestId, RunId};
 pub use inputs::{Inputs, InvalidField};
 pub use metadata::{Metadata, MetadataValue, NotFinite};

@@ -28,7 +28,7 @@ impl fmt::Display for RunFailed {
 
 impl Error for RunFailed {}
 
-/// Why a run has no output of the wanted type. `Display` never shows the output.
+/// Why a run has no output of the wanted type. Neither `Display` nor `Debug` shows the output.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OutputError {
@@ -38,23 +38,28 @@ pub enum OutputError {
     NotCompleted {
         /// Which run; look it up later by this id.
         request_id: Option<RequestId>,
-        /// Where it stands.
-        run_status: RunStatus,
+        /// Where it stands; `None` when the reply says neither that nor an output.
+        run_status: Option<RunStatus>,
     },
     /// The run completed, and its output is not of the wanted type.
     Mismatch(Box<OutputMismatch>),
 }
 
 /// An output that could not be read as the wanted type, with the output itself.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct OutputMismatch {
     /// Which run.
     pub request_id: Option<RequestId>,
     /// The output, whole; a text that holds no readable JSON is a [`Value::String`].
     pub output: Value,
-    /// What did not fit.
-    pub source: serde_json::Error,
+    /// What did not fit. Its text may quote the output, so it is no `source()` that would be printed with the error.
+    pub error: serde_json::Error,
+}
+
+impl fmt::Debug for OutputMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OutputMismatch").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
 }
 
 /// A run in an error text.
@@ -73,35 +78,18 @@ impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(failed) => failed.fmt(f),
-            Self::NotCompleted {
-                request_id,
-                run_status,
-            } => {
-                write!(
-                    f,
-                    "{} has no output yet: it is `{run_status}`",
-                    Run(request_id.as_ref())
-                )
+            Self::NotCompleted { request_id, run_status } => {
+                let status = run_status.as_ref().map_or("unknown", RunStatus::as_str);
+                write!(f, "{} has no output yet: its status is `{status}`", Run(request_id.as_ref()))
             }
             Self::Mismatch(mismatch) => {
-                write!(
-                    f,
-                    "the output of {} is not of the wanted type",
-                    Run(mismatch.request_id.as_ref())
-                )
+                write!(f, "the output of {} is not of the wanted type", Run(mismatch.request_id.as_ref()))
             }
         }
     }
 }
 
-impl Error for OutputError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Mismatch(mismatch) => Some(&mismatch.source),
-            _ => None,
-        }
-    }
-}
+impl Error for OutputError {}
 
 impl WorkflowRun {
     /// The output, if the run completed. A completed run that sent no output has [`Value::Null`].
@@ -146,23 +134,21 @@ impl WorkflowRun {
     fn completed(&self) -> Result<(), OutputError> {
         match &self.run_status {
             Some(RunStatus::Completed) => Ok(()),
-            None if self.error.is_none() => Ok(()),
-            Some(RunStatus::Failed) | None => Err(OutputError::Failed(RunFailed {
-                request_id: self.request_id.clone(),
-                reason: self.error.clone(),
-            })),
-            Some(other) => Err(OutputError::NotCompleted {
-                request_id: self.request_id.clone(),
-                run_status: other.clone(),
-            }),
+            None if self.output.is_some() && self.error.is_none() => Ok(()),
+            status if *status == Some(RunStatus::Failed) || self.error.is_some() => {
+                Err(OutputError::Failed(RunFailed { request_id: self.request_id.clone(), reason: self.error.clone() }))
+            }
+            status => {
+                Err(OutputError::NotCompleted { request_id: self.request_id.clone(), run_status: status.clone() })
+            }
         }
     }
 
-    fn mismatch(&self, source: serde_json::Error) -> OutputError {
+    fn mismatch(&self, error: serde_json::Error) -> OutputError {
         OutputError::Mismatch(Box::new(OutputMismatch {
             request_id: self.request_id.clone(),
             output: self.output.clone().unwrap_or_default(),
-            source,
+            error,
         }))
     }
 }
@@ -179,10 +165,7 @@ fn json_in(text: &str) -> &str {
     let Some((body, _)) = fenced.split_once("```") else {
         return whole;
     };
-    let body = body
-        .strip_prefix("json")
-        .or_else(|| body.strip_prefix("JSON"))
-        .unwrap_or(body);
+    let body = body.strip_prefix("json").or_else(|| body.strip_prefix("JSON")).unwrap_or(body);
     body.trim()
 }
 
@@ -202,64 +185,42 @@ mod tests {
     #[test]
     fn a_failed_run_cannot_pass_for_success() {
         for status in ["run_status", "status"] {
-            let failed = run(
-                json!({"request_id": "req_1", status: "failed", "output": "partial", "error": "model refused"}),
-            );
+            let failed =
+                run(json!({"request_id": "req_1", status: "failed", "output": "partial", "error": "model refused"}));
             let error = failed.clone().into_output().unwrap_err();
             assert_eq!(error.to_string(), "the run req_1 failed: model refused");
             assert!(failed.output_as::<String>().is_err() && failed.output_json::<Value>().is_err());
             let running = run(json!({"request_id": "req_2", status: "running"}));
             assert_eq!(
                 running.into_output().unwrap_err().to_string(),
-                "the run req_2 has no output yet: it is `running`"
+                "the run req_2 has no output yet: its status is `running`"
             );
             let unknown = run(json!({status: "archived", "output": 1}));
-            assert!(matches!(
-                unknown.output_as::<u8>(),
-                Err(OutputError::NotCompleted { .. })
-            ));
+            assert!(matches!(unknown.output_as::<u8>(), Err(OutputError::NotCompleted { .. })));
         }
     }
 
     #[test]
     fn json_inside_text_is_found_and_the_text_kept() {
-        for text in [
-            "{\"a\":1}",
-            " \n{\"a\":1}\n",
-            "```json\n{\"a\":1}\n```",
-            "Here it is:\n```\n{\"a\":1}\n```\nDone.",
-        ] {
-            let output: HashMap<String, u8> = run(json!({"run_status": "completed", "output": text}))
-                .output_json()
-                .unwrap();
+        for text in
+            ["{\"a\":1}", " \n{\"a\":1}\n", "```json\n{\"a\":1}\n```", "Here it is:\n```\n{\"a\":1}\n```\nDone."]
+        {
+            let output: HashMap<String, u8> =
+                run(json!({"run_status": "completed", "output": text})).output_json().unwrap();
             assert_eq!(output["a"], 1, "{text}");
         }
-        let error = run(json!({"output": "no JSON here"}))
-            .output_json::<Value>()
-            .unwrap_err();
-        let OutputError::Mismatch(mismatch) = &error else {
-            panic!("{error}")
-        };
+        let error = run(json!({"output": "no JSON here"})).output_json::<Value>().unwrap_err();
+        let OutputError::Mismatch(mismatch) = &error else { panic!("{error}") };
         assert_eq!(mismatch.output, "no JSON here");
-        assert!(!error.to_string().contains("no JSON here"));
-        assert_eq!(
-            run(json!({"output": {"a": 1}}))
-                .output_json::<HashMap<String, u8>>()
-                .unwrap()["a"],
-            1
-        );
+        assert!(!format!("{error} {error:?}").contains("no JSON here"));
+        assert_eq!(run(json!({"output": {"a": 1}})).output_json::<HashMap<String, u8>>().unwrap()["a"], 1);
     }
 
     #[test]
     fn both_forms_of_an_image_output_are_read() {
         let asset = json!({"id": "a1", "file_url": "https://x/1.png", "file_size": 12, "pages": 2});
-        for output in [
-            json!([asset]),
-            json!({"settings": {"size": "1k"}, "assets": [asset], "seed": 7}),
-        ] {
-            let images: ImageOutput = run(json!({"run_status": "completed", "output": output}))
-                .output_as()
-                .unwrap();
+        for output in [json!([asset]), json!({"settings": {"size": "1k"}, "assets": [asset], "seed": 7})] {
+            let images: ImageOutput = run(json!({"run_status": "completed", "output": output})).output_as().unwrap();
             assert_eq!(images.assets[0].file_size, Some(12));
             assert_eq!(images.assets[0].extra["pages"], 2);
             assert_eq!(images.settings.is_some(), images.extra.contains_key("seed"));
@@ -268,15 +229,7 @@ mod tests {
 
     #[test]
     fn a_completed_run_without_output_is_null() {
-        assert_eq!(
-            run(json!({"run_status": "completed"})).into_output().unwrap(),
-            Value::Null
-        );
-        assert_eq!(
-            run(json!({"run_status": "completed", "output": null}))
-                .output_as::<Option<u8>>()
-                .unwrap(),
-            None
-        );
+        assert_eq!(run(json!({"run_status": "completed"})).into_output().unwrap(), Value::Null);
+        assert_eq!(run(json!({"run_status": "completed", "output": null})).output_as::<Option<u8>>().unwrap(), None);
     }
 }

@@ -136,10 +136,7 @@ mod tests {
             assert_eq!(error, want, "{key:?}");
             assert!(!format!("{error} {error:?}").contains("cret"), "{error}");
         }
-        assert_eq!(
-            format!("{:?}", ApiKey::new("fhk_secret").unwrap()),
-            "ApiKey(redacted)"
-        );
+        assert_eq!(format!("{:?}", ApiKey::new("fhk_secret").unwrap()), "ApiKey(redacted)");
     }
 
     #[test]

@@ -53,10 +53,7 @@ impl InvokeWorkflow {
 
     /// Asks for callback delivery to an https URL (http is accepted for loopback).
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
-        self.async_mode = Some(WorkflowAsync {
-            enabled: true,
-            callback_url: Some(url.into()),
-        });
+        self.async_mode = Some(WorkflowAsync { enabled: true, callback_url: Some(url.into()) });
         self
     }
 

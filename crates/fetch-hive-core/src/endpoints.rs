@@ -1,0 +1,3 @@
+//! The operations of the contract, one file per resource.
+
+mod workflow;

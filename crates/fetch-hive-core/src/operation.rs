@@ -1,0 +1,42 @@
+use std::time::Duration;
+
+use http::Method;
+
+use crate::{Endpoint, Repeat};
+
+/// What a transport may know of a request beyond HTTP; in the request's extensions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Operation {
+    /// The operation's name, such as `invokeWorkflow`.
+    pub name: &'static str,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path with its placeholders, without ids: of few distinct values, as traces and metrics want it.
+    pub path: &'static str,
+    /// When it may be sent again.
+    pub repeat: Repeat,
+}
+
+impl Operation {
+    /// Describes an endpoint.
+    pub fn of<E: Endpoint>() -> Self {
+        Self { name: E::NAME, method: E::METHOD, path: E::PATH, repeat: E::REPEAT }
+    }
+}
+
+/// The time limits of one attempt; in the request's extensions.
+///
+/// A client enforces them by dropping the attempt. A transport whose attempts cannot be dropped must enforce them itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// For name lookup, TCP and TLS together.
+    pub connect: Option<Duration>,
+    /// From the start of the attempt until the head of the reply is in.
+    pub headers: Option<Duration>,
+    /// Between two pieces of the reply's body.
+    pub idle: Option<Duration>,
+    /// What is left of the whole call, its body included.
+    pub deadline: Option<Duration>,
+}
