@@ -1,3 +1,27 @@
-//! The Fetch Hive API without IO.
+#![doc = include_str!("../README.md")]
 
+pub mod engine;
 pub mod signature;
+
+mod api;
+mod api_error;
+mod endpoint;
+mod endpoints;
+mod error;
+mod invalid;
+mod operation;
+mod path;
+mod reply;
+mod url;
+
+pub use fetch_hive_types as types;
+
+pub use api::{Api, WEBHOOK_SECRET_HEADER, reply};
+pub use api_error::{ApiError, ErrorPayload, RateLimit};
+pub use endpoint::{Auth, Body, Endpoint, Repeat};
+pub use error::{DecodeError, Error};
+pub use invalid::InvalidInput;
+pub use operation::{Limits, Operation};
+pub use path::{PathWriter, QueryWriter};
+pub use reply::{Reply, ReplyParts};
+pub use url::{BaseUrl, DEFAULT_BASE_URL, is_loopback};

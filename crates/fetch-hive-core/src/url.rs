@@ -127,9 +127,23 @@ mod tests {
             assert_eq!(BaseUrl::new(url).unwrap().as_str(), kept);
         }
         for url in [
-            "", "/", "api.fetchhive.com/v1", "https://", "https:///v1", "/v1", "ftp://example.com", "https://user:pw@example.com",
-            "https://example.com?x=1", "https://example.com/#x", "https://exa mple.com", "http://example.com", "http://10.0.0.1",
-            "http://127.0.0.1.example.com", "https://example.com:", "https://:443", "file:///v1",
+            "",
+            "/",
+            "api.fetchhive.com/v1",
+            "https://",
+            "https:///v1",
+            "/v1",
+            "ftp://example.com",
+            "https://user:pw@example.com",
+            "https://example.com?x=1",
+            "https://example.com/#x",
+            "https://exa mple.com",
+            "http://example.com",
+            "http://10.0.0.1",
+            "http://127.0.0.1.example.com",
+            "https://example.com:",
+            "https://:443",
+            "file:///v1",
         ] {
             let error = BaseUrl::new(url).expect_err(url);
             assert_eq!(error.field, "base_url");

@@ -1,0 +1,273 @@
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use fetch_hive_types::{ErrorBody, ErrorCode, RequestId};
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+/// The service, or a proxy before it, answered with a status that is no success. Nothing of the answer is lost.
+///
+/// `Display` and `Debug` show status, code, reason and request id, and never the body.
+#[non_exhaustive]
+pub struct ApiError {
+    /// The operation that was refused.
+    pub operation: &'static str,
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it came.
+    pub body: Bytes,
+    /// The body as far as it could be understood.
+    pub payload: ErrorPayload,
+}
+
+/// A refusal's body, in three tiers.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ErrorPayload {
+    /// The documented shape (contract, section 7).
+    Documented(Box<ErrorBody>),
+    /// Other JSON.
+    Json(Value),
+    /// No JSON: an HTML page of a proxy, or nothing at all. The bytes are in [`ApiError::body`].
+    Raw,
+}
+
+/// What a 429 limits (contract, section 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RateLimit {
+    /// The plan's daily number of calls is used up. Trying again before midnight UTC is useless.
+    DailyCap {
+        /// Calls a day.
+        limit: Option<u64>,
+        /// Calls made today.
+        current: Option<u64>,
+    },
+    /// The plan's number of runs at a time is reached. Try again when one has ended, or use callback delivery, which queues.
+    Concurrency,
+    /// The model's provider, or something on the way, throttles.
+    Throttled,
+}
+
+impl ApiError {
+    /// Reads a reply whose status is no success.
+    pub fn new(operation: &'static str, response: http::Response<Bytes>) -> Self {
+        let (parts, body) = response.into_parts();
+        let payload = match serde_json::from_slice::<Value>(&body) {
+            Err(_) => ErrorPayload::Raw,
+            Ok(value) => match serde_json::from_value::<ErrorBody>(value.clone()) {
+                Ok(documented) if documented.error.is_some() || documented.error_code.is_some() => {
+                    ErrorPayload::Documented(Box::new(documented))
+                }
+                _ => ErrorPayload::Json(value),
+            },
+        };
+        Self { operation, status: parts.status, headers: parts.headers, body, payload }
+    }
+
+    /// The body in its documented shape, if it has that.
+    pub fn documented(&self) -> Option<&ErrorBody> {
+        match &self.payload {
+            ErrorPayload::Documented(body) => Some(body),
+            _ => None,
+        }
+    }
+
+    /// The machine-readable reason.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.documented()?.error_code.as_ref()
+    }
+
+    /// The reason for people, localised by the service: `message`, else `error`.
+    pub fn message(&self) -> Option<&str> {
+        let body = self.documented()?;
+        let text =
+            |value: &'_ Option<Value>| value.as_ref().and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+        [&body.message, &body.error].into_iter().find(|value| text(value))?.as_ref()?.as_str()
+    }
+
+    /// Single validation problems, where the service lists them.
+    pub fn details(&self) -> &[Value] {
+        self.documented().map_or(&[], |body| &body.errors)
+    }
+
+    /// The run that the refusal belongs to: from the body, else from the reply's `x-request-id` header.
+    pub fn request_id(&self) -> Option<RequestId> {
+        self.documented().and_then(|body| body.request_id.clone()).or_else(|| header_request_id(&self.headers))
+    }
+
+    /// Which limit a 429 reports; `None` for other statuses.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        if self.status != StatusCode::TOO_MANY_REQUESTS {
+            return None;
+        }
+        Some(match self.documented() {
+            Some(body) => match body.error_code {
+                Some(ErrorCode::ApiRateLimitExceeded) => {
+                    RateLimit::DailyCap { limit: body.limit, current: body.current }
+                }
+                None => RateLimit::Concurrency,
+                Some(_) => RateLimit::Throttled,
+            },
+            None => RateLimit::Throttled,
+        })
+    }
+
+    /// How long the service asks to wait, by `retry-after-ms` or `Retry-After` in seconds or as a date. `now` is the time of day.
+    pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
+        let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        if let Some(milliseconds) = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
+            if let Ok(wait) = Duration::try_from_secs_f64(milliseconds / 1000.0) {
+                return Some(wait);
+            }
+        }
+        let value = text("retry-after")?;
+        if let Ok(seconds) = value.parse::<f64>() {
+            return Duration::try_from_secs_f64(seconds).ok();
+        }
+        httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
+    }
+
+    /// Whether the run may have been started, and charged, although this error came back: true for every 5xx.
+    pub fn may_have_run(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    fn advice(&self) -> &'static str {
+        match (self.status.as_u16(), self.rate_limit()) {
+            (_, Some(RateLimit::DailyCap { .. })) => "; the daily cap starts anew at midnight UTC",
+            (_, Some(RateLimit::Concurrency)) => {
+                "; try again when a run has ended, or use callback delivery, which queues"
+            }
+            (_, Some(RateLimit::Throttled)) => "; try again later",
+            (401, _) => "; check the API key or the webhook secret",
+            (402, _) => "; check the plan and its credits",
+            (404, _) => "; check the ids and the base URL",
+            (500.., _) => "; the run may have started: look for it before invoking again",
+            _ => "",
+        }
+    }
+}
+
+/// The request id that a reply names in its headers. No source documents one; `x-request-id` is what is usual.
+pub(crate) fn header_request_id(headers: &HeaderMap) -> Option<RequestId> {
+    headers.get("x-request-id")?.to_str().ok().map(RequestId::from)
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was answered {}", self.operation, self.status)?;
+        if let Some(code) = self.code() {
+            write!(f, " ({code})")?;
+        }
+        match (self.message(), &self.payload) {
+            (Some(message), _) => write!(f, ": {}", message.trim_end_matches('.'))?,
+            (None, ErrorPayload::Raw) => write!(f, " with {} bytes that are no JSON", self.body.len())?,
+            (None, _) => {}
+        }
+        f.write_str(self.advice())
+    }
+}
+
+impl fmt::Debug for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ApiError")
+            .field("operation", &self.operation)
+            .field("status", &self.status)
+            .field("code", &self.code())
+            .field("message", &self.message())
+            .field("request_id", &self.request_id())
+            .field("body_length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl fmt::Debug for ErrorPayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Documented(_) => "Documented(..)",
+            Self::Json(_) => "Json(..)",
+            Self::Raw => "Raw",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> ApiError {
+        let mut response = http::Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        ApiError::new("invokeWorkflow", response.body(Bytes::copy_from_slice(body)).unwrap())
+    }
+
+    #[test]
+    fn trap_02_a_body_in_any_form_is_kept() {
+        let html = error(502, &[("via", "proxy")], b"<html>Bad gateway</html>");
+        assert_eq!(html.payload, ErrorPayload::Raw);
+        assert_eq!(html.headers["via"], "proxy");
+        assert_eq!(&html.body[..], b"<html>Bad gateway</html>");
+        assert!(!format!("{html} {html:?}").contains("Bad gateway</"));
+        for body in [&b""[..], b"\xff\xfe", b"[1]", b"\"text\"", b"{\"detail\":1}"] {
+            let error = error(500, &[], body);
+            assert_eq!((&error.body[..], error.code(), error.message()), (body, None, None));
+        }
+        let odd = error(422, &[], br#"{"error":{"deep":1},"code":"validation_error"}"#);
+        assert_eq!(odd.code(), Some(&ErrorCode::ValidationError));
+    }
+
+    #[test]
+    fn code_message_and_details_come_in_every_documented_form() {
+        let body = br#"{"error":"E","message":"M.","error_code":"model_deprecated","code":"x","errors":["a"],"request_id":"req_1"}"#;
+        let full = error(422, &[], body);
+        assert_eq!(full.code(), Some(&ErrorCode::ModelDeprecated));
+        assert_eq!((full.message(), full.details().len()), (Some("M."), 1));
+        assert_eq!(full.request_id().unwrap(), "req_1");
+        assert_eq!(full.to_string(), "invokeWorkflow was answered 422 Unprocessable Entity (model_deprecated): M");
+        let bare = error(401, &[("x-request-id", "req_2")], br#"{"error":"Invalid access."}"#);
+        assert_eq!(bare.message(), Some("Invalid access."));
+        assert_eq!(bare.request_id().unwrap(), "req_2");
+        let unknown = error(409, &[], br#"{"error":"E","code":"brand_new"}"#);
+        assert_eq!(unknown.code().unwrap().as_str(), "brand_new");
+    }
+
+    #[test]
+    fn the_three_kinds_of_429_are_told_apart() {
+        let daily =
+            error(429, &[], br#"{"error":"E","error_code":"api_rate_limit_exceeded","limit":100,"current":101}"#);
+        assert_eq!(daily.rate_limit(), Some(RateLimit::DailyCap { limit: Some(100), current: Some(101) }));
+        let concurrency = error(429, &[], br#"{"error":"You've reached your concurrency limit."}"#);
+        assert_eq!(concurrency.rate_limit(), Some(RateLimit::Concurrency));
+        let throttled = error(429, &[], br#"{"error":"E","error_code":"too_many_requests"}"#);
+        assert_eq!(throttled.rate_limit(), Some(RateLimit::Throttled));
+        assert_eq!(error(429, &[], b"slow down").rate_limit(), Some(RateLimit::Throttled));
+        assert_eq!(error(503, &[], b"").rate_limit(), None);
+    }
+
+    #[test]
+    fn retry_after_is_read_in_every_form() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let date = httpdate::fmt_http_date(now + Duration::from_secs(30));
+        let past = httpdate::fmt_http_date(now - Duration::from_secs(30));
+        for (header, value, want) in [
+            ("retry-after", "2", Some(Duration::from_secs(2))),
+            ("retry-after", " 0 ", Some(Duration::ZERO)),
+            ("retry-after", date.as_str(), Some(Duration::from_secs(30))),
+            ("retry-after", past.as_str(), Some(Duration::ZERO)),
+            ("retry-after", "soon", None),
+            ("retry-after", "-1", None),
+            ("retry-after", "NaN", None),
+            ("retry-after-ms", "250", Some(Duration::from_millis(250))),
+        ] {
+            assert_eq!(error(429, &[(header, value)], b"").retry_after(now), want, "{header}: {value}");
+        }
+    }
+}
