@@ -1,1 +1,34 @@
-//! The Fetch Hive client.
+#![doc = include_str!("../README.md")]
+
+mod body;
+mod builder;
+mod call;
+mod client;
+mod clock;
+mod credentials;
+mod error;
+mod exchange;
+#[cfg(feature = "hyper")]
+mod hyper;
+mod transport;
+
+pub use fetch_hive_core as core;
+pub use fetch_hive_core::types;
+
+pub use body::ResponseBody;
+pub use builder::{API_KEY_VARIABLE, ClientBuilder};
+pub use call::Call;
+pub use client::Client;
+pub use clock::Clock;
+#[cfg(feature = "hyper")]
+pub use clock::TokioClock;
+pub use credentials::CredentialProvider;
+pub use error::{Error, ErrorKind, PartialReply};
+pub use fetch_hive_core::engine::RepeatPolicy;
+pub use fetch_hive_core::{
+    ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput, Limits, Operation, PathWriter,
+    QueryWriter, RateLimit, Repeat, Reply, ReplyParts,
+};
+#[cfg(feature = "hyper")]
+pub use hyper::{HyperTransport, HyperTransportBuilder};
+pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};

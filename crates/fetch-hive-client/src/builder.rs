@@ -1,0 +1,199 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use fetch_hive_core::engine::RepeatPolicy;
+use fetch_hive_core::types::ApiKey;
+use fetch_hive_core::{Api, BaseUrl, InvalidInput, Limits};
+
+use crate::client::Shared;
+use crate::credentials::Credentials;
+use crate::{Client, Clock, CredentialProvider, Error, Transport};
+
+/// The environment variable that an API key is taken from when none is given.
+pub const API_KEY_VARIABLE: &str = "FETCH_HIVE_API_KEY";
+
+/// The configuration of a [`Client`]. Whatever is wrong with it is reported by [`build`](ClientBuilder::build).
+#[derive(Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct ClientBuilder {
+    api_key: Option<String>,
+    provider: Option<Arc<dyn CredentialProvider>>,
+    base_url: Option<String>,
+    plain_http: bool,
+    user_agent: Option<String>,
+    limits: Limits,
+    policy: RepeatPolicy,
+    max_reply_bytes: usize,
+    transport: Option<Arc<dyn Transport>>,
+    clock: Option<Arc<dyn Clock>>,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new() -> Self {
+        let mut limits = Limits::default();
+        limits.connect = Some(Duration::from_secs(10));
+        limits.idle = Some(Duration::from_secs(120));
+        limits.deadline = Some(Duration::from_secs(120));
+        Self { limits, max_reply_bytes: 64 << 20, ..Self::default() }
+    }
+
+    /// The API key. Without one, the environment variable `FETCH_HIVE_API_KEY` is read.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// Asks for the API key at each attempt, instead of holding one.
+    pub fn credentials(mut self, provider: impl CredentialProvider) -> Self {
+        self.provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// The base URL; `https://api.fetchhive.com/v1` by default. https, or plain http to a loopback host.
+    pub fn base_url(mut self, url: impl Into<String>) -> Self {
+        self.base_url = Some(url.into());
+        self
+    }
+
+    /// Takes a plain http base URL of any host. The API key then crosses the network in the clear.
+    pub fn allow_plain_http(mut self) -> Self {
+        self.plain_http = true;
+        self
+    }
+
+    /// Adds your program's name and version to the user agent.
+    pub fn user_agent(mut self, suffix: impl Into<String>) -> Self {
+        self.user_agent = Some(suffix.into());
+        self
+    }
+
+    /// The deadline of a whole call that is no stream, attempts and waits included: 120 s by default, as in the Python SDK. `None` for
+    /// no deadline. Direct workflow runs may take longer: the service's documentation suggests 600 s for them.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.deadline = timeout.into();
+        self
+    }
+
+    /// The limit for making a connection, name lookup and TLS included: 10 s by default. Nothing was sent when it runs out.
+    pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.connect = timeout.into();
+        self
+    }
+
+    /// The limit until the head of the reply is in, in each attempt. None by default: a direct run sends nothing until it ends.
+    pub fn headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.headers = timeout.into();
+        self
+    }
+
+    /// The limit between two pieces of a reply's body: 120 s by default.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.idle = timeout.into();
+        self
+    }
+
+    /// How often, and after which waits, a call is repeated.
+    pub fn repeat(mut self, policy: RepeatPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// The largest body of a reply that is taken, in bytes after decompression: 64 MiB by default.
+    pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
+        self.max_reply_bytes = bytes;
+        self
+    }
+
+    /// Another HTTP stack than the one that is included.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Another clock than tokio's. Needed with a transport of your own when the feature `hyper` is off.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
+    /// Checks the configuration and makes the client. Opens no connection, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), which names the field: no API key, a blank one, or one that a header cannot carry; a
+    /// base URL without scheme or host, or with plain http beyond loopback; a user agent that a header cannot carry; no transport or no
+    /// clock, or no cryptography, when the features that bring them are off.
+    pub fn build(self) -> Result<Client, Error> {
+        let credentials = match (self.provider, self.api_key) {
+            (Some(provider), _) => Credentials::Provider(provider),
+            (None, key) => Credentials::Key(api_key(key)?),
+        };
+        let base_url = match (self.base_url.as_deref(), self.plain_http) {
+            (None, _) => BaseUrl::default(),
+            (Some(url), false) => BaseUrl::new(url)?,
+            (Some(url), true) => BaseUrl::allow_plain_http(url)?,
+        };
+        let mut api = Api::new(base_url);
+        if let Some(suffix) = self.user_agent {
+            api = api.user_agent_suffix(suffix)?;
+        }
+        let shared = Shared {
+            api,
+            credentials,
+            transport: self.transport.map_or_else(default_transport, Ok)?,
+            clock: self.clock.map_or_else(default_clock, Ok)?,
+            limits: self.limits,
+            policy: self.policy,
+            max_reply_bytes: self.max_reply_bytes,
+        };
+        Ok(Client { shared: Arc::new(shared) })
+    }
+}
+
+fn api_key(explicit: Option<String>) -> Result<ApiKey, InvalidInput> {
+    let key = match explicit {
+        Some(key) => key,
+        None => std::env::var(API_KEY_VARIABLE).map_err(|error| {
+            InvalidInput::new(
+                "api_key",
+                match error {
+                    std::env::VarError::NotPresent => "is required: pass a key, or set FETCH_HIVE_API_KEY",
+                    std::env::VarError::NotUnicode(_) => "in FETCH_HIVE_API_KEY is no ASCII text",
+                },
+            )
+        })?,
+    };
+    ApiKey::new(key).map_err(|invalid| InvalidInput::new("api_key", invalid.to_string()))
+}
+
+#[cfg(feature = "hyper")]
+fn default_transport() -> Result<Arc<dyn Transport>, Error> {
+    Ok(Arc::new(crate::HyperTransport::builder().build()?))
+}
+
+#[cfg(not(feature = "hyper"))]
+fn default_transport() -> Result<Arc<dyn Transport>, Error> {
+    Err(InvalidInput::new("transport", "is required: the feature `hyper`, which brings one, is off").into())
+}
+
+#[cfg(feature = "hyper")]
+#[allow(clippy::unnecessary_wraps, reason = "fails when the feature is off")]
+fn default_clock() -> Result<Arc<dyn Clock>, Error> {
+    Ok(Arc::new(crate::TokioClock))
+}
+
+#[cfg(not(feature = "hyper"))]
+fn default_clock() -> Result<Arc<dyn Clock>, Error> {
+    Err(InvalidInput::new("clock", "is required: the feature `hyper`, which brings one, is off").into())
+}
+
+impl std::fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("base_url", &self.base_url)
+            .field("limits", &self.limits)
+            .field("repeat", &self.policy)
+            .field("max_reply_bytes", &self.max_reply_bytes)
+            .finish_non_exhaustive()
+    }
+}

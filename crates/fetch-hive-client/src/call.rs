@@ -1,0 +1,144 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::time::Duration;
+
+use fetch_hive_core::engine::RepeatPolicy;
+use fetch_hive_core::types::{InvokeWorkflow, MetadataValue, ToolApproval};
+use fetch_hive_core::{Endpoint, InvalidInput, Limits, Reply};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::exchange::exchange;
+use crate::{Client, Error};
+
+/// A call that is being put together. Nothing is sent until it is awaited; dropping the awaited future ends the call.
+///
+/// What belongs to the request is set by the methods of the request, here or on the request itself; what belongs to this one call, such
+/// as its [`timeout`](Call::timeout), is set here.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct Call<E> {
+    client: Client,
+    request: E,
+    limits: Limits,
+    policy: RepeatPolicy,
+    headers: HeaderMap,
+    invalid: Option<InvalidInput>,
+}
+
+impl<E> Call<E> {
+    pub(crate) fn new(client: Client, request: E) -> Self {
+        let (limits, policy) = (client.shared.limits, client.shared.policy);
+        Self { client, request, limits, policy, headers: HeaderMap::new(), invalid: None }
+    }
+
+    /// The deadline of this call, attempts and waits included; `None` for none.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.deadline = timeout.into();
+        self
+    }
+
+    /// The limit for making a connection, in this call.
+    pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.connect = timeout.into();
+        self
+    }
+
+    /// The limit until the head of the reply is in, in each attempt of this call.
+    pub fn headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.headers = timeout.into();
+        self
+    }
+
+    /// The limit between two pieces of the reply's body, in this call.
+    pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.limits.idle = timeout.into();
+        self
+    }
+
+    /// How often, and after which waits, this call is repeated.
+    pub fn repeat(mut self, policy: RepeatPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sends a further header. One that the client sets itself is replaced.
+    pub fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value.as_ref())) {
+            self.headers.insert(name, value);
+        } else {
+            let invalid = || InvalidInput::new("header", "has a name or a value that a header cannot have");
+            self.invalid.get_or_insert_with(invalid);
+        }
+        self
+    }
+
+    /// The request as it stands.
+    pub fn request(&self) -> &E {
+        &self.request
+    }
+
+    /// Changes the request as a whole.
+    pub fn map(mut self, change: impl FnOnce(E) -> E) -> Self {
+        self.request = change(self.request);
+        self
+    }
+}
+
+impl<E: Endpoint + 'static> IntoFuture for Call<E> {
+    type Output = Result<Reply<E::Response>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self { client, request, limits, policy, headers, invalid } = self;
+            if let Some(invalid) = invalid {
+                return Err(Error::from_core(E::NAME, invalid.into()));
+            }
+            let build = |key: Option<&_>| {
+                let mut built = client.shared.api.request(&request, key)?;
+                for (name, value) in &headers {
+                    built.headers_mut().insert(name, value.clone());
+                }
+                Ok(built)
+            };
+            let done = exchange(&client.shared, E::NAME, E::REPEAT, limits, policy, &build).await?;
+            fetch_hive_core::reply::<E>(done.response)
+                .map(|reply| reply.with_attempts(done.attempts, done.waited))
+                .map_err(|error| Error::from_core(E::NAME, error).with_attempts(done.attempts, done.waited))
+        })
+    }
+}
+
+impl<E: fmt::Debug> fmt::Debug for Call<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call").field("request", &self.request).field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// Gives a call the setters of its request.
+macro_rules! setters {
+    ($request:ident { $($name:ident($($arg:ident: $type:ty),*);)+ }) => {
+        #[doc = concat!("The setters of [`", stringify!($request), "`].")]
+        impl Call<$request> {
+            $(
+                #[doc = concat!("See [`", stringify!($request), "::", stringify!($name), "`].")]
+                pub fn $name(self, $($arg: $type),*) -> Self {
+                    self.map(|request| request.$name($($arg),*))
+                }
+            )+
+        }
+    };
+}
+
+setters!(InvokeWorkflow {
+    variant(variant: impl Into<String>);
+    input(name: impl Into<String>, value: impl Serialize);
+    inputs(inputs: impl Serialize);
+    callback_url(url: impl Into<String>);
+    user(user: impl Into<String>);
+    metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>);
+    tool_approval(mode: impl Into<ToolApproval>);
+    extra(name: impl Into<String>, value: impl Into<Value>);
+});

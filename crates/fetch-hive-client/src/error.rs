@@ -1,0 +1,278 @@
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use fetch_hive_core::types::{ErrorCode, RequestId};
+use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit};
+use http::{HeaderMap, StatusCode};
+
+use crate::{BoxError, Timeout, TransportError, TransportErrorKind};
+
+/// Why a call has no reply.
+///
+/// It answers what a caller asks: [`may_have_run`](Error::may_have_run), [`is_retryable`](Error::is_retryable),
+/// [`retry_after`](Error::retry_after), [`code`](Error::code), [`request_id`](Error::request_id); [`kind`](Error::kind) has the rest.
+/// `Display` and `Debug` hold no key, no secret and no body.
+#[derive(thiserror::Error)]
+#[error(transparent)]
+pub struct Error {
+    inner: Box<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    kind: ErrorKind,
+    operation: &'static str,
+    attempts: u32,
+    waited: Duration,
+    partial: Option<PartialReply>,
+}
+
+/// What kind of failure ended a call.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The input was refused before anything was sent.
+    Invalid(InvalidInput),
+    /// The credential provider had no key; nothing was sent.
+    Credentials(BoxError),
+    /// There is no whole reply: the connection could not be made, or failed, or a time limit ran out.
+    Transport(TransportError),
+    /// The service answered with a status that is no success.
+    Api(ApiError),
+    /// The operation was done, and its reply could not be read.
+    Decode(DecodeError),
+    /// The reply's body is larger than the client's limit, in bytes.
+    TooLarge {
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+/// What had arrived of a reply when it broke off.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PartialReply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as far as it came.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for PartialReply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartialReply")
+            .field("status", &self.status)
+            .field("body_length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Error {
+    pub(crate) fn new(operation: &'static str, kind: ErrorKind) -> Self {
+        Self { inner: Box::new(Inner { kind, operation, attempts: 0, waited: Duration::ZERO, partial: None }) }
+    }
+
+    pub(crate) fn with_attempts(mut self, attempts: u32, waited: Duration) -> Self {
+        self.inner.attempts = attempts;
+        self.inner.waited = waited;
+        self
+    }
+
+    pub(crate) fn with_partial(mut self, partial: Option<PartialReply>) -> Self {
+        self.inner.partial = partial;
+        self
+    }
+
+    pub(crate) fn from_core(operation: &'static str, error: fetch_hive_core::Error) -> Self {
+        use fetch_hive_core::Error as Core;
+        let kind = match error {
+            Core::Invalid(invalid) => ErrorKind::Invalid(*invalid),
+            Core::Api(api) => ErrorKind::Api(*api),
+            Core::Decode(decode) => ErrorKind::Decode(*decode),
+            // The enum is open; core and client are of one version.
+            _ => ErrorKind::Transport(TransportError::may_have_run(error)),
+        };
+        Self::new(operation, kind)
+    }
+
+    /// What kind of failure it is, with all that is known of it.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.inner.kind
+    }
+
+    /// The kind by value.
+    pub fn into_kind(self) -> ErrorKind {
+        self.inner.kind
+    }
+
+    /// The operation that failed, such as `invokeWorkflow`.
+    pub fn operation(&self) -> &'static str {
+        self.inner.operation
+    }
+
+    /// How often the request was sent, the failed attempts included.
+    pub fn attempts(&self) -> u32 {
+        self.inner.attempts
+    }
+
+    /// How long was waited between the attempts.
+    pub fn waited(&self) -> Duration {
+        self.inner.waited
+    }
+
+    /// Whether the run may have been started, and charged, although there is no reply.
+    ///
+    /// A direct run whose reply was lost has no request id and cannot be looked up. Before you invoke again, decide whether a second
+    /// run is worth its price; for runs that must not be lost use callback delivery, with an id of your own in `metadata`.
+    pub fn may_have_run(&self) -> bool {
+        match &self.inner.kind {
+            ErrorKind::Invalid(_) | ErrorKind::Credentials(_) => false,
+            ErrorKind::Transport(error) => !error.is_not_sent(),
+            ErrorKind::Api(error) => error.may_have_run(),
+            ErrorKind::Decode(_) => true,
+            ErrorKind::TooLarge { .. } => {
+                self.inner.partial.as_ref().is_none_or(|partial| !partial.status.is_client_error())
+            }
+        }
+    }
+
+    /// Whether the same call may succeed later, without harm: nothing was started, and the reason may pass. A `false` says that trying
+    /// again is useless, or may run and charge twice (see [`may_have_run`](Error::may_have_run)).
+    pub fn is_retryable(&self) -> bool {
+        match &self.inner.kind {
+            ErrorKind::Transport(error) => error.is_not_sent(),
+            ErrorKind::Api(error) => matches!(error.rate_limit(), Some(RateLimit::Concurrency | RateLimit::Throttled)),
+            _ => false,
+        }
+    }
+
+    /// How long the service asked to wait, counted from now.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.api()?.retry_after(SystemTime::now())
+    }
+
+    /// The time limit that ran out, if that was it.
+    pub fn timeout(&self) -> Option<Timeout> {
+        match &self.inner.kind {
+            ErrorKind::Transport(error) => match error.kind() {
+                TransportErrorKind::Timeout(timeout) => Some(timeout),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The service's refusal, if there was one.
+    pub fn api(&self) -> Option<&ApiError> {
+        match &self.inner.kind {
+            ErrorKind::Api(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The machine-readable reason of a refusal.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        self.api()?.code()
+    }
+
+    /// The status of the reply, if its head came in.
+    pub fn status(&self) -> Option<StatusCode> {
+        match &self.inner.kind {
+            ErrorKind::Api(error) => Some(error.status),
+            ErrorKind::Decode(error) => Some(error.status),
+            _ => self.inner.partial.as_ref().map(|partial| partial.status),
+        }
+    }
+
+    /// The body of the reply, as far as it came in.
+    pub fn body(&self) -> Option<&Bytes> {
+        match &self.inner.kind {
+            ErrorKind::Api(error) => Some(&error.body),
+            ErrorKind::Decode(error) => Some(&error.body),
+            _ => self.inner.partial.as_ref().map(|partial| &partial.body),
+        }
+    }
+
+    /// The headers of the reply, if they came in.
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        match &self.inner.kind {
+            ErrorKind::Api(error) => Some(&error.headers),
+            ErrorKind::Decode(error) => Some(&error.headers),
+            _ => self.inner.partial.as_ref().map(|partial| &partial.headers),
+        }
+    }
+
+    /// The run that the failure belongs to, if the reply named one.
+    pub fn request_id(&self) -> Option<RequestId> {
+        match &self.inner.kind {
+            ErrorKind::Api(error) => error.request_id(),
+            ErrorKind::Decode(error) => error.request_id(),
+            _ => None,
+        }
+    }
+}
+
+impl From<InvalidInput> for Error {
+    fn from(invalid: InvalidInput) -> Self {
+        Self::new("", ErrorKind::Invalid(invalid))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, operation, attempts, waited, partial } = &*self.inner;
+        f.debug_struct("Error")
+            .field("operation", operation)
+            .field("kind", kind)
+            .field("attempts", attempts)
+            .field("waited", waited)
+            .field("partial", partial)
+            .finish()
+    }
+}
+
+impl fmt::Display for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operation = self.operation;
+        match &self.kind {
+            ErrorKind::Invalid(invalid) if operation.is_empty() => write!(f, "{invalid}")?,
+            ErrorKind::Invalid(invalid) => write!(f, "{operation}: {invalid}")?,
+            ErrorKind::Credentials(_) => {
+                write!(f, "{operation}: the credential provider gave no key; nothing was sent")?;
+            }
+            ErrorKind::Transport(error) => {
+                write!(f, "{operation}: {error}")?;
+                f.write_str(if error.is_not_sent() {
+                    "; nothing was started, so it may be tried again"
+                } else {
+                    "; the operation may have been done: look before you try again"
+                })?;
+            }
+            ErrorKind::Api(error) => write!(f, "{error}")?,
+            ErrorKind::Decode(error) => write!(f, "{error}")?,
+            ErrorKind::TooLarge { limit } => {
+                write!(f, "{operation}: the reply is larger than the limit of {limit} bytes; raise `max_reply_bytes`")?;
+            }
+        }
+        if let Some(partial) = &self.partial {
+            write!(f, " (the reply broke off: {}, {} bytes of its body)", partial.status, partial.body.len())?;
+        }
+        if self.attempts > 1 {
+            write!(f, " ({} attempts)", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Inner {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            ErrorKind::Credentials(source) => Some(source.as_ref()),
+            ErrorKind::Transport(error) => std::error::Error::source(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,193 @@
+use std::future::{Future, poll_fn};
+use std::hash::{BuildHasher, Hasher};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fetch_hive_core::engine::{Action, Call, Input, Moment, RepeatPolicy};
+use fetch_hive_core::types::ApiKey;
+use fetch_hive_core::{ApiError, InvalidInput, Limits, Repeat};
+use http::response::Parts;
+use http_body::Body;
+
+use crate::client::Shared;
+use crate::credentials::Credentials;
+use crate::error::PartialReply;
+use crate::{Clock, Error, ErrorKind, ResponseBody, Timeout, TransportError};
+
+/// Builds the request of an attempt; asked for each one, so that a rotated key is taken up and nothing is cloned for a repeat that
+/// never comes.
+type Build<'a> = dyn Fn(Option<&ApiKey>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
+
+/// A whole response with a success status, and what it took.
+pub(crate) struct Done {
+    pub(crate) response: http::Response<Bytes>,
+    pub(crate) attempts: u32,
+    pub(crate) waited: Duration,
+}
+
+/// Carries out one call as the engine says.
+pub(crate) async fn exchange(
+    shared: &Shared,
+    operation: &'static str,
+    repeat: Repeat,
+    limits: Limits,
+    policy: RepeatPolicy,
+    build: &Build<'_>,
+) -> Result<Done, Error> {
+    let began = shared.clock.now();
+    let mut call = Call::new(repeat, policy, limits);
+    let mut action = call.next(moment(&*shared.clock, began), Input::Begin);
+    // What the engine ends with before anything was sent: a deadline of zero.
+    let mut last = Err(Error::new(operation, ErrorKind::Transport(TransportError::timeout(Timeout::Deadline))));
+    loop {
+        match action {
+            Action::Send(limits) => {
+                last = attempt(shared, operation, limits, build).await;
+                let input = match &last {
+                    Ok(_) => Input::Succeeded,
+                    Err(error) => match error.kind() {
+                        ErrorKind::Api(api) => Input::Refused(api),
+                        ErrorKind::Transport(error) if error.is_not_sent() => Input::NotSent,
+                        ErrorKind::Transport(_) => Input::MayHaveRun,
+                        _ => break,
+                    },
+                };
+                action = call.next(moment(&*shared.clock, began), input);
+            }
+            Action::Sleep(duration) => {
+                shared.clock.sleep(duration).await;
+                action = call.next(moment(&*shared.clock, began), Input::Slept);
+            }
+            _ => break,
+        }
+    }
+    let (attempts, waited) = (call.attempts(), call.waited());
+    match last {
+        Ok(response) => Ok(Done { response, attempts, waited }),
+        Err(error) => Err(error.with_attempts(attempts, waited)),
+    }
+}
+
+fn moment(clock: &dyn Clock, began: std::time::Instant) -> Moment {
+    // The standard library's hash keys are random per process and change with each use: enough to spread waits.
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    Moment { elapsed: clock.now().saturating_duration_since(began), wall: clock.wall(), random }
+}
+
+/// One attempt: the response whole if its status is a success, else the error it makes.
+async fn attempt(
+    shared: &Shared,
+    operation: &'static str,
+    limits: Limits,
+    build: &Build<'_>,
+) -> Result<http::Response<Bytes>, Error> {
+    let failed = |kind| Error::new(operation, kind);
+    let broken = |error| failed(ErrorKind::Transport(error));
+    let mut head: Option<Parts> = None;
+    let mut collected = Collected::default();
+    let clock = &*shared.clock;
+    let work = async {
+        let key = match &shared.credentials {
+            Credentials::Key(key) => key.clone(),
+            Credentials::Provider(provider) => {
+                provider.api_key().await.map_err(|error| failed(ErrorKind::Credentials(error)))?
+            }
+        };
+        let mut request = build(Some(&key)).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
+        request.extensions_mut().insert(limits);
+        let sent = within(clock, limits.headers, Timeout::Headers, shared.transport.send(request)).await;
+        let (parts, body) = sent.map_err(broken)?.into_parts();
+        head = Some(parts);
+        collect(clock, limits.idle, body, shared.max_reply_bytes, &mut collected).await.map_err(failed)
+    };
+    let ended = within(clock, limits.deadline, Timeout::Deadline, async { Ok(work.await) }).await;
+    let result = ended.unwrap_or_else(|error| Err(broken(error)));
+    let body = collected.into_bytes();
+    let Some(parts) = head else {
+        // No head, so there is an error; the engine never takes one for a success.
+        return Err(result.err().unwrap_or_else(|| broken(TransportError::may_have_run("the reply has no head"))));
+    };
+    if !parts.status.is_success() {
+        // The body of a refusal is kept as far as it came.
+        return Err(failed(ErrorKind::Api(ApiError::new(operation, http::Response::from_parts(parts, body)))));
+    }
+    match result {
+        Ok(()) => Ok(http::Response::from_parts(parts, body)),
+        Err(error) => {
+            let partial = PartialReply { status: parts.status, headers: parts.headers, body };
+            Err(error.with_partial(Some(partial)))
+        }
+    }
+}
+
+/// The pieces of a body; the first one is kept as it came, for it is mostly the only one.
+#[derive(Default)]
+struct Collected {
+    first: Bytes,
+    all: Vec<u8>,
+}
+
+impl Collected {
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn push(&mut self, piece: Bytes) {
+        if self.first.is_empty() {
+            self.first = piece;
+        } else {
+            if self.all.is_empty() {
+                self.all.extend_from_slice(&self.first);
+            }
+            self.all.extend_from_slice(&piece);
+        }
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.into() }
+    }
+}
+
+async fn collect(
+    clock: &dyn Clock,
+    idle: Option<Duration>,
+    mut body: ResponseBody,
+    limit: usize,
+    into: &mut Collected,
+) -> Result<(), ErrorKind> {
+    loop {
+        let next = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+        let frame = within(clock, idle, Timeout::Idle, async { next.await.transpose() }).await;
+        let Some(frame) = frame.map_err(ErrorKind::Transport)? else { return Ok(()) };
+        let Ok(piece) = frame.into_data() else { continue };
+        if piece.len() > limit.saturating_sub(into.len()) {
+            return Err(ErrorKind::TooLarge { limit });
+        }
+        into.push(piece);
+    }
+}
+
+/// Waits for a future, no longer than a limit. The clock is asked only if the future is not ready at once.
+async fn within<T>(
+    clock: &dyn Clock,
+    limit: Option<Duration>,
+    timeout: Timeout,
+    future: impl Future<Output = Result<T, TransportError>>,
+) -> Result<T, TransportError> {
+    let mut future = pin!(future);
+    let mut sleep = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = future.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        let Some(limit) = limit else { return Poll::Pending };
+        sleep
+            .get_or_insert_with(|| clock.sleep(limit))
+            .as_mut()
+            .poll(cx)
+            .map(|()| Err(TransportError::timeout(timeout)))
+    })
+    .await
+}

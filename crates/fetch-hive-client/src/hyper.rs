@@ -1,0 +1,207 @@
+//! The transport that is included: hyper with rustls.
+
+mod connect;
+mod gzip;
+mod negotiate;
+mod tls;
+
+use std::error::Error as _;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fetch_hive_core::{InvalidInput, Limits};
+use http::header::PROXY_AUTHORIZATION;
+use http::uri::Scheme;
+use http_body_util::Full;
+use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::client::legacy::{Client, Error as HyperError};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use self::connect::{Proxies, Routes};
+use self::negotiate::{Negotiator, Pinned, Protocol};
+use crate::{Error, ResponseBody, Timeout, Transport, TransportError};
+
+type Pool = Client<Pinned, Full<Bytes>>;
+
+/// HTTP/1.1 and HTTP/2 by hyper, TLS by rustls, with pooled connections.
+///
+/// - Certificates are checked against the platform's roots; where it has none, against the bundled ones.
+/// - `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured, but never for a loopback host; an explicit proxy always is.
+/// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
+/// - It needs a tokio runtime when it sends, and none when it is made.
+pub struct HyperTransport {
+    http1: Pool,
+    http2: Pool,
+    negotiator: Negotiator,
+    proxies: Proxies,
+}
+
+impl HyperTransport {
+    /// A transport with a configuration of its own.
+    pub fn builder() -> HyperTransportBuilder {
+        HyperTransportBuilder::default()
+    }
+
+    /// The pool for a request: https by what the host was found to speak, plain http over HTTP/1.1.
+    async fn pool(&self, uri: &http::Uri) -> Result<(&Pool, bool), TransportError> {
+        if uri.scheme() != Some(&Scheme::HTTPS) {
+            return Ok((&self.http1, false));
+        }
+        Ok(match self.negotiator.protocol(uri).await? {
+            Protocol::Http1 => (&self.http1, true),
+            Protocol::Http2 => (&self.http2, true),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        mut request: http::Request<Full<Bytes>>,
+        connect: Option<Duration>,
+    ) -> Result<http::Response<hyper::body::Incoming>, TransportError> {
+        let captured = capture_connection(&mut request);
+        let uri = request.uri().clone();
+        let mut timer = connect.map(|limit| Box::pin(tokio::time::sleep(limit)));
+        let mut sending = pin!(async {
+            let (pool, negotiated) = self.pool(&uri).await?;
+            pool.request(request).await.map_err(|error| {
+                let error = classify(error);
+                if negotiated && error.is_not_sent() {
+                    // The host may speak another protocol by now.
+                    self.negotiator.forget(&uri);
+                }
+                error
+            })
+        });
+        poll_fn(|cx| {
+            if let Poll::Ready(result) = sending.as_mut().poll(cx) {
+                return Poll::Ready(result);
+            }
+            if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+                timer = None;
+                if captured.connection_metadata().is_none() {
+                    return Poll::Ready(Err(TransportError::timeout(Timeout::Connect)));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Transport for HyperTransport {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(TransportError::not_sent("the hyper transport needs a tokio runtime; call it from one"));
+        }
+        let limits = request.extensions().get::<Limits>().copied().unwrap_or_default();
+        let mut request = request.map(Full::new);
+        gzip::accept(request.headers_mut());
+        if let Some(authorization) = self.proxies.authorization(request.uri()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+        }
+        // A call's deadline shorter than the connect limit must still tell that nothing was sent, so it runs out here a little earlier.
+        let deadline = limits.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
+        let connect = [limits.connect, deadline].into_iter().flatten().min();
+        let response = self.exchange(request, connect).await?;
+        Ok(gzip::undo(response))
+    }
+}
+
+/// What an error of hyper means for the run: not sent where no connection was made, or where the connection handed the request back.
+fn classify(error: HyperError) -> TransportError {
+    let handed_back = || {
+        let mut source = error.source();
+        while let Some(cause) = source {
+            if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+                return true;
+            }
+            source = cause.source();
+        }
+        false
+    };
+    if error.is_connect() || handed_back() {
+        TransportError::not_sent(error)
+    } else {
+        TransportError::may_have_run(error)
+    }
+}
+
+impl fmt::Debug for HyperTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTransport").finish_non_exhaustive()
+    }
+}
+
+/// The configuration of a [`HyperTransport`].
+#[derive(Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct HyperTransportBuilder {
+    roots: tls::Roots,
+    proxy: connect::ProxyChoice,
+}
+
+impl HyperTransportBuilder {
+    /// Trusts the root certificates of a PEM text too, beside the platform's.
+    pub fn add_root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.extra.push(pem.into());
+        self
+    }
+
+    /// Trusts nothing but the certificates that are added.
+    pub fn only_added_root_certificates(mut self) -> Self {
+        self.roots.only_extra = true;
+        self
+    }
+
+    /// Sends everything through a proxy, loopback hosts too: `http://`, `https://`, `socks5://` or `socks5h://`, with user name and
+    /// password in the URL if it needs them.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = connect::ProxyChoice::Explicit(url.into());
+        self
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = connect::ProxyChoice::None;
+        self
+    }
+
+    /// Checks the configuration and makes the transport. Needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): a certificate that is none, a proxy that is no URL of a known kind, or no cryptography
+    /// because neither the feature `ring` nor `aws-lc-rs` is on.
+    pub fn build(self) -> Result<HyperTransport, Error> {
+        let tls = tls::Configs::new(&self.roots)?;
+        let proxies = Proxies::new(self.proxy)?;
+        let routes = Routes::new(proxies.clone(), tls.proxy);
+        let negotiator = Negotiator::new(routes, tls.both, tls.http1);
+        let pool = |protocol| {
+            let mut builder = Client::builder(TokioExecutor::new());
+            builder
+                .retry_canceled_requests(false)
+                .http2_only(protocol == Protocol::Http2)
+                .pool_timer(TokioTimer::new())
+                .timer(TokioTimer::new());
+            builder.build(negotiator.connector(protocol))
+        };
+        Ok(HyperTransport { http1: pool(Protocol::Http1), http2: pool(Protocol::Http2), negotiator, proxies })
+    }
+}
+
+impl fmt::Debug for HyperTransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTransportBuilder").finish_non_exhaustive()
+    }
+}
+
+fn invalid(field: &'static str, reason: impl fmt::Display) -> Error {
+    InvalidInput::new(field, reason.to_string()).into()
+}

@@ -1,0 +1,209 @@
+//! One connection finds out what a host speaks before the others are opened.
+//!
+//! A pool that learns the protocol from each new connection opens one per request in a cold burst, and throws all but one away when
+//! HTTP/2 comes out. Here the first request to a host opens a connection and the others wait for what it negotiates; the pool of that
+//! protocol then starts with this very connection.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::Authority;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::Connection;
+use rustls::ClientConfig;
+use tokio::sync::watch;
+use tower_service::Service;
+
+use super::connect::{Route, Routes};
+use crate::{BoxError, TransportError};
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// A first connection is given up after this, whatever the limit of the call that asked for it.
+const LONGEST_PROBE: Duration = Duration::from_secs(60);
+
+type Stream = MaybeHttpsStream<Route>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Stream, BoxError>> + Send>>;
+/// What a probe found; nothing while it is under way.
+type Found = Option<Result<Protocol, Arc<BoxError>>>;
+
+#[derive(Clone)]
+enum Host {
+    Probing(watch::Receiver<Found>),
+    Known(Protocol),
+}
+
+/// What is known of each host, and the connections that found it out, until a pool takes them.
+#[derive(Default)]
+struct Hosts {
+    known: HashMap<Authority, Host>,
+    parked: HashMap<Authority, (Protocol, Stream)>,
+}
+
+#[derive(Clone)]
+pub(super) struct Negotiator {
+    both: HttpsConnector<Routes>,
+    http1: HttpsConnector<Routes>,
+    hosts: Arc<Mutex<Hosts>>,
+}
+
+impl Negotiator {
+    pub(super) fn new(routes: Routes, both: Arc<ClientConfig>, http1: Arc<ClientConfig>) -> Self {
+        Self {
+            both: HttpsConnector::from((routes.clone(), both)),
+            http1: HttpsConnector::from((routes, http1)),
+            hosts: Arc::default(),
+        }
+    }
+
+    /// The connector of the pool of one protocol.
+    pub(super) fn connector(&self, protocol: Protocol) -> Pinned {
+        Pinned { protocol, negotiator: self.clone() }
+    }
+
+    /// What the host of an https URL speaks, found out by a connection if it is not known yet.
+    pub(super) async fn protocol(&self, uri: &Uri) -> Result<Protocol, TransportError> {
+        let Some(authority) = uri.authority() else { return Ok(Protocol::Http1) };
+        let mut found = {
+            let mut hosts = lock(&self.hosts);
+            match hosts.known.get(authority) {
+                Some(Host::Known(protocol)) => return Ok(*protocol),
+                Some(Host::Probing(found)) if found.has_changed().is_ok() || found.borrow().is_some() => found.clone(),
+                // None yet, or one whose runtime ended under way.
+                _ => {
+                    let found = self.probe(uri.clone(), authority.clone());
+                    hosts.known.insert(authority.clone(), Host::Probing(found.clone()));
+                    found
+                }
+            }
+        };
+        let result = match found.wait_for(Option::is_some).await {
+            Ok(found) => found.clone(),
+            Err(_) => None,
+        };
+        match result {
+            Some(Ok(protocol)) => Ok(protocol),
+            Some(Err(error)) => Err(TransportError::not_sent(Shared(error))),
+            None => Err(TransportError::not_sent("the runtime that was making the connection has ended")),
+        }
+    }
+
+    /// Opens a connection in a task of its own: the call that asked for it may be dropped, and others wait for it too.
+    fn probe(&self, uri: Uri, authority: Authority) -> watch::Receiver<Found> {
+        let (tell, found) = watch::channel(None);
+        let (mut connector, hosts) = (self.both.clone(), Arc::clone(&self.hosts));
+        tokio::spawn(async move {
+            let connected = match tokio::time::timeout(LONGEST_PROBE, connect(&mut connector, uri)).await {
+                Ok(connected) => connected,
+                Err(elapsed) => Err(elapsed.into()),
+            };
+            let mut hosts = lock(&hosts);
+            let result = match connected {
+                Ok(stream) => {
+                    let protocol = protocol_of(&stream);
+                    hosts.known.insert(authority.clone(), Host::Known(protocol));
+                    hosts.parked.insert(authority, (protocol, stream));
+                    Ok(protocol)
+                }
+                Err(error) => {
+                    hosts.known.remove(&authority);
+                    Err(Arc::new(error))
+                }
+            };
+            drop(hosts);
+            tell.send_replace(Some(result));
+        });
+        found
+    }
+
+    /// Forgets what a host speaks; the next request finds it out anew.
+    pub(super) fn forget(&self, uri: &Uri) {
+        if let Some(authority) = uri.authority() {
+            let mut hosts = lock(&self.hosts);
+            if matches!(hosts.known.get(authority), Some(Host::Known(_))) {
+                hosts.known.remove(authority);
+                hosts.parked.remove(authority);
+            }
+        }
+    }
+}
+
+async fn connect(connector: &mut HttpsConnector<Routes>, uri: Uri) -> Result<Stream, BoxError> {
+    std::future::poll_fn(|cx| connector.poll_ready(cx)).await?;
+    connector.call(uri).await
+}
+
+fn protocol_of(stream: &Stream) -> Protocol {
+    if stream.connected().is_negotiated_h2() { Protocol::Http2 } else { Protocol::Http1 }
+}
+
+fn lock(hosts: &Mutex<Hosts>) -> MutexGuard<'_, Hosts> {
+    hosts.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens the connections of one pool, beginning with the one that found its protocol out.
+#[derive(Clone)]
+pub(super) struct Pinned {
+    protocol: Protocol,
+    negotiator: Negotiator,
+}
+
+impl Service<Uri> for Pinned {
+    type Response = Stream;
+    type Error = BoxError;
+    type Future = Connecting;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.negotiator.both.poll_ready(cx)
+    }
+
+    fn call(&mut self, uri: Uri) -> Connecting {
+        let want = self.protocol;
+        if let Some(authority) = uri.authority() {
+            let mut hosts = lock(&self.negotiator.hosts);
+            if hosts.parked.get(authority).is_some_and(|(protocol, _)| *protocol == want) {
+                if let Some((_, stream)) = hosts.parked.remove(authority) {
+                    return Box::pin(async move { Ok(stream) });
+                }
+            }
+        }
+        let connector = match want {
+            Protocol::Http1 => &mut self.negotiator.http1,
+            Protocol::Http2 => &mut self.negotiator.both,
+        };
+        let connecting = connector.call(uri);
+        Box::pin(async move {
+            let stream = connecting.await?;
+            if want == Protocol::Http2 && protocol_of(&stream) != want {
+                return Err("the host no longer speaks HTTP/2".into());
+            }
+            Ok(stream)
+        })
+    }
+}
+
+/// One failed connection, for all that waited for it.
+#[derive(Debug)]
+struct Shared(Arc<BoxError>);
+
+impl std::fmt::Display for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Shared {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
