@@ -1,0 +1,100 @@
+//! Delivery of signed callbacks (contract, section 4).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fetch_hive_core::signature::{SIGNATURE_HEADER, sign};
+use fetch_hive_core::types::WebhookSecret;
+use http_body_util::Full;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use crate::record::Delivery;
+use crate::service::Service;
+
+/// An event on its way.
+pub(crate) struct Callback {
+    pub(crate) request_id: String,
+    pub(crate) url: String,
+    pub(crate) secret: String,
+    pub(crate) body: Bytes,
+}
+
+pub(crate) type Sender = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+pub(crate) fn sender() -> Result<Sender, rustls::Error> {
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
+
+/// A receiver that does not answer is given up after this.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Posts an event until a receiver takes it, after growing waits.
+pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
+    let Callback { request_id, url, secret, body } = callback;
+    let signature = sign(&WebhookSecret::new(secret), &body);
+    for attempt in 1..=service.delivery_attempts {
+        let outcome = match tokio::time::timeout(PATIENCE, post(service, &url, &signature, &body)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err("the receiver did not answer in time".to_owned()),
+        };
+        let taken = matches!(outcome, Ok(200..=299));
+        service.deliveries.push(Delivery {
+            request_id: request_id.clone(),
+            url: url.clone(),
+            attempt,
+            outcome,
+            body: body.clone(),
+            signature: signature.clone(),
+        });
+        if taken {
+            return;
+        }
+        tokio::time::sleep(service.delivery_backoff * attempt).await;
+    }
+}
+
+async fn post(service: &Service, url: &str, signature: &str, body: &Bytes) -> Result<u16, String> {
+    let uri: http::Uri = url.parse().map_err(|error| format!("no URL: {error}"))?;
+    if !service.private_callbacks {
+        refuse_private(&uri).await?;
+    }
+    let request = http::Request::post(uri)
+        .header("content-type", "application/json")
+        .header("user-agent", concat!("fetch-hive-emulator/", env!("CARGO_PKG_VERSION")))
+        .header(SIGNATURE_HEADER, signature)
+        .body(Full::new(body.clone()))
+        .map_err(|error| error.to_string())?;
+    match service.sender.request(request).await {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Loopback is where developers are; other private addresses are not for an emulator to knock at.
+async fn refuse_private(uri: &http::Uri) -> Result<(), String> {
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|error| error.to_string())?;
+    for address in addresses {
+        let private = match address.ip() {
+            IpAddr::V4(ip) => !ip.is_loopback() && (ip.is_private() || ip.is_link_local() || ip.is_unspecified()),
+            IpAddr::V6(ip) => {
+                !ip.is_loopback() && (ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified())
+            }
+        };
+        if private {
+            return Err(format!("{address} is a private address; allow them to deliver there"));
+        }
+    }
+    Ok(())
+}

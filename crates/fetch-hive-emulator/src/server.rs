@@ -1,0 +1,321 @@
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+use crate::callback;
+use crate::deployment::Deployment;
+use crate::fault::{Fault, Faults};
+use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
+use crate::service::Service;
+use crate::tls::{Identity, TlsError};
+
+/// Why an emulator could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on; another program may have it.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The certificate could not be made.
+    #[error("cannot set TLS up: {0}")]
+    Tls(#[from] TlsError),
+    /// The client for callbacks could not be made.
+    #[error("cannot set the delivery of callbacks up: {0}")]
+    Delivery(#[from] rustls::Error),
+}
+
+/// The configuration of an [`Emulator`].
+#[derive(Debug)]
+#[must_use = "a builder does nothing until `start` is called"]
+pub struct EmulatorBuilder {
+    listen: SocketAddr,
+    tls: bool,
+    api_key: Option<String>,
+    concurrency: usize,
+    daily_cap: Option<u64>,
+    deployments: HashMap<String, Deployment>,
+    faults: Faults,
+    delivery_attempts: u32,
+    delivery_backoff: Duration,
+    private_callbacks: bool,
+}
+
+impl EmulatorBuilder {
+    /// Where to listen; a free port of 127.0.0.1 by default.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.listen = address;
+        self
+    }
+
+    /// Serves https with a certificate of its own making, whose authority is [`Emulator::ca_pem`].
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// The one API key that is accepted. By default every key is, but `fhk_invalid` and `fhk_revoked`.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// How many runs may be under way at once; any number by default. Beyond it direct runs are refused and callback runs queue.
+    pub fn concurrency(mut self, runs: usize) -> Self {
+        self.concurrency = runs;
+        self
+    }
+
+    /// How many calls are taken a day (UTC); any number by default.
+    pub fn daily_cap(mut self, calls: u64) -> Self {
+        self.daily_cap = Some(calls);
+        self
+    }
+
+    /// Declares a deployment; the others answer with a readable text made from their inputs.
+    pub fn deployment(mut self, deployment: Deployment) -> Self {
+        self.deployments.insert(deployment.name.clone(), deployment);
+        self
+    }
+
+    /// Declares deployments.
+    pub fn deployments(self, deployments: impl IntoIterator<Item = Deployment>) -> Self {
+        deployments.into_iter().fold(self, Self::deployment)
+    }
+
+    /// Makes something go wrong.
+    pub fn fault(self, fault: Fault) -> Self {
+        self.faults.add(fault);
+        self
+    }
+
+    /// How often a callback is tried, and the wait after the first try, which grows with each: 5 and 200 ms by default.
+    pub fn delivery(mut self, attempts: u32, backoff: Duration) -> Self {
+        self.delivery_attempts = attempts;
+        self.delivery_backoff = backoff;
+        self
+    }
+
+    /// Delivers callbacks to private addresses beyond loopback too.
+    pub fn allow_private_callbacks(mut self) -> Self {
+        self.private_callbacks = true;
+        self
+    }
+
+    /// Starts to serve.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when the address is taken, or TLS cannot be set up.
+    pub async fn start(self) -> Result<Emulator, StartError> {
+        let cannot_listen = |source| StartError::Listen { address: self.listen, source };
+        let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
+        let identity = if self.tls { Some(Identity::new()?) } else { None };
+        let service = Arc::new(Service {
+            api_key: self.api_key,
+            deployments: self.deployments,
+            daily_cap: self.daily_cap,
+            delivery_attempts: self.delivery_attempts,
+            delivery_backoff: self.delivery_backoff,
+            private_callbacks: self.private_callbacks,
+            sender: callback::sender()?,
+            places: Arc::new(Semaphore::new(self.concurrency)),
+            faults: self.faults,
+            requests: Log::default(),
+            runs: Log::default(),
+            deliveries: Log::default(),
+            in_flight: 0.into(),
+            max_in_flight: 0.into(),
+            accepted: 0.into(),
+            open: 0.into(),
+            secrets: Mutex::default(),
+            today: Mutex::default(),
+            tasks: Mutex::default(),
+        });
+        let (ca_pem, tls) = identity.map_or((None, None), |identity| (Some(identity.ca_pem), Some(identity.config)));
+        let acceptor = tls.map(TlsAcceptor::from);
+        let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&service))).abort_handle();
+        Ok(Emulator { address, ca_pem, service, accepting })
+    }
+}
+
+/// How many connections there were, and are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connections {
+    /// Accepted since the start.
+    pub accepted: u64,
+    /// Open now.
+    pub open: u64,
+}
+
+/// The service on one machine. It stops when it is dropped.
+pub struct Emulator {
+    address: SocketAddr,
+    ca_pem: Option<String>,
+    service: Arc<Service>,
+    accepting: AbortHandle,
+}
+
+impl Emulator {
+    /// An emulator with a configuration of its own.
+    pub fn builder() -> EmulatorBuilder {
+        EmulatorBuilder {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: false,
+            api_key: None,
+            concurrency: Semaphore::MAX_PERMITS,
+            daily_cap: None,
+            deployments: HashMap::new(),
+            faults: Faults::default(),
+            delivery_attempts: 5,
+            delivery_backoff: Duration::from_millis(200),
+            private_callbacks: false,
+        }
+    }
+
+    /// An emulator on a free port of loopback that answers everything.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] when there is no free port.
+    pub async fn start() -> Result<Self, StartError> {
+        Self::builder().start().await
+    }
+
+    /// The base URL for a client.
+    pub fn base_url(&self) -> String {
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/v1", self.address)
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The authority that signed the certificate, as PEM, when it serves https.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// Counts of connections.
+    pub fn connections(&self) -> Connections {
+        let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::SeqCst);
+        Connections { accepted: read(&self.service.accepted), open: read(&self.service.open) }
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.service.requests.all()
+    }
+
+    /// Every run so far.
+    pub fn runs(&self) -> Vec<RecordedRun> {
+        self.service.runs.all()
+    }
+
+    /// Every try to deliver a callback so far.
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.service.deliveries.all()
+    }
+
+    /// How many runs are under way.
+    pub fn runs_in_flight(&self) -> usize {
+        self.service.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// How many runs were under way at once at the most.
+    pub fn max_runs_in_flight(&self) -> usize {
+        self.service.max_in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Makes something go wrong from now on.
+    pub fn add_fault(&self, fault: Fault) {
+        self.service.faults.add(fault);
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.service.faults.clear();
+    }
+}
+
+impl std::fmt::Debug for Emulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Emulator").field("base_url", &self.base_url()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.service.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+}
+
+/// Accepts connections; they end with this task.
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Service>) {
+    let mut connections = JoinSet::new();
+    loop {
+        while connections.try_join_next().is_some() {}
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file handles, most likely: others may be closed by then.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        let number = service.accepted.fetch_add(1, Ordering::SeqCst) + 1;
+        connections.spawn(serve(stream, tls.clone(), Open::new(&service), number));
+    }
+}
+
+async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, open: Open, number: u64) {
+    let _ = stream.set_nodelay(true);
+    match tls {
+        None => converse(stream, &open, number).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                converse(stream, &open, number).await;
+            }
+        }
+    }
+}
+
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, open: &Open, number: u64) {
+    let service = Arc::clone(&open.0);
+    let handler = service_fn(move |request| Arc::clone(&service).handle(number, request));
+    // What a peer does to its connection is no failure of ours.
+    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), handler).await;
+}
+
+/// Counts a connection as open until it is dropped.
+struct Open(Arc<Service>);
+
+impl Open {
+    fn new(service: &Arc<Service>) -> Self {
+        service.open.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(service))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
