@@ -27,8 +27,8 @@ pub struct TokioClock;
 impl Clock for TokioClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         if tokio::runtime::Handle::try_current().is_err() {
-            // Outside a runtime the transport reports that; a timer would panic.
-            return Box::pin(std::future::pending());
+            // A timer would panic; the limit runs out at once, and the hyper transport says why it cannot send.
+            return Box::pin(std::future::ready(()));
         }
         Box::pin(tokio::time::sleep(duration))
     }

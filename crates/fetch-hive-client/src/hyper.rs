@@ -2,6 +2,7 @@
 
 mod connect;
 mod gzip;
+mod idle;
 mod negotiate;
 mod tls;
 
@@ -23,6 +24,7 @@ use hyper_util::client::legacy::{Client, Error as HyperError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use self::connect::{Proxies, Routes};
+use self::idle::{Tracked, is_stale};
 use self::negotiate::{Negotiator, Pinned, Protocol};
 use crate::{Error, ResponseBody, Timeout, Transport, TransportError};
 
@@ -109,23 +111,23 @@ impl Transport for HyperTransport {
         let deadline = limits.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
         let connect = [limits.connect, deadline].into_iter().flatten().min();
         let response = self.exchange(request, connect).await?;
-        Ok(gzip::undo(response))
+        Ok(gzip::undo(Tracked::new(response)))
     }
 }
 
-/// What an error of hyper means for the run: not sent where no connection was made, or where the connection handed the request back.
+/// What an error of hyper means for the run: not sent where no connection was made, or where the connection was over before it took the request.
 fn classify(error: HyperError) -> TransportError {
-    let handed_back = || {
+    let unstarted = || {
         let mut source = error.source();
         while let Some(cause) = source {
-            if cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            if is_stale(cause) || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
                 return true;
             }
             source = cause.source();
         }
         false
     };
-    if error.is_connect() || handed_back() {
+    if error.is_connect() || unstarted() {
         TransportError::not_sent(error)
     } else {
         TransportError::may_have_run(error)

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fetch_hive_types::WebhookSecret;
 use hmac_sha256::HMAC;
+use http::HeaderMap;
 
 /// The header that carries the signature of a callback.
 pub const SIGNATURE_HEADER: &str = "x-fetch-hive-signature";
@@ -37,24 +38,24 @@ pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
     mac.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).map(char::from).collect()
 }
 
-/// Verifies the raw body of a callback against the values of its signature header.
+/// Verifies the raw body of a callback against its [`SIGNATURE_HEADER`].
 ///
-/// Several secrets may be given, so that a secret can be rotated, and several header values: one match is enough. A
-/// header value may itself hold several signatures, separated by commas or blanks. The comparison takes constant time.
+/// Several secrets may be given, so that a secret can be rotated, and the header may come several times: one match is
+/// enough. A value may itself hold several signatures, separated by commas or blanks. The comparison takes constant time.
 ///
 /// # Errors
 ///
 /// [`SignatureError`], which tells a missing, a malformed and a wrong signature apart.
 pub fn verify<'a>(
     secrets: impl IntoIterator<Item = &'a WebhookSecret>,
-    headers: impl IntoIterator<Item = &'a [u8]>,
+    headers: &HeaderMap,
     body: &[u8],
 ) -> Result<(), SignatureError> {
     let mut seen = SignatureError::Missing;
     let mut digests = Vec::new();
-    for value in headers {
+    for value in headers.get_all(SIGNATURE_HEADER) {
         seen = SignatureError::Malformed;
-        let parts = value.split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|part| !part.is_empty());
+        let parts = value.as_bytes().split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|part| !part.is_empty());
         digests.extend(parts.filter_map(decode));
     }
     let macs: Vec<_> = secrets
@@ -99,8 +100,12 @@ mod tests {
     // … -binary | base64
     const BASE64: &str = "ewkqefGKDwXiGBTdgjWrQ66sKF67LFuNiEpI5D7pstw=";
 
+    fn headers(signatures: &[&str]) -> HeaderMap {
+        signatures.iter().map(|signature| (SIGNATURE_HEADER.parse().unwrap(), signature.parse().unwrap())).collect()
+    }
+
     fn check(secret: &str, header: &str, body: &[u8]) -> Result<(), SignatureError> {
-        verify([&WebhookSecret::new(secret)], [header.as_bytes()], body)
+        verify([&WebhookSecret::new(secret)], &headers(&[header]), body)
     }
 
     #[test]
@@ -117,11 +122,11 @@ mod tests {
     #[test]
     fn missing_malformed_and_unusable_are_told_apart() {
         let secret = WebhookSecret::new("whsec_test");
-        assert_eq!(verify([&secret], [], BODY), Err(SignatureError::Missing));
+        assert_eq!(verify([&secret], &headers(&[]), BODY), Err(SignatureError::Missing));
         assert_eq!(check("whsec_test", "sha256=zz", BODY), Err(SignatureError::Malformed));
         assert_eq!(check("whsec_test", "", BODY), Err(SignatureError::Malformed));
         assert_eq!(check(" ", HEX, BODY), Err(SignatureError::NoSecret));
-        assert_eq!(verify([], [HEX.as_bytes()], BODY), Err(SignatureError::NoSecret));
+        assert_eq!(verify([], &headers(&[HEX]), BODY), Err(SignatureError::NoSecret));
     }
 
     #[test]
@@ -129,8 +134,8 @@ mod tests {
         let old = sign(&WebhookSecret::new("whsec_old"), BODY);
         assert_eq!(check("whsec_test", &format!("{old},{HEX}"), BODY), Ok(()));
         let secret = WebhookSecret::new("whsec_test");
-        assert_eq!(verify([&secret], [old.as_bytes(), HEX.as_bytes()], BODY), Ok(()));
+        assert_eq!(verify([&secret], &headers(&[&old, HEX]), BODY), Ok(()));
         let rotated = WebhookSecret::new("whsec_new");
-        assert_eq!(verify([&rotated, &secret], [HEX.as_bytes()], BODY), Ok(()));
+        assert_eq!(verify([&rotated, &secret], &headers(&[HEX]), BODY), Ok(()));
     }
 }

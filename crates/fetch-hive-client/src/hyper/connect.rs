@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use super::idle::Idle;
 use super::invalid;
 use crate::{BoxError, Error};
 
@@ -90,6 +91,13 @@ impl Routes {
 pub(super) struct Route {
     stream: MaybeHttpsStream<TokioIo<TcpStream>>,
     proxied: bool,
+    idle: Idle,
+}
+
+impl Route {
+    fn new(stream: MaybeHttpsStream<TokioIo<TcpStream>>, proxied: bool) -> Self {
+        Self { stream, proxied, idle: Idle::default() }
+    }
 }
 
 type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
@@ -104,7 +112,7 @@ impl Service<Uri> for Routes {
     }
 
     fn call(&mut self, uri: Uri) -> Connecting<Route> {
-        let direct = |stream| Route { stream, proxied: false };
+        let direct = |stream| Route::new(stream, false);
         let Some(proxy) = self.proxies.intercept(&uri) else {
             let tcp = self.tcp.call(uri);
             return Box::pin(async move { Ok(direct(MaybeHttpsStream::Http(tcp.await?))) });
@@ -130,7 +138,7 @@ impl Service<Uri> for Routes {
             }
             Some("http" | "https") => {
                 let stream = self.to_proxy.call(through);
-                Box::pin(async move { Ok(Route { stream: stream.await?, proxied: true }) })
+                Box::pin(async move { Ok(Route::new(stream.await?, true)) })
             }
             _ => Box::pin(async { Err("the proxy is of a kind that is not supported".into()) }),
         }
@@ -148,7 +156,7 @@ fn with_port(uri: &Uri) -> Uri {
 
 impl Connection for Route {
     fn connected(&self) -> Connected {
-        self.stream.connected().proxy(self.proxied)
+        self.stream.connected().proxy(self.proxied).extra(self.idle.clone())
     }
 }
 
@@ -160,6 +168,7 @@ impl Read for Route {
 
 impl Write for Route {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.idle.end(&self.stream)?;
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
@@ -180,6 +189,7 @@ impl Write for Route {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.idle.end(&self.stream)?;
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 
+use super::idle::Tracked;
 use crate::{BoxError, ResponseBody};
 
 /// How much is unpacked at a time, so that a small body that unpacks to a huge one stops soon after the client's limit.
@@ -19,7 +19,7 @@ pub(super) fn accept(headers: &mut HeaderMap) {
 }
 
 /// Undoes gzip, and with it the headers that belong to it.
-pub(super) fn undo(response: http::Response<Incoming>) -> http::Response<ResponseBody> {
+pub(super) fn undo(response: http::Response<Tracked>) -> http::Response<ResponseBody> {
     let (mut parts, body) = response.into_parts();
     let packed = parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| {
         encoding.as_bytes().eq_ignore_ascii_case(b"gzip") || encoding.as_bytes().eq_ignore_ascii_case(b"x-gzip")
@@ -35,7 +35,7 @@ pub(super) fn undo(response: http::Response<Incoming>) -> http::Response<Respons
 
 /// A body that unpacks another as it arrives.
 struct Unpacked {
-    body: Incoming,
+    body: Tracked,
     packed: Bytes,
     decoder: Option<MultiGzDecoder<Vec<u8>>>,
 }

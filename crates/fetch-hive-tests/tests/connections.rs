@@ -1,0 +1,100 @@
+//! How connections are reused, and what happens when they end at the wrong time.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+use std::time::Duration;
+
+use fetch_hive_client::Client;
+use fetch_hive_emulator::Emulator;
+use fetch_hive_tests::{Scripted, Step};
+
+const DONE: &str = r#"{"request_id":"req_1","run_status":"completed","output":"done"}"#;
+
+fn client(server: &Scripted) -> Client {
+    Client::builder().api_key("fhk_test").base_url(server.base_url()).build().unwrap()
+}
+
+fn answer() -> Step {
+    Step::respond("200 OK", "", DONE)
+}
+
+#[tokio::test]
+async fn a_connection_closed_between_calls_is_no_error() {
+    for closing in [Step::Close, Step::Reset] {
+        let server = Scripted::start(vec![vec![Step::Read, answer(), closing]]).await.unwrap();
+        let client = client(&server);
+        for call in 1..=20 {
+            let run = client.invoke_workflow("d").await.unwrap();
+            assert_eq!(run.output_text(), Some("done"));
+            // The end of the connection arrives; nobody need have looked at it yet.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert_eq!((server.connections(), server.requests().len()), (call, call));
+        }
+    }
+}
+
+#[test]
+fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server = servers.block_on(Scripted::start(vec![vec![Step::Read, answer(), Step::Close]])).unwrap();
+    let client = client(&server);
+    for call in 1..=20 {
+        runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
+        // No task of the client runs here, so its pool cannot have noticed the end of the connection.
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!((server.connections(), server.requests().len()), (call, call));
+    }
+}
+
+#[tokio::test]
+async fn a_close_that_races_the_next_invoke_is_an_error_that_may_have_run() {
+    // The second request on the connection is read, or a part of it, and then the connection is closed.
+    for second in [Step::Read, Step::ReadSome(10)] {
+        let script = vec![Step::Read, answer(), second, Step::Close];
+        let server = Scripted::start(vec![script]).await.unwrap();
+        let client = client(&server);
+        client.invoke_workflow("d").await.unwrap();
+        let error = client.invoke_workflow("d").await.unwrap_err();
+        assert!(error.may_have_run() && !error.is_retryable(), "{error:?}");
+        assert_eq!((error.attempts(), server.connections()), (1, 1));
+    }
+}
+
+#[test]
+fn trap_09_a_client_outlives_its_runtimes() {
+    let client_of =
+        |emulator: &Emulator| Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let emulator = servers.block_on(Emulator::start()).unwrap();
+    // Built outside of any runtime, and used from several that end.
+    let client = client_of(&emulator);
+    for _ in 0..3 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
+    }
+    // Without a runtime there is an error that says so, and no panic.
+    let mut call = client.invoke_workflow("d").into_future();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else { panic!("nothing can be sent") };
+    assert!(!error.may_have_run());
+    assert!(format!("{:?}", error.kind()).contains("needs a tokio runtime"), "{error:?}");
+}
+
+#[tokio::test]
+async fn dropping_a_call_closes_its_connection() {
+    let emulator = Emulator::builder().fault(fetch_hive_emulator::Fault::hang()).start().await.unwrap();
+    let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let call = tokio::spawn(client.invoke_workflow("d").into_future());
+    while emulator.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(emulator.connections().open, 1);
+    call.abort();
+    let closed = async {
+        while emulator.connections().open > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), closed).await.unwrap();
+}

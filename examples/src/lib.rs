@@ -1,1 +1,0 @@
-//! Examples live beside this file, one program a task.
