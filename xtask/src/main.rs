@@ -1,2 +1,36 @@
-//! Commands for contributors.
-fn main() {}
+//! Commands for contributors and CI: `cargo xtask <command>`.
+
+mod ci;
+mod python_sdk;
+mod run;
+mod weight;
+
+use std::process::ExitCode;
+
+/// A command: its name, what it does, and the function.
+type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
+
+const COMMANDS: &[Command] = &[
+    ("ci", "all that a change must pass; --skip-tests leaves out the plain `cargo test --workspace`", ci::ci),
+    ("weight", "the number of crates behind each of ours, against its budget", weight::weight),
+    ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let name = arguments.first().map_or("help", String::as_str);
+    let Some((_, _, command)) = COMMANDS.iter().find(|command| command.0 == name) else {
+        println!("cargo xtask <command>\n");
+        for (name, what, _) in COMMANDS {
+            println!("  {name:<12} {what}");
+        }
+        return if matches!(name, "help" | "--help" | "-h") { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    };
+    match command(&arguments[1..]) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\ncargo xtask {name} failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -3,3 +3,8 @@
 mod scripted;
 
 pub use scripted::{Scripted, Step};
+
+/// The programs of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

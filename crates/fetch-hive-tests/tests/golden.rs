@@ -21,6 +21,8 @@ fn invalid(result: Result<Client, fetch_hive_client::Error>) -> String {
 async fn in_environment(emulator: &Emulator, key: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_invoke-from-env"));
     command.arg(emulator.base_url()).env_remove(API_KEY_VARIABLE);
+    // A proxy that is not there: it must not be asked for a loopback host.
+    command.envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")));
     if let Some(key) = key {
         command.env(API_KEY_VARIABLE, key);
     }
@@ -44,7 +46,7 @@ async fn c1_no_key_is_an_error() {
 }
 
 #[tokio::test]
-async fn c2_the_key_of_the_environment_is_used() {
+async fn trap_14_c2_the_key_of_the_environment_is_used_and_its_proxy_is_not() {
     let emulator = Emulator::start().await.unwrap();
     let output = in_environment(&emulator, Some("env-key")).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -1,0 +1,95 @@
+//! The command, as a shell sees it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fetch-hive-emulator"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn finished(arguments: &[&str]) -> (Output, String, String) {
+    let output = command(arguments).output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    (output, out, err)
+}
+
+/// A running emulator, and the authority part of its URL.
+fn running(arguments: &[&str]) -> (Child, String) {
+    let mut child = command(&[&["--listen", "127.0.0.1:0"], arguments].concat()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.strip_prefix("listening on http://").and_then(|rest| rest.trim().strip_suffix("/v1"));
+    let address = address.unwrap_or_else(|| panic!("{line}")).to_owned();
+    (child, address)
+}
+
+fn post(address: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = "POST /v1/workflow/invoke HTTP/1.1\r\nhost: x\r\nauthorization: Bearer fhk_x\r\nconnection: close\r\n";
+    write!(stream, "{head}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    reply
+}
+
+#[test]
+fn it_serves_a_file_of_deployments_until_it_is_asked_to_stop() {
+    let file = std::env::temp_dir().join(format!("fetch-hive-{}.toml", std::process::id()));
+    std::fs::write(&file, "[[workflow]]\ndeployment = \"report\"\noutput = { pages = 3 }\n").unwrap();
+    let (mut child, address) = running(&["--config", file.to_str().unwrap()]);
+    let reply = post(&address, r#"{"deployment":"report"}"#);
+    assert!(reply.starts_with("HTTP/1.1 200") && reply.contains(r#""output":{"pages":3}"#), "{reply}");
+    let stopped = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(stopped.success());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(TcpStream::connect(&address).is_err());
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn the_contracts_refusals_come_over_the_wire() {
+    let (mut child, address) = running(&[]);
+    for (body, status, text) in [
+        ("{}", "400", "Missing required field: deployment or variant"),
+        ("not json", "400", "The body is not JSON."),
+        (r#"{"deployment":"d","inputs":[1]}"#, "400", "(at /inputs)"),
+        (r#"{"deployment":"d","async":{"enabled":true}}"#, "400", "callback_url is required when async is enabled"),
+        (
+            r#"{"deployment":"d","async":{"enabled":true,"callback_url":"nowhere"}}"#,
+            "400",
+            "callback_url must be a valid URL",
+        ),
+    ] {
+        let reply = post(&address, body);
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status}")) && reply.contains(text), "{body}: {reply}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn what_it_cannot_do_is_told_plainly() {
+    let (help, out, _) = finished(&["--help"]);
+    assert!(help.status.success() && out.contains("--listen") && out.contains("Exit codes"), "{out}");
+    let (version, out, _) = finished(&["--version"]);
+    assert!(version.status.success() && out.contains(env!("CARGO_PKG_VERSION")));
+    let (wrong, _, err) = finished(&["--lissen"]);
+    assert!(wrong.status.code() == Some(2) && err.contains("--lissen") && err.contains("--help"), "{err}");
+
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (busy, _, err) = finished(&["--listen", &address]);
+    assert!(busy.status.code() == Some(1) && err.contains(&address), "{err}");
+
+    let file = std::env::temp_dir().join(format!("fetch-hive-bad-{}.toml", std::process::id()));
+    std::fs::write(&file, "[[workflow]]\ndeployment = \"report\"\ndelay = 3\n").unwrap();
+    let (bad, _, err) = finished(&["--config", file.to_str().unwrap()]);
+    assert!(bad.status.code() == Some(2) && err.contains("line 3") && err.contains("delay"), "{err}");
+    std::fs::remove_file(file).unwrap();
+}
