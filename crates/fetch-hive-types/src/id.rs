@@ -72,6 +72,28 @@ id! {
     RequestId;
     /// The `run_id` of a run, where the service sends one beside the request id.
     RunId;
+    /// A workspace: what agents, knowledge bases, assets and approvals belong to.
+    WorkspaceId;
+    /// An agent. Invocation takes its slug or its id: the sources differ (contract, section 6).
+    AgentId;
+    /// A chat of an agent.
+    ChatId;
+    /// A thread: the key under which an agent keeps a conversation, chosen by the caller or by the service.
+    ThreadId;
+    /// A delegation: work that an agent handed off.
+    DelegationId;
+    /// A knowledge base.
+    KnowledgeBaseId;
+    /// An item of a knowledge base.
+    KnowledgeBaseItemId;
     /// An uploaded or generated file.
     AssetId;
+    /// An artifact that a run made, as later messages refer to it: a UUID.
+    ArtifactRef;
+    /// A tool action that waits, or waited, for a decision.
+    ApprovalId;
+    /// What a webhook trigger of a workflow or prompt calls: the deployment's endpoint.
+    EndpointId;
+    /// A variant of a deployment, where it is named by id.
+    VariantId;
 }

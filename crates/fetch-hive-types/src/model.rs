@@ -141,4 +141,75 @@ macro_rules! request {
     };
 }
 
-pub(crate) use {record, request};
+/// Declares an operation that is made of ids and at most one body: a struct with `new`.
+macro_rules! operation {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[must_use = "a request does nothing until it is sent"]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: $type,)*
+        }
+
+        impl $name {
+            /// Makes the request.
+            #[allow(clippy::new_without_default, reason = "what has no field still starts with `new`")]
+            pub fn new($($field: impl Into<$type>),*) -> Self {
+                Self { $($field: $field.into(),)* }
+            }
+        }
+    )+};
+}
+
+/// Gives requests the setters of their inputs.
+macro_rules! with_inputs {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// Sets one start input from anything that serialises. A value that fails to serialise is reported when the
+            /// request is sent, by its name.
+            pub fn input(mut self, name: impl Into<String>, value: impl serde::Serialize) -> Self {
+                self.inputs.insert(name, value);
+                self
+            }
+
+            /// Adds every field of a struct or map to the start inputs.
+            pub fn inputs(mut self, inputs: impl serde::Serialize) -> Self {
+                self.inputs.extend(inputs);
+                self
+            }
+        }
+    )+};
+}
+
+/// Gives requests the setter of their metadata.
+macro_rules! with_metadata {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// Attaches one metadata value: a string, a number, a boolean, or an `Option` of them for null.
+            pub fn metadata<V>(mut self, name: impl Into<String>, value: V) -> Self
+            where
+                V: TryInto<$crate::MetadataValue>,
+                V::Error: std::fmt::Display,
+            {
+                self.metadata.insert(name, value);
+                self
+            }
+        }
+    )+};
+}
+
+/// Gives requests the setter of their variant.
+macro_rules! with_variant {
+    ($($name:ident),+) => {$(
+        impl $name {
+            /// Sets the variant; an empty one is left out.
+            pub fn variant(mut self, variant: impl Into<String>) -> Self {
+                self.variant = Some(variant.into()).filter(|variant| !variant.is_empty());
+                self
+            }
+        }
+    )+};
+}
+
+pub(crate) use {operation, record, request, with_inputs, with_metadata, with_variant};

@@ -2,9 +2,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::alias::aliased;
-use crate::model::{record, request};
+use crate::model::{record, request, with_inputs, with_metadata, with_variant};
 use crate::open_enum::open_enum;
-use crate::{Inputs, Metadata, MetadataValue, RequestId, RunId, WebhookSecret};
+use crate::{Inputs, Metadata, RequestId, RunId, WebhookSecret};
 
 request! {
     /// Runs a workflow deployment: `POST /workflow/invoke` (contract, section 3).
@@ -32,41 +32,16 @@ request! {
 }
 
 impl InvokeWorkflow {
-    /// Sets the variant; an empty one is left out.
-    pub fn variant(mut self, variant: impl Into<String>) -> Self {
-        self.variant = Some(variant.into()).filter(|variant| !variant.is_empty());
-        self
-    }
-
-    /// Sets one start input from anything that serialises. A value that fails to serialise is reported when the request
-    /// is sent, by its name.
-    pub fn input(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.inputs.insert(name, value);
-        self
-    }
-
-    /// Adds every field of a struct or map to the start inputs.
-    pub fn inputs(mut self, inputs: impl Serialize) -> Self {
-        self.inputs.extend(inputs);
-        self
-    }
-
     /// Asks for callback delivery to an https URL (http is accepted for loopback).
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.async_mode = Some(WorkflowAsync { enabled: true, callback_url: Some(url.into()) });
         self
     }
-
-    /// Attaches one metadata value: a string, a number, a boolean, or an `Option` of them for null.
-    pub fn metadata<V>(mut self, name: impl Into<String>, value: V) -> Self
-    where
-        V: TryInto<MetadataValue>,
-        V::Error: std::fmt::Display,
-    {
-        self.metadata.insert(name, value);
-        self
-    }
 }
+
+with_variant!(InvokeWorkflow);
+with_inputs!(InvokeWorkflow);
+with_metadata!(InvokeWorkflow);
 
 /// The `async` block of a workflow request (contract, section 3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

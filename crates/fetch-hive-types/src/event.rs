@@ -1,0 +1,201 @@
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, RequestId, RunId,
+    ThreadId, TokenUsage, ToolApproval,
+};
+
+/// One event of a prompt's or an agent's stream (contract, section 7).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum StreamEvent {
+    /// A piece of the model's reasoning.
+    Reasoning(TextEvent),
+    /// A piece of the answer.
+    Response(TextEvent),
+    /// A tool was called.
+    Tool(Box<ToolEvent>),
+    /// A file was made.
+    Artifact(Box<ArtifactEvent>),
+    /// A tool action waits for a decision.
+    ToolApproval(ToolApprovalEvent),
+    /// The conversation so far was condensed.
+    Summary(Box<SummaryEvent>),
+    /// The last event of a run: what it spent, and how it ended.
+    Usage(Box<UsageEvent>),
+    /// The run failed.
+    Error(Box<ErrorEvent>),
+    /// An event of a type that this version does not know, or JSON that is no event, as it came.
+    Other(Value),
+}
+
+/// A piece of text.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TextEvent {
+    /// The text.
+    pub response: String,
+    /// The model; in prompt streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Said of each piece in agent streams. It is no end mark.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub done: Option<bool>,
+    /// The public id of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+}
+
+macro_rules! events {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(default)]
+        #[non_exhaustive]
+        pub struct $name {
+            $(
+                $(#[$field_meta])*
+                #[serde(
+                    deserialize_with = "crate::model::null_as_default",
+                    skip_serializing_if = "crate::model::is_default"
+                )]
+                pub $field: $type,
+            )*
+        }
+    )+};
+}
+
+events! {
+    /// A tool was called.
+    ToolEvent {
+        /// The call.
+        tool_id: Option<String>,
+        /// The tool's name.
+        tool: Option<String>,
+        /// The kind of tool.
+        tool_type: Option<String>,
+        /// Its arguments: parsed here, JSON in a text in a reply.
+        tool_input: Option<Value>,
+        /// Its result: JSON in a text.
+        observation: Option<Value>,
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+    }
+
+    /// A file was made.
+    ArtifactEvent {
+        /// The file.
+        artifact: Option<GeneratedArtifact>,
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+    }
+
+    /// A tool action waits for a decision.
+    ToolApprovalEvent {
+        /// The action.
+        approval: Option<Extra>,
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+    }
+
+    /// The conversation so far was condensed.
+    SummaryEvent {
+        /// What is left of it.
+        summary_text: Option<String>,
+        /// How many tokens it had.
+        original_token_count: Option<u64>,
+        /// How many the model takes.
+        context_limit: Option<u64>,
+        /// The model that condensed it.
+        model: Option<String>,
+        /// Who provides that model.
+        provider: Option<String>,
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+    }
+
+    /// What a run spent, and how it ended.
+    UsageEvent {
+        /// Tokens spent.
+        usage: Option<TokenUsage>,
+        /// Why the stream ended, such as `completed`.
+        stop_reason: Option<String>,
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+        /// The same id, under its other name.
+        run_id: Option<RunId>,
+        /// Where the run stands; of agents.
+        status: Option<crate::AgentRunStatus>,
+        /// The thread, if there is one; of agents.
+        thread_id: Option<ThreadId>,
+        /// The approval mode in effect.
+        tool_approval: Option<ToolApproval>,
+        /// Tool actions that wait for a decision.
+        pending_tool_approvals: Vec<PendingToolApproval>,
+        /// Tool calls that were denied.
+        denied_tool_calls: Vec<DeniedToolCall>,
+        /// Tool calls that ran only because the mode allowed them.
+        auto_approved_tool_calls: Vec<AutoApprovedToolCall>,
+    }
+
+    /// The run failed.
+    ErrorEvent {
+        /// What went wrong, for people.
+        error: Option<Value>,
+        /// A longer text for people.
+        message: Option<String>,
+        /// What went wrong, for programs. Inferred from the replies (contract, section 7).
+        error_code: Option<ErrorCode>,
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+    }
+}
+
+impl StreamEvent {
+    /// Reads one event from its JSON.
+    ///
+    /// # Errors
+    ///
+    /// When it is not JSON, or an event of a known type does not have the shape of that type. An unknown type is
+    /// [`Other`](StreamEvent::Other).
+    pub fn from_slice(json: &[u8]) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Tag<'a> {
+            #[serde(borrow, default, rename = "type")]
+            tag: Option<Cow<'a, str>>,
+        }
+
+        // Two passes over a short text cost less than the buffer that a tagged enum would need.
+        let tag = serde_json::from_slice::<Tag<'_>>(json).ok().and_then(|tag| tag.tag);
+        Ok(match tag.as_deref() {
+            Some("response") => Self::Response(serde_json::from_slice(json)?),
+            Some("reasoning") => Self::Reasoning(serde_json::from_slice(json)?),
+            Some("tool") => Self::Tool(serde_json::from_slice(json)?),
+            Some("artifact") => Self::Artifact(serde_json::from_slice(json)?),
+            Some("tool_approval") => Self::ToolApproval(serde_json::from_slice(json)?),
+            Some("summary") => Self::Summary(serde_json::from_slice(json)?),
+            Some("usage") => Self::Usage(serde_json::from_slice(json)?),
+            Some("error") => Self::Error(serde_json::from_slice(json)?),
+            _ => Self::Other(serde_json::from_slice(json)?),
+        })
+    }
+
+    /// The type, as it stands on the wire; empty where there is none.
+    pub fn event_type(&self) -> &str {
+        match self {
+            Self::Reasoning(_) => "reasoning",
+            Self::Response(_) => "response",
+            Self::Tool(_) => "tool",
+            Self::Artifact(_) => "artifact",
+            Self::ToolApproval(_) => "tool_approval",
+            Self::Summary(_) => "summary",
+            Self::Usage(_) => "usage",
+            Self::Error(_) => "error",
+            Self::Other(value) => value.get("type").and_then(Value::as_str).unwrap_or_default(),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use crate::model::{operation, record, request};
+use crate::open_enum::open_enum;
+use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, Numeric, RequestId, Timestamp, WorkspaceId};
+
+operation! {
+    /// Lists the items of a knowledge base: `GET …/knowledge_bases/{knowledge_base_id}/items`.
+    ListKnowledgeBaseItems {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The knowledge base.
+        knowledge_base_id: KnowledgeBaseId,
+    }
+
+    /// Reads an item: `GET …/items/{id}`.
+    GetKnowledgeBaseItem {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The knowledge base.
+        knowledge_base_id: KnowledgeBaseId,
+        /// The item.
+        id: KnowledgeBaseItemId,
+    }
+
+    /// Adds an item: `POST …/items`. The service indexes it afterwards.
+    CreateKnowledgeBaseItem {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The knowledge base.
+        knowledge_base_id: KnowledgeBaseId,
+        /// The item.
+        item: KnowledgeBaseItemCreate,
+    }
+
+    /// Changes an item: `PATCH …/items/{id}`. What is not set stays as it is.
+    UpdateKnowledgeBaseItem {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The knowledge base.
+        knowledge_base_id: KnowledgeBaseId,
+        /// The item.
+        id: KnowledgeBaseItemId,
+        /// What changes.
+        item: KnowledgeBaseItemUpdate,
+    }
+
+    /// Deletes an item: `DELETE …/items/{id}`.
+    DeleteKnowledgeBaseItem {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The knowledge base.
+        knowledge_base_id: KnowledgeBaseId,
+        /// The item.
+        id: KnowledgeBaseItemId,
+    }
+
+    /// Indexes an item anew: `POST …/items/{id}/regenerate`. The reply names the run that does it.
+    RegenerateKnowledgeBaseItem {
+        /// The workspace.
+        workspace_id: WorkspaceId,
+        /// The knowledge base.
+        knowledge_base_id: KnowledgeBaseId,
+        /// The item.
+        id: KnowledgeBaseItemId,
+    }
+}
+
+open_enum! {
+    /// Where an item's content comes from.
+    ItemType {
+        /// From the request.
+        Custom = "custom",
+        /// From a web page.
+        WebsiteScrape = "website_scrape",
+        /// From an asset.
+        Document = "document",
+    }
+}
+
+open_enum! {
+    /// Whether something is done.
+    Switch {
+        /// It is.
+        Enabled = "enabled",
+        /// It is not.
+        Disabled = "disabled",
+    }
+}
+
+request! {
+    /// A new item.
+    KnowledgeBaseItemCreate(
+        /// Its name.
+        name: String,
+    ) {
+        /// What it is.
+        description: String,
+        /// Where its content comes from.
+        item_type: ItemType,
+        /// What kind of content it is, such as `text`.
+        response_type: String,
+        /// Its content.
+        data_content: String,
+        /// What to look for in its source.
+        data_query: String,
+        /// Whether e-mail addresses are taken out.
+        delete_email_data: Switch,
+        /// Whether telephone numbers are taken out.
+        delete_telephone_data: Switch,
+        /// How it is cut into chunks, such as `default`.
+        chunking_strategy: String,
+        /// How far chunks overlap.
+        chunk_overlap: u64,
+        /// How long a chunk may be.
+        maximum_chunk_length: u64,
+        /// The asset that it is made from.
+        asset_id: AssetId,
+    }
+}
+
+request! {
+    /// What changes in an item.
+    KnowledgeBaseItemUpdate() {
+        /// Its name.
+        name: String,
+        /// What it is.
+        description: String,
+        /// Its content.
+        data_content: String,
+        /// What to look for in its source.
+        data_query: String,
+        /// Whether e-mail addresses are taken out.
+        delete_email_data: Switch,
+        /// Whether telephone numbers are taken out.
+        delete_telephone_data: Switch,
+        /// How it is cut into chunks.
+        chunking_strategy: String,
+        /// How far chunks overlap.
+        chunk_overlap: u64,
+        /// How long a chunk may be.
+        maximum_chunk_length: u64,
+    }
+}
+
+record! {
+    /// An item of a knowledge base, in a list or by itself. By itself the sources declare no fields of it (contract, section 10).
+    KnowledgeBaseItem {
+        /// The item.
+        id: Option<KnowledgeBaseItemId>,
+        /// Its name.
+        name: Option<String>,
+        /// Its knowledge base.
+        knowledge_base_id: Option<KnowledgeBaseId>,
+        /// What it is.
+        description: Option<String>,
+        /// Where its content comes from.
+        item_type: Option<ItemType>,
+        /// Where its indexing stands.
+        run_status: Option<String>,
+        /// Whether it is in use.
+        status: Option<String>,
+        /// What kind of content it is.
+        response_type: Option<String>,
+        /// Its content.
+        data_content: Option<String>,
+        /// What was looked for in its source.
+        data_query: Option<String>,
+        /// Whether e-mail addresses are taken out.
+        delete_email_data: Option<Switch>,
+        /// Whether telephone numbers are taken out.
+        delete_telephone_data: Option<Switch>,
+        /// How it is cut into chunks.
+        chunking_strategy: Option<String>,
+        /// How far chunks overlap.
+        chunk_overlap: Option<Numeric>,
+        /// How long a chunk may be.
+        maximum_chunk_length: Option<Numeric>,
+        /// The asset that it is made from.
+        asset_id: Option<AssetId>,
+        /// When it was made.
+        generated_at: Option<Timestamp>,
+    }
+}
+
+record! {
+    /// An item after a change, with what the service says about it.
+    KnowledgeBaseItemChange {
+        /// What the service says.
+        message: Option<String>,
+        /// The item.
+        knowledge_base_item: Option<KnowledgeBaseItem>,
+    }
+}
+
+record! {
+    /// The reply to indexing an item anew.
+    RegeneratedItem {
+        /// What the service says.
+        message: Option<String>,
+        /// The run that does it.
+        request_id: Option<RequestId>,
+    }
+}

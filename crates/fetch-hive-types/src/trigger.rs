@@ -1,0 +1,105 @@
+use serde::{Deserialize, Serialize};
+
+use crate::model::{operation, record, request, with_inputs, with_metadata};
+use crate::{AgentId, EndpointId, Inputs, Metadata, RequestId, RunStatus, ThreadId, VariantId, WebhookSecret};
+
+operation! {
+    /// Starts a workflow with its webhook secret and no API key: `POST /workflow/webhooks/{workflow_endpoint_id}/variants/{variant_id}`
+    /// (contract, section 4).
+    TriggerWorkflow {
+        /// The deployment's endpoint.
+        workflow_endpoint_id: EndpointId,
+        /// The variant.
+        variant_id: VariantId,
+        /// The secret, sent in a header.
+        secret: WebhookSecret,
+        /// What is started.
+        body: DeploymentTrigger,
+    }
+
+    /// Starts a prompt with its webhook secret: `POST /prompt/webhooks/{prompt_endpoint_id}/variants/{variant_id}`.
+    TriggerPrompt {
+        /// The deployment's endpoint.
+        prompt_endpoint_id: EndpointId,
+        /// The variant.
+        variant_id: VariantId,
+        /// The secret, sent in a header.
+        secret: WebhookSecret,
+        /// What is started.
+        body: DeploymentTrigger,
+    }
+
+    /// Sends a message to an agent with its webhook secret: `POST /agent/webhooks/{agent_id}`.
+    TriggerAgent {
+        /// The agent.
+        agent_id: AgentId,
+        /// The secret, sent in a header.
+        secret: WebhookSecret,
+        /// What is sent.
+        body: AgentTrigger,
+    }
+}
+
+/// Where the outcome of a triggered run goes; triggers always use callback delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookAsync {
+    /// May be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Where the outcome goes: an https URL.
+    pub callback_url: String,
+}
+
+impl<T: Into<String>> From<T> for WebhookAsync {
+    fn from(url: T) -> Self {
+        Self { enabled: None, callback_url: url.into() }
+    }
+}
+
+request! {
+    /// What a workflow or prompt is started with.
+    DeploymentTrigger(
+        /// Where the outcome goes.
+        #[serde(rename = "async")]
+        async_mode: WebhookAsync,
+    ) {
+        /// The start inputs.
+        inputs => Inputs,
+        /// Flat facts that come back with the run.
+        metadata => Metadata,
+        /// An opaque id of the caller's own user.
+        user: String,
+    }
+}
+
+with_inputs!(DeploymentTrigger);
+
+request! {
+    /// What an agent is sent.
+    AgentTrigger(
+        /// The message. Must not be empty.
+        message: String,
+        /// Where the outcome goes.
+        #[serde(rename = "async")]
+        async_mode: WebhookAsync,
+    ) {
+        /// The thread to go on with, or to begin.
+        thread_id: ThreadId,
+        /// Flat facts that come back with the run.
+        metadata => Metadata,
+        /// An opaque id of the caller's own user.
+        user: String,
+    }
+}
+
+with_metadata!(DeploymentTrigger, AgentTrigger);
+
+record! {
+    /// A triggered run was accepted. Documented for agents; workflows and prompts reply alike as far as we know.
+    TriggeredRun {
+        /// The public id of the run.
+        request_id: Option<RequestId>,
+        /// Where it stands.
+        run_status: Option<RunStatus>,
+    }
+}
