@@ -1,5 +1,4 @@
 use std::fmt;
-use std::time::Duration;
 
 use bytes::Bytes;
 use fetch_hive_types::ApiKey;
@@ -7,7 +6,6 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT}
 use http::{Request, Response};
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
-use crate::api_error::header_request_id;
 use crate::path::PathWriter;
 use crate::reply::ReplyParts;
 use crate::{ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, Error, InvalidInput, Operation, Reply};
@@ -83,11 +81,8 @@ impl Api {
         let mut query = path.finish()?;
         endpoint.query(&mut query);
 
-        let (body, content_type) = match endpoint.body()? {
-            Body::None => (Bytes::new(), None),
-            Body::Json(body) => (body, Some(JSON)),
-        };
-        let mut request = Request::new(body);
+        let Body { content_type, bytes } = endpoint.body()?;
+        let mut request = Request::new(bytes);
         *request.method_mut() = E::METHOD;
         *request.uri_mut() =
             query.finish().parse().map_err(|_| InvalidInput::new("path", "together with the base URL is no URL"))?;
@@ -113,11 +108,51 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Completes a request that was put together by hand: its path is taken below the base URL, and it gets the key and the user agent.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] when the URL leads to another host than the base URL: the key must not go there.
+    pub fn complete(&self, mut request: Request<Bytes>, key: Option<&ApiKey>) -> Result<Request<Bytes>, InvalidInput> {
+        let uri = request.uri();
+        if uri.scheme().is_none() {
+            let path = uri.path_and_query().map_or("", |path| path.as_str());
+            let slash = if path.starts_with('/') { "" } else { "/" };
+            *request.uri_mut() = format!("{}{slash}{path}", self.base_url.as_str())
+                .parse()
+                .map_err(|_| InvalidInput::new("path", "together with the base URL is no URL"))?;
+        } else if !self.base_url.is_above(uri) {
+            return Err(InvalidInput::new("uri", "is not below the base URL, and the API key must not go elsewhere"));
+        }
+        let headers = request.headers_mut();
+        headers.entry(ACCEPT).or_insert(JSON);
+        headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        if let Some(key) = key {
+            headers.insert(AUTHORIZATION, secret_header("api_key", format!("Bearer {}", key.expose()))?);
+        }
+        Ok(request)
+    }
+}
+
 fn secret_header(field: &'static str, value: String) -> Result<HeaderValue, InvalidInput> {
     let mut header = HeaderValue::try_from(value)
         .map_err(|_| InvalidInput::new(field, "holds a byte that a header cannot carry"))?;
     header.set_sensitive(true);
     Ok(header)
+}
+
+/// Takes the whole response to a request that was put together by hand.
+///
+/// # Errors
+///
+/// [`Error::Api`] when the status is no success.
+pub fn raw_reply(operation: &'static str, response: Response<Bytes>) -> Result<Reply<Bytes>, Error> {
+    if !response.status().is_success() {
+        return Err(Error::Api(Box::new(ApiError::new(operation, response))));
+    }
+    let (parts, body) = response.into_parts();
+    Ok(Reply::new(body.clone(), ReplyParts::new(parts, body)))
 }
 
 /// Reads the whole response to an endpoint's request.
@@ -131,12 +166,8 @@ pub fn reply<E: Endpoint>(response: Response<Bytes>) -> Result<Reply<E::Response
         return Err(Error::Api(Box::new(ApiError::new(E::NAME, response))));
     }
     let (parts, body) = response.into_parts();
-    match decode(E::ENVELOPE, &body) {
-        Ok(value) => {
-            let request_id = header_request_id(&parts.headers);
-            let (status, headers) = (parts.status, parts.headers);
-            Ok(Reply::new(value, ReplyParts { status, headers, body, request_id, attempts: 1, waited: Duration::ZERO }))
-        }
+    match decode(E::ENVELOPE, if E::MAY_BE_EMPTY && body.is_empty() { b"{}" } else { &body }) {
+        Ok(value) => Ok(Reply::new(value, ReplyParts::new(parts, body))),
         Err(error) => Err(Error::Decode(Box::new(DecodeError {
             operation: E::NAME,
             status: parts.status,

@@ -1,6 +1,6 @@
 use bytes::Bytes;
-use fetch_hive_types::{Extra, WebhookSecret};
-use http::Method;
+use fetch_hive_types::{Extra, TokenUsage, WebhookSecret};
+use http::{HeaderValue, Method};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
 
@@ -49,6 +49,9 @@ pub trait Endpoint: Send + Sync {
     /// as the response itself.
     const ENVELOPE: Option<&'static str> = None;
 
+    /// Whether a success may come without a body, which is then read as `{}`. Where a result is expected, an empty body is an error.
+    const MAY_BE_EMPTY: bool = false;
+
     /// Checks what the contract states of the request, before anything is sent.
     ///
     /// # Errors
@@ -70,12 +73,22 @@ pub trait Endpoint: Send + Sync {
     ///
     /// [`InvalidInput`] when the body cannot be written.
     fn body(&self) -> Result<Body, InvalidInput> {
-        Ok(Body::None)
+        Ok(Body::none())
     }
 
     /// How the request authenticates.
     fn auth(&self) -> Auth<'_> {
         Auth::Key
+    }
+
+    /// What is run: the deployment or the agent. For hooks and traces.
+    fn target(&self) -> Option<&str> {
+        None
+    }
+
+    /// The tokens that a response says were spent.
+    fn usage(_response: &Self::Response) -> Option<&TokenUsage> {
+        None
     }
 }
 
@@ -103,49 +116,87 @@ pub enum Auth<'a> {
 
 /// The body of a request, always whole, so that an attempt can be repeated.
 #[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Body {
-    /// No body, and no content type.
-    None,
-    /// A JSON text.
-    Json(Bytes),
+pub struct Body {
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) bytes: Bytes,
 }
 
 impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::None => f.write_str("None"),
-            Self::Json(bytes) => write!(f, "Json({} bytes)", bytes.len()),
-        }
+        write!(f, "Body({:?}, {} bytes)", self.content_type, self.bytes.len())
     }
 }
 
 impl Body {
-    /// Writes a value as JSON.
+    /// No body, and no content type.
+    pub fn none() -> Self {
+        Self { content_type: None, bytes: Bytes::new() }
+    }
+
+    /// Bytes of any content type.
+    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
+        Self { content_type: Some(content_type), bytes: bytes.into() }
+    }
+
+    /// A value as JSON.
     ///
     /// # Errors
     ///
     /// [`InvalidInput`] for `body` when the value cannot be serialised.
     pub fn json(value: &impl Serialize) -> Result<Self, InvalidInput> {
-        serde_json::to_vec(value)
-            .map(|text| Self::Json(text.into()))
-            .map_err(|error| InvalidInput::new("body", error.to_string()))
+        json_text(value).map(Self::json_from)
     }
 
-    /// Writes a request whose `extra` fields are flattened into it.
+    fn json_from(text: Vec<u8>) -> Self {
+        Self::new(HeaderValue::from_static("application/json"), text)
+    }
+
+    /// The object `{}`: what the official SDKs send where an action takes no arguments.
+    pub(crate) fn empty_object() -> Self {
+        Self::json_from(b"{}".to_vec())
+    }
+
+    /// A request whose `extra` fields are flattened into it.
     ///
     /// # Errors
     ///
     /// As [`Body::json`]; also when an extra field has the name of a field that the request writes itself: two fields of one name
     /// would leave it to the service which one counts.
     pub fn json_with_extra(value: &impl Serialize, extra: &Extra) -> Result<Self, InvalidInput> {
-        let body = Self::json(value)?;
-        if let (false, Self::Json(text)) = (extra.is_empty(), &body) {
-            if let Some(name) = repeated_key(text) {
-                return Err(InvalidInput::new(name, "is set twice: by its own field and as an extra field"));
-            }
-        }
-        Ok(body)
+        let text = json_text(value)?;
+        no_key_twice(&text, extra)?;
+        Ok(Self::json_from(text))
+    }
+
+    /// As [`json_with_extra`](Body::json_with_extra), with the flag `streaming` added.
+    pub(crate) fn json_streaming(value: &impl Serialize, extra: &Extra, on: bool) -> Result<Self, InvalidInput> {
+        let mut text = json_text(value)?;
+        let separator = if text.len() > 2 { "," } else { "" };
+        text.pop();
+        text.extend_from_slice(format!("{separator}\"streaming\":{on}}}").as_bytes());
+        no_key_twice(&text, extra)?;
+        Ok(Self::json_from(text))
+    }
+
+    /// As [`json_with_extra`](Body::json_with_extra), wrapped in an object under one key.
+    pub(crate) fn json_in(key: &'static str, value: &impl Serialize, extra: &Extra) -> Result<Self, InvalidInput> {
+        let text = json_text(value)?;
+        no_key_twice(&text, extra)?;
+        let mut wrapped = format!("{{\"{key}\":").into_bytes();
+        wrapped.extend_from_slice(&text);
+        wrapped.push(b'}');
+        Ok(Self::json_from(wrapped))
+    }
+}
+
+fn json_text(value: &impl Serialize) -> Result<Vec<u8>, InvalidInput> {
+    serde_json::to_vec(value).map_err(|error| InvalidInput::new("body", error.to_string()))
+}
+
+fn no_key_twice(text: &[u8], extra: &Extra) -> Result<(), InvalidInput> {
+    match if extra.is_empty() { None } else { repeated_key(text) } {
+        Some(name) => Err(InvalidInput::new(name, "is set twice: by its own field and as an extra field")),
+        None => Ok(()),
     }
 }
 

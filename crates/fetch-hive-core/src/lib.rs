@@ -5,23 +5,27 @@ pub mod signature;
 
 mod api;
 mod api_error;
+mod checks;
 mod endpoint;
 mod endpoints;
 mod error;
 mod invalid;
+mod multipart;
 mod operation;
+mod pager;
 mod path;
 mod reply;
 mod url;
 
 pub use fetch_hive_types as types;
 
-pub use api::{Api, WEBHOOK_SECRET_HEADER, reply};
+pub use api::{Api, WEBHOOK_SECRET_HEADER, raw_reply, reply};
 pub use api_error::{ApiError, ErrorPayload, RateLimit};
 pub use endpoint::{Auth, Body, Endpoint, Repeat};
 pub use error::{DecodeError, Error};
 pub use invalid::InvalidInput;
 pub use operation::{Limits, Operation};
+pub use pager::{ApprovalPager, RepeatedCursor};
 pub use path::{PathWriter, QueryWriter};
 pub use reply::{Reply, ReplyParts};
 pub use url::{BaseUrl, DEFAULT_BASE_URL, is_loopback};

@@ -34,6 +34,19 @@ pub struct ReplyParts {
     pub waited: Duration,
 }
 
+impl ReplyParts {
+    pub(crate) fn new(parts: http::response::Parts, body: Bytes) -> Self {
+        Self {
+            request_id: crate::api_error::header_request_id(&parts.headers),
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            attempts: 1,
+            waited: Duration::ZERO,
+        }
+    }
+}
+
 impl<T> Reply<T> {
     pub(crate) fn new(value: T, parts: ReplyParts) -> Self {
         Self { value, parts: Box::new(parts) }

@@ -46,6 +46,13 @@ impl BaseUrl {
         Ok(Self(url.to_owned()))
     }
 
+    /// Whether a URL leads to the same host, below this path.
+    pub(crate) fn is_above(&self, uri: &Uri) -> bool {
+        let Ok(own) = self.0.parse::<Uri>() else { return false };
+        let below = uri.path().strip_prefix(own.path().trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
+        own.scheme() == uri.scheme() && own.authority() == uri.authority() && below
+    }
+
     /// The URL as text, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.0

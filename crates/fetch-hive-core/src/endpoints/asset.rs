@@ -1,0 +1,35 @@
+use fetch_hive_types::{Asset, AssetChange};
+use http::HeaderValue;
+
+use super::endpoint;
+use crate::checks::{Checked, not_blank, refuse_if};
+use crate::{Body, InvalidInput, multipart};
+
+/// The name of the form's part. No source confirms it (contract, section 2).
+const PART: &str = "file";
+
+endpoint! {
+    ListAssets(workspace_id): "listAssets", GET "/public/workspaces/{workspace_id}/assets", Safe,
+        envelope "assets" => Vec<Asset>;
+}
+
+endpoint! {
+    UploadAsset(workspace_id): "uploadAsset", POST "/public/workspaces/{workspace_id}/assets", OnlyIfUnsent => AssetChange;
+
+    fn validate(&self) -> Checked {
+        let file = &self.file;
+        not_blank("file.name", &file.name)?;
+        let media_type = file.media_type.contains('/') && HeaderValue::from_str(&file.media_type).is_ok();
+        refuse_if(!media_type, "file.media_type", "must be a media type, such as image/png")?;
+        refuse_if(file.content.is_empty(), "file.content", "must not be empty")?;
+        if file.content.len() > file.max_bytes {
+            let reason = format!("has {} bytes, which is over the limit of {}", file.content.len(), file.max_bytes);
+            return Err(InvalidInput::new("file.content", reason));
+        }
+        Ok(())
+    }
+
+    fn body(&self) -> Result<Body, InvalidInput> {
+        multipart::file(PART, &self.file)
+    }
+}
