@@ -7,6 +7,7 @@ use fetch_hive_core::{Api, BaseUrl, InvalidInput, Limits};
 
 use crate::client::Shared;
 use crate::credentials::Credentials;
+use crate::usage::{UsageHook, UsageReport};
 use crate::{Client, Clock, CredentialProvider, Error, Transport};
 
 /// The environment variable that an API key is taken from when none is given.
@@ -24,6 +25,7 @@ pub struct ClientBuilder {
     limits: Limits,
     policy: RepeatPolicy,
     max_reply_bytes: usize,
+    usage: Option<UsageHook>,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
 }
@@ -104,6 +106,13 @@ impl ClientBuilder {
         self
     }
 
+    /// Calls a function with the tokens of every reply that names them: to sum them up, for example. It runs in the task that made the call,
+    /// so it should be quick.
+    pub fn on_usage(mut self, hook: impl Fn(UsageReport<'_>) + Send + Sync + 'static) -> Self {
+        self.usage = Some(Arc::new(hook));
+        self
+    }
+
     /// Another HTTP stack than the one that is included.
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
@@ -145,6 +154,7 @@ impl ClientBuilder {
             limits: self.limits,
             policy: self.policy,
             max_reply_bytes: self.max_reply_bytes,
+            usage: self.usage,
         };
         Ok(Client { shared: Arc::new(shared) })
     }

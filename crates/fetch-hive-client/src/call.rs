@@ -4,14 +4,17 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use fetch_hive_core::engine::RepeatPolicy;
-use fetch_hive_core::types::{InvokeWorkflow, MetadataValue, ToolApproval};
-use fetch_hive_core::{Endpoint, InvalidInput, Limits, Reply};
+use fetch_hive_core::types::{
+    AgentAsync, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
+    InvokeHiveAgent, InvokePrompt, InvokeWorkflow, MetadataValue, ThreadId, ToolApproval,
+};
+use fetch_hive_core::{Auth, Endpoint, InvalidInput, Limits, Reply};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::exchange::exchange;
-use crate::{Client, Error};
+use crate::{Client, Error, UsageReport};
 
 /// A call that is being put together. Nothing is sent until it is awaited; dropping the awaited future ends the call.
 ///
@@ -103,10 +106,15 @@ impl<E: Endpoint + 'static> IntoFuture for Call<E> {
                 }
                 Ok(built)
             };
-            let done = exchange(&client.shared, E::NAME, E::REPEAT, limits, policy, &build).await?;
-            fetch_hive_core::reply::<E>(done.response)
-                .map(|reply| reply.with_attempts(done.attempts, done.waited))
-                .map_err(|error| Error::from_core(E::NAME, error).with_attempts(done.attempts, done.waited))
+            let key = matches!(request.auth(), Auth::Key);
+            let done = exchange(&client.shared, E::NAME, E::REPEAT, limits, policy, key, &build).await?;
+            let reply = fetch_hive_core::reply::<E>(done.response)
+                .map_err(|error| Error::from_core(E::NAME, error).with_attempts(done.attempts, done.waited))?;
+            if let (Some(hook), Some(usage), Some(target)) = (&client.shared.usage, E::usage(&reply), request.target())
+            {
+                hook(UsageReport { operation: E::NAME, target, usage });
+            }
+            Ok(reply.with_attempts(done.attempts, done.waited))
         })
     }
 }
@@ -140,5 +148,35 @@ setters!(InvokeWorkflow {
     user(user: impl Into<String>);
     metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>);
     tool_approval(mode: impl Into<ToolApproval>);
+    extra(name: impl Into<String>, value: impl Into<Value>);
+});
+
+setters!(InvokePrompt {
+    variant(variant: impl Into<String>);
+    input(name: impl Into<String>, value: impl Serialize);
+    inputs(inputs: impl Serialize);
+    user(user: impl Into<String>);
+    metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>);
+    extra(name: impl Into<String>, value: impl Into<Value>);
+});
+
+setters!(InvokeAgent {
+    thread_id(thread: impl Into<ThreadId>);
+    messages(messages: impl IntoIterator<Item: Into<AgentMessage>>);
+    attachments(attachments: impl IntoIterator<Item: Into<AgentAttachment>>);
+    known_artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
+    artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
+    async_mode(mode: impl Into<AgentAsync>);
+    tool_approval(mode: impl Into<ToolApproval>);
+    user(user: impl Into<String>);
+    metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>);
+    extra(name: impl Into<String>, value: impl Into<Value>);
+});
+
+setters!(InvokeHiveAgent {
+    sources(sources: impl Into<HiveAgentSources>);
+    metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>);
+    unattended(unattended: impl Into<bool>);
+    budget_policy(policy: impl Into<BudgetPolicy>);
     extra(name: impl Into<String>, value: impl Into<Value>);
 });

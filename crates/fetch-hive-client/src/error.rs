@@ -3,7 +3,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fetch_hive_core::types::{ErrorCode, RequestId};
-use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit};
+use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCursor};
 use http::{HeaderMap, StatusCode};
 
 use crate::{BoxError, Timeout, TransportError, TransportErrorKind};
@@ -42,6 +42,8 @@ pub enum ErrorKind {
     Api(ApiError),
     /// The operation was done, and its reply could not be read.
     Decode(DecodeError),
+    /// The pages of a list go round in circles.
+    RepeatedCursor(RepeatedCursor),
     /// The reply's body is larger than the client's limit, in bytes.
     TooLarge {
         /// The limit, in bytes.
@@ -129,7 +131,7 @@ impl Error {
     /// run is worth its price; for runs that must not be lost use callback delivery, with an id of your own in `metadata`.
     pub fn may_have_run(&self) -> bool {
         match &self.inner.kind {
-            ErrorKind::Invalid(_) | ErrorKind::Credentials(_) => false,
+            ErrorKind::Invalid(_) | ErrorKind::Credentials(_) | ErrorKind::RepeatedCursor(_) => false,
             ErrorKind::Transport(error) => !error.is_not_sent(),
             ErrorKind::Api(error) => error.may_have_run(),
             ErrorKind::Decode(_) => true,
@@ -252,6 +254,7 @@ impl fmt::Display for Inner {
                 })?;
             }
             ErrorKind::Api(error) => write!(f, "{error}")?,
+            ErrorKind::RepeatedCursor(error) => write!(f, "{operation}: {error}")?,
             ErrorKind::Decode(error) => write!(f, "{error}")?,
             ErrorKind::TooLarge { limit } => {
                 write!(f, "{operation}: the reply is larger than the limit of {limit} bytes; raise `max_reply_bytes`")?;

@@ -27,13 +27,14 @@ pub(crate) struct Done {
     pub(crate) waited: Duration,
 }
 
-/// Carries out one call as the engine says.
+/// Carries out one call as the engine says; the key is asked for only where the operation needs it.
 pub(crate) async fn exchange(
     shared: &Shared,
     operation: &'static str,
     repeat: Repeat,
     limits: Limits,
     policy: RepeatPolicy,
+    key: bool,
     build: &Build<'_>,
 ) -> Result<Done, Error> {
     let began = shared.clock.now();
@@ -44,7 +45,7 @@ pub(crate) async fn exchange(
     loop {
         match action {
             Action::Send(limits) => {
-                last = attempt(shared, operation, limits, build).await;
+                last = attempt(shared, operation, limits, key, build).await;
                 let input = match &last {
                     Ok(_) => Input::Succeeded,
                     Err(error) => match error.kind() {
@@ -81,6 +82,7 @@ async fn attempt(
     shared: &Shared,
     operation: &'static str,
     limits: Limits,
+    key: bool,
     build: &Build<'_>,
 ) -> Result<http::Response<Bytes>, Error> {
     let failed = |kind| Error::new(operation, kind);
@@ -90,12 +92,13 @@ async fn attempt(
     let clock = &*shared.clock;
     let work = async {
         let key = match &shared.credentials {
-            Credentials::Key(key) => key.clone(),
+            _ if !key => None,
+            Credentials::Key(key) => Some(key.clone()),
             Credentials::Provider(provider) => {
-                provider.api_key().await.map_err(|error| failed(ErrorKind::Credentials(error)))?
+                Some(provider.api_key().await.map_err(|error| failed(ErrorKind::Credentials(error)))?)
             }
         };
-        let mut request = build(Some(&key)).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
+        let mut request = build(key.as_ref()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
         request.extensions_mut().insert(limits);
         let sent = within(clock, limits.headers, Timeout::Headers, shared.transport.send(request)).await;
         let (parts, body) = sent.map_err(broken)?.into_parts();

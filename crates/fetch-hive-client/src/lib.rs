@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod approvals;
 mod body;
 mod builder;
 mod call;
@@ -10,11 +11,16 @@ mod error;
 mod exchange;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod raw;
+pub mod resources;
 mod transport;
+mod upload;
+mod usage;
 
 pub use fetch_hive_core as core;
 pub use fetch_hive_core::types;
 
+pub use approvals::ApprovalStream;
 pub use body::ResponseBody;
 pub use builder::{API_KEY_VARIABLE, ClientBuilder};
 pub use call::Call;
@@ -32,3 +38,5 @@ pub use fetch_hive_core::{
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperTransport, HyperTransportBuilder};
 pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};
+pub use upload::read_asset_file;
+pub use usage::UsageReport;

@@ -23,6 +23,11 @@ impl Operation {
     pub fn of<E: Endpoint>() -> Self {
         Self { name: E::NAME, method: E::METHOD, path: E::PATH, repeat: E::REPEAT }
     }
+
+    /// Describes a request that was put together by hand; its path is not known to have few values, so it is left out.
+    pub fn raw(name: &'static str, method: Method, repeat: Repeat) -> Self {
+        Self { name, method, path: "", repeat }
+    }
 }
 
 /// The time limits of one attempt; in the request's extensions.

@@ -34,6 +34,11 @@ impl ApprovalPager {
         self.next.as_ref()
     }
 
+    /// Asks for no further page.
+    pub fn stop(&mut self) {
+        self.next = None;
+    }
+
     /// Takes the page that was asked for, and finds the next one.
     ///
     /// # Errors

@@ -1,0 +1,40 @@
+use bytes::Bytes;
+use fetch_hive_core::{Operation, Repeat, Reply, raw_reply};
+
+use crate::exchange::exchange;
+use crate::{Client, Error};
+
+/// The name of a raw request in errors and traces.
+const NAME: &str = "raw request";
+
+impl Client {
+    /// Sends a request that was put together by hand, for what this version does not know: its path is taken below the base URL, and it gets
+    /// the key, the user agent, the client's limits and repeats like any other call.
+    ///
+    /// # Errors
+    ///
+    /// As any call; also when the URL is absolute and does not lead below the base URL: the key must not go there.
+    ///
+    /// ```no_run
+    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use fetch_hive_client::Repeat;
+    ///
+    /// let request = http::Request::get("/public/something/new").body(bytes::Bytes::new())?;
+    /// let reply = client.send_raw(request, Repeat::Safe).await?;
+    /// println!("{} bytes", reply.len());
+    /// # Ok(()) }
+    /// ```
+    pub async fn send_raw(&self, request: http::Request<Bytes>, repeat: Repeat) -> Result<Reply<Bytes>, Error> {
+        let operation = Operation::raw(NAME, request.method().clone(), repeat);
+        let build = |key: Option<&_>| {
+            let mut request = self.shared.api.complete(request.clone(), key)?;
+            request.extensions_mut().insert(operation.clone());
+            Ok(request)
+        };
+        let (limits, policy) = (self.shared.limits, self.shared.policy);
+        let done = exchange(&self.shared, NAME, repeat, limits, policy, true, &build).await?;
+        raw_reply(NAME, done.response)
+            .map(|reply| reply.with_attempts(done.attempts, done.waited))
+            .map_err(|error| Error::from_core(NAME, error).with_attempts(done.attempts, done.waited))
+    }
+}
