@@ -1,5 +1,5 @@
 use crate::run::step;
-use crate::{python_sdk, weight};
+use crate::{contract, python_sdk, weight};
 
 /// The crates that are published, and so must build with every choice of features.
 const PUBLISHED: [&str; 4] = ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-emulator"];
@@ -22,6 +22,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     step("tests, all features", "test --workspace --all-features", &[])?;
     let warnings = [("RUSTDOCFLAGS", "-D warnings")];
     step("documentation", "doc --workspace --no-deps --all-features", &warnings)?;
+    contract::contract(&[])?;
     weight::weight(&[])?;
     if std::env::var_os("CI").is_none() && !python_sdk::is_possible() {
         println!("\n== python-sdk: LEFT OUT, there is no Python 3 here");

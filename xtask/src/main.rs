@@ -1,6 +1,7 @@
 //! Commands for contributors and CI: `cargo xtask <command>`.
 
 mod ci;
+mod contract;
 mod python_sdk;
 mod run;
 mod weight;
@@ -12,6 +13,11 @@ type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>)
 
 const COMMANDS: &[Command] = &[
     ("ci", "all that a change must pass; --skip-tests leaves out the plain `cargo test --workspace`", ci::ci),
+    (
+        "contract",
+        "endpoints and types against the contract for machines; --mutate [COUNT [SEED]] tests the check itself",
+        contract::contract,
+    ),
     ("weight", "the number of crates behind each of ours, against its budget", weight::weight),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
 ];

@@ -1,5 +1,3 @@
-use serde::{Deserialize, Serialize};
-
 use crate::model::{record, request, with_metadata};
 use crate::open_enum::open_enum;
 use crate::{AgentId, AssetId, KnowledgeBaseId, KnowledgeBaseItemId, Metadata, RequestId, RunId, WebhookSecret};
@@ -28,18 +26,19 @@ request! {
 
 with_metadata!(InvokeHiveAgent);
 
-/// The `async` block of a hive agent: always enabled.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HiveAgentAsync {
-    /// Always true.
-    pub enabled: bool,
-    /// Where the outcome goes.
-    pub callback_url: String,
+request! {
+    /// The `async` block of a hive agent: always enabled.
+    HiveAgentAsync(
+        /// Always true.
+        enabled: bool,
+        /// Where the outcome goes.
+        callback_url: String,
+    ) {}
 }
 
 impl<T: Into<String>> From<T> for HiveAgentAsync {
     fn from(url: T) -> Self {
-        Self { enabled: true, callback_url: url.into() }
+        Self::new(true, url)
     }
 }
 

@@ -1,5 +1,3 @@
-use serde::{Deserialize, Serialize};
-
 use crate::model::{operation, record, request, with_inputs, with_metadata};
 use crate::{AgentId, EndpointId, Inputs, Metadata, RequestId, RunStatus, ThreadId, VariantId, WebhookSecret};
 
@@ -40,19 +38,20 @@ operation! {
     }
 }
 
-/// Where the outcome of a triggered run goes; triggers always use callback delivery.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WebhookAsync {
-    /// May be left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub enabled: Option<bool>,
-    /// Where the outcome goes: an https URL.
-    pub callback_url: String,
+request! {
+    /// Where the outcome of a triggered run goes; triggers always use callback delivery.
+    WebhookAsync(
+        /// Where the outcome goes: an https URL.
+        callback_url: String,
+    ) {
+        /// May be left out.
+        enabled: bool,
+    }
 }
 
 impl<T: Into<String>> From<T> for WebhookAsync {
     fn from(url: T) -> Self {
-        Self { enabled: None, callback_url: url.into() }
+        Self::new(url)
     }
 }
 

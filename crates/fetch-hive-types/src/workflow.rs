@@ -1,4 +1,3 @@
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::alias::aliased;
@@ -34,7 +33,7 @@ request! {
 impl InvokeWorkflow {
     /// Asks for callback delivery to an https URL (http is accepted for loopback).
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
-        self.async_mode = Some(WorkflowAsync { enabled: true, callback_url: Some(url.into()) });
+        self.async_mode = Some(WorkflowAsync::new(true).callback_url(url));
         self
     }
 }
@@ -43,14 +42,15 @@ with_variant!(InvokeWorkflow);
 with_inputs!(InvokeWorkflow);
 with_metadata!(InvokeWorkflow);
 
-/// The `async` block of a workflow request (contract, section 3).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkflowAsync {
-    /// Whether the outcome is delivered to the callback URL instead of in the reply.
-    pub enabled: bool,
-    /// Where the outcome is delivered; required when enabled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub callback_url: Option<String>,
+request! {
+    /// The `async` block of a workflow request (contract, section 3).
+    WorkflowAsync(
+        /// Whether the outcome is delivered to the callback URL instead of in the reply.
+        enabled: bool,
+    ) {
+        /// Where the outcome is delivered; required when enabled.
+        callback_url: String,
+    }
 }
 
 open_enum! {

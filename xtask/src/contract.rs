@@ -1,0 +1,85 @@
+//! Whether the endpoints and the types say the same as the contract for machines.
+
+mod mutate;
+mod operations;
+mod sample;
+mod schemas;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use self::sample::{Samples, Style};
+use crate::run::root;
+
+pub(crate) fn contract(arguments: &[String]) -> Result<(), String> {
+    if arguments.first().is_some_and(|argument| argument == "--mutate") {
+        return mutate::mutate(&arguments[1..]);
+    }
+    println!("\n== contract: endpoints and types against openapi.json");
+    let file = root().join("crates/fetch-hive-emulator/contract/openapi.json");
+    let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let contract: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let samples = Samples::new(&contract);
+
+    let mut failures = Vec::new();
+    let operations = operations::check(&contract, &samples, &mut failures);
+    let declared = operations::declared(&contract).len();
+    let schemas = check_schemas(&contract, &samples, &mut failures);
+    let all = contract["components"]["schemas"].as_object().map_or(0, serde_json::Map::len);
+    for failure in &failures {
+        println!("   FAILED {failure}");
+    }
+    println!("   {operations}/{declared} operations, {schemas}/{all} schemas");
+    if failures.is_empty() { Ok(()) } else { Err(format!("{} differences", failures.len())) }
+}
+
+/// Every schema goes through its type, or is listed with a reason; gives how many hold.
+fn check_schemas(contract: &Value, samples: &Samples<'_>, failures: &mut Vec<String>) -> usize {
+    let names: BTreeSet<&str> =
+        contract["components"]["schemas"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+    let table = schemas::table();
+    for (name, _) in &table {
+        if !names.contains(name) {
+            failures.push(format!("{name}: no schema of the contract"));
+        }
+    }
+    let mut held = 0;
+    for name in names {
+        let Some((_, mapped)) = table.iter().find(|row| row.0 == name) else {
+            failures.push(format!("{name}: neither a type nor a reason"));
+            continue;
+        };
+        let before = failures.len();
+        if let schemas::Mapped::Type(through) = mapped {
+            for style in Style::ALL {
+                if let Err(difference) =
+                    samples.of_schema(name, style).iter().try_for_each(|value| through(value, style))
+                {
+                    failures.push(format!("{name} ({style:?}): {difference}"));
+                }
+            }
+        }
+        held += usize::from(failures.len() == before);
+    }
+    held
+}
+
+/// A value without what is the same as absent: null, and the empty list.
+pub(crate) fn bare(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let kept =
+                object.iter().filter(|(_, value)| !value.is_null() && value.as_array().is_none_or(|a| !a.is_empty()));
+            Value::Object(kept.map(|(key, value)| (key.clone(), bare(value))).collect())
+        }
+        Value::Array(array) => Value::Array(array.iter().map(bare).collect()),
+        other => other.clone(),
+    }
+}
+
+/// Says where two values differ, if they do.
+pub(crate) fn compare(want: &Value, got: &Value) -> Result<(), String> {
+    let (want, got) = (bare(want), bare(got));
+    if want == got { Ok(()) } else { Err(format!("went in as {want} and came out as {got}")) }
+}
