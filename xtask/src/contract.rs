@@ -34,6 +34,13 @@ pub(crate) fn contract(arguments: &[String]) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(format!("{} differences", failures.len())) }
 }
 
+/// Records that the contract does not type: they show what can be set in them, and what their lists show.
+const BORROWED: [(&str, &[&str]); 3] = [
+    ("Agent", &["AgentCreate", "AgentUpdate"]),
+    ("KnowledgeBaseDetail", &["KnowledgeBase"]),
+    ("KnowledgeBaseItemDetail", &["KnowledgeBaseItemCreate", "KnowledgeBaseItem"]),
+];
+
 /// Every schema goes through its type, or is listed with a reason; gives how many hold.
 fn check_schemas(contract: &Value, samples: &Samples<'_>, failures: &mut Vec<String>) -> usize {
     let names: BTreeSet<&str> =
@@ -51,6 +58,7 @@ fn check_schemas(contract: &Value, samples: &Samples<'_>, failures: &mut Vec<Str
             continue;
         };
         let before = failures.len();
+        let borrowed = BORROWED.iter().find(|row| row.0 == name).map_or(&[][..], |row| row.1);
         if let schemas::Mapped::Type(through) = mapped {
             for style in Style::ALL {
                 if let Err(difference) =

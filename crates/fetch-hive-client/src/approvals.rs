@@ -30,13 +30,14 @@ impl Approvals<Client> {
             pager: ApprovalPager::new(WorkspaceId::from(&self.workspace_id), filter.into()),
             ready: VecDeque::new(),
             fetching: None,
+            failed: None,
         }
     }
 }
 
 type Fetching = Pin<Box<dyn Future<Output = Result<Reply<ToolActionApprovalList>, Error>> + Send>>;
 
-/// Approvals from all pages of a list. After an error there is nothing more.
+/// Approvals from all pages of a list. An error comes after everything that was fetched, and nothing comes after it.
 ///
 /// It is a [`Stream`] too.
 #[must_use = "nothing is fetched until it is asked for"]
@@ -45,6 +46,7 @@ pub struct ApprovalStream {
     pager: ApprovalPager,
     ready: VecDeque<ToolActionApproval>,
     fetching: Option<Fetching>,
+    failed: Option<Error>,
 }
 
 impl ApprovalStream {
@@ -66,18 +68,24 @@ impl Stream for ApprovalStream {
             if let Some(fetching) = &mut this.fetching {
                 let fetched = std::task::ready!(fetching.as_mut().poll(cx));
                 this.fetching = None;
-                let turned = fetched.and_then(|page| {
-                    let page = page.into_value();
-                    let turned = this.pager.turn(&page);
-                    this.ready.extend(page.approvals);
-                    turned
-                        .map_err(|repeated| Error::new("listToolActionApprovals", ErrorKind::RepeatedCursor(repeated)))
-                });
-                if let Err(error) = turned {
-                    this.pager.stop();
-                    return Poll::Ready(Some(Err(error)));
+                match fetched {
+                    Ok(page) => {
+                        let page = page.into_value();
+                        if let Err(repeated) = this.pager.turn(&page) {
+                            this.failed =
+                                Some(Error::new("listToolActionApprovals", ErrorKind::RepeatedCursor(repeated)));
+                        }
+                        this.ready.extend(page.approvals);
+                    }
+                    Err(error) => {
+                        this.pager.stop();
+                        this.failed = Some(error);
+                    }
                 }
                 continue;
+            }
+            if let Some(error) = this.failed.take() {
+                return Poll::Ready(Some(Err(error)));
             }
             let Some(request) = this.pager.request() else { return Poll::Ready(None) };
             this.fetching = Some(this.client.send(request.clone()).into_future());

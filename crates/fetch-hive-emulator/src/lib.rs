@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod callback;
+mod chat;
 mod deployment;
 mod fault;
 mod inbox;

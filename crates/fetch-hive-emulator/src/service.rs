@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use crate::callback::Sender;
+use crate::chat;
 use crate::deployment::Deployment;
 use crate::fault::{Action, Faults};
 use crate::operations::{Operation, Route, route};
@@ -100,6 +101,9 @@ impl Service {
         };
         match operation.id.as_str() {
             "invokeWorkflow" => workflow::invoke(self, body).await,
+            // Streams are not carried out yet, and are not answered as if they were.
+            "invokePrompt" if body["streaming"] != true => chat::invoke_prompt(&body),
+            "invokeAgent" if body["streaming"] != true => chat::invoke_agent(&body),
             id => refusal(501, "", &format!("The emulator does not carry out {id} yet.")),
         }
     }

@@ -103,7 +103,7 @@ async fn outcome(deployment: &Deployment, body: &Value) -> Value {
 }
 
 /// A readable output for a deployment that nobody declared: its name and the inputs.
-fn describe(body: &Value) -> String {
+pub(crate) fn describe(body: &Value) -> String {
     let mut text = body["deployment"].as_str().unwrap_or_default().to_owned();
     if let Some(variant) = body["variant"].as_str().filter(|variant| !variant.is_empty()) {
         let _ = write!(text, " ({variant})");

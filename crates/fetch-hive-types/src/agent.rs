@@ -2,7 +2,7 @@ use serde_json::Number;
 
 use crate::model::{operation, record, request};
 use crate::open_enum::open_enum;
-use crate::{AgentId, Numeric, Timestamp, ToolApproval, WorkspaceId};
+use crate::{AgentId, Numeric, ToolApproval, WorkspaceId};
 
 operation! {
     /// Lists the agents of a workspace: `GET …/agents`.
@@ -146,8 +146,6 @@ record! {
     Agent {
         /// The agent.
         id: Option<AgentId>,
-        /// Its slug.
-        slug: Option<String>,
         /// Its name.
         name: Option<String>,
         /// What it is for.
@@ -174,10 +172,6 @@ record! {
         max_tool_calls: Option<Number>,
         /// How tool actions that need approval are treated.
         tool_approval_mode: Option<ToolApproval>,
-        /// When it was made.
-        created_at: Option<Timestamp>,
-        /// When it was last changed.
-        updated_at: Option<Timestamp>,
     }
 }
 

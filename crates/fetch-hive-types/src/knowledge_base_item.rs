@@ -1,6 +1,6 @@
 use crate::model::{operation, record, request};
 use crate::open_enum::open_enum;
-use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, Numeric, RequestId, Timestamp, WorkspaceId};
+use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, Numeric, RequestId, WorkspaceId};
 
 operation! {
     /// Lists the items of a knowledge base: `GET …/knowledge_bases/{knowledge_base_id}/items`.
@@ -176,8 +176,6 @@ record! {
         maximum_chunk_length: Option<Numeric>,
         /// The asset that it is made from.
         asset_id: Option<AssetId>,
-        /// When it was made.
-        generated_at: Option<Timestamp>,
     }
 }
 

@@ -58,6 +58,13 @@ fn is_second_name(name: &str, key: &str, value: &Value) -> bool {
     ALIASES.iter().any(|(owner, alias, documented)| *owner == name && *alias == key && value.get(documented).is_some())
 }
 
+/// An agent shows what can be set in it, and the id that its path has.
+fn agent(value: &Value, style: Style) -> Result<(), String> {
+    let mut value = value.clone();
+    value["id"] = "agt_1".into();
+    object::<Agent>("Agent", &value, style, |read| &read.extra)
+}
+
 /// A value that is no object of fields.
 fn plain<T: DeserializeOwned + Serialize>(value: &Value) -> Result<(), String> {
     let read: T = serde_json::from_value(value.clone()).map_err(|error| format!("{error} in {value}"))?;
@@ -140,7 +147,6 @@ const REQUEST: &str = "an envelope that carries nothing: written by the endpoint
 #[allow(clippy::too_many_lines, reason = "one line for each schema")]
 pub(crate) fn table() -> Vec<(&'static str, Mapped)> {
     let mut table = objects! {
-        "Agent" => Agent,
         "AgentAsyncOptions" => AgentAsync,
         "AgentChangeResponse" => AgentChange,
         "AgentChat" => AgentChat,
@@ -218,6 +224,7 @@ pub(crate) fn table() -> Vec<(&'static str, Mapped)> {
         "WorkflowAsyncOptions" => WorkflowAsync,
     };
     table.extend([
+        ("Agent", Mapped::Type(agent)),
         ("AgentAttachment", Mapped::Type(|value, _| plain::<AgentAttachment>(value))),
         ("DelegationTarget", Mapped::Type(|value, _| plain::<Extra>(value))),
         ("KnowledgeBaseSearchResult", Mapped::Type(|value, _| plain::<Extra>(value))),
