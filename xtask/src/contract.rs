@@ -61,9 +61,9 @@ fn check_schemas(contract: &Value, samples: &Samples<'_>, failures: &mut Vec<Str
         let borrowed = BORROWED.iter().find(|row| row.0 == name).map_or(&[][..], |row| row.1);
         if let schemas::Mapped::Type(through) = mapped {
             for style in Style::ALL {
-                if let Err(difference) =
-                    samples.of_schema(name, style).iter().try_for_each(|value| through(value, style))
-                {
+                let mut given = samples.of_schema(name, style);
+                given.extend(borrowed.iter().flat_map(|other| samples.of_schema(other, style)));
+                if let Err(difference) = given.iter().try_for_each(|value| through(value, style)) {
                     failures.push(format!("{name} ({style:?}): {difference}"));
                 }
             }
