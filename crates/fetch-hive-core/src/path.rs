@@ -2,6 +2,9 @@ use std::fmt::Display;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use serde::Serialize;
+use serde_json::Value;
+
 use crate::InvalidInput;
 
 /// Everything but the unreserved characters of a URI, so that a value stays one segment and one pair.
@@ -81,6 +84,24 @@ impl QueryWriter {
             self.out.extend(utf8_percent_encode(name, ENCODED));
             self.out.push('=');
             self.out.extend(utf8_percent_encode(&value.to_string(), ENCODED));
+        }
+        self
+    }
+
+    /// Adds a pair for each field that a struct serialises; null is left out, and what is no text is written as JSON.
+    pub fn fields(&mut self, fields: &impl Serialize) -> &mut Self {
+        if let Ok(Value::Object(fields)) = serde_json::to_value(fields) {
+            for (name, value) in fields {
+                match value {
+                    Value::Null => {}
+                    Value::String(text) => {
+                        self.pair(&name, Some(text));
+                    }
+                    other => {
+                        self.pair(&name, Some(other));
+                    }
+                }
+            }
         }
         self
     }

@@ -36,11 +36,8 @@ async fn approvals_come_as_one_stream_of_items() {
     }
     assert_eq!(ids, ["a", "b", "c"]);
     let asked: Vec<_> = emulator.requests().into_iter().map(|request| request.path).collect();
-    let path = "/v1/public/workspaces/ws/tool_action_approvals?status=pending";
-    assert_eq!(
-        asked,
-        [path.to_owned(), format!("{path}&cursor=b"), format!("{path}&cursor=c9"), format!("{path}&cursor=c")]
-    );
+    let path = |cursor: &str| format!("/v1/public/workspaces/ws/tool_action_approvals?{cursor}status=pending");
+    assert_eq!(asked, [path(""), path("cursor=b&"), path("cursor=c9&"), path("cursor=c&")]);
 
     let looping = answering(&[page(&["a"]), page(&["a"]), page(&["a"])]).await;
     let mut stream = client(&looping).workspace("ws").approvals().all(ApprovalFilter::new());

@@ -311,7 +311,7 @@ fn resources(client: &Client) -> Vec<Row> {
         row(
             "TA1",
             "GET",
-            path("/tool_action_approvals?status=pending&agent_id=agt_1&limit=10"),
+            path("/tool_action_approvals?agent_id=agt_1&limit=10&status=pending"),
             none(),
             sent(approvals.list(ApprovalFilter::new().status("pending").agent_id("agt_1").limit(10_u32))),
         ),

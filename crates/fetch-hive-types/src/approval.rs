@@ -82,16 +82,6 @@ record! {
 }
 
 record! {
-    /// The reply to a decision. The sources declare no body.
-    ApprovalDecided {
-        /// What the service says.
-        message: Option<String>,
-        /// The approval.
-        approval: Option<ToolActionApproval>,
-    }
-}
-
-record! {
     /// A tool action that waits, or waited, for a decision (contract, section 8).
     ToolActionApproval {
         /// The approval.

@@ -1,4 +1,4 @@
-use fetch_hive_types::{ApprovalDecided, ToolActionApproval, ToolActionApprovalList};
+use fetch_hive_types::{ToolActionApproval, ToolActionApprovalList};
 use serde_json::json;
 
 use super::endpoint;
@@ -15,17 +15,7 @@ endpoint! {
     }
 
     fn query(&self, query: &mut QueryWriter) {
-        let filter = &self.filter;
-        query
-            .pair("status", filter.status.as_ref())
-            .pair("agent_id", filter.agent_id.as_ref())
-            .pair("run_id", filter.run_id.as_ref())
-            .pair("request_id", filter.request_id.as_ref())
-            .pair("cursor", filter.cursor.as_ref())
-            .pair("limit", filter.limit);
-        for (name, value) in &filter.extra {
-            query.pair(name, Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
-        }
+        query.fields(&self.filter);
     }
 }
 
@@ -36,8 +26,10 @@ endpoint! {
 
 endpoint! {
     DecideToolActionApproval(workspace_id, id): "decideToolActionApproval",
-        POST "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide", OnlyIfUnsent => ApprovalDecided;
+        POST "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide", OnlyIfUnsent,
+        envelope "approval" => ToolActionApproval;
 
+    // The sources declare no body of this reply.
     const MAY_BE_EMPTY: bool = true;
 
     fn body(&self) -> Result<Body, InvalidInput> {
