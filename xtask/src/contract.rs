@@ -7,7 +7,7 @@ mod schemas;
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::sample::{Samples, Style};
 use crate::run::root;
@@ -73,12 +73,12 @@ fn check_schemas(contract: &Value, samples: &Samples<'_>, failures: &mut Vec<Str
     held
 }
 
-/// A value without what is the same as absent: null, and the empty list.
+/// A value without what is the same as absent: null, the empty list and the empty object.
 pub(crate) fn bare(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
             let kept =
-                object.iter().filter(|(_, value)| !value.is_null() && value.as_array().is_none_or(|a| !a.is_empty()));
+                object.iter().filter(|(_, value)| !value.is_null() && *value != json!([]) && *value != json!({}));
             Value::Object(kept.map(|(key, value)| (key.clone(), bare(value))).collect())
         }
         Value::Array(array) => Value::Array(array.iter().map(bare).collect()),

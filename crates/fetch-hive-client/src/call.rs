@@ -176,7 +176,7 @@ setters!(InvokeAgent {
 setters!(InvokeHiveAgent {
     sources(sources: impl Into<HiveAgentSources>);
     metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>);
-    unattended(unattended: impl Into<bool>);
+    unattended(unattended: bool);
     budget_policy(policy: impl Into<BudgetPolicy>);
     extra(name: impl Into<String>, value: impl Into<Value>);
 });

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod signature;
+pub mod sse;
 
 mod api;
 mod api_error;

@@ -166,7 +166,7 @@ fn invocations(client: &Client) -> Vec<Row> {
             "trigger prompt",
             "POST",
             "/prompt/webhooks/e/variants/v",
-            json!({"async": {"callback_url": callback}, "metadata": {"n": 1}}),
+            json!({"async": {"callback_url": callback}, "inputs": {}, "metadata": {"n": 1}}),
             sent(client.trigger_prompt("e", "v", "whsec_x", DeploymentTrigger::new(callback).metadata("n", 1))),
         ),
         row(
@@ -223,7 +223,7 @@ fn resources(client: &Client) -> Vec<Row> {
             "POST",
             path("/agents"),
             json!({"agent": {"name": "A", "llm_model": "gpt-4.1-mini", "model_type": "hosted", "max_token": 1000}}),
-            sent(agents.create(AgentCreate::new("A", "gpt-4.1-mini", "hosted").max_token(1000_u64))),
+            sent(agents.create(AgentCreate::new("A", "gpt-4.1-mini", "hosted").max_token(1000))),
         ),
         row(
             "update agent",
@@ -271,9 +271,7 @@ fn resources(client: &Client) -> Vec<Row> {
             "PATCH",
             path("/knowledge_bases/kb_1"),
             json!({"knowledge_base": {"search_chunk_limit": 8, "search_score_threshold": 0.1}}),
-            sent(
-                bases.update("kb_1", KnowledgeBaseUpdate::new().search_chunk_limit(8_u64).search_score_threshold(0.1)),
-            ),
+            sent(bases.update("kb_1", KnowledgeBaseUpdate::new().search_chunk_limit(8).search_score_threshold(0.1))),
         ),
         row("delete knowledge base", "DELETE", path("/knowledge_bases/kb_1"), none(), sent(bases.delete("kb_1"))),
         row(
@@ -281,7 +279,7 @@ fn resources(client: &Client) -> Vec<Row> {
             "POST",
             path("/knowledge_bases/kb_1/search"),
             json!({"search_query": "q", "search_type": "full_text", "search_chunk_limit": 20, "search_score_threshold": 1.0}),
-            sent(base.search(KnowledgeBaseSearch::new("q", SearchType::FullText, 20_u64, 1.0))),
+            sent(base.search(KnowledgeBaseSearch::new("q", SearchType::FullText, 20, 1.0))),
         ),
         row("KBI1", "GET", path("/knowledge_bases/kb_1/items"), none(), sent(items.list())),
         row(
@@ -313,7 +311,7 @@ fn resources(client: &Client) -> Vec<Row> {
             "GET",
             path("/tool_action_approvals?agent_id=agt_1&limit=10&status=pending"),
             none(),
-            sent(approvals.list(ApprovalFilter::new().status("pending").agent_id("agt_1").limit(10_u32))),
+            sent(approvals.list(ApprovalFilter::new().status("pending").agent_id("agt_1").limit(10))),
         ),
         row("TA1", "GET", path("/tool_action_approvals/appr_1"), none(), sent(approvals.get("appr_1"))),
         row(
@@ -493,7 +491,7 @@ async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
         ("search_score_threshold", refused(search("q", 1, -0.1))),
         ("search_score_threshold", refused(search("q", 1, f64::NAN))),
         ("search_query", refused(search("", 1, 0.5))),
-        ("limit", refused(client.workspace("w").approvals().list(ApprovalFilter::new().limit(51_u32)))),
+        ("limit", refused(client.workspace("w").approvals().list(ApprovalFilter::new().limit(51)))),
         ("webhook_secret", refused(client.trigger_agent("a", " ", AgentTrigger::new("m", "https://example.com/cb")))),
         (
             "agent.temperature",

@@ -23,22 +23,48 @@ pub(crate) fn renamed<'de, D: Deserializer<'de>>(owner: &str, deserializer: D) -
     Ok(Value::Object(object))
 }
 
-/// Gives a record declared with `#[serde(remote = "Self")]` the aliases of the table.
-macro_rules! aliased {
-    ($($name:ident),+) => {$(
-        impl<'de> serde::Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let object = $crate::alias::renamed(stringify!($name), deserializer)?;
-                $name::deserialize(object).map_err(serde::de::Error::custom)
-            }
+/// Declares a record as `record!` does, with the aliases of the table. The text is the type's name once more.
+macro_rules! aliased_record {
+    ($(#[$meta:meta])* $text:literal $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default, PartialEq)]
+        #[non_exhaustive]
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: $type,)*
+            /// Fields that this version does not know, as they came.
+            pub extra: $crate::Extra,
         }
 
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                $name::serialize(self, serializer)
+        const _: () = {
+            // Reads and writes the record without the aliases; nobody but the two implementations below gets at it.
+            #[derive(serde::Serialize, serde::Deserialize)]
+            #[serde(remote = $text)]
+            struct Plain {
+                $(
+                    #[serde(
+                        default,
+                        deserialize_with = "crate::model::null_as_default",
+                        skip_serializing_if = "crate::model::is_default"
+                    )]
+                    $field: $type,
+                )*
+                #[serde(flatten)]
+                extra: $crate::Extra,
             }
-        }
-    )+};
+
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    Plain::deserialize($crate::alias::renamed($text, deserializer)?).map_err(serde::de::Error::custom)
+                }
+            }
+
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    Plain::serialize(self, serializer)
+                }
+            }
+        };
+    };
 }
 
-pub(crate) use aliased;
+pub(crate) use aliased_record;

@@ -1,8 +1,7 @@
 use serde_json::Value;
 
 use crate::RequestId;
-use crate::alias::aliased;
-use crate::model::record;
+use crate::alias::aliased_record;
 use crate::open_enum::open_enum;
 
 open_enum! {
@@ -49,10 +48,9 @@ open_enum! {
     }
 }
 
-record! {
+aliased_record! {
     /// The body of a refusal, in every form of the contract (section 7).
-    #[serde(remote = "Self")]
-    ErrorBody {
+    "ErrorBody" ErrorBody {
         /// What is wrong, for people, in the language of the account. A text, in every case that is known.
         error: Option<Value>,
         /// A longer text for people.
@@ -71,5 +69,3 @@ record! {
         request_id: Option<RequestId>,
     }
 }
-
-aliased!(ErrorBody);

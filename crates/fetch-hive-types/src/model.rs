@@ -42,11 +42,12 @@ macro_rules! record {
 /// Declares an object that a caller sends: `name(required fields) { optional fields }`.
 ///
 /// An optional `field: Type` gets a consuming setter and is left out until it is set, `field: [Type]` is a list whose setter
-/// adds to it, and `field => Type` has methods of its own, written by hand.
+/// adds to it, `field => Type` has methods
+/// of its own, written by hand, and so has `field = Type`, which is always written.
 macro_rules! request {
     (
         $(#[$meta:meta])*
-        $name:ident ( $($(#[$req_meta:meta])* $req:ident: $req_type:ty,)* ) { $($optional:tt)* }
+        $name:ident ( $($(#[$req_meta:meta])* $req:ident: $req_type:tt,)* ) { $($optional:tt)* }
     ) => {
         $crate::model::request! { @munch
             [$(#[$meta])* $name] [$($(#[$req_meta])* $req: $req_type,)*] [] [] [] $($optional)*
@@ -73,7 +74,7 @@ macro_rules! request {
         }
     };
     (@munch $head:tt $required:tt [$($fields:tt)*] [$($inits:tt)*] [$($setters:tt)*]
-        $(#[$meta:meta])* $field:ident: $type:ty, $($rest:tt)*
+        $(#[$meta:meta])* $field:ident: $type:ident, $($rest:tt)*
     ) => {
         $crate::model::request! { @munch $head $required
             [$($fields)*
@@ -84,7 +85,8 @@ macro_rules! request {
             [$($inits)* $field: None,]
             [$($setters)*
                 #[doc = concat!("Sets [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
-                pub fn $field(mut self, $field: impl Into<$type>) -> Self {
+                #[allow(clippy::useless_conversion, reason = "numbers are taken as they are, texts and ids are converted")]
+                pub fn $field(mut self, $field: $crate::model::argument!($type)) -> Self {
                     self.$field = Some($field.into());
                     self
                 }
@@ -106,9 +108,19 @@ macro_rules! request {
             $($rest)*
         }
     };
+    (@munch $head:tt $required:tt [$($fields:tt)*] [$($inits:tt)*] $setters:tt
+        $(#[$meta:meta])* $field:ident = $type:ty, $($rest:tt)*
+    ) => {
+        $crate::model::request! { @munch $head $required
+            [$($fields)* $(#[$meta])* #[serde(default)] pub $field: $type,]
+            [$($inits)* $field: Default::default(),]
+            $setters
+            $($rest)*
+        }
+    };
     (@munch
         [$(#[$meta:meta])* $name:ident]
-        [$($(#[$req_meta:meta])* $req:ident: $req_type:ty,)*]
+        [$($(#[$req_meta:meta])* $req:ident: $req_type:tt,)*]
         [$($fields:tt)*] [$($inits:tt)*] [$($setters:tt)*]
     ) => {
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -126,7 +138,8 @@ macro_rules! request {
         impl $name {
             /// Starts with the required fields.
             #[allow(clippy::new_without_default, reason = "what has no required field still starts with `new`")]
-            pub fn new($($req: impl Into<$req_type>),*) -> Self {
+            #[allow(clippy::useless_conversion, reason = "numbers are taken as they are, texts and ids are converted")]
+            pub fn new($($req: $crate::model::argument!($req_type)),*) -> Self {
                 Self { $($req: $req.into(),)* $($inits)* extra: $crate::Extra::new() }
             }
 
@@ -139,6 +152,15 @@ macro_rules! request {
             }
         }
     };
+}
+
+/// What a setter takes for a field: a number itself, so that a literal will do, and whatever converts for all else.
+macro_rules! argument {
+    (u64) => { u64 };
+    (u32) => { u32 };
+    (f64) => { f64 };
+    (bool) => { bool };
+    ($type:tt) => { impl Into<$type> };
 }
 
 /// Declares an operation that is made of ids and at most one body: a struct with `new`.
@@ -212,4 +234,4 @@ macro_rules! with_variant {
     )+};
 }
 
-pub(crate) use {operation, record, request, with_inputs, with_metadata, with_variant};
+pub(crate) use {argument, operation, record, request, with_inputs, with_metadata, with_variant};

@@ -62,8 +62,8 @@ request! {
         #[serde(rename = "async")]
         async_mode: WebhookAsync,
     ) {
-        /// The start inputs.
-        inputs => Inputs,
+        /// The start inputs; written even when there are none, for a body without them is taken to be the inputs itself.
+        inputs = Inputs,
         /// Flat facts that come back with the run.
         metadata => Metadata,
         /// An opaque id of the caller's own user.

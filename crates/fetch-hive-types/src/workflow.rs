@@ -1,7 +1,7 @@
 use serde_json::Value;
 
-use crate::alias::aliased;
-use crate::model::{record, request, with_inputs, with_metadata, with_variant};
+use crate::alias::aliased_record;
+use crate::model::{request, with_inputs, with_metadata, with_variant};
 use crate::open_enum::open_enum;
 use crate::{Inputs, Metadata, RequestId, RunId, WebhookSecret};
 
@@ -77,13 +77,12 @@ open_enum! {
     }
 }
 
-record! {
+aliased_record! {
     /// The reply to a workflow invocation, direct or with callback delivery (contract, section 3).
     ///
     /// A run that failed is a reply like any other: ask [`run_status`](Self::run_status), or take the output by one of the methods
     /// below, which return [`RunFailed`](crate::RunFailed) as an error.
-    #[serde(remote = "Self")]
-    WorkflowRun {
+    "WorkflowRun" WorkflowRun {
         /// The public id of the run.
         request_id: Option<RequestId>,
         /// Where the run stands. Read from `status` too.
@@ -98,5 +97,3 @@ record! {
         webhook_secret: Option<WebhookSecret>,
     }
 }
-
-aliased!(WorkflowRun);

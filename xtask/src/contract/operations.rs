@@ -92,7 +92,7 @@ fn all(samples: &Samples<'_>) -> Vec<Result<Ours, String>> {
     let deployment: DeploymentTrigger = from!("TriggerDeploymentRequest");
     let message: AgentTrigger = from!("TriggerAgentRequest");
     let filter =
-        ApprovalFilter::new().status("pending").agent_id("a").run_id("r").request_id("q").cursor("c").limit(10_u32);
+        ApprovalFilter::new().status("pending").agent_id("a").run_id("r").request_id("q").cursor("c").limit(10);
     vec![
         ours(&invoke_workflow),
         ours(&invoke_prompt),

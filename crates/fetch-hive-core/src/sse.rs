@@ -1,0 +1,284 @@
+//! The event-stream decoder: bytes in, frames out, by the rules of the WHATWG standard and those of the contract (section 7).
+//!
+//! It does no IO. A frame that lies whole in one chunk is a slice of that chunk: nothing is copied or allocated for it. Time is linear in
+//! the bytes, whatever the chunks, and what is kept is bounded by the limit on a frame.
+//!
+//! No library did all of this when it was written: `eventsource-stream` 0.2.3 takes text, copies each event and panics on a byte order mark;
+//! `sse-stream` 0.3 drops an unfinished last event and knows no limit on an event's size.
+
+use bytes::Bytes;
+use memchr::memchr2;
+
+/// An event is larger than the decoder's limit. The decoder is at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an event of the stream is larger than the limit of {limit} bytes")]
+#[non_exhaustive]
+pub struct FrameTooLarge {
+    /// The limit, in bytes.
+    pub limit: usize,
+}
+
+/// One event as it stands in the stream.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame {
+    /// Its data: the `data` lines, joined by newlines. Not checked to be UTF-8.
+    pub data: Bytes,
+    /// Its `event` field; empty without one. The service sends none, and gives the type in the data.
+    pub event: Bytes,
+    /// The last `id` field of the stream so far; empty without one.
+    pub id: Bytes,
+}
+
+impl std::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Frame({} bytes)", self.data.len())
+    }
+}
+
+/// How the bytes of a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct End {
+    /// Whether the end mark `[DONE]` was seen.
+    pub done: bool,
+    /// The data of a last event that was not finished by a blank line. The standard discards it; here it is handed over, for its last
+    /// bytes may be all that is missing, or nothing at all.
+    pub unfinished: Option<Bytes>,
+}
+
+/// Decodes one stream.
+///
+/// ```
+/// use bytes::Bytes;
+/// use fetch_hive_core::sse::Decoder;
+///
+/// let mut decoder = Decoder::new(1 << 20);
+/// decoder.push(Bytes::from("data: {\"a\":1}\n\nda"));
+/// assert_eq!(decoder.next_frame().unwrap().unwrap().data, "{\"a\":1}");
+/// assert!(decoder.next_frame().is_none()); // it needs more
+/// decoder.push(Bytes::from("ta: [DONE]\n\n"));
+/// assert!(decoder.next_frame().is_none());
+/// assert!(decoder.finish().done);
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    limit: usize,
+    /// What was pushed and not yet looked at.
+    chunk: Bytes,
+    /// The beginning of a line whose end has not come.
+    line: Vec<u8>,
+    data: Data,
+    event: Bytes,
+    id: Bytes,
+    retry: Option<u64>,
+    /// The last line ended with CR: a LF that follows belongs to it.
+    after_cr: bool,
+    first_line: bool,
+    state: State,
+}
+
+/// The data lines of the event so far.
+#[derive(Debug, Default)]
+enum Data {
+    #[default]
+    None,
+    One(Bytes),
+    Many(Vec<u8>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    /// `[DONE]` was seen.
+    Done,
+    TooLarge,
+}
+
+/// What a line leads to.
+enum Step {
+    On,
+    Frame(Frame),
+}
+
+impl Decoder {
+    /// A decoder that takes events of up to `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            chunk: Bytes::new(),
+            line: Vec::new(),
+            data: Data::None,
+            event: Bytes::new(),
+            id: Bytes::new(),
+            retry: None,
+            after_cr: false,
+            first_line: true,
+            state: State::Open,
+        }
+    }
+
+    /// Gives the decoder more bytes. Take all frames before the next push: what is left over would be copied.
+    pub fn push(&mut self, chunk: Bytes) {
+        if self.chunk.is_empty() {
+            self.chunk = chunk;
+        } else if !chunk.is_empty() {
+            self.chunk = [&self.chunk[..], &chunk[..]].concat().into();
+        }
+    }
+
+    /// The next whole event; `None` when more bytes are needed, or the stream is at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`FrameTooLarge`], once; there is nothing more after it.
+    pub fn next_frame(&mut self) -> Option<Result<Frame, FrameTooLarge>> {
+        while self.state == State::Open {
+            if std::mem::take(&mut self.after_cr) {
+                match self.chunk.first() {
+                    Some(b'\n') => drop(self.chunk.split_to(1)),
+                    Some(_) => {}
+                    None => {
+                        self.after_cr = true;
+                        return None;
+                    }
+                }
+            }
+            let Some(end) = memchr2(b'\n', b'\r', &self.chunk) else {
+                let rest = std::mem::take(&mut self.chunk);
+                if self.over_limit(self.line.len() + rest.len()) {
+                    return Some(Err(self.too_large()));
+                }
+                self.line.extend_from_slice(&rest);
+                return None;
+            };
+            let mut line = self.chunk.split_to(end + 1);
+            self.after_cr = line[end] == b'\r';
+            line.truncate(end);
+            if !self.line.is_empty() {
+                self.line.extend_from_slice(&line);
+                line = std::mem::take(&mut self.line).into();
+            }
+            if self.over_limit(line.len()) {
+                return Some(Err(self.too_large()));
+            }
+            if let Step::Frame(frame) = self.take_line(line) {
+                return Some(Ok(frame));
+            }
+        }
+        None
+    }
+
+    /// Whether the end mark `[DONE]` was seen: nothing that comes after it is an event.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// The last `retry` field, in milliseconds.
+    pub fn retry(&self) -> Option<u64> {
+        self.retry
+    }
+
+    /// Says that no bytes will follow, and what was left.
+    pub fn finish(&mut self) -> End {
+        if self.state == State::Open && !self.line.is_empty() {
+            let line = std::mem::take(&mut self.line).into();
+            // Only `[DONE]` or the end of an event makes a frame, and neither is a loss here: the data stays.
+            if let Step::Frame(frame) = self.take_line(line) {
+                return End { done: self.is_done(), unfinished: Some(frame.data) };
+            }
+        }
+        let unfinished = if self.state == State::TooLarge { None } else { std::mem::take(&mut self.data).join() };
+        End { done: self.is_done(), unfinished }
+    }
+
+    fn over_limit(&self, line: usize) -> bool {
+        let data = match &self.data {
+            Data::None => 0,
+            Data::One(data) => data.len(),
+            Data::Many(data) => data.len(),
+        };
+        // The field's name and a line's end are not counted against an event, but a line is not kept much beyond the limit either.
+        (line + data).saturating_sub(8) > self.limit
+    }
+
+    fn too_large(&mut self) -> FrameTooLarge {
+        self.state = State::TooLarge;
+        self.chunk = Bytes::new();
+        self.line = Vec::new();
+        self.data = Data::None;
+        FrameTooLarge { limit: self.limit }
+    }
+
+    fn take_line(&mut self, mut line: Bytes) -> Step {
+        if std::mem::take(&mut self.first_line) && line.starts_with(b"\xef\xbb\xbf") {
+            line = line.slice(3..);
+        }
+        if line.is_empty() {
+            return self.dispatch();
+        }
+        let (name, mut value) = match memchr::memchr(b':', &line) {
+            // A comment: a sign of life, and nothing else.
+            Some(0) => return Step::On,
+            Some(colon) => (&line[..colon], line.slice(colon + 1..)),
+            None => (&line[..], Bytes::new()),
+        };
+        if value.first() == Some(&b' ') {
+            value = value.slice(1..);
+        }
+        match name {
+            b"data" => {
+                if value.trim_ascii() == b"[DONE]" {
+                    self.state = State::Done;
+                    self.chunk = Bytes::new();
+                    return self.dispatch();
+                }
+                self.data.add(value);
+            }
+            b"event" => self.event = value,
+            // A copy, so that an id does not keep its chunk alive.
+            b"id" if !value.contains(&0) => self.id = Bytes::copy_from_slice(&value),
+            b"retry" if value.iter().all(u8::is_ascii_digit) => {
+                self.retry = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok()).or(self.retry);
+            }
+            _ => {}
+        }
+        Step::On
+    }
+
+    fn dispatch(&mut self) -> Step {
+        let event = std::mem::take(&mut self.event);
+        match std::mem::take(&mut self.data).join() {
+            Some(data) => Step::Frame(Frame { data, event, id: self.id.clone() }),
+            None => Step::On,
+        }
+    }
+}
+
+impl Data {
+    fn add(&mut self, line: Bytes) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(line),
+            Self::One(first) => {
+                let mut all = Vec::with_capacity(first.len() + 1 + line.len());
+                all.extend_from_slice(&first);
+                all.push(b'\n');
+                all.extend_from_slice(&line);
+                Self::Many(all)
+            }
+            Self::Many(mut all) => {
+                all.push(b'\n');
+                all.extend_from_slice(&line);
+                Self::Many(all)
+            }
+        };
+    }
+
+    fn join(self) -> Option<Bytes> {
+        match self {
+            Self::None => None,
+            Self::One(data) => Some(data),
+            Self::Many(data) => Some(data.into()),
+        }
+    }
+}

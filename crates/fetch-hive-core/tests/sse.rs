@@ -1,0 +1,237 @@
+//! The event-stream decoder: a corpus at every chunk size, a reference decoder, and properties.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+use bytes::Bytes;
+use fetch_hive_core::sse::{Decoder, FrameTooLarge};
+use proptest::prelude::*;
+
+/// What a stream comes to: the data of its events, whether it was done, and what was left.
+type Outcome = (Vec<Vec<u8>>, bool, Option<Vec<u8>>);
+
+fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
+    let mut decoder = Decoder::new(1 << 20);
+    let mut events = Vec::new();
+    for chunk in chunks {
+        decoder.push(Bytes::copy_from_slice(chunk));
+        while let Some(frame) = decoder.next_frame() {
+            events.push(frame.unwrap().data.to_vec());
+        }
+    }
+    let end = decoder.finish();
+    (events, end.done, end.unfinished.map(|rest| rest.to_vec()))
+}
+
+/// The same by the rules alone: the whole input at once, split into lines, line after line.
+fn reference(input: &[u8]) -> Outcome {
+    let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
+    let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
+    let mut bytes = input.iter().peekable();
+    while let Some(&byte) = bytes.next() {
+        match byte {
+            b'\r' => {
+                bytes.next_if(|next| **next == b'\n');
+                lines.push(Vec::new());
+            }
+            b'\n' => lines.push(Vec::new()),
+            _ => lines.last_mut().unwrap().push(byte),
+        }
+    }
+    let unfinished_line = lines.pop().unwrap();
+    let (mut events, mut data): (Vec<Vec<u8>>, Option<Vec<u8>>) = (Vec::new(), None);
+    let count = lines.len();
+    for (n, line) in lines.into_iter().chain([unfinished_line]).enumerate() {
+        if line.is_empty() {
+            if n < count {
+                events.extend(data.take());
+            }
+            continue;
+        }
+        let (name, value) = match line.iter().position(|byte| *byte == b':') {
+            Some(colon) => (&line[..colon], &line[colon + 1..]),
+            None => (&line[..], &b""[..]),
+        };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        if name != b"data" {
+            continue;
+        }
+        if value.trim_ascii() == b"[DONE]" {
+            // At the end of input it is handed over as what was left.
+            if n < count {
+                events.extend(data.take());
+            }
+            return (events, true, data);
+        }
+        data = Some(match data {
+            None => value.to_vec(),
+            Some(before) => [&before, &b"\n"[..], value].concat(),
+        });
+    }
+    (events, false, data)
+}
+
+const A: &str = "{\"a\":1}";
+
+/// Name, input, events, done, left over.
+type Case = (&'static str, &'static [u8], Vec<&'static str>, bool, Option<&'static str>);
+
+fn corpus() -> Vec<Case> {
+    vec![
+        ("one event", b"data: {\"a\":1}\n\n", vec![A], false, None),
+        ("no space", b"data:{\"a\":1}\n\n", vec![A], false, None),
+        ("one space only is taken", b"data:  x\n\n", vec![" x"], false, None),
+        ("CRLF", b"data: {\"a\":1}\r\n\r\n", vec![A], false, None),
+        ("CR", b"data: {\"a\":1}\r\rdata: x\r\r", vec![A, "x"], false, None),
+        ("mixed ends", b"data: a\r\n\ndata: b\n\r\ndata: c\r\r\n", vec!["a", "b", "c"], false, None),
+        ("BOM", b"\xef\xbb\xbfdata: x\n\n", vec!["x"], false, None),
+        ("BOM once", b"\xef\xbb\xbf\xef\xbb\xbfdata: x\n\ndata: y\n\n", vec!["y"], false, None),
+        ("half a BOM", b"\xef\xbbdata: x\n\ndata: y\n\n", vec!["y"], false, None),
+        ("multi-line", b"data: {\"a\":\ndata: 1}\n\n", vec!["{\"a\":\n1}"], false, None),
+        ("empty data", b"data\n\ndata:\n\ndata: \n\n", vec!["", "", ""], false, None),
+        ("empty lines of data", b"data\ndata\n\n", vec!["\n"], false, None),
+        ("comment", b": hi\n:\ndata: x\n: in between\n\n", vec!["x"], false, None),
+        ("blank lines", b"\n\n\r\n\rdata: x\n\n\n\n", vec!["x"], false, None),
+        ("other fields", b"event: m\nid: 1\nretry: 5\nfoo: bar\nfoo\ndata: x\n\n", vec!["x"], false, None),
+        ("no data, no event", b"event: m\n\nid: 7\n\n", vec![], false, None),
+        ("name is exact", b"Data: x\ndata : x\n data: x\ndatas: x\n\n", vec![], false, None),
+        ("done", b"data: x\n\ndata: [DONE]\n\n", vec!["x"], true, None),
+        ("done, trailing blanks", b"data: [DONE]  \t\n\n", vec![], true, None),
+        ("done, no space", b"data:[DONE]\n\n", vec![], true, None),
+        ("done, more spaces", b"data:  [DONE]\n\n", vec![], true, None),
+        ("done, more after it", b"data: a\n\ndata: [DONE]\n\ndata: b\n\n", vec!["a"], true, None),
+        ("done at the end", b"data: a\n\ndata: [DONE]", vec!["a"], true, None),
+        ("done, single newlines", b"data: a\ndata: b\ndata: [DONE]\n", vec!["a\nb"], true, None),
+        ("not done", b"data: \"[DONE]\"\n\n", vec!["\"[DONE]\""], false, None),
+        ("cut in an event", b"data: a\n\ndata: {\"a\"", vec!["a"], false, Some("{\"a\"")),
+        ("cut before the blank line", b"data: a\n\ndata: {\"a\":1}\n", vec!["a"], false, Some(A)),
+        ("cut within a name", b"data: a\n\ndat", vec!["a"], false, None),
+        ("empty", b"", vec![], false, None),
+        ("a line that only looks blank", b"data: x\n \n\n", vec!["x"], false, None),
+        ("colon in the value", b"data: a:b: c\n\n", vec!["a:b: c"], false, None),
+        ("UTF-8", "data: é\u{2028}\u{85}ü\n\n".as_bytes(), vec!["é\u{2028}\u{85}ü"], false, None),
+        ("NUL", b"data: a\0b\n\n", vec!["a\0b"], false, None),
+    ]
+}
+
+#[test]
+fn trap_03_the_corpus_holds_at_every_chunk_size_and_every_pair_of_cuts() {
+    for (name, input, events, done, rest) in corpus() {
+        let want: Outcome = (
+            events.iter().map(|event| event.as_bytes().to_vec()).collect(),
+            done,
+            rest.map(|rest| rest.as_bytes().to_vec()),
+        );
+        assert_eq!(reference(input), want, "{name}: the reference");
+        for size in 1..=input.len().max(1) {
+            assert_eq!(decode(input.chunks(size)), want, "{name}: chunks of {size}");
+        }
+        for first in 0..=input.len() {
+            for second in first..=input.len() {
+                let cuts = [&input[..first], &input[first..second], &input[second..]];
+                assert_eq!(decode(cuts), want, "{name}: cut at {first} and {second}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_beside_the_data_are_kept() {
+    let mut decoder = Decoder::new(100);
+    decoder
+        .push(Bytes::from("id: 7\nevent: m\nretry: 250\ndata: a\n\nid: x\0y\nretry: 1s\ndata: b\n\nid\ndata: c\n\n"));
+    let mut frames = Vec::new();
+    while let Some(frame) = decoder.next_frame() {
+        let frame = frame.unwrap();
+        frames.push((frame.data, frame.event, frame.id));
+    }
+    let text = |a: &'static str, b: &'static str, c: &'static str| (Bytes::from(a), Bytes::from(b), Bytes::from(c));
+    assert_eq!(frames, [text("a", "m", "7"), text("b", "", "7"), text("c", "", "")]);
+    assert_eq!(decoder.retry(), Some(250));
+}
+
+#[test]
+fn an_event_within_one_chunk_is_a_slice_of_it() {
+    let chunk = Bytes::from("data: first\n\nid: 1\ndata: second\n\ndata: third\n\n".to_owned().into_bytes());
+    let range = chunk.as_ptr_range();
+    let mut decoder = Decoder::new(100);
+    decoder.push(chunk.clone());
+    let mut count = 0;
+    while let Some(frame) = decoder.next_frame() {
+        let data = frame.unwrap().data;
+        assert!(range.contains(&data.as_ptr()) && range.contains(&data.last().map(std::ptr::from_ref).unwrap()));
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn an_event_beyond_the_limit_is_an_error_and_the_end() {
+    let whole = [&b"data: "[..], &[b'x'; 200], b"\n\n"].concat();
+    let lines = b"data: 0123456789\n".repeat(30);
+    for input in [whole, lines] {
+        for size in [1, 7, input.len()] {
+            let mut decoder = Decoder::new(100);
+            let mut errors = 0;
+            for chunk in input.chunks(size) {
+                decoder.push(Bytes::copy_from_slice(chunk));
+                while let Some(frame) = decoder.next_frame() {
+                    assert_eq!(frame.unwrap_err(), too_large());
+                    errors += 1;
+                }
+            }
+            assert_eq!(errors, 1);
+            let end = decoder.finish();
+            assert!(!end.done && end.unfinished.is_none());
+        }
+    }
+    let fitting = [&b"data: "[..], &[b'x'; 100], b"\n\n"].concat();
+    let mut decoder = Decoder::new(100);
+    decoder.push(fitting.into());
+    assert_eq!(decoder.next_frame().unwrap().unwrap().data.len(), 100);
+}
+
+fn too_large() -> FrameTooLarge {
+    let mut decoder = Decoder::new(100);
+    decoder.push(vec![b'x'; 1000].into());
+    decoder.next_frame().unwrap().unwrap_err()
+}
+
+/// Bytes that are likely to mean something.
+fn telling() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just(b"data: ".to_vec()),
+        Just(b"data:".to_vec()),
+        Just(b"data".to_vec()),
+        Just(b"[DONE]".to_vec()),
+        Just(b"\n\n".to_vec()),
+        Just(b"\r\n".to_vec()),
+        Just(b"\n".to_vec()),
+        Just(b"\r".to_vec()),
+        Just(b":".to_vec()),
+        Just(b" ".to_vec()),
+        Just(b"\xef\xbb\xbf".to_vec()),
+        Just(b"id: 1".to_vec()),
+        Just(b"{\"a\":1}".to_vec()),
+        proptest::collection::vec(any::<u8>(), 0..4),
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn chunking_never_changes_the_events(input in telling(), cuts in proptest::collection::vec(0_usize..200, 0..8)) {
+        let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(input.len())).collect();
+        cuts.sort_unstable();
+        let mut chunks = Vec::new();
+        let mut from = 0;
+        for cut in cuts.into_iter().chain([input.len()]) {
+            chunks.push(&input[from..cut]);
+            from = cut;
+        }
+        let want = reference(&input);
+        prop_assert_eq!(decode(chunks), want.clone());
+        prop_assert_eq!(decode([&input[..]]), want);
+    }
+}
