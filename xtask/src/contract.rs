@@ -78,7 +78,7 @@ pub(crate) fn bare(value: &Value) -> Value {
     match value {
         Value::Object(object) => {
             let kept =
-                object.iter().filter(|(_, value)| !value.is_null() && *value != json!([]) && *value != json!({}));
+                object.iter().filter(|(_, value)| !value.is_null() && **value != json!([]) && **value != json!({}));
             Value::Object(kept.map(|(key, value)| (key.clone(), bare(value))).collect())
         }
         Value::Array(array) => Value::Array(array.iter().map(bare).collect()),
