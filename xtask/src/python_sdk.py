@@ -1,4 +1,4 @@
-"""The official SDK against the emulator: a direct run, a callback run, a wrong key, the daily cap."""
+"""The official SDK against the emulator: a direct run, a callback run, streams, a wrong key, the daily cap."""
 
 import hashlib
 import hmac
@@ -64,6 +64,21 @@ check("the event names the run", event["request_id"] == run["request_id"], event
 check("the metadata comes back", event["data"]["user_metadata"]["invoice_count"] == 12, event["data"]["user_metadata"])
 expected = hmac.new(run["webhook_secret"].encode(), body, hashlib.sha256).hexdigest()
 check("the signature is that of Python's hmac", hmac.compare_digest(expected, signature), signature)
+
+text = "weekly-report: topic = enterprise AI"
+events = list(client.invoke_prompt_stream(deployment="weekly-report", inputs={"topic": "enterprise AI"}))
+spoken = "".join(event["response"] for event in events if event["type"] == "response")
+check("a prompt streams its answer", spoken == text and len(events) > 3, [event["type"] for event in events])
+end = events[-1]
+check("its last event is its usage", end["type"] == "usage" and end["usage"]["total_tokens"] > 0, end)
+whole = client.invoke_prompt(deployment="weekly-report", inputs={"topic": "enterprise AI"})
+check("the whole answer is the same", (whole["response"], whole["usage"]) == (text, end["usage"]), whole["response"])
+
+events = list(client.invoke_agent_stream(agent="researcher", message="What is new?", thread_id="t1"))
+spoken = "".join(event["response"] for event in events if event["type"] == "response")
+check("an agent streams its answer", spoken == "researcher heard: What is new?", [event["type"] for event in events])
+end = events[-1]
+check("its usage names the thread", (end["status"], end["thread_id"]) == ("completed", "t1"), end)
 
 status, body = refusal(FetchHive(api_key="fhk_invalid", base_url=base_url))
 check("a wrong key is refused", (status, body) == (401, {"error": "Invalid access."}), (status, body))

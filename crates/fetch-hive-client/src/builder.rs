@@ -25,6 +25,7 @@ pub struct ClientBuilder {
     limits: Limits,
     policy: RepeatPolicy,
     max_reply_bytes: usize,
+    max_event_bytes: usize,
     usage: Option<UsageHook>,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
@@ -36,7 +37,7 @@ impl ClientBuilder {
         limits.connect = Some(Duration::from_secs(10));
         limits.idle = Some(Duration::from_secs(120));
         limits.deadline = Some(Duration::from_secs(120));
-        Self { limits, max_reply_bytes: 64 << 20, ..Self::default() }
+        Self { limits, max_reply_bytes: 64 << 20, max_event_bytes: 16 << 20, ..Self::default() }
     }
 
     /// The API key. Without one, the environment variable `FETCH_HIVE_API_KEY` is read.
@@ -106,6 +107,12 @@ impl ClientBuilder {
         self
     }
 
+    /// The largest event of a stream that is taken, in bytes after decompression: 16 MiB by default.
+    pub fn max_event_bytes(mut self, bytes: usize) -> Self {
+        self.max_event_bytes = bytes;
+        self
+    }
+
     /// Calls a function with the tokens of every reply that names them: to sum them up, for example. It runs in the task that made the call,
     /// so it should be quick.
     pub fn on_usage(mut self, hook: impl Fn(UsageReport<'_>) + Send + Sync + 'static) -> Self {
@@ -154,6 +161,7 @@ impl ClientBuilder {
             limits: self.limits,
             policy: self.policy,
             max_reply_bytes: self.max_reply_bytes,
+            max_event_bytes: self.max_event_bytes,
             usage: self.usage,
         };
         Ok(Client { shared: Arc::new(shared) })

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use fetch_hive_core::engine::RepeatPolicy;
+use fetch_hive_core::stream::{Streaming, Streams};
 use fetch_hive_core::types::{
     AgentAsync, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
     InvokeHiveAgent, InvokePrompt, InvokeWorkflow, MetadataValue, ThreadId, ToolApproval,
@@ -13,8 +14,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::exchange::exchange;
-use crate::{Client, Error, UsageReport};
+use crate::error::PartialReply;
+use crate::exchange::{Done, Needs, exchange};
+use crate::{Client, Error, ErrorKind, EventStream, UsageReport};
 
 /// A call that is being put together. Nothing is sent until it is awaited; dropping the awaited future ends the call.
 ///
@@ -25,6 +27,8 @@ pub struct Call<E> {
     client: Client,
     request: E,
     limits: Limits,
+    /// Whether the deadline was set for this call: a stream has none otherwise.
+    deadline_is_own: bool,
     policy: RepeatPolicy,
     headers: HeaderMap,
     invalid: Option<InvalidInput>,
@@ -33,12 +37,14 @@ pub struct Call<E> {
 impl<E> Call<E> {
     pub(crate) fn new(client: Client, request: E) -> Self {
         let (limits, policy) = (client.shared.limits, client.shared.policy);
-        Self { client, request, limits, policy, headers: HeaderMap::new(), invalid: None }
+        Self { client, request, limits, deadline_is_own: false, policy, headers: HeaderMap::new(), invalid: None }
     }
 
-    /// The deadline of this call, attempts and waits included; `None` for none.
+    /// The deadline of this call, attempts and waits included; `None` for none. A stream has no deadline unless it is set here; then it
+    /// is that of the whole stream.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.limits.deadline = timeout.into();
+        self.deadline_is_own = true;
         self
     }
 
@@ -89,33 +95,85 @@ impl<E> Call<E> {
     }
 }
 
+impl<E: Endpoint> Call<E> {
+    /// Sends `endpoint`, which is the request or a wrapper around it, as this call says.
+    async fn exchange<W: Endpoint>(&self, endpoint: &W, limits: Limits, stream: bool) -> Result<Done, Error> {
+        if let Some(invalid) = &self.invalid {
+            return Err(Error::from_core(W::NAME, invalid.clone().into()));
+        }
+        let build = |key: Option<&_>| {
+            let mut built = self.client.shared.api.request(endpoint, key)?;
+            for (name, value) in &self.headers {
+                built.headers_mut().insert(name, value.clone());
+            }
+            Ok(built)
+        };
+        let needs = Needs { key: matches!(endpoint.auth(), Auth::Key), stream };
+        exchange(&self.client.shared, W::NAME, W::REPEAT, limits, self.policy, needs, &build).await
+    }
+}
+
 impl<E: Endpoint + 'static> IntoFuture for Call<E> {
     type Output = Result<Reply<E::Response>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { client, request, limits, policy, headers, invalid } = self;
-            if let Some(invalid) = invalid {
-                return Err(Error::from_core(E::NAME, invalid.into()));
-            }
-            let build = |key: Option<&_>| {
-                let mut built = client.shared.api.request(&request, key)?;
-                for (name, value) in &headers {
-                    built.headers_mut().insert(name, value.clone());
-                }
-                Ok(built)
-            };
-            let key = matches!(request.auth(), Auth::Key);
-            let done = exchange(&client.shared, E::NAME, E::REPEAT, limits, policy, key, &build).await?;
+            let done = self.exchange(&self.request, self.limits, false).await?;
             let reply = fetch_hive_core::reply::<E>(done.response)
                 .map_err(|error| Error::from_core(E::NAME, error).with_attempts(done.attempts, done.waited))?;
-            if let (Some(hook), Some(usage), Some(target)) = (&client.shared.usage, E::usage(&reply), request.target())
-            {
+            let hook = self.client.shared.usage.as_ref();
+            if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&reply), self.request.target()) {
                 hook(UsageReport { operation: E::NAME, target, usage });
             }
             Ok(reply.with_attempts(done.attempts, done.waited))
         })
+    }
+}
+
+impl<E: Streams + Clone + 'static> Call<E> {
+    /// Sends the call and returns when the head of the reply is in: the events follow as they arrive.
+    ///
+    /// Dropping the stream ends it, and closes its connection (HTTP/1.1) or resets it (HTTP/2).
+    ///
+    /// ```no_run
+    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), fetch_hive_client::Error> {
+    /// use fetch_hive_client::types::StreamEvent;
+    ///
+    /// let mut events = client.invoke_agent("agent", "hi").stream().await?;
+    /// while let Some(event) = events.next().await {
+    ///     match &*event? {
+    ///         StreamEvent::Response(piece) => print!("{}", piece.response),
+    ///         StreamEvent::Usage(end) => println!("\n{:?}", end.usage),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As any call, body of the refusal included; [`ErrorKind::NotAStream`](crate::ErrorKind::NotAStream) when the success that comes is no event
+    /// stream.
+    pub async fn stream(self) -> Result<EventStream<E>, Error> {
+        let mut limits = self.limits;
+        if !self.deadline_is_own {
+            limits.deadline = None;
+        }
+        let began = self.client.shared.clock.now();
+        let done = self.exchange(&Streaming(self.request.clone()), limits, true).await?;
+        let (parts, body) = done.response.into_parts();
+        let Some(open) = done.open else {
+            let received = body.len() as u64;
+            let partial = PartialReply { status: parts.status, headers: parts.headers, body, received };
+            return Err(Error::new(E::NAME, ErrorKind::NotAStream)
+                .with_partial(Some(partial))
+                .with_attempts(done.attempts, done.waited));
+        };
+        limits.deadline = limits
+            .deadline
+            .map(|deadline| deadline.saturating_sub(self.client.shared.clock.now().saturating_duration_since(began)));
+        Ok(EventStream::new(self.client, &self.request, limits, parts, open, (done.attempts, done.waited)))
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) policy: RepeatPolicy,
     pub(crate) max_reply_bytes: usize,
+    pub(crate) max_event_bytes: usize,
     pub(crate) usage: Option<UsageHook>,
 }
 

@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
 use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCursor};
 use http::{HeaderMap, StatusCode};
@@ -42,6 +43,10 @@ pub enum ErrorKind {
     Api(ApiError),
     /// The operation was done, and its reply could not be read.
     Decode(DecodeError),
+    /// Something is wrong with a stream: a frame that is no event, a run that failed, a stream that was cut.
+    Stream(StreamError),
+    /// A stream was asked for, and the success that came is none: a JSON text, or an HTML page. It is in [`Error::body`].
+    NotAStream,
     /// The pages of a list go round in circles.
     RepeatedCursor(RepeatedCursor),
     /// The reply's body is larger than the client's limit, in bytes.
@@ -59,15 +64,17 @@ pub struct PartialReply {
     pub status: StatusCode,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body as far as it came.
+    /// The body as far as it came; of a stream, what was not handed over as events.
     pub body: Bytes,
+    /// How many bytes of the body came in all, after decompression.
+    pub received: u64,
 }
 
 impl fmt::Debug for PartialReply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartialReply")
             .field("status", &self.status)
-            .field("body_length", &self.body.len())
+            .field("received", &self.received)
             .finish_non_exhaustive()
     }
 }
@@ -134,7 +141,7 @@ impl Error {
             ErrorKind::Invalid(_) | ErrorKind::Credentials(_) | ErrorKind::RepeatedCursor(_) => false,
             ErrorKind::Transport(error) => !error.is_not_sent(),
             ErrorKind::Api(error) => error.may_have_run(),
-            ErrorKind::Decode(_) => true,
+            ErrorKind::Decode(_) | ErrorKind::Stream(_) | ErrorKind::NotAStream => true,
             ErrorKind::TooLarge { .. } => {
                 self.inner.partial.as_ref().is_none_or(|partial| !partial.status.is_client_error())
             }
@@ -175,9 +182,21 @@ impl Error {
         }
     }
 
-    /// The machine-readable reason of a refusal.
+    /// What is wrong with a stream, if that was it.
+    pub fn stream(&self) -> Option<&StreamError> {
+        match &self.inner.kind {
+            ErrorKind::Stream(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// The machine-readable reason of a refusal, or of a run that failed while it streamed.
     pub fn code(&self) -> Option<&ErrorCode> {
-        self.api()?.code()
+        match &self.inner.kind {
+            ErrorKind::Api(error) => error.code(),
+            ErrorKind::Stream(error) => error.code(),
+            _ => None,
+        }
     }
 
     /// The status of the reply, if its head came in.
@@ -212,6 +231,7 @@ impl Error {
         match &self.inner.kind {
             ErrorKind::Api(error) => error.request_id(),
             ErrorKind::Decode(error) => error.request_id(),
+            ErrorKind::Stream(error) => error.request_id().cloned(),
             _ => None,
         }
     }
@@ -255,13 +275,17 @@ impl fmt::Display for Inner {
             }
             ErrorKind::Api(error) => write!(f, "{error}")?,
             ErrorKind::RepeatedCursor(error) => write!(f, "{operation}: {error}")?,
+            ErrorKind::Stream(error) => write!(f, "{operation}: {error}")?,
+            ErrorKind::NotAStream => {
+                write!(f, "{operation} was answered with a success that is no event stream; its body is in the error")?;
+            }
             ErrorKind::Decode(error) => write!(f, "{error}")?,
             ErrorKind::TooLarge { limit } => {
                 write!(f, "{operation}: the reply is larger than the limit of {limit} bytes; raise `max_reply_bytes`")?;
             }
         }
         if let Some(partial) = &self.partial {
-            write!(f, " (the reply broke off: {}, {} bytes of its body)", partial.status, partial.body.len())?;
+            write!(f, " (the reply broke off: {}, {} bytes of its body)", partial.status, partial.received)?;
         }
         if self.attempts > 1 {
             write!(f, " ({} attempts)", self.attempts)?;

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use fetch_hive_core::engine::{Action, Call, Input, Moment, RepeatPolicy};
 use fetch_hive_core::types::ApiKey;
 use fetch_hive_core::{ApiError, InvalidInput, Limits, Repeat};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http::response::Parts;
 use http_body::Body;
 
@@ -20,11 +22,22 @@ use crate::{Clock, Error, ErrorKind, ResponseBody, Timeout, TransportError};
 /// never comes.
 type Build<'a> = dyn Fn(Option<&ApiKey>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
 
-/// A whole response with a success status, and what it took.
+/// A response with a success status, and what it took.
 pub(crate) struct Done {
     pub(crate) response: http::Response<Bytes>,
+    /// The body that is still to be read, where a stream was asked for and came.
+    pub(crate) open: Option<ResponseBody>,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,
+}
+
+/// What an operation needs of its exchange.
+#[derive(Clone, Copy)]
+pub(crate) struct Needs {
+    /// The API key.
+    pub(crate) key: bool,
+    /// The body as it comes, if it is an event stream.
+    pub(crate) stream: bool,
 }
 
 /// Carries out one call as the engine says; the key is asked for only where the operation needs it.
@@ -34,7 +47,7 @@ pub(crate) async fn exchange(
     repeat: Repeat,
     limits: Limits,
     policy: RepeatPolicy,
-    key: bool,
+    needs: Needs,
     build: &Build<'_>,
 ) -> Result<Done, Error> {
     let began = shared.clock.now();
@@ -45,7 +58,7 @@ pub(crate) async fn exchange(
     loop {
         match action {
             Action::Send(limits) => {
-                last = attempt(shared, operation, limits, key, build).await;
+                last = attempt(shared, operation, limits, needs, build).await;
                 let input = match &last {
                     Ok(_) => Input::Succeeded,
                     Err(error) => match error.kind() {
@@ -66,7 +79,7 @@ pub(crate) async fn exchange(
     }
     let (attempts, waited) = (call.attempts(), call.waited());
     match last {
-        Ok(response) => Ok(Done { response, attempts, waited }),
+        Ok((response, open)) => Ok(Done { response, open, attempts, waited }),
         Err(error) => Err(error.with_attempts(attempts, waited)),
     }
 }
@@ -77,22 +90,23 @@ fn moment(clock: &dyn Clock, began: std::time::Instant) -> Moment {
     Moment { elapsed: clock.now().saturating_duration_since(began), wall: clock.wall(), random }
 }
 
-/// One attempt: the response whole if its status is a success, else the error it makes.
+/// One attempt: the response if its status is a success, whole or with the stream that follows; else the error it makes.
 async fn attempt(
     shared: &Shared,
     operation: &'static str,
     limits: Limits,
-    key: bool,
+    needs: Needs,
     build: &Build<'_>,
-) -> Result<http::Response<Bytes>, Error> {
+) -> Result<(http::Response<Bytes>, Option<ResponseBody>), Error> {
     let failed = |kind| Error::new(operation, kind);
     let broken = |error| failed(ErrorKind::Transport(error));
     let mut head: Option<Parts> = None;
     let mut collected = Collected::default();
+    let mut open = None;
     let clock = &*shared.clock;
     let work = async {
         let key = match &shared.credentials {
-            _ if !key => None,
+            _ if !needs.key => None,
             Credentials::Key(key) => Some(key.clone()),
             Credentials::Provider(provider) => {
                 Some(provider.api_key().await.map_err(|error| failed(ErrorKind::Credentials(error)))?)
@@ -102,7 +116,12 @@ async fn attempt(
         request.extensions_mut().insert(limits);
         let sent = within(clock, limits.headers, Timeout::Headers, shared.transport.send(request)).await;
         let (parts, body) = sent.map_err(broken)?.into_parts();
+        let stream = needs.stream && parts.status.is_success() && may_be_stream(&parts.headers);
         head = Some(parts);
+        if stream {
+            open = Some(body);
+            return Ok(());
+        }
         collect(clock, limits.idle, body, shared.max_reply_bytes, &mut collected).await.map_err(failed)
     };
     let ended = within(clock, limits.deadline, Timeout::Deadline, async { Ok(work.await) }).await;
@@ -117,12 +136,20 @@ async fn attempt(
         return Err(failed(ErrorKind::Api(ApiError::new(operation, http::Response::from_parts(parts, body)))));
     }
     match result {
-        Ok(()) => Ok(http::Response::from_parts(parts, body)),
+        Ok(()) => Ok((http::Response::from_parts(parts, body), open)),
         Err(error) => {
-            let partial = PartialReply { status: parts.status, headers: parts.headers, body };
+            let received = body.len() as u64;
+            let partial = PartialReply { status: parts.status, headers: parts.headers, body, received };
             Err(error.with_partial(Some(partial)))
         }
     }
+}
+
+/// Whether a success may be an event stream: what calls itself JSON, HTML or XML is none.
+fn may_be_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    let names = |part: &[u8]| content_type.windows(part.len()).any(|window| window == part);
+    !names(b"json") && !names(b"html") && !names(b"xml")
 }
 
 /// The pieces of a body; the first one is kept as it came, for it is mostly the only one.

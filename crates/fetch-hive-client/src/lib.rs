@@ -13,6 +13,7 @@ mod exchange;
 mod hyper;
 mod raw;
 pub mod resources;
+mod stream;
 mod transport;
 mod upload;
 mod usage;
@@ -31,12 +32,14 @@ pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
 pub use error::{Error, ErrorKind, PartialReply};
 pub use fetch_hive_core::engine::RepeatPolicy;
+pub use fetch_hive_core::stream::{Event, StreamError, Streams};
 pub use fetch_hive_core::{
     ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput, Limits, Operation, PathWriter,
     QueryWriter, RateLimit, Repeat, Reply, ReplyParts,
 };
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperTransport, HyperTransportBuilder};
+pub use stream::{Collected, EventStream, TextStream};
 pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};
 pub use upload::read_asset_file;
 pub use usage::UsageReport;

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use fetch_hive_core::{Operation, Repeat, Reply, raw_reply};
 
-use crate::exchange::exchange;
+use crate::exchange::{Needs, exchange};
 use crate::{Client, Error};
 
 /// The name of a raw request in errors and traces.
@@ -31,8 +31,9 @@ impl Client {
             request.extensions_mut().insert(operation.clone());
             Ok(request)
         };
+        let needs = Needs { key: true, stream: false };
         let (limits, policy) = (self.shared.limits, self.shared.policy);
-        let done = exchange(&self.shared, NAME, repeat, limits, policy, true, &build).await?;
+        let done = exchange(&self.shared, NAME, repeat, limits, policy, needs, &build).await?;
         raw_reply(NAME, done.response)
             .map(|reply| reply.with_attempts(done.attempts, done.waited))
             .map_err(|error| Error::from_core(NAME, error).with_attempts(done.attempts, done.waited))

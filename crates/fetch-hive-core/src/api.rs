@@ -87,7 +87,7 @@ impl Api {
         *request.uri_mut() =
             query.finish().parse().map_err(|_| InvalidInput::new("path", "together with the base URL is no URL"))?;
         let headers = request.headers_mut();
-        headers.insert(ACCEPT, JSON);
+        headers.insert(ACCEPT, HeaderValue::from_static(E::ACCEPT));
         headers.insert(USER_AGENT, self.user_agent.clone());
         if let Some(content_type) = content_type {
             headers.insert(CONTENT_TYPE, content_type);

@@ -52,6 +52,9 @@ pub trait Endpoint: Send + Sync {
     /// Whether a success may come without a body, which is then read as `{}`. Where a result is expected, an empty body is an error.
     const MAY_BE_EMPTY: bool = false;
 
+    /// The media type that the reply should have.
+    const ACCEPT: &'static str = "application/json";
+
     /// Checks what the contract states of the request, before anything is sent.
     ///
     /// # Errors

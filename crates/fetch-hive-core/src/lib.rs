@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod signature;
 pub mod sse;
+pub mod stream;
 
 mod api;
 mod api_error;

@@ -8,6 +8,7 @@ mod inbox;
 mod operations;
 mod record;
 mod reply;
+mod script;
 mod server;
 mod service;
 mod tls;
@@ -18,6 +19,7 @@ pub use fault::Fault;
 pub use inbox::Inbox;
 pub use operations::OPENAPI;
 pub use record::{Delivery, RecordedRequest, RecordedRun};
+pub use script::Script;
 pub use server::{Connections, Emulator, EmulatorBuilder, StartError};
 pub use tls::TlsError;
 

@@ -17,6 +17,7 @@ use crate::callback;
 use crate::deployment::Deployment;
 use crate::fault::{Fault, Faults};
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
+use crate::script::Script;
 use crate::service::Service;
 use crate::tls::{Identity, TlsError};
 
@@ -50,6 +51,7 @@ pub struct EmulatorBuilder {
     concurrency: usize,
     daily_cap: Option<u64>,
     deployments: HashMap<String, Deployment>,
+    scripts: HashMap<String, Script>,
     faults: Faults,
     delivery_attempts: u32,
     delivery_backoff: Duration,
@@ -98,6 +100,12 @@ impl EmulatorBuilder {
         deployments.into_iter().fold(self, Self::deployment)
     }
 
+    /// Scripts what a prompt deployment or an agent streams; the others stream their answer word by word.
+    pub fn stream(mut self, name: impl Into<String>, script: Script) -> Self {
+        self.scripts.insert(name.into(), script);
+        self
+    }
+
     /// Makes something go wrong.
     pub fn fault(self, fault: Fault) -> Self {
         self.faults.add(fault);
@@ -130,6 +138,8 @@ impl EmulatorBuilder {
         let service = Arc::new(Service {
             api_key: self.api_key,
             deployments: self.deployments,
+            scripts: self.scripts,
+            open_streams: 0.into(),
             daily_cap: self.daily_cap,
             delivery_attempts: self.delivery_attempts,
             delivery_backoff: self.delivery_backoff,
@@ -183,6 +193,7 @@ impl Emulator {
             concurrency: Semaphore::MAX_PERMITS,
             daily_cap: None,
             deployments: HashMap::new(),
+            scripts: HashMap::new(),
             faults: Faults::default(),
             delivery_attempts: 5,
             delivery_backoff: Duration::from_millis(200),
@@ -244,6 +255,11 @@ impl Emulator {
     /// How many runs were under way at once at the most.
     pub fn max_runs_in_flight(&self) -> usize {
         self.service.max_in_flight.load(Ordering::SeqCst)
+    }
+
+    /// How many streams are being sent.
+    pub fn open_streams(&self) -> usize {
+        self.service.open_streams.load(Ordering::SeqCst)
     }
 
     /// Makes something go wrong from now on.

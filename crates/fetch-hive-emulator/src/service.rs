@@ -22,6 +22,7 @@ use crate::fault::{Action, Faults};
 use crate::operations::{Operation, Route, route};
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
 use crate::reply::{Broken, Reply, json_reply, raw, refusal};
+use crate::script::Script;
 use crate::workflow;
 
 /// The largest body that is taken.
@@ -31,6 +32,8 @@ const MAX_BODY: usize = 64 << 20;
 pub(crate) struct Service {
     pub(crate) api_key: Option<String>,
     pub(crate) deployments: HashMap<String, Deployment>,
+    pub(crate) scripts: HashMap<String, Script>,
+    pub(crate) open_streams: AtomicUsize,
     pub(crate) daily_cap: Option<u64>,
     pub(crate) delivery_attempts: u32,
     pub(crate) delivery_backoff: Duration,
@@ -101,9 +104,8 @@ impl Service {
         };
         match operation.id.as_str() {
             "invokeWorkflow" => workflow::invoke(self, body).await,
-            // Streams are not carried out yet, and are not answered as if they were.
-            "invokePrompt" if body["streaming"] != true => chat::invoke_prompt(&body),
-            "invokeAgent" if body["streaming"] != true => chat::invoke_agent(&body),
+            "invokePrompt" => chat::invoke_prompt(self, &body),
+            "invokeAgent" => chat::invoke_agent(self, &body),
             id => refusal(501, "", &format!("The emulator does not carry out {id} yet.")),
         }
     }

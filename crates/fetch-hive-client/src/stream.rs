@@ -1,0 +1,279 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fetch_hive_core::Limits;
+use fetch_hive_core::stream::{Event, EventReader, StreamError, Streams};
+use fetch_hive_core::types::StreamEvent;
+use futures_core::Stream;
+use http::response::Parts;
+use http::{HeaderMap, StatusCode};
+use http_body::Body;
+
+use crate::error::PartialReply;
+use crate::{Client, Error, ErrorKind, ResponseBody, Timeout, TransportError, UsageReport};
+
+type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The events of a prompt or an agent, as they arrive. It is a [`Stream`] too.
+///
+/// Nothing is read before it is asked for, so a slow reader holds the service back. A frame that is no event, and an `error` event, are
+/// errors after which the stream can go on; a stream that ends without its end mark is an error after everything that came. After the last
+/// event or error there is `None`.
+#[must_use = "events are read when they are asked for"]
+pub struct EventStream<E> {
+    client: Client,
+    operation: &'static str,
+    target: String,
+    parts: Parts,
+    attempts: (u32, Duration),
+    /// Gone when its end was reached, or when it is of no use any more.
+    body: Option<ResponseBody>,
+    reader: EventReader,
+    received: u64,
+    idle: Option<Duration>,
+    idling: Option<Sleep>,
+    deadline: Option<Sleep>,
+    /// Why the body broke off, for when everything that came is handed over.
+    broken: Option<TransportError>,
+    endpoint: PhantomData<fn() -> E>,
+}
+
+impl<E: Streams> EventStream<E> {
+    pub(crate) fn new(
+        client: Client,
+        request: &E,
+        limits: Limits,
+        parts: Parts,
+        body: ResponseBody,
+        attempts: (u32, Duration),
+    ) -> Self {
+        let (limit, clock) = (client.shared.max_event_bytes, &client.shared.clock);
+        Self {
+            operation: E::NAME,
+            target: request.target().unwrap_or_default().to_owned(),
+            deadline: limits.deadline.map(|deadline| clock.sleep(deadline)),
+            parts,
+            attempts,
+            body: Some(body),
+            reader: EventReader::new(limit),
+            received: 0,
+            idle: limits.idle,
+            idling: None,
+            broken: None,
+            client,
+            endpoint: PhantomData,
+        }
+    }
+
+    /// The next event; `None` after the last.
+    pub async fn next(&mut self) -> Option<Result<Event, Error>> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// The pieces of the answer's text, as they arrive. Other events are passed over; errors are not.
+    pub fn text(self) -> TextStream<E> {
+        TextStream(self)
+    }
+
+    /// Reads to the end, and puts the events together into the reply that comes without streaming.
+    pub async fn into_reply(mut self) -> Collected<E::Response> {
+        let mut reply = E::Response::default();
+        let (mut end, mut malformed) = (Ok(()), Vec::new());
+        while let Some(event) = self.next().await {
+            match event {
+                Ok(event) => E::collect(&mut reply, event.event),
+                Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => malformed.push(error),
+                Err(error) => end = Err(error),
+            }
+        }
+        Collected { reply, end, malformed }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
+        loop {
+            if let Some(event) = self.reader.next_event() {
+                return Poll::Ready(Some(self.hand_over(event)));
+            }
+            if self.reader.is_done() {
+                self.body = None;
+                return Poll::Ready(None);
+            }
+            let Some(body) = &mut self.body else { return Poll::Ready(self.finish()) };
+            match Pin::new(body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.idling = None;
+                    if let Ok(chunk) = frame.into_data() {
+                        self.received += chunk.len() as u64;
+                        self.reader.push(chunk);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => self.break_off(error),
+                Poll::Ready(None) => self.body = None,
+                Poll::Pending => std::task::ready!(self.poll_limits(cx)),
+            }
+        }
+    }
+
+    /// Waits for a limit to run out, and breaks off when it does.
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
+            self.break_off(TransportError::timeout(Timeout::Deadline));
+            return Poll::Ready(());
+        }
+        let Some(idle) = self.idle else { return Poll::Pending };
+        let clock = &self.client.shared.clock;
+        let idling = self.idling.get_or_insert_with(|| clock.sleep(idle));
+        std::task::ready!(idling.as_mut().poll(cx));
+        self.break_off(TransportError::timeout(Timeout::Idle));
+        Poll::Ready(())
+    }
+
+    fn break_off(&mut self, error: TransportError) {
+        self.body = None;
+        self.broken = Some(error);
+    }
+
+    /// What is left when no more bytes come.
+    fn finish(&mut self) -> Option<Result<Event, Error>> {
+        match self.reader.finish()? {
+            Err(StreamError::Cut { unfinished }) => {
+                let Some(broken) = self.broken.take() else {
+                    return Some(self.hand_over(Err(StreamError::Cut { unfinished })));
+                };
+                Some(Err(self.error(ErrorKind::Transport(broken)).with_partial(Some(PartialReply {
+                    status: self.parts.status,
+                    headers: self.parts.headers.clone(),
+                    body: unfinished.unwrap_or_else(Bytes::new),
+                    received: self.received,
+                }))))
+            }
+            event => Some(self.hand_over(event)),
+        }
+    }
+
+    fn hand_over(&self, event: Result<Event, StreamError>) -> Result<Event, Error> {
+        let event = event.map_err(|error| self.error(ErrorKind::Stream(error)))?;
+        if let (Some(hook), StreamEvent::Usage(end)) = (&self.client.shared.usage, &event.event) {
+            if let Some(usage) = &end.usage {
+                hook(UsageReport { operation: self.operation, target: &self.target, usage });
+            }
+        }
+        Ok(event)
+    }
+
+    fn error(&self, kind: ErrorKind) -> Error {
+        Error::new(self.operation, kind).with_attempts(self.attempts.0, self.attempts.1)
+    }
+}
+
+impl<E> EventStream<E> {
+    /// The status of the reply.
+    pub fn status(&self) -> StatusCode {
+        self.parts.status
+    }
+
+    /// The headers of the reply.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.parts.headers
+    }
+
+    /// How many bytes of the stream have come so far, after decompression.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// How often the request was sent.
+    pub fn attempts(&self) -> u32 {
+        self.attempts.0
+    }
+}
+
+impl<E: Streams> Stream for EventStream<E> {
+    type Item = Result<Event, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(cx)
+    }
+}
+
+impl<E> fmt::Debug for EventStream<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream")
+            .field("operation", &self.operation)
+            .field("status", &self.parts.status)
+            .field("received", &self.received)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The text of a stream, piece by piece. It is a [`Stream`] too.
+#[derive(Debug)]
+#[must_use = "text is read when it is asked for"]
+pub struct TextStream<E>(EventStream<E>);
+
+impl<E: Streams> TextStream<E> {
+    /// The next piece of the answer's text; `None` after the last.
+    pub async fn next(&mut self) -> Option<Result<String, Error>> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<String, Error>>> {
+        loop {
+            match std::task::ready!(self.0.poll(cx)) {
+                Some(Ok(Event { event: StreamEvent::Response(piece), .. })) => {
+                    return Poll::Ready(Some(Ok(piece.response)));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<E: Streams> Stream for TextStream<E> {
+    type Item = Result<String, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll(cx)
+    }
+}
+
+/// A reply put together from a stream, and how the stream ended. It derefs to the reply, which has what came even if the stream was cut.
+#[derive(Debug)]
+#[non_exhaustive]
+#[must_use = "a stream may have been cut: see `end`, or take the reply by `complete`"]
+pub struct Collected<T> {
+    /// The reply, as far as it came.
+    pub reply: T,
+    /// Whether the stream came to its end, and why not.
+    pub end: Result<(), Error>,
+    /// Frames that were no events, and so are not in the reply.
+    pub malformed: Vec<Error>,
+}
+
+impl<T> Collected<T> {
+    /// The reply, if it is whole.
+    ///
+    /// # Errors
+    ///
+    /// Why the stream did not come to its end, or the first frame that was no event: a part of a reply cannot pass for the whole.
+    pub fn complete(self) -> Result<T, Error> {
+        self.end?;
+        self.malformed.into_iter().next().map_or(Ok(self.reply), Err)
+    }
+}
+
+impl<T> Deref for Collected<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.reply
+    }
+}

@@ -1,0 +1,433 @@
+//! Typed events over the [decoder](crate::sse): what a stream of the service says, and how it ended (contract, section 7).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+use fetch_hive_types::{
+    AgentReply, ErrorCode, ErrorEvent, GeneratedArtifact, InvokeAgent, InvokePrompt, PromptReply, RequestId,
+    StreamEvent, ToolInvocation,
+};
+use http::Method;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::sse::{Decoder, FrameTooLarge};
+use crate::{Auth, Body, Endpoint, InvalidInput, PathWriter, QueryWriter, Repeat};
+
+/// An operation whose reply can come as a stream of events.
+pub trait Streams: Endpoint<Response: Default> {
+    /// The body that asks for a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] when the body cannot be written.
+    fn streaming_body(&self) -> Result<Body, InvalidInput>;
+
+    /// Puts an event into the reply that the events add up to: the one that comes without streaming.
+    fn collect(reply: &mut Self::Response, event: StreamEvent);
+}
+
+/// Asks for a stream of the same operation.
+#[derive(Clone, Debug)]
+pub struct Streaming<E>(pub E);
+
+impl<E: Streams> Endpoint for Streaming<E> {
+    type Response = E::Response;
+    const NAME: &'static str = E::NAME;
+    const METHOD: Method = E::METHOD;
+    const PATH: &'static str = E::PATH;
+    const REPEAT: Repeat = E::REPEAT;
+    const ACCEPT: &'static str = "text/event-stream";
+
+    fn validate(&self) -> Result<(), InvalidInput> {
+        self.0.validate()
+    }
+
+    fn path(&self, path: &mut PathWriter) {
+        self.0.path(path);
+    }
+
+    fn query(&self, query: &mut QueryWriter) {
+        self.0.query(query);
+    }
+
+    fn body(&self) -> Result<Body, InvalidInput> {
+        self.0.streaming_body()
+    }
+
+    fn auth(&self) -> Auth<'_> {
+        self.0.auth()
+    }
+
+    fn target(&self) -> Option<&str> {
+        self.0.target()
+    }
+}
+
+impl Streams for InvokePrompt {
+    fn streaming_body(&self) -> Result<Body, InvalidInput> {
+        Body::json_streaming(self, &self.extra, true)
+    }
+
+    fn collect(reply: &mut PromptReply, event: StreamEvent) {
+        match event {
+            StreamEvent::Response(piece) => {
+                reply.response.get_or_insert_default().push_str(&piece.response);
+                reply.model = piece.model.or(reply.model.take());
+                reply.request_id = piece.request_id.or(reply.request_id.take());
+            }
+            StreamEvent::Usage(end) => {
+                reply.request_id = end.request_id.or(reply.request_id.take());
+                reply.usage = end.usage.or(reply.usage.take());
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Streams for InvokeAgent {
+    fn streaming_body(&self) -> Result<Body, InvalidInput> {
+        Body::json_streaming(self, &self.extra, true)
+    }
+
+    fn collect(reply: &mut AgentReply, event: StreamEvent) {
+        match event {
+            StreamEvent::Response(piece) => {
+                reply.response.get_or_insert_default().push_str(&piece.response);
+                reply.model = piece.model.or(reply.model.take());
+                reply.request_id = piece.request_id.or(reply.request_id.take());
+            }
+            StreamEvent::Tool(tool) => {
+                let mut call = ToolInvocation::default();
+                (call.tool_name, call.tool_input, call.observation) = (tool.tool, tool.tool_input, tool.observation);
+                reply.tool_calls.push(call);
+            }
+            StreamEvent::Artifact(made) => reply.artifacts.extend::<Option<GeneratedArtifact>>(made.artifact),
+            StreamEvent::Usage(end) => {
+                reply.request_id = end.request_id.or(reply.request_id.take());
+                reply.run_id = end.run_id.or(reply.run_id.take());
+                reply.thread_id = end.thread_id;
+                reply.status = end.status;
+                reply.usage = end.usage;
+                reply.tool_approval = end.tool_approval;
+                reply.pending_tool_approvals = end.pending_tool_approvals;
+                reply.denied_tool_calls = end.denied_tool_calls;
+                reply.auto_approved_tool_calls = end.auto_approved_tool_calls;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// An event, with its JSON as it came. It derefs to the [`StreamEvent`].
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Event {
+    /// What it says.
+    pub event: StreamEvent,
+    /// Its JSON: a slice of what came in. Fields that the typed event does not have are here.
+    pub raw: Bytes,
+}
+
+impl Deref for Event {
+    type Target = StreamEvent;
+
+    fn deref(&self) -> &StreamEvent {
+        &self.event
+    }
+}
+
+/// What is wrong with a stream. `Display` and `Debug` hold nothing of its content but the service's own error text.
+#[non_exhaustive]
+pub enum StreamError {
+    /// A frame is no event: no JSON, or a known event of another shape. The stream can go on after it.
+    Malformed {
+        /// The frame's data, as it came.
+        raw: Bytes,
+        /// What did not fit. Its text may quote the data.
+        error: serde_json::Error,
+    },
+    /// The service says that the run failed.
+    Failed {
+        /// The event.
+        event: Box<ErrorEvent>,
+        /// Its JSON, as it came.
+        raw: Bytes,
+    },
+    /// The stream ended without its end: neither `[DONE]` nor the `usage` event was seen. Everything that came was handed over before.
+    Cut {
+        /// What came of an event that was not finished.
+        unfinished: Option<Bytes>,
+    },
+    /// An event is larger than the limit. Nothing comes after it.
+    TooLarge(FrameTooLarge),
+}
+
+impl StreamError {
+    /// Whether events may follow.
+    pub fn can_go_on(&self) -> bool {
+        matches!(self, Self::Malformed { .. } | Self::Failed { .. })
+    }
+
+    /// The reason of a failed run, for programs.
+    pub fn code(&self) -> Option<&ErrorCode> {
+        match self {
+            Self::Failed { event, .. } => event.error_code.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The run, where the failure names it.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Failed { event, .. } => event.request_id.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed { raw, error } => {
+                write!(
+                    f,
+                    "a frame of {} bytes is no event, from line {}, column {} on",
+                    raw.len(),
+                    error.line(),
+                    error.column()
+                )
+            }
+            Self::Failed { event, .. } => {
+                f.write_str("the run failed while it streamed")?;
+                if let Some(code) = &event.error_code {
+                    write!(f, " ({code})")?;
+                }
+                match event.message.as_deref().or(event.error.as_ref().and_then(Value::as_str)) {
+                    Some(message) => write!(f, ": {message}"),
+                    None => Ok(()),
+                }
+            }
+            Self::Cut { .. } => f.write_str("the stream was cut: it ended without its end mark"),
+            Self::TooLarge(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for StreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamError({self})")
+    }
+}
+
+impl std::error::Error for StreamError {}
+
+/// Reads the events of one stream from its bytes. It does no IO.
+#[derive(Debug)]
+pub struct EventReader {
+    decoder: Decoder,
+    /// The lines of a merged frame that are still to be handed over.
+    lines: VecDeque<Bytes>,
+    /// The `usage` event, or an error, was seen: the end of the bytes is no cut any more.
+    concluded: bool,
+    ended: bool,
+}
+
+impl EventReader {
+    /// A reader that takes events of up to `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { decoder: Decoder::new(limit), lines: VecDeque::new(), concluded: false, ended: false }
+    }
+
+    /// Gives the reader more bytes. Take all events before the next push.
+    pub fn push(&mut self, chunk: Bytes) {
+        self.decoder.push(chunk);
+    }
+
+    /// The next event; `None` when more bytes are needed, or the stream is at its end.
+    ///
+    /// # Errors
+    ///
+    /// [`StreamError`]; whether events may follow says [`StreamError::can_go_on`].
+    pub fn next_event(&mut self) -> Option<Result<Event, StreamError>> {
+        if let Some(line) = self.lines.pop_front() {
+            return Some(self.read(line));
+        }
+        match self.decoder.next_frame()? {
+            Ok(frame) => Some(self.read_frame(frame.data)),
+            Err(error) => {
+                self.ended = true;
+                Some(Err(StreamError::TooLarge(error)))
+            }
+        }
+    }
+
+    /// Whether nothing more will come: `[DONE]` was seen and everything was handed over.
+    pub fn is_done(&self) -> bool {
+        self.ended || (self.decoder.is_done() && self.lines.is_empty())
+    }
+
+    /// Whether the end of the bytes would be the end of the stream: `[DONE]`, the `usage` event or an error was seen.
+    pub fn is_concluded(&self) -> bool {
+        self.concluded || self.decoder.is_done()
+    }
+
+    /// Says that no bytes will follow. Gives what was left of the last event, if it is one, and then whether the stream was cut; ask
+    /// until there is nothing more.
+    pub fn finish(&mut self) -> Option<Result<Event, StreamError>> {
+        if let Some(line) = self.lines.pop_front() {
+            return Some(self.read(line));
+        }
+        if std::mem::replace(&mut self.ended, true) {
+            return None;
+        }
+        let end = self.decoder.finish();
+        let unfinished = match end.unfinished {
+            Some(data) if is_json(&data) || merged(&data).is_some() => {
+                self.ended = false;
+                return Some(self.read_frame(data));
+            }
+            unfinished => unfinished,
+        };
+        if self.concluded || end.done { None } else { Some(Err(StreamError::Cut { unfinished })) }
+    }
+
+    fn read_frame(&mut self, data: Bytes) -> Result<Event, StreamError> {
+        if let Some(lines) = merged(&data) {
+            self.lines = lines;
+            if let Some(first) = self.lines.pop_front() {
+                return self.read(first);
+            }
+        }
+        self.read(data)
+    }
+
+    fn read(&mut self, raw: Bytes) -> Result<Event, StreamError> {
+        match StreamEvent::from_slice(&raw) {
+            Ok(StreamEvent::Error(event)) => {
+                self.concluded = true;
+                Err(StreamError::Failed { event, raw })
+            }
+            Ok(event) => {
+                self.concluded |= matches!(event, StreamEvent::Usage(_));
+                Ok(Event { event, raw })
+            }
+            Err(error) => Err(StreamError::Malformed { raw, error }),
+        }
+    }
+}
+
+fn is_json(data: &[u8]) -> bool {
+    serde_json::from_slice::<IgnoredAny>(data).is_ok()
+}
+
+/// The lines of data that is no JSON as a whole while every line is: events that single newlines have run together.
+fn merged(data: &Bytes) -> Option<VecDeque<Bytes>> {
+    if !data.contains(&b'\n') || is_json(data) {
+        return None;
+    }
+    let lines: VecDeque<_> = data.split(|byte| *byte == b'\n').map(|line| data.slice_ref(line)).collect();
+    lines.iter().all(|line| is_json(line)).then_some(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &str, size: usize) -> Vec<String> {
+        let mut reader = EventReader::new(1 << 16);
+        let mut seen = Vec::new();
+        let mut note = |item: Result<Event, StreamError>| {
+            seen.push(match item {
+                Ok(event) => match &*event {
+                    StreamEvent::Response(text) => text.response.clone(),
+                    other => other.event_type().to_owned(),
+                },
+                Err(StreamError::Cut { unfinished }) => {
+                    format!(
+                        "cut {}",
+                        unfinished.map(|rest| String::from_utf8_lossy(&rest).into_owned()).unwrap_or_default()
+                    )
+                }
+                Err(StreamError::Malformed { raw, .. }) => format!("malformed {}", String::from_utf8_lossy(&raw)),
+                Err(error) => error.to_string(),
+            });
+        };
+        for chunk in input.as_bytes().chunks(size) {
+            reader.push(Bytes::copy_from_slice(chunk));
+            while let Some(item) = reader.next_event() {
+                note(item);
+            }
+        }
+        while let Some(item) = reader.finish() {
+            note(item);
+        }
+        assert!(reader.finish().is_none() && reader.is_done());
+        seen
+    }
+
+    /// The fixtures of the official suites (S1, SSE1 to SSE5), and what they hide.
+    #[test]
+    fn streams_come_to_their_events_and_their_end() {
+        let r = |text: &str| format!("data: {{\"type\":\"response\",\"response\":\"{text}\"}}\n\n");
+        let done = "data: [DONE]\n\n";
+        let usage = "data: {\"type\":\"usage\",\"request_id\":\"r1\",\"usage\":{\"prompt_tokens\":{\"total_tokens\":10},\"completion_tokens\":{\"total_tokens\":5},\"total_tokens\":15},\"stop_reason\":\"completed\"}\n\n";
+        let error = "data: {\"type\":\"error\",\"error\":\"overloaded\",\"error_code\":\"too_many_requests\"}\n\n";
+        let failed = "the run failed while it streamed (too_many_requests): overloaded";
+        let rows: Vec<(String, Vec<&str>)> = vec![
+            (r("Hello") + done, vec!["Hello"]),
+            (r("Hello") + &r(" world") + usage + done, vec!["Hello", " world", "usage"]),
+            (format!(": comment\n\n\nevent: message\nid: 1\n{}{done}", r("Hi")), vec!["Hi"]),
+            (
+                r("before") + "data: {this is not json}\n\n" + &r("after") + done,
+                vec!["before", "malformed {this is not json}", "after"],
+            ),
+            (r("keep") + done + &r("drop"), vec!["keep"]),
+            (r("only"), vec!["only", "cut "]),
+            (r("only") + usage, vec!["only", "usage"]),
+            (r("x") + error, vec!["x", failed]),
+            (r("x") + error + done, vec!["x", failed]),
+            (r("a") + "data: {\"type\":\"resp", vec!["a", "cut {\"type\":\"resp"]),
+            ((r("a") + usage).trim_end().to_owned(), vec!["a", "usage"]),
+            ((r("a") + &r("b")).trim_end().to_owned(), vec!["a", "b", "cut "]),
+            ((r("a") + &r("b") + usage + done).replace("\n\n", "\n"), vec!["a", "b", "usage"]),
+            ((r("a") + &r("b")).replace("\n\n", "\n"), vec!["a", "b", "cut "]),
+            ("data: {\"type\":\"response\",\ndata: \"response\":\"split\"}\n\n".to_owned() + done, vec!["split"]),
+            ("data: 5\n\ndata: \"text\"\n\n".to_owned() + done, vec!["", ""]),
+            ("data: {\"type\":\"brand_new\",\"x\":1}\n\n".to_owned() + done, vec!["brand_new"]),
+            (String::new(), vec!["cut "]),
+            ("data: [DONE]  ".to_owned(), vec![]),
+            ("<html>login</html>".to_owned(), vec!["cut "]),
+        ];
+        for (input, want) in rows {
+            for size in [1, 3, 7, 18, 20, input.len().max(1)] {
+                assert_eq!(read(&input, size), want, "{input} in chunks of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn events_add_up_to_the_reply_that_comes_without_streaming() {
+        let event = |json: &str| StreamEvent::from_slice(json.as_bytes()).unwrap();
+        let mut reply = AgentReply::default();
+        for json in [
+            r#"{"type":"reasoning","response":"hm"}"#,
+            r#"{"type":"response","response":"Hel","done":false}"#,
+            r#"{"type":"tool","tool_id":"1","tool":"search","tool_input":{"q":1},"observation":"{\"n\":2}"}"#,
+            r#"{"type":"artifact","artifact":{"file_url":"https://x/1.png"}}"#,
+            r#"{"type":"response","response":"lo","done":true}"#,
+            r#"{"type":"usage","usage":{"total_tokens":9},"run_id":"req_1","request_id":"req_1","status":"awaiting_approval","thread_id":"t","pending_tool_approvals":[{"approval_id":"a"}]}"#,
+        ] {
+            InvokeAgent::collect(&mut reply, event(json));
+        }
+        let want: AgentReply = serde_json::from_str(
+            r#"{"request_id":"req_1","run_id":"req_1","response":"Hello","thread_id":"t","status":"awaiting_approval","usage":{"total_tokens":9},
+                "tool_calls":[{"tool_name":"search","tool_input":{"q":1},"observation":"{\"n\":2}"}],"artifacts":[{"file_url":"https://x/1.png"}],
+                "pending_tool_approvals":[{"approval_id":"a"}]}"#,
+        )
+        .unwrap();
+        assert_eq!(reply, want);
+    }
+}
