@@ -227,7 +227,7 @@ impl<E: Streams> TextStream<E> {
         loop {
             match std::task::ready!(self.0.poll(cx)) {
                 Some(Ok(Event { event: StreamEvent::Response(piece), .. })) => {
-                    return Poll::Ready(Some(Ok(piece.response)));
+                    return Poll::Ready(Some(Ok(piece.response.into())));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),

@@ -6,8 +6,8 @@
 //! No library did all of this when it was written: `eventsource-stream` 0.2.3 takes text, copies each event and panics on a byte order mark;
 //! `sse-stream` 0.3 drops an unfinished last event and knows no limit on an event's size.
 
-use bytes::Bytes;
-use memchr::memchr2;
+use bytes::{Buf as _, Bytes};
+use memchr::{memchr, memchr2};
 
 /// An event is larger than the decoder's limit. The decoder is at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,10 +24,12 @@ pub struct FrameTooLarge {
 pub struct Frame {
     /// Its data: the `data` lines, joined by newlines. Not checked to be UTF-8.
     pub data: Bytes,
-    /// Its `event` field; empty without one. The service sends none, and gives the type in the data.
-    pub event: Bytes,
-    /// The last `id` field of the stream so far; empty without one.
-    pub id: Bytes,
+    /// Its `event` field. The service sends none, and gives the type in the data.
+    pub event: Option<Bytes>,
+    /// The last `id` field of the stream so far.
+    pub id: Option<Bytes>,
+    /// Whether the data came in several lines.
+    pub(crate) several_lines: bool,
 }
 
 impl std::fmt::Debug for Frame {
@@ -69,8 +71,8 @@ pub struct Decoder {
     /// The beginning of a line whose end has not come.
     line: Vec<u8>,
     data: Data,
-    event: Bytes,
-    id: Bytes,
+    event: Option<Bytes>,
+    id: Option<Bytes>,
     retry: Option<u64>,
     /// The last line ended with CR: a LF that follows belongs to it.
     after_cr: bool,
@@ -109,8 +111,8 @@ impl Decoder {
             chunk: Bytes::new(),
             line: Vec::new(),
             data: Data::None,
-            event: Bytes::new(),
-            id: Bytes::new(),
+            event: None,
+            id: None,
             retry: None,
             after_cr: false,
             first_line: true,
@@ -144,7 +146,10 @@ impl Decoder {
                     }
                 }
             }
-            let Some(end) = memchr2(b'\n', b'\r', &self.chunk) else {
+            // Every other line is blank, and needs no search.
+            let blank = matches!(self.chunk.first(), Some(b'\n' | b'\r'));
+            let found = if blank { Some(0) } else { memchr2(b'\n', b'\r', &self.chunk) };
+            let Some(end) = found else {
                 let rest = std::mem::take(&mut self.chunk);
                 if self.over_limit(self.line.len() + rest.len()) {
                     return Some(Err(self.too_large()));
@@ -152,17 +157,22 @@ impl Decoder {
                 self.line.extend_from_slice(&rest);
                 return None;
             };
-            let mut line = self.chunk.split_to(end + 1);
-            self.after_cr = line[end] == b'\r';
-            line.truncate(end);
-            if !self.line.is_empty() {
-                self.line.extend_from_slice(&line);
-                line = std::mem::take(&mut self.line).into();
-            }
-            if self.over_limit(line.len()) {
+            if self.over_limit(self.line.len() + end) {
                 return Some(Err(self.too_large()));
             }
-            if let Step::Frame(frame) = self.take_line(line) {
+            let step = if self.line.is_empty() {
+                // The usual case: the line lies in the chunk, and what is kept of it is one slice.
+                self.after_cr = self.chunk[end] == b'\r';
+                let step = self.take_line(None, end);
+                self.chunk.advance((end + 1).min(self.chunk.len()));
+                step
+            } else {
+                self.after_cr = self.chunk[end] == b'\r';
+                self.line.extend_from_slice(&self.chunk[..end]);
+                self.chunk.advance(end + 1);
+                self.take_own_line()
+            };
+            if let Step::Frame(frame) = step {
                 return Some(Ok(frame));
             }
         }
@@ -182,9 +192,8 @@ impl Decoder {
     /// Says that no bytes will follow, and what was left.
     pub fn finish(&mut self) -> End {
         if self.state == State::Open && !self.line.is_empty() {
-            let line = std::mem::take(&mut self.line).into();
             // Only `[DONE]` or the end of an event makes a frame, and neither is a loss here: the data stays.
-            if let Step::Frame(frame) = self.take_line(line) {
+            if let Step::Frame(frame) = self.take_own_line() {
                 return End { done: self.is_done(), unfinished: Some(frame.data) };
             }
         }
@@ -210,36 +219,55 @@ impl Decoder {
         FrameTooLarge { limit: self.limit }
     }
 
-    fn take_line(&mut self, mut line: Bytes) -> Step {
-        if std::mem::take(&mut self.first_line) && line.starts_with(b"\xef\xbb\xbf") {
-            line = line.slice(3..);
+    /// Takes the line that came in several chunks; its buffer is used again.
+    fn take_own_line(&mut self) -> Step {
+        let line = std::mem::take(&mut self.line);
+        let step = self.take_line(Some(&line), line.len());
+        self.line = line;
+        self.line.clear();
+        step
+    }
+
+    /// Takes a line of its own, or the first `length` bytes of the chunk. What is kept of it is a copy, or a slice.
+    fn take_line(&mut self, own: Option<&[u8]>, length: usize) -> Step {
+        let source = own.unwrap_or(&self.chunk);
+        let keep = |from: usize| match own {
+            Some(line) => Bytes::copy_from_slice(&line[from..]),
+            None => self.chunk.slice(from..length),
+        };
+        let mut from = 0;
+        if std::mem::take(&mut self.first_line) && source[..length].starts_with(b"\xef\xbb\xbf") {
+            from = 3;
         }
+        let line = &source[from..length];
         if line.is_empty() {
             return self.dispatch();
         }
-        let (name, mut value) = match memchr::memchr(b':', &line) {
+        // The name that nearly every line has is known by its look.
+        let colon = if line.starts_with(b"data:") { Some(4) } else { memchr(b':', line) };
+        let (name, start) = match colon {
             // A comment: a sign of life, and nothing else.
             Some(0) => return Step::On,
-            Some(colon) => (&line[..colon], line.slice(colon + 1..)),
-            None => (&line[..], Bytes::new()),
+            Some(colon) => (&line[..colon], colon + 1 + usize::from(line.get(colon + 1) == Some(&b' '))),
+            None => (line, line.len()),
         };
-        if value.first() == Some(&b' ') {
-            value = value.slice(1..);
-        }
+        let value = &line[start..];
         match name {
             b"data" => {
-                if value.trim_ascii() == b"[DONE]" {
+                // A look at the first byte tells an object from what may be the end mark.
+                if value.first() != Some(&b'{') && value.trim_ascii() == b"[DONE]" {
                     self.state = State::Done;
                     self.chunk = Bytes::new();
                     return self.dispatch();
                 }
+                let value = keep(from + start);
                 self.data.add(value);
             }
-            b"event" => self.event = value,
+            b"event" => self.event = Some(keep(from + start)),
             // A copy, so that an id does not keep its chunk alive.
-            b"id" if !value.contains(&0) => self.id = Bytes::copy_from_slice(&value),
+            b"id" if !value.contains(&0) => self.id = Some(Bytes::copy_from_slice(value)),
             b"retry" if value.iter().all(u8::is_ascii_digit) => {
-                self.retry = std::str::from_utf8(&value).ok().and_then(|digits| digits.parse().ok()).or(self.retry);
+                self.retry = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).or(self.retry);
             }
             _ => {}
         }
@@ -247,9 +275,10 @@ impl Decoder {
     }
 
     fn dispatch(&mut self) -> Step {
-        let event = std::mem::take(&mut self.event);
+        let event = self.event.take();
+        let several_lines = matches!(self.data, Data::Many(_));
         match std::mem::take(&mut self.data).join() {
-            Some(data) => Step::Frame(Frame { data, event, id: self.id.clone() }),
+            Some(data) => Step::Frame(Frame { data, event, id: self.id.clone(), several_lines }),
             None => Step::On,
         }
     }

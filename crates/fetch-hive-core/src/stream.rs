@@ -75,7 +75,7 @@ impl Streams for InvokePrompt {
         match event {
             StreamEvent::Response(piece) => {
                 reply.response.get_or_insert_default().push_str(&piece.response);
-                reply.model = piece.model.or(reply.model.take());
+                reply.model = piece.model.map(String::from).or(reply.model.take());
                 reply.request_id = piece.request_id.or(reply.request_id.take());
             }
             StreamEvent::Usage(end) => {
@@ -96,7 +96,7 @@ impl Streams for InvokeAgent {
         match event {
             StreamEvent::Response(piece) => {
                 reply.response.get_or_insert_default().push_str(&piece.response);
-                reply.model = piece.model.or(reply.model.take());
+                reply.model = piece.model.map(String::from).or(reply.model.take());
                 reply.request_id = piece.request_id.or(reply.request_id.take());
             }
             StreamEvent::Tool(tool) => {
@@ -256,7 +256,8 @@ impl EventReader {
             return Some(self.read(line));
         }
         match self.decoder.next_frame()? {
-            Ok(frame) => Some(self.read_frame(frame.data)),
+            Ok(frame) if frame.several_lines => Some(self.read_lines(frame.data)),
+            Ok(frame) => Some(self.read(frame.data)),
             Err(error) => {
                 self.ended = true;
                 Some(Err(StreamError::TooLarge(error)))
@@ -287,14 +288,14 @@ impl EventReader {
         let unfinished = match end.unfinished {
             Some(data) if is_json(&data) || merged(&data).is_some() => {
                 self.ended = false;
-                return Some(self.read_frame(data));
+                return Some(self.read_lines(data));
             }
             unfinished => unfinished,
         };
         if self.concluded || end.done { None } else { Some(Err(StreamError::Cut { unfinished })) }
     }
 
-    fn read_frame(&mut self, data: Bytes) -> Result<Event, StreamError> {
+    fn read_lines(&mut self, data: Bytes) -> Result<Event, StreamError> {
         if let Some(lines) = merged(&data) {
             self.lines = lines;
             if let Some(first) = self.lines.pop_front() {
@@ -342,7 +343,7 @@ mod tests {
         let mut note = |item: Result<Event, StreamError>| {
             seen.push(match item {
                 Ok(event) => match &*event {
-                    StreamEvent::Response(text) => text.response.clone(),
+                    StreamEvent::Response(text) => text.response.to_string(),
                     other => other.event_type().to_owned(),
                 },
                 Err(StreamError::Cut { unfinished }) => {

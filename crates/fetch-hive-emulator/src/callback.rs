@@ -43,11 +43,16 @@ pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
     let Callback { request_id, url, secret, body } = callback;
     let signature = sign(&WebhookSecret::new(secret), &body);
     for attempt in 1..=service.delivery_attempts {
-        let outcome = match tokio::time::timeout(PATIENCE, post(service, &url, &signature, &body)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err("the receiver did not answer in time".to_owned()),
+        let refused = if service.private_callbacks { Ok(()) } else { refuse_private(&url).await };
+        let private = refused.is_err();
+        let outcome = match refused {
+            Err(refused) => Err(refused),
+            Ok(()) => match tokio::time::timeout(PATIENCE, post(service, &url, &signature, &body)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err("the receiver did not answer in time".to_owned()),
+            },
         };
-        let taken = matches!(outcome, Ok(200..=299));
+        let over = matches!(outcome, Ok(200..=299)) || attempt == service.delivery_attempts || private;
         service.deliveries.push(Delivery {
             request_id: request_id.clone(),
             url: url.clone(),
@@ -56,7 +61,7 @@ pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
             body: body.clone(),
             signature: signature.clone(),
         });
-        if taken {
+        if over {
             return;
         }
         tokio::time::sleep(service.delivery_backoff * attempt).await;
@@ -65,9 +70,6 @@ pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
 
 async fn post(service: &Service, url: &str, signature: &str, body: &Bytes) -> Result<u16, String> {
     let uri: http::Uri = url.parse().map_err(|error| format!("no URL: {error}"))?;
-    if !service.private_callbacks {
-        refuse_private(&uri).await?;
-    }
     let request = http::Request::post(uri)
         .header("content-type", "application/json")
         .header("user-agent", concat!("fetch-hive-emulator/", env!("CARGO_PKG_VERSION")))
@@ -80,21 +82,61 @@ async fn post(service: &Service, url: &str, signature: &str, body: &Bytes) -> Re
     }
 }
 
-/// Loopback is where developers are; other private addresses are not for an emulator to knock at.
-async fn refuse_private(uri: &http::Uri) -> Result<(), String> {
+/// Loopback is where developers are; other private addresses are not for an emulator to knock at. A name that does not resolve is left to
+/// the attempt itself.
+async fn refuse_private(url: &str) -> Result<(), String> {
+    let Ok(uri) = url.parse::<http::Uri>() else { return Ok(()) };
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|error| error.to_string())?;
+    let Ok(addresses) = tokio::net::lookup_host((host, port)).await else { return Ok(()) };
     for address in addresses {
-        let private = match address.ip() {
-            IpAddr::V4(ip) => !ip.is_loopback() && (ip.is_private() || ip.is_link_local() || ip.is_unspecified()),
-            IpAddr::V6(ip) => {
-                !ip.is_loopback() && (ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified())
-            }
-        };
-        if private {
+        // An IPv4 address may be written as an IPv6 one.
+        let ip = address.ip().to_canonical();
+        if !ip.is_loopback() && is_private(ip) {
             return Err(format!("{address} is a private address; allow them to deliver there"));
         }
     }
     Ok(())
+}
+
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            ip.is_private()
+                || ip.is_link_local()
+                || ip.is_unspecified()
+                || ip.is_multicast()
+                || ip.is_broadcast()
+                || shared
+        }
+        IpAddr::V6(ip) => {
+            ip.is_unique_local() || ip.is_unicast_link_local() || ip.is_unspecified() || ip.is_multicast()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn private_addresses_are_known_in_every_form() {
+        for host in [
+            "10.0.0.1",
+            "192.168.1.1",
+            "172.16.0.1",
+            "169.254.0.1",
+            "100.64.0.1",
+            "0.0.0.0",
+            "[fd00::1]",
+            "[::ffff:10.0.0.1]",
+            "[fe80::1]",
+        ] {
+            assert!(refuse_private(&format!("http://{host}/cb")).await.is_err(), "{host}");
+        }
+        for host in ["127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "93.184.215.14", "localhost"] {
+            assert!(refuse_private(&format!("http://{host}/cb")).await.is_ok(), "{host}");
+        }
+    }
 }

@@ -17,8 +17,12 @@ pub(crate) struct Operation {
     segments: Vec<Segment>,
     /// Whether it needs an API key.
     pub(crate) key: bool,
+    /// Whether it counts against the plan's calls of a day: the invocations do.
+    pub(crate) capped: bool,
     /// Checks the JSON body, if the operation takes one.
     pub(crate) body: Option<Validator>,
+    /// Whether the body may be left out.
+    pub(crate) body_is_optional: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +55,8 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
 impl Operation {
     /// Compares the path as it was sent: a percent-encoded slash does not separate segments.
     fn matches(&self, path: &str) -> bool {
-        let mut sent = path.trim_start_matches('/').split('/');
+        let Some(path) = path.strip_prefix('/') else { return false };
+        let mut sent = path.split('/');
         let fits = self.segments.iter().all(|segment| match (segment, sent.next()) {
             (Segment::Fixed(fixed), Some(part)) => fixed == part,
             (Segment::Id, Some(part)) => !part.is_empty(),
@@ -90,7 +95,9 @@ fn read(contract: &Value, path: &str, method: &str, operation: &Value) -> Option
         method: method.to_uppercase().parse().ok()?,
         segments: path.trim_start_matches('/').split('/').map(segment).collect(),
         key: operation["security"].as_array().is_none_or(|security| !security.is_empty()),
+        capped: operation["responses"].get("429").is_some(),
         body,
+        body_is_optional: operation["requestBody"]["required"] != true,
     })
 }
 
@@ -109,6 +116,7 @@ mod tests {
         assert!(json > 10);
         assert_eq!(table().iter().filter(|operation| operation.body.is_some()).count(), json);
         assert_eq!(table().iter().filter(|operation| !operation.key).count(), 6);
+        assert_eq!(table().iter().filter(|operation| operation.capped).count(), 4);
     }
 
     #[test]
@@ -123,6 +131,8 @@ mod tests {
         assert_eq!(id(Method::GET, "/public/requests/a%2Fb"), "getRequest");
         assert_eq!(id(Method::GET, "/public/requests/a/b"), "404");
         assert_eq!(id(Method::GET, "/public/requests/"), "404");
+        assert_eq!(id(Method::POST, "//workflow/invoke"), "404");
+        assert_eq!(id(Method::POST, "workflow/invoke"), "404");
         assert_eq!(id(Method::GET, "/public/search_services/countries"), "listSearchServiceCountries");
         assert_eq!(id(Method::GET, "/public/search_services/bing/countries"), "getSearchServiceCountries");
     }

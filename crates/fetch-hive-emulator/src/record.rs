@@ -1,10 +1,11 @@
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
 
-/// A request as it came in.
-#[derive(Clone, Debug)]
+/// A request as it came in. `Debug` shows neither its key nor its body.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct RecordedRequest {
     /// The method.
@@ -23,6 +24,20 @@ pub struct RecordedRequest {
     pub operation: Option<String>,
 }
 
+impl fmt::Debug for RecordedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedRequest")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("version", &self.version)
+            .field("connection", &self.connection)
+            .field("operation", &self.operation)
+            .field("headers", &self.headers.len())
+            .field("body_length", &self.body.len())
+            .finish()
+    }
+}
+
 /// A workflow run that was started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -35,8 +50,8 @@ pub struct RecordedRun {
     pub run_status: String,
 }
 
-/// One try to deliver a callback.
-#[derive(Clone, Debug)]
+/// One try to deliver a callback. `Debug` does not show the body.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Delivery {
     /// The run.
@@ -51,6 +66,18 @@ pub struct Delivery {
     pub body: Bytes,
     /// How it was signed.
     pub signature: String,
+}
+
+impl fmt::Debug for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delivery")
+            .field("request_id", &self.request_id)
+            .field("url", &self.url)
+            .field("attempt", &self.attempt)
+            .field("outcome", &self.outcome)
+            .field("body_length", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A list that grows while it is read.

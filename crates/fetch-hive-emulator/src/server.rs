@@ -42,7 +42,6 @@ pub enum StartError {
 }
 
 /// The configuration of an [`Emulator`].
-#[derive(Debug)]
 #[must_use = "a builder does nothing until `start` is called"]
 pub struct EmulatorBuilder {
     listen: SocketAddr,
@@ -162,6 +161,12 @@ impl EmulatorBuilder {
         let acceptor = tls.map(TlsAcceptor::from);
         let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&service))).abort_handle();
         Ok(Emulator { address, ca_pem, service, accepting })
+    }
+}
+
+impl std::fmt::Debug for EmulatorBuilder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EmulatorBuilder").field("listen", &self.listen).field("tls", &self.tls).finish_non_exhaustive()
     }
 }
 

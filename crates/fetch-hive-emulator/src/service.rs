@@ -90,18 +90,18 @@ impl Service {
     }
 
     async fn operate(self: &Arc<Self>, operation: &Operation, headers: &HeaderMap, body: &Bytes) -> Reply {
-        if operation.key {
-            if !self.authorized(headers) {
-                return refusal(401, "", "Invalid access.");
-            }
-            if let Err(capped) = self.count_call() {
-                return *capped;
-            }
+        if operation.key && !self.authorized(headers) {
+            return refusal(401, "", "Invalid access.");
         }
         let body = match checked(operation, body) {
             Ok(body) => body,
             Err(reply) => return *reply,
         };
+        if operation.capped {
+            if let Err(capped) = self.count_call() {
+                return *capped;
+            }
+        }
         match operation.id.as_str() {
             "invokeWorkflow" => workflow::invoke(self, body).await,
             "invokePrompt" => chat::invoke_prompt(self, &body),
@@ -194,11 +194,18 @@ impl Drop for Running {
 /// The JSON body, if it fits the contract.
 fn checked(operation: &Operation, body: &Bytes) -> Result<Value, Box<Reply>> {
     let Some(validator) = &operation.body else { return Ok(Value::Null) };
+    if body.is_empty() && operation.body_is_optional {
+        return Ok(Value::Null);
+    }
     let refused = |error: &str| Err(Box::new(refusal(400, "validation_error", error)));
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return refused("The body is not JSON.") };
     // The service names what is missing from an invoke in its own words.
-    if operation.id == "invokeWorkflow" && value["deployment"].as_str().is_none_or(str::is_empty) {
+    if operation.id == "invokeWorkflow" && (value["deployment"].is_null() || value["deployment"] == "") {
         return refused("Missing required field: deployment or variant");
+    }
+    let approval = &value["tool_approval"];
+    if !approval.is_null() && *approval != "policy" && *approval != "auto_approve" {
+        return Err(Box::new(refusal(400, "invalid_tool_approval", "tool_approval must be policy or auto_approve.")));
     }
     let first = validator.iter_errors(&value).next().map(|error| format!("{error} (at {})", error.instance_path()));
     first.map_or(Ok(value), |error| refused(&error))

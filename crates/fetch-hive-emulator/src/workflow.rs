@@ -37,11 +37,23 @@ pub(crate) async fn invoke(service: &Arc<Service>, body: Value) -> Reply {
             return refusal(429, "", "You've reached your concurrency limit. Wait for a run to end, or use async.");
         };
         started("running");
-        let _running = service.running(place);
-        let mut outcome = outcome(&deployment, &body).await;
-        service.ended(&request_id, &outcome);
-        outcome["request_id"] = request_id.into();
-        return json_reply(200, &outcome);
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let (working, id) = (Arc::clone(service), request_id.clone());
+        // The run goes on when its caller hangs up, as the service's do.
+        service.spawn(async move {
+            let running = working.running(place);
+            let outcome = outcome(&deployment, &body).await;
+            drop(running);
+            working.ended(&id, &outcome);
+            let _ = tell.send(outcome);
+        });
+        return match told.await {
+            Ok(mut outcome) => {
+                outcome["request_id"] = request_id.into();
+                json_reply(200, &outcome)
+            }
+            Err(_) => refusal(500, "internal_server_error", "The emulator is stopping."),
+        };
     };
 
     let run_status = if place.is_ok() { "running" } else { "queued" };

@@ -59,6 +59,8 @@ fn the_contracts_refusals_come_over_the_wire() {
         ("{}", "400", "Missing required field: deployment or variant"),
         ("not json", "400", "The body is not JSON."),
         (r#"{"deployment":"d","inputs":[1]}"#, "400", "(at /inputs)"),
+        (r#"{"deployment":5}"#, "400", "(at /deployment)"),
+        (r#"{"deployment":"d","tool_approval":"yes"}"#, "400", "invalid_tool_approval"),
         (r#"{"deployment":"d","async":{"enabled":true}}"#, "400", "callback_url is required when async is enabled"),
         (
             r#"{"deployment":"d","async":{"enabled":true,"callback_url":"nowhere"}}"#,
@@ -68,6 +70,13 @@ fn the_contracts_refusals_come_over_the_wire() {
     ] {
         let reply = post(&address, body);
         assert!(reply.starts_with(&format!("HTTP/1.1 {status}")) && reply.contains(text), "{body}: {reply}");
+    }
+    for path in ["/v1workflow/invoke", "/v1//workflow/invoke", "/workflow/invoke"] {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(stream, "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).unwrap();
+        assert!(reply.starts_with("HTTP/1.1 404"), "{path}: {reply}");
     }
     child.kill().unwrap();
     child.wait().unwrap();

@@ -33,7 +33,7 @@ async fn all<E: Streams>(mut events: EventStream<E>) -> Vec<String> {
     while let Some(event) = events.next().await {
         seen.push(match event {
             Ok(event) => match &*event {
-                StreamEvent::Response(piece) => piece.response.clone(),
+                StreamEvent::Response(piece) => piece.response.to_string(),
                 other => other.event_type().to_owned(),
             },
             Err(error) => short(&error),

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, RequestId, RunId,
-    ThreadId, TokenUsage, ToolApproval,
+    AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, Piece, RequestId,
+    RunId, ThreadId, TokenUsage, ToolApproval,
 };
 
 /// One event of a prompt's or an agent's stream (contract, section 7).
@@ -38,10 +38,10 @@ pub enum StreamEvent {
 #[non_exhaustive]
 pub struct TextEvent {
     /// The text.
-    pub response: String,
+    pub response: Piece,
     /// The model; in prompt streams.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
+    pub model: Option<Piece>,
     /// Said of each piece in agent streams. It is no end mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<bool>,
@@ -163,23 +163,45 @@ impl StreamEvent {
     /// When it is not JSON, or an event of a known type does not have the shape of that type. An unknown type is
     /// [`Other`](StreamEvent::Other).
     pub fn from_slice(json: &[u8]) -> Result<Self, serde_json::Error> {
+        /// A text event whole, and the type of the others: nearly all events are text, and are read in one pass.
+        #[derive(Deserialize)]
+        struct Text<'a> {
+            #[serde(borrow, default, rename = "type")]
+            tag: Cow<'a, str>,
+            #[serde(default)]
+            response: Piece,
+            #[serde(default)]
+            model: Option<Piece>,
+            #[serde(default)]
+            done: Option<bool>,
+            #[serde(default)]
+            request_id: Option<RequestId>,
+        }
+
         #[derive(Deserialize)]
         struct Tag<'a> {
             #[serde(borrow, default, rename = "type")]
-            tag: Option<Cow<'a, str>>,
+            tag: Cow<'a, str>,
         }
 
-        // Two passes over a short text cost less than the buffer that a tagged enum would need.
-        let tag = serde_json::from_slice::<Tag<'_>>(json).ok().and_then(|tag| tag.tag);
-        Ok(match tag.as_deref() {
-            Some("response") => Self::Response(serde_json::from_slice(json)?),
-            Some("reasoning") => Self::Reasoning(serde_json::from_slice(json)?),
-            Some("tool") => Self::Tool(serde_json::from_slice(json)?),
-            Some("artifact") => Self::Artifact(serde_json::from_slice(json)?),
-            Some("tool_approval") => Self::ToolApproval(serde_json::from_slice(json)?),
-            Some("summary") => Self::Summary(serde_json::from_slice(json)?),
-            Some("usage") => Self::Usage(serde_json::from_slice(json)?),
-            Some("error") => Self::Error(serde_json::from_slice(json)?),
+        // What does not fit as a text event is looked at again: it may be of another type, and if not, the error is that of its type.
+        let tag = match serde_json::from_slice::<Text<'_>>(json) {
+            Ok(Text { tag, response, model, done, request_id }) => match &*tag {
+                "response" => return Ok(Self::Response(TextEvent { response, model, done, request_id })),
+                "reasoning" => return Ok(Self::Reasoning(TextEvent { response, model, done, request_id })),
+                _ => tag,
+            },
+            Err(_) => serde_json::from_slice::<Tag<'_>>(json).map(|tag| tag.tag).unwrap_or_default(),
+        };
+        Ok(match &*tag {
+            "response" => Self::Response(serde_json::from_slice(json)?),
+            "reasoning" => Self::Reasoning(serde_json::from_slice(json)?),
+            "tool" => Self::Tool(serde_json::from_slice(json)?),
+            "artifact" => Self::Artifact(serde_json::from_slice(json)?),
+            "tool_approval" => Self::ToolApproval(serde_json::from_slice(json)?),
+            "summary" => Self::Summary(serde_json::from_slice(json)?),
+            "usage" => Self::Usage(serde_json::from_slice(json)?),
+            "error" => Self::Error(serde_json::from_slice(json)?),
             _ => Self::Other(serde_json::from_slice(json)?),
         })
     }

@@ -1,0 +1,174 @@
+//! Events per second and allocations per event: ours, two libraries, and the floor, over the same chunks in one run.
+
+use std::alloc::System;
+use std::fmt::Write as _;
+use std::hint::black_box;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use bytes::Bytes;
+use eventsource_stream::Eventsource as _;
+use fetch_hive_core::stream::EventReader;
+use futures_core::Stream;
+use serde::Deserialize;
+use serde_json::Value;
+use sse_stream::SseStream;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+const EVENTS: usize = 50_000;
+const ROUNDS: usize = 7;
+
+/// The same struct as ours, borrowed: what the floor reads.
+#[derive(Deserialize)]
+struct Text<'a> {
+    r#type: &'a str,
+    #[serde(borrow)]
+    response: std::borrow::Cow<'a, str>,
+    #[serde(default)]
+    model: Option<&'a str>,
+    #[serde(default)]
+    done: Option<bool>,
+    #[serde(default)]
+    request_id: Option<&'a str>,
+}
+
+/// A prompt's stream as the service documents it: words of text.
+fn input() -> Vec<u8> {
+    let words = ["The", " quick", " brown", " fox", " jumps", " over", " the", " lazy", " dog.", "\\n"];
+    let mut stream = String::new();
+    for n in 0..EVENTS {
+        let word = words[n % words.len()];
+        let _ =
+            write!(stream, "data: {{\"type\":\"response\",\"response\":\"{word}\",\"model\":\"gpt-4.1-mini\"}}\n\n");
+    }
+    stream.push_str("data: [DONE]\n\n");
+    stream.into_bytes()
+}
+
+fn ours(chunks: &[Bytes]) -> usize {
+    let mut reader = EventReader::new(1 << 20);
+    let mut count = 0;
+    for chunk in chunks {
+        reader.push(chunk.clone());
+        while let Some(event) = reader.next_event() {
+            count += usize::from(black_box(event).is_ok());
+        }
+    }
+    count
+}
+
+/// The least that reading a stream can cost: find the lines, and read each into borrowed fields. It knows no other rule.
+fn floor(chunks: &[Bytes]) -> usize {
+    let mut count = 0;
+    let mut rest = Vec::new();
+    let mut line = |line: &[u8]| {
+        let Some(data) = line.strip_prefix(b"data: ") else { return };
+        if data != b"[DONE]" {
+            let text: Text<'_> = serde_json::from_slice(data).unwrap_or_else(|error| unreachable!("{error}"));
+            black_box((text.r#type, &text.response, text.model, text.done, text.request_id));
+            count += 1;
+        }
+    };
+    for chunk in chunks {
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', chunk) {
+            if rest.is_empty() {
+                line(&chunk[from..end]);
+            } else {
+                rest.extend_from_slice(&chunk[from..end]);
+                line(&rest);
+                rest.clear();
+            }
+            from = end + 1;
+        }
+        rest.extend_from_slice(&chunk[from..]);
+    }
+    count
+}
+
+/// Chunks as an asynchronous stream that is always ready.
+struct Ready<'a>(std::slice::Iter<'a, Bytes>);
+
+impl Stream for Ready<'_> {
+    type Item = Result<Bytes, std::io::Error>;
+
+    fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.next().cloned().map(Ok))
+    }
+}
+
+fn drain<S: Stream>(stream: S, mut each: impl FnMut(S::Item)) {
+    let mut stream = pin!(stream);
+    let mut context = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Some(item)) = stream.as_mut().poll_next(&mut context) {
+        each(item);
+    }
+}
+
+fn eventsource(chunks: &[Bytes]) -> usize {
+    let mut count = 0;
+    drain(Ready(chunks.iter()).eventsource(), |event| {
+        if let Ok(event) = event {
+            count += usize::from(serde_json::from_str::<Value>(&event.data).map(black_box).is_ok());
+        }
+    });
+    count
+}
+
+fn sse(chunks: &[Bytes]) -> usize {
+    let mut count = 0;
+    drain(SseStream::from_bytes_stream(Ready(chunks.iter())), |event| {
+        if let Some(data) = event.ok().and_then(|event| event.data) {
+            let text = serde_json::from_str::<Text<'_>>(&data);
+            count += usize::from(text.map(|text| black_box(text.response.len())).is_ok());
+        }
+    });
+    count
+}
+
+type Reader = fn(&[Bytes]) -> usize;
+
+fn main() {
+    let input = Bytes::from(input());
+    println!(
+        "{EVENTS} text events, best of {ROUNDS} rounds in turn; ratios are events per second, ours to the peer's\n"
+    );
+    println!(
+        "| chunk | ours : floor | ours : eventsource-stream + Value | ours : sse-stream + struct | allocations per event: ours, floor, eventsource, sse |"
+    );
+    println!("|---|---|---|---|---|");
+    for size in [64, 1_400, 16_384] {
+        let chunks: Vec<Bytes> =
+            (0..input.len()).step_by(size).map(|at| input.slice(at..(at + size).min(input.len()))).collect();
+        let readers: [Reader; 4] = [ours, floor, eventsource, sse];
+        let mut best = [f64::INFINITY; 4];
+        let mut allocations = [0.0; 4];
+        for _ in 0..ROUNDS {
+            for (n, reader) in readers.iter().enumerate() {
+                let region = Region::new(ALLOCATOR);
+                let began = Instant::now();
+                let count = reader(&chunks);
+                best[n] = best[n].min(began.elapsed().as_secs_f64());
+                let change = region.change();
+                #[allow(clippy::cast_precision_loss, reason = "counts of a benchmark")]
+                let per_event = (change.allocations + change.reallocations) as f64 / EVENTS as f64;
+                allocations[n] = per_event;
+                assert_eq!(count, EVENTS, "reader {n}");
+            }
+        }
+        println!(
+            "| {size} | {:.2} | {:.2} | {:.2} | {:.2}, {:.2}, {:.2}, {:.2} |",
+            best[1] / best[0],
+            best[2] / best[0],
+            best[3] / best[0],
+            allocations[0],
+            allocations[1],
+            allocations[2],
+            allocations[3],
+        );
+    }
+}
