@@ -1,5 +1,6 @@
 //! Commands for contributors and CI: `cargo xtask <command>`.
 
+mod bench;
 mod ci;
 mod contract;
 mod python_sdk;
@@ -19,6 +20,7 @@ const COMMANDS: &[Command] = &[
         contract::contract,
     ),
     ("weight", "the number of crates behind each of ours, against its budget", weight::weight),
+    ("bench", "measurements against named peers; on an otherwise idle machine", bench::bench),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
 ];
 

@@ -136,6 +136,9 @@ impl Decoder {
     /// [`FrameTooLarge`], once; there is nothing more after it.
     pub fn next_frame(&mut self) -> Option<Result<Frame, FrameTooLarge>> {
         while self.state == State::Open {
+            if let Some(frame) = self.whole_frame() {
+                return Some(Ok(frame));
+            }
             if std::mem::take(&mut self.after_cr) {
                 match self.chunk.first() {
                     Some(b'\n') => drop(self.chunk.split_to(1)),
@@ -177,6 +180,21 @@ impl Decoder {
             }
         }
         None
+    }
+
+    /// The short way for the usual event: one line of JSON and a blank one, both in the chunk, and nothing pending from before.
+    fn whole_frame(&mut self) -> Option<Frame> {
+        let pending = self.after_cr || self.first_line || !self.line.is_empty();
+        if pending || self.event.is_some() || !matches!(self.data, Data::None) || !self.chunk.starts_with(b"data: {") {
+            return None;
+        }
+        let end = memchr2(b'\n', b'\r', &self.chunk)?;
+        if end > self.limit || !self.chunk[end..].starts_with(b"\n\n") {
+            return None;
+        }
+        let data = self.chunk.slice(b"data: ".len()..end);
+        self.chunk.advance(end + 2);
+        Some(Frame { data, event: None, id: self.id.clone(), several_lines: false })
     }
 
     /// Whether the end mark `[DONE]` was seen: nothing that comes after it is an event.

@@ -3,6 +3,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+mod plain;
+
 use crate::{
     AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, Piece, RequestId,
     RunId, ThreadId, TokenUsage, ToolApproval,
@@ -163,36 +165,17 @@ impl StreamEvent {
     /// When it is not JSON, or an event of a known type does not have the shape of that type. An unknown type is
     /// [`Other`](StreamEvent::Other).
     pub fn from_slice(json: &[u8]) -> Result<Self, serde_json::Error> {
-        /// A text event whole, and the type of the others: nearly all events are text, and are read in one pass.
-        #[derive(Deserialize)]
-        struct Text<'a> {
-            #[serde(borrow, default, rename = "type")]
-            tag: Cow<'a, str>,
-            #[serde(default)]
-            response: Piece,
-            #[serde(default)]
-            model: Option<Piece>,
-            #[serde(default)]
-            done: Option<bool>,
-            #[serde(default)]
-            request_id: Option<RequestId>,
-        }
-
         #[derive(Deserialize)]
         struct Tag<'a> {
             #[serde(borrow, default, rename = "type")]
             tag: Cow<'a, str>,
         }
 
-        // What does not fit as a text event is looked at again: it may be of another type, and if not, the error is that of its type.
-        let tag = match serde_json::from_slice::<Text<'_>>(json) {
-            Ok(Text { tag, response, model, done, request_id }) => match &*tag {
-                "response" => return Ok(Self::Response(TextEvent { response, model, done, request_id })),
-                "reasoning" => return Ok(Self::Reasoning(TextEvent { response, model, done, request_id })),
-                _ => tag,
-            },
-            Err(_) => serde_json::from_slice::<Tag<'_>>(json).map(|tag| tag.tag).unwrap_or_default(),
-        };
+        if let Some(event) = plain::text_event(json) {
+            return Ok(event);
+        }
+        // What is no object at all has no type.
+        let tag = serde_json::from_slice::<Tag<'_>>(json).map(|tag| tag.tag).unwrap_or_default();
         Ok(match &*tag {
             "response" => Self::Response(serde_json::from_slice(json)?),
             "reasoning" => Self::Reasoning(serde_json::from_slice(json)?),

@@ -1,0 +1,186 @@
+//! The short way for the event that streams are made of: a flat object of texts. Any other JSON takes the long way, through serde; a test
+//! holds both ways to the same result.
+
+use serde::de::DeserializeOwned;
+
+use super::{StreamEvent, TextEvent};
+
+/// Reads a text event that is written the plain way; `None` says nothing about the JSON.
+#[inline]
+pub(super) fn text_event(json: &[u8]) -> Option<StreamEvent> {
+    let mut json = Plain { json: std::str::from_utf8(json).ok()?, at: 0 };
+    let [mut tag, mut response, mut model, mut request_id] = [None; 4];
+    let mut done = None;
+    json.byte(b'{')?;
+    loop {
+        let name = json.text()?;
+        json.byte(b':')?;
+        let text = match name {
+            r#""response""# => &mut response,
+            r#""type""# => &mut tag,
+            r#""model""# => &mut model,
+            r#""request_id""# => &mut request_id,
+            r#""done""# if done.is_none() => {
+                done = Some(json.boolean()?);
+                if json.ends()? {
+                    break;
+                }
+                continue;
+            }
+            _ => return None,
+        };
+        // A name that stands twice is an error, which serde words.
+        if text.replace(json.text()?).is_some() {
+            return None;
+        }
+        if json.ends()? {
+            break;
+        }
+    }
+    let reasoning = match tag? {
+        r#""response""# => false,
+        r#""reasoning""# => true,
+        _ => return None,
+    };
+    let (response, model, request_id) = (read(response)?.unwrap_or_default(), read(model)?, read(request_id)?);
+    let event = TextEvent { response, model, done, request_id };
+    Some(if reasoning { StreamEvent::Reasoning(event) } else { StreamEvent::Response(event) })
+}
+
+/// Reads a text in its quotes, if there is one; serde knows what escapes mean.
+fn read<T: for<'a> From<&'a str> + DeserializeOwned>(text: Option<&str>) -> Option<Option<T>> {
+    let Some(text) = text else { return Some(None) };
+    if text.contains('\\') { serde_json::from_str(text).ok() } else { Some(Some(text.get(1..text.len() - 1)?.into())) }
+}
+
+struct Plain<'a> {
+    json: &'a str,
+    at: usize,
+}
+
+impl<'a> Plain<'a> {
+    /// The next byte that is no blank.
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.json.as_bytes().get(self.at)?;
+            self.at += 1;
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+        }
+    }
+
+    fn byte(&mut self, byte: u8) -> Option<()> {
+        (self.next()? == byte).then_some(())
+    }
+
+    /// A text in its quotes, escapes as they stand.
+    fn text(&mut self) -> Option<&'a str> {
+        self.byte(b'"')?;
+        let from = self.at;
+        loop {
+            match self.json.as_bytes().get(self.at)? {
+                b'"' => break,
+                b'\\' => self.at += 1,
+                0..0x20 => return None,
+                _ => {}
+            }
+            self.at += 1;
+        }
+        self.at += 1;
+        self.json.get(from - 1..self.at)
+    }
+
+    fn boolean(&mut self) -> Option<bool> {
+        let (value, rest) = match self.next()? {
+            b't' => (true, "rue"),
+            b'f' => (false, "alse"),
+            _ => return None,
+        };
+        self.at += rest.len();
+        (self.json.get(self.at - rest.len()..self.at)? == rest).then_some(value)
+    }
+
+    /// Whether the object ends after a member, and the JSON with it.
+    fn ends(&mut self) -> Option<bool> {
+        match self.next()? {
+            b',' => Some(false),
+            b'}' => self.next().is_none().then_some(true),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every way of writing that the short way might take by mistake, against serde.
+    #[test]
+    fn the_short_way_is_the_long_way() {
+        let members = [
+            r#""type":"response""#,
+            r#""type":"reasoning""#,
+            r#""type":"tool""#,
+            r#""type":null"#,
+            r#""response":"hi""#,
+            r#""response": "é""#,
+            r#""response":"\u00e9\n""#,
+            r#""response":"\"\\""#,
+            r#""response":"\""#,
+            r#""response":"\ud83d""#,
+            r#""m\u006fdel":"m""#,
+            r#""response":"""#,
+            r#""response":null"#,
+            r#""response":7"#,
+            "\"response\":\"a\tb\"",
+            r#" "model" : "m" "#,
+            r#""model":null"#,
+            r#""done":true"#,
+            r#""done" : false"#,
+            r#""done":null"#,
+            r#""done":tru"#,
+            r#""request_id":"req_1""#,
+            r#""new":[1]"#,
+            "",
+        ];
+        let long = |json: &[u8]| {
+            #[derive(serde::Deserialize)]
+            struct Tag {
+                r#type: String,
+            }
+            let tag = serde_json::from_slice::<Tag>(json).ok()?.r#type;
+            let text = serde_json::from_slice::<TextEvent>(json);
+            match tag.as_str() {
+                "response" => text.ok().map(StreamEvent::Response),
+                "reasoning" => text.ok().map(StreamEvent::Reasoning),
+                _ => None,
+            }
+        };
+        let check = |json: &[u8]| {
+            let event = text_event(json);
+            assert!(event.is_none() || event == long(json), "{}", String::from_utf8_lossy(json));
+            usize::from(event.is_some())
+        };
+        let mut taken = 0;
+        for a in members {
+            for b in members {
+                for c in members {
+                    for (open, end) in [("{", "}"), (" {", "} \n"), ("{", "}}"), ("{", "} x"), ("[", "]"), ("{", "")] {
+                        taken += check(format!("{open}{a},{b},{c}{end}").as_bytes());
+                    }
+                }
+            }
+        }
+        assert!(taken > 300, "{taken}");
+        // Every single byte put in the place of every other: what is taken is read as serde reads it.
+        let whole = br#"{"type":"response","response":"hi","done":true}"#;
+        for at in 0..whole.len() {
+            for byte in 0..=255 {
+                let mut json = whole.to_vec();
+                json[at] = byte;
+                check(&json);
+            }
+        }
+    }
+}
