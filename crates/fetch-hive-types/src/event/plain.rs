@@ -42,15 +42,18 @@ pub(super) fn text_event(json: &[u8]) -> Option<StreamEvent> {
         r#""reasoning""# => true,
         _ => return None,
     };
-    let (response, model, request_id) = (read(response)?.unwrap_or_default(), read(model)?, read(request_id)?);
-    let event = TextEvent { response, model, done, request_id };
+    let event = TextEvent {
+        response: response.map(read).transpose().ok()?.unwrap_or_default(),
+        model: model.map(read).transpose().ok()?,
+        done,
+        request_id: request_id.map(read).transpose().ok()?,
+    };
     Some(if reasoning { StreamEvent::Reasoning(event) } else { StreamEvent::Response(event) })
 }
 
-/// Reads a text in its quotes, if there is one; serde knows what escapes mean.
-fn read<T: for<'a> From<&'a str> + DeserializeOwned>(text: Option<&str>) -> Option<Option<T>> {
-    let Some(text) = text else { return Some(None) };
-    if text.contains('\\') { serde_json::from_str(text).ok() } else { Some(Some(text.get(1..text.len() - 1)?.into())) }
+/// Reads a text in its quotes; serde knows what escapes mean.
+fn read<T: for<'a> From<&'a str> + DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    if text.contains('\\') { serde_json::from_str(text) } else { Ok(text[1..text.len() - 1].into()) }
 }
 
 struct Plain<'a> {
