@@ -40,3 +40,4 @@ macro_rules! endpoint {
 }
 
 use endpoint;
+pub use trigger::SecretInQuery;

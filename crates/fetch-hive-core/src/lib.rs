@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod callback;
 pub mod engine;
 pub mod signature;
 pub mod sse;
@@ -24,6 +25,7 @@ pub use fetch_hive_types as types;
 pub use api::{Api, WEBHOOK_SECRET_HEADER, raw_reply, reply};
 pub use api_error::{ApiError, ErrorPayload, RateLimit};
 pub use endpoint::{Auth, Body, Endpoint, Repeat};
+pub use endpoints::SecretInQuery;
 pub use error::{DecodeError, Error};
 pub use invalid::InvalidInput;
 pub use operation::{Limits, Operation};

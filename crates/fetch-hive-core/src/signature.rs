@@ -31,11 +31,36 @@ pub enum SignatureError {
     Mismatch,
 }
 
+/// How callbacks are signed. The service documents no more than HMAC-SHA256 and a header, so the scheme is one value that can be replaced:
+/// in a [`Verifier`](crate::callback::Verifier), by one of your own, should the service turn out to sign otherwise.
+pub trait SignatureScheme: Send + Sync {
+    /// Holds if one of the secrets has signed this body.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError`], which tells a missing, a malformed and a wrong signature apart.
+    fn verify(&self, secrets: &[WebhookSecret], headers: &HeaderMap, body: &[u8]) -> Result<(), SignatureError>;
+}
+
+/// The scheme of this version, *unconfirmed* (contract, section 4): HMAC-SHA256 over the exact raw body, in [`SIGNATURE_HEADER`]. See
+/// [`verify`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BodyHmac;
+
+impl SignatureScheme for BodyHmac {
+    fn verify(&self, secrets: &[WebhookSecret], headers: &HeaderMap, body: &[u8]) -> Result<(), SignatureError> {
+        verify(secrets, headers, body)
+    }
+}
+
 /// Signs a callback body as the emulator and tests do: lower-case hex without a prefix.
 pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
+    hex(&HMAC::mac(body, secret.expose()))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const HEX: &[u8; 16] = b"0123456789abcdef";
-    let mac = HMAC::mac(body, secret.expose());
-    mac.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).map(char::from).collect()
+    bytes.iter().flat_map(|byte| [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]).map(char::from).collect()
 }
 
 /// Verifies the raw body of a callback against its [`SIGNATURE_HEADER`].

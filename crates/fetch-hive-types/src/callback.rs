@@ -1,6 +1,9 @@
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
 use crate::model::record;
 use crate::open_enum::open_enum;
-use crate::{Extra, RequestId};
+use crate::{Extra, OutputError, RequestId, RunStatus, WorkflowRun};
 
 open_enum! {
     /// What happened, in a callback (contract, section 4). The first three are documented; the others are named by analogy and
@@ -38,5 +41,128 @@ record! {
         request_id: Option<RequestId>,
         /// The outcome.
         data: Option<Extra>,
+    }
+}
+
+impl CallbackEvent {
+    /// A field of the outcome.
+    pub fn get(&self, field: &str) -> Option<&Value> {
+        self.data.as_ref()?.get(field).filter(|value| !value.is_null())
+    }
+
+    /// What a workflow made.
+    pub fn output(&self) -> Option<&Value> {
+        self.get("output")
+    }
+
+    /// What an agent or a prompt answered.
+    pub fn response(&self) -> Option<&str> {
+        self.get("response")?.as_str()
+    }
+
+    /// Why the run failed, if it says so in a text. The whole of it is in [`get`](Self::get).
+    pub fn error(&self) -> Option<&str> {
+        self.get("error")?.as_str()
+    }
+
+    /// Where the run stands: what the outcome says, else the end of the event's type, such as `failed` in `agent.failed`.
+    pub fn run_status(&self) -> Option<RunStatus> {
+        let said = self.get("run_status").or_else(|| self.get("status")).and_then(Value::as_str);
+        let of_type = || self.event_type.as_ref()?.as_str().rsplit_once('.').map(|(_, end)| end);
+        said.or_else(of_type).map(RunStatus::from)
+    }
+
+    /// The delegation that the event belongs to, if it does: one run can have several. Which field names it is unconfirmed.
+    pub fn delegation_id(&self) -> Option<&str> {
+        let nested = || self.get("delegation")?.get("id");
+        let of_type =
+            || matches!(self.event_type, Some(CallbackEventType::AgentDelegationCompleted)).then(|| self.get("id"))?;
+        self.get("delegation_id").or_else(nested).or_else(of_type)?.as_str()
+    }
+
+    /// The event as a run, whose output is the workflow's output, or the answer of an agent or a prompt.
+    pub fn to_run(&self) -> WorkflowRun {
+        run(self.request_id.as_ref(), self.run_status(), self.data.as_ref())
+    }
+
+    /// The output, if the run completed; see [`WorkflowRun::into_output`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WorkflowRun::into_output`].
+    pub fn into_output(self) -> Result<Value, OutputError> {
+        self.to_run().into_output()
+    }
+
+    /// The output read as `T`, if the run completed; see [`WorkflowRun::output_as`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WorkflowRun::output_as`].
+    pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
+        self.to_run().output_as()
+    }
+
+    /// The output read as `T` from JSON inside a text; see [`WorkflowRun::output_json`].
+    ///
+    /// # Errors
+    ///
+    /// As [`WorkflowRun::output_json`].
+    pub fn output_json<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
+        self.to_run().output_json()
+    }
+}
+
+/// What is known of a run, in the shape of a workflow's reply.
+pub(crate) fn run(request_id: Option<&RequestId>, run_status: Option<RunStatus>, data: Option<&Extra>) -> WorkflowRun {
+    let field = |name: &str| data?.get(name).filter(|value| !value.is_null());
+    let error = field("error").map(|error| error.as_str().map_or_else(|| error.to_string(), str::to_owned));
+    WorkflowRun {
+        request_id: request_id.cloned(),
+        run_status,
+        output: field("output").or_else(|| field("response")).cloned(),
+        error,
+        ..WorkflowRun::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(json: Value) -> CallbackEvent {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn an_event_says_how_the_run_ended() {
+        let done =
+            event(json!({"event_type": "workflow.completed", "request_id": "req_1", "data": {"output": {"a": 1}}}));
+        assert_eq!(done.run_status(), Some(RunStatus::Completed));
+        assert_eq!(done.output_as::<Value>().unwrap(), json!({"a": 1}));
+        let answered = event(json!({"event_type": "agent.completed", "data": {"response": "hi", "error": null}}));
+        assert_eq!((answered.response(), answered.error()), (Some("hi"), None));
+        assert_eq!(answered.into_output().unwrap(), "hi");
+        // The outcome is nearer than the type's name.
+        let failed = event(
+            json!({"event_type": "workflow.completed", "request_id": "req_2", "data": {"run_status": "failed", "error": "no"}}),
+        );
+        assert_eq!(failed.into_output().unwrap_err().to_string(), "the run req_2 failed: no");
+        let failed = event(json!({"event_type": "agent.failed", "data": {"error": {"code": 1}}}));
+        assert_eq!(failed.to_run().error.as_deref(), Some("{\"code\":1}"));
+        let unknown = event(json!({"event_type": "brand.new"}));
+        assert_eq!(unknown.run_status(), Some(RunStatus::from("new")));
+        assert!(unknown.into_output().is_err());
+    }
+
+    #[test]
+    fn delegations_are_told_apart_whatever_field_names_them() {
+        for data in [json!({"delegation_id": "d1"}), json!({"delegation": {"id": "d1"}}), json!({"id": "d1"})] {
+            let event = event(json!({"event_type": "agent.delegation.completed", "data": data}));
+            assert_eq!(event.delegation_id(), Some("d1"));
+        }
+        assert_eq!(event(json!({"event_type": "agent.completed", "data": {"id": "x"}})).delegation_id(), None);
     }
 }

@@ -1,5 +1,5 @@
 use crate::model::{operation, record};
-use crate::{Extra, RequestId, RunStatus, Timestamp};
+use crate::{Extra, RequestId, RunStatus, Timestamp, WorkflowRun};
 
 operation! {
     /// Looks a run up: `GET /public/requests/{id}`, the one way to poll (contract, section 2).
@@ -39,5 +39,25 @@ record! {
         user_metadata: Option<Extra>,
         /// The run's data, its output among it.
         data: Option<Extra>,
+    }
+}
+
+impl RequestRecord {
+    /// Whether the run has ended, well or badly. A status that this version does not know is an end only with the time of it.
+    pub fn has_ended(&self) -> bool {
+        let ends = |status: &RunStatus| matches!(status.as_str(), "completed" | "failed" | "cancelled" | "expired");
+        self.status.as_ref().is_some_and(ends) || self.ended_at.is_some()
+    }
+
+    /// Whether the run waits for the decision on a tool action, and goes on by itself after it (contract, section 8).
+    pub fn is_awaiting_approval(&self) -> bool {
+        !self.has_ended() && self.status.as_ref().is_some_and(|status| status.as_str() == "awaiting_approval")
+    }
+
+    /// The record as a run, for its output: which of the data that is, is unconfirmed; `output` and `response` are taken.
+    pub fn to_run(&self) -> WorkflowRun {
+        let mut run = crate::callback::run(self.request_id.as_ref(), self.status.clone(), self.data.as_ref());
+        run.error = run.error.or_else(|| self.message.clone().filter(|_| run.run_status == Some(RunStatus::Failed)));
+        run
     }
 }
