@@ -67,11 +67,11 @@ fn trap_04_every_open_enum_keeps_what_it_does_not_know() {
 fn every_open_enum_of_the_source_is_in_that_table() {
     fn declared(folder: &std::path::Path) -> usize {
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-        let count = |path: std::path::PathBuf| match path.is_dir() {
-            true => declared(&path),
-            false => {
-                std::fs::read_to_string(path).unwrap().lines().filter(|line| line.trim() == "open_enum! {").count()
+        let count = |path: std::path::PathBuf| {
+            if path.is_dir() {
+                return declared(&path);
             }
+            std::fs::read_to_string(path).unwrap().lines().filter(|line| line.trim() == "open_enum! {").count()
         };
         entries.map(count).sum()
     }
