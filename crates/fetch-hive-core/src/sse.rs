@@ -182,17 +182,32 @@ impl Decoder {
         None
     }
 
-    /// The short way for the usual event: one line of JSON and a blank one, both in the chunk, and nothing pending from before.
+    /// The short way for the usual event: one line of JSON, which may have begun in an earlier chunk, and a blank one, with nothing
+    /// pending beside it.
     fn whole_frame(&mut self) -> Option<Frame> {
-        let pending = self.after_cr || self.first_line || !self.line.is_empty();
-        if pending || self.event.is_some() || !matches!(self.data, Data::None) || !self.chunk.starts_with(b"data: {") {
+        const NAME: &[u8] = b"data: ";
+        let pending = self.after_cr || self.first_line || self.event.is_some();
+        if pending || !matches!(self.data, Data::None) {
+            return None;
+        }
+        let begun = self.line.len();
+        let start = if begun == 0 { &self.chunk[..] } else { &self.line[..] };
+        if !start.starts_with(b"data: {") {
             return None;
         }
         let end = memchr2(b'\n', b'\r', &self.chunk)?;
-        if end > self.limit || !self.chunk[end..].starts_with(b"\n\n") {
+        if begun + end > self.limit || !self.chunk[end..].starts_with(b"\n\n") {
             return None;
         }
-        let data = self.chunk.slice(b"data: ".len()..end);
+        let data = if begun == 0 {
+            self.chunk.slice(NAME.len()..end)
+        } else {
+            let mut data = Vec::with_capacity(begun - NAME.len() + end);
+            data.extend_from_slice(&self.line[NAME.len()..]);
+            data.extend_from_slice(&self.chunk[..end]);
+            self.line.clear();
+            data.into()
+        };
         self.chunk.advance(end + 2);
         Some(Frame { data, event: None, id: self.id.clone(), several_lines: false })
     }

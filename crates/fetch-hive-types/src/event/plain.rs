@@ -1,76 +1,102 @@
 //! The short way for the event that streams are made of: a flat object of texts. Any other JSON takes the long way, through serde; a test
 //! holds both ways to the same result.
 
-use serde::de::DeserializeOwned;
-
 use super::{StreamEvent, TextEvent};
+use crate::Piece;
 
 /// Reads a text event that is written the plain way; `None` says nothing about the JSON.
 #[inline]
 pub(super) fn text_event(json: &[u8]) -> Option<StreamEvent> {
-    let mut json = Plain { json: std::str::from_utf8(json).ok()?, at: 0 };
-    let [mut tag, mut response, mut model, mut request_id] = [None; 4];
-    let mut done = None;
+    let mut json = Plain { json: std::str::from_utf8(json).ok()?, at: 0, escaped: false };
+    let [mut response, mut model, mut request_id] = [None; 3];
+    let (mut reasoning, mut done) = (None, None);
     json.byte(b'{')?;
     loop {
-        let name = json.text()?;
-        json.byte(b':')?;
-        let text = match name {
-            r#""response""# => &mut response,
-            r#""type""# => &mut tag,
-            r#""model""# => &mut model,
-            r#""request_id""# => &mut request_id,
-            r#""done""# if done.is_none() => {
-                done = Some(json.boolean()?);
-                if json.ends()? {
-                    break;
-                }
-                continue;
+        // What stands twice is an error, which serde words.
+        let twice = if json.takes(r#""response""#)? {
+            json.byte(b':')?;
+            response.replace(json.text()?).is_some()
+        } else if json.takes(r#""type""#)? {
+            json.byte(b':')?;
+            let answer = json.takes(r#""response""#)?;
+            if !answer && !json.takes(r#""reasoning""#)? {
+                return None;
             }
-            _ => return None,
+            reasoning.replace(!answer).is_some()
+        } else if json.takes(r#""model""#)? {
+            json.byte(b':')?;
+            model.replace(json.text()?).is_some()
+        } else if json.takes(r#""done""#)? {
+            json.byte(b':')?;
+            done.replace(json.boolean()?).is_some()
+        } else if json.takes(r#""request_id""#)? {
+            json.byte(b':')?;
+            request_id.replace(json.text()?).is_some()
+        } else {
+            return None;
         };
-        // A name that stands twice is an error, which serde words.
-        if text.replace(json.text()?).is_some() {
+        if twice {
             return None;
         }
         if json.ends()? {
             break;
         }
     }
-    let reasoning = match tag? {
-        r#""response""# => false,
-        r#""reasoning""# => true,
-        _ => return None,
-    };
+    let reasoning = reasoning?;
+    // Only the answer's text has escapes often enough to be read here; the others take the long way with them.
+    if json.escaped && [model, request_id].into_iter().flatten().any(|text| text.contains('\\')) {
+        return None;
+    }
     let event = TextEvent {
-        response: response.map(read).transpose().ok()?.unwrap_or_default(),
-        model: model.map(read).transpose().ok()?,
+        response: match response {
+            Some(text) if json.escaped && text.contains('\\') => serde_json::from_str(text).ok()?,
+            Some(text) => bare(text).into(),
+            None => Piece::default(),
+        },
+        model: model.map(|text| bare(text).into()),
         done,
-        request_id: request_id.map(read).transpose().ok()?,
+        request_id: request_id.map(|text| bare(text).into()),
     };
     Some(if reasoning { StreamEvent::Reasoning(event) } else { StreamEvent::Response(event) })
 }
 
-/// Reads a text in its quotes; serde knows what escapes mean.
-fn read<T: for<'a> From<&'a str> + DeserializeOwned>(text: &str) -> serde_json::Result<T> {
-    if text.contains('\\') { serde_json::from_str(text) } else { Ok(text[1..text.len() - 1].into()) }
+/// A text without its quotes.
+fn bare(text: &str) -> &str {
+    &text[1..text.len() - 1]
 }
 
 struct Plain<'a> {
     json: &'a str,
     at: usize,
+    /// Whether a text had a backslash.
+    escaped: bool,
 }
 
 impl<'a> Plain<'a> {
-    /// The next byte that is no blank.
-    fn next(&mut self) -> Option<u8> {
+    /// Goes to the next byte that is no blank, and gives it.
+    fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.json.as_bytes().get(self.at)?;
-            self.at += 1;
             if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
             }
+            self.at += 1;
         }
+    }
+
+    /// Takes the next byte that is no blank.
+    fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        Some(byte)
+    }
+
+    /// Takes a token if it comes next.
+    fn takes(&mut self, token: &str) -> Option<bool> {
+        self.peek()?;
+        let comes = self.json.as_bytes()[self.at..].starts_with(token.as_bytes());
+        self.at += if comes { token.len() } else { 0 };
+        Some(comes)
     }
 
     fn byte(&mut self, byte: u8) -> Option<()> {
@@ -84,7 +110,10 @@ impl<'a> Plain<'a> {
         loop {
             match self.json.as_bytes().get(self.at)? {
                 b'"' => break,
-                b'\\' => self.at += 1,
+                b'\\' => {
+                    self.escaped = true;
+                    self.at += 1;
+                }
                 0..0x20 => return None,
                 _ => {}
             }
