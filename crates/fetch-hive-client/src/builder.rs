@@ -2,13 +2,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetch_hive_core::engine::RepeatPolicy;
-use fetch_hive_core::types::ApiKey;
+use fetch_hive_core::types::{ApiKey, InvalidSecret};
 use fetch_hive_core::{Api, BaseUrl, InvalidInput, Limits};
 
 use crate::client::Shared;
 use crate::credentials::Credentials;
+use crate::places::Places;
+use crate::report::{AttemptHook, CallHook};
+use crate::trace::Server;
 use crate::usage::{UsageHook, UsageReport};
-use crate::{Client, Clock, CredentialProvider, Error, Transport};
+use crate::{AttemptReport, CallReport, Client, Clock, CredentialProvider, Error, Transport};
 
 /// The environment variable that an API key is taken from when none is given.
 pub const API_KEY_VARIABLE: &str = "FETCH_HIVE_API_KEY";
@@ -17,7 +20,7 @@ pub const API_KEY_VARIABLE: &str = "FETCH_HIVE_API_KEY";
 #[derive(Default)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClientBuilder {
-    api_key: Option<String>,
+    api_key: Option<Result<ApiKey, InvalidSecret>>,
     provider: Option<Arc<dyn CredentialProvider>>,
     base_url: Option<String>,
     plain_http: bool,
@@ -26,7 +29,12 @@ pub struct ClientBuilder {
     policy: RepeatPolicy,
     max_reply_bytes: usize,
     max_event_bytes: usize,
+    max_error_bytes: usize,
+    max_runs_in_flight: Option<usize>,
+    unknown_run_grace: Duration,
     usage: Option<UsageHook>,
+    on_attempt: Option<AttemptHook>,
+    on_call: Option<CallHook>,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
 }
@@ -37,12 +45,19 @@ impl ClientBuilder {
         limits.connect = Some(Duration::from_secs(10));
         limits.idle = Some(Duration::from_secs(120));
         limits.deadline = Some(Duration::from_secs(120));
-        Self { limits, max_reply_bytes: 64 << 20, max_event_bytes: 16 << 20, ..Self::default() }
+        Self {
+            limits,
+            max_reply_bytes: 64 << 20,
+            max_event_bytes: 16 << 20,
+            max_error_bytes: 1 << 20,
+            unknown_run_grace: Duration::from_secs(60),
+            ..Self::default()
+        }
     }
 
     /// The API key. Without one, the environment variable `FETCH_HIVE_API_KEY` is read.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
-        self.api_key = Some(key.into());
+        self.api_key = Some(ApiKey::new(key));
         self
     }
 
@@ -113,6 +128,44 @@ impl ClientBuilder {
         self
     }
 
+    /// The largest body of a refusal that is kept, in bytes after decompression: 1 MiB by default. What is beyond it is not read; the
+    /// refusal stays what it is.
+    pub fn max_error_bytes(mut self, bytes: usize) -> Self {
+        self.max_error_bytes = bytes;
+        self
+    }
+
+    /// How many runs this client and its clones have under way at once, at the most; no limit by default. Set to what the plan allows (Lite
+    /// 1, Starter 3, Pro 5), it keeps the service from answering 429 for want of a place.
+    ///
+    /// It counts the calls that are answered when a run has ended: direct workflow runs, prompts and agents, streamed ones until their
+    /// stream ends. A call beyond the limit waits in line, first come, first served, within its deadline; one that is dropped leaves the
+    /// line. Runs with callback delivery are answered at once and queue at the service, so they are counted only until then.
+    pub fn max_runs_in_flight(mut self, runs: usize) -> Self {
+        self.max_runs_in_flight = Some(runs);
+        self
+    }
+
+    /// How long a place stays taken when nobody knows whether its run has ended: after a time limit, a lost connection, a gateway's error, or
+    /// when the call or the stream was dropped. 60 s by default. Only with [`max_runs_in_flight`](Self::max_runs_in_flight).
+    pub fn unknown_run_grace(mut self, grace: Duration) -> Self {
+        self.unknown_run_grace = grace;
+        self
+    }
+
+    /// Calls a function with how each attempt went: for metrics. It runs in the task that made the call, so it should be quick.
+    pub fn on_attempt(mut self, hook: impl Fn(AttemptReport<'_>) + Send + Sync + 'static) -> Self {
+        self.on_attempt = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls a function with how each call went, all attempts together: for metrics. It runs in the task that made the call, so it should be
+    /// quick.
+    pub fn on_call(mut self, hook: impl Fn(CallReport<'_>) + Send + Sync + 'static) -> Self {
+        self.on_call = Some(Arc::new(hook));
+        self
+    }
+
     /// Calls a function with the tokens of every reply that names them: to sum them up, for example. It runs in the task that made the call,
     /// so it should be quick.
     pub fn on_usage(mut self, hook: impl Fn(UsageReport<'_>) + Send + Sync + 'static) -> Self {
@@ -153,25 +206,35 @@ impl ClientBuilder {
         if let Some(suffix) = self.user_agent {
             api = api.user_agent_suffix(suffix)?;
         }
+        if self.max_runs_in_flight == Some(0) {
+            return Err(InvalidInput::new("max_runs_in_flight", "must be at least 1").into());
+        }
+        let clock = self.clock.map_or_else(default_clock, Ok)?;
+        let places = |places| Places::new(places, self.unknown_run_grace, Arc::clone(&clock));
         let shared = Shared {
+            server: Server::of(api.base_url().as_str()),
+            places: self.max_runs_in_flight.map(places),
             api,
             credentials,
             transport: self.transport.map_or_else(default_transport, Ok)?,
-            clock: self.clock.map_or_else(default_clock, Ok)?,
+            clock,
             limits: self.limits,
             policy: self.policy,
             max_reply_bytes: self.max_reply_bytes,
             max_event_bytes: self.max_event_bytes,
+            max_error_bytes: self.max_error_bytes,
             usage: self.usage,
+            on_attempt: self.on_attempt,
+            on_call: self.on_call,
         };
         Ok(Client { shared: Arc::new(shared) })
     }
 }
 
-fn api_key(explicit: Option<String>) -> Result<ApiKey, InvalidInput> {
+fn api_key(explicit: Option<Result<ApiKey, InvalidSecret>>) -> Result<ApiKey, InvalidInput> {
     let key = match explicit {
         Some(key) => key,
-        None => std::env::var(API_KEY_VARIABLE).map_err(|error| {
+        None => ApiKey::new(std::env::var(API_KEY_VARIABLE).map_err(|error| {
             InvalidInput::new(
                 "api_key",
                 match error {
@@ -179,9 +242,9 @@ fn api_key(explicit: Option<String>) -> Result<ApiKey, InvalidInput> {
                     std::env::VarError::NotUnicode(_) => "in FETCH_HIVE_API_KEY is no ASCII text",
                 },
             )
-        })?,
+        })?),
     };
-    ApiKey::new(key).map_err(|invalid| InvalidInput::new("api_key", invalid.to_string()))
+    key.map_err(|invalid| InvalidInput::new("api_key", invalid.to_string()))
 }
 
 #[cfg(feature = "hyper")]

@@ -9,13 +9,14 @@ use fetch_hive_core::types::{
     AgentAsync, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
     InvokeHiveAgent, InvokePrompt, InvokeWorkflow, MetadataValue, ThreadId, ToolApproval,
 };
-use fetch_hive_core::{Auth, Endpoint, InvalidInput, Limits, Reply};
+use fetch_hive_core::{Auth, Endpoint, InvalidInput, Limits, Operation, Reply};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::error::PartialReply;
 use crate::exchange::{Done, Needs, exchange};
+use crate::stream::Sent;
 use crate::{Client, Error, ErrorKind, EventStream, UsageReport};
 
 /// A call that is being put together. Nothing is sent until it is awaited; dropping the awaited future ends the call.
@@ -101,6 +102,11 @@ impl<E: Endpoint> Call<E> {
         if let Some(invalid) = &self.invalid {
             return Err(Error::from_core(W::NAME, invalid.clone().into()));
         }
+        let operation = Operation::of::<W>();
+        if operation.runs && self.client.shared.places.is_some() {
+            // What is wrong is said before the call stands in line.
+            endpoint.validate().map_err(|invalid| Error::from_core(W::NAME, invalid.into()))?;
+        }
         let build = |key: Option<&_>| {
             let mut built = self.client.shared.api.request(endpoint, key)?;
             for (name, value) in &self.headers {
@@ -109,7 +115,7 @@ impl<E: Endpoint> Call<E> {
             Ok(built)
         };
         let needs = Needs { key: matches!(endpoint.auth(), Auth::Key), stream };
-        exchange(&self.client.shared, W::NAME, W::REPEAT, limits, self.policy, needs, &build).await
+        exchange(&self.client.shared, &operation, limits, self.policy, needs, &build).await
     }
 }
 
@@ -173,7 +179,8 @@ impl<E: Streams + Clone + 'static> Call<E> {
         limits.deadline = limits
             .deadline
             .map(|deadline| deadline.saturating_sub(self.client.shared.clock.now().saturating_duration_since(began)));
-        Ok(EventStream::new(self.client, &self.request, limits, parts, open, (done.attempts, done.waited)))
+        let sent = Sent { span: done.span, place: done.place, attempts: done.attempts, waited: done.waited };
+        Ok(EventStream::new(self.client, &self.request, limits, parts, open, sent))
     }
 }
 

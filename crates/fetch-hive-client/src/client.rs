@@ -11,7 +11,10 @@ use fetch_hive_core::{Api, Endpoint, Limits};
 #[cfg(feature = "hyper")]
 use crate::Error;
 use crate::credentials::Credentials;
+use crate::places::Places;
+use crate::report::{AttemptHook, CallHook};
 use crate::resources::{Delegations, Requests, SearchServices, Sends, Workspace};
+use crate::trace::Server;
 use crate::usage::UsageHook;
 use crate::{Call, ClientBuilder, Clock, Transport};
 
@@ -41,7 +44,12 @@ pub(crate) struct Shared {
     pub(crate) policy: RepeatPolicy,
     pub(crate) max_reply_bytes: usize,
     pub(crate) max_event_bytes: usize,
+    pub(crate) max_error_bytes: usize,
+    pub(crate) places: Option<Arc<Places>>,
+    pub(crate) server: Server,
     pub(crate) usage: Option<UsageHook>,
+    pub(crate) on_attempt: Option<AttemptHook>,
+    pub(crate) on_call: Option<CallHook>,
 }
 
 impl Client {
@@ -176,7 +184,7 @@ impl Sends for Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { api, credentials, limits, policy, max_reply_bytes, .. } = &*self.shared;
+        let Shared { api, credentials, limits, policy, max_reply_bytes, places, .. } = &*self.shared;
         f.debug_struct("Client")
             .field("base_url", &api.base_url().as_str())
             .field("credentials", credentials)
@@ -186,6 +194,7 @@ impl fmt::Debug for Client {
             .field("idle_timeout", &limits.idle)
             .field("repeat", policy)
             .field("max_reply_bytes", max_reply_bytes)
+            .field("places", places)
             .finish_non_exhaustive()
     }
 }

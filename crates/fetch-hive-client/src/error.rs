@@ -2,9 +2,10 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use fetch_hive_core::engine::is_transient;
 use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
-use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCursor};
+use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, Repeat, RepeatedCursor, find_request_id};
 use http::{HeaderMap, StatusCode};
 
 use crate::{BoxError, Timeout, TransportError, TransportErrorKind};
@@ -27,6 +28,10 @@ struct Inner {
     attempts: u32,
     waited: Duration,
     partial: Option<PartialReply>,
+    repeat: Repeat,
+    /// The time of day when the call failed.
+    at: Option<SystemTime>,
+    request_id: Option<RequestId>,
 }
 
 /// What kind of failure ended a call.
@@ -81,13 +86,45 @@ impl fmt::Debug for PartialReply {
 
 impl Error {
     pub(crate) fn new(operation: &'static str, kind: ErrorKind) -> Self {
-        Self { inner: Box::new(Inner { kind, operation, attempts: 0, waited: Duration::ZERO, partial: None }) }
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                operation,
+                attempts: 0,
+                waited: Duration::ZERO,
+                partial: None,
+                repeat: Repeat::OnlyIfUnsent,
+                at: None,
+                request_id: None,
+            }),
+        }
     }
 
     pub(crate) fn with_attempts(mut self, attempts: u32, waited: Duration) -> Self {
         self.inner.attempts = attempts;
         self.inner.waited = waited;
         self
+    }
+
+    /// Of an operation that may be repeated so, and at this time of day.
+    pub(crate) fn of_class(mut self, repeat: Repeat, at: SystemTime) -> Self {
+        self.inner.repeat = repeat;
+        self.inner.at = Some(at);
+        self
+    }
+
+    pub(crate) fn of_run(mut self, request_id: Option<RequestId>) -> Self {
+        self.inner.request_id = request_id;
+        self
+    }
+
+    /// Whether a run may still be under way on the server, and keep its place there.
+    pub(crate) fn run_may_go_on(&self) -> bool {
+        match &self.inner.kind {
+            ErrorKind::Transport(error) => !error.is_not_sent(),
+            ErrorKind::Api(error) => matches!(error.status.as_u16(), 408 | 502..=504),
+            _ => false,
+        }
     }
 
     pub(crate) fn with_partial(mut self, partial: Option<PartialReply>) -> Self {
@@ -148,19 +185,60 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later, without harm: nothing was started, and the reason may pass. A `false` says that trying
-    /// again is useless, or may run and charge twice (see [`may_have_run`](Error::may_have_run)).
+    /// Whether the same call may succeed soon, without harm: the reason may pass, and nothing was started, or the operation only reads. A
+    /// `false` says that trying again is useless, or may run and charge twice (see [`may_have_run`](Error::may_have_run)). After the
+    /// daily cap it is `false` too: [`retry_at`](Error::retry_at) says when the next day begins.
     pub fn is_retryable(&self) -> bool {
         match &self.inner.kind {
-            ErrorKind::Transport(error) => error.is_not_sent(),
-            ErrorKind::Api(error) => matches!(error.rate_limit(), Some(RateLimit::Concurrency | RateLimit::Throttled)),
+            ErrorKind::Credentials(_) => true,
+            ErrorKind::Transport(error) => self.inner.repeat == Repeat::Safe || error.is_not_sent(),
+            ErrorKind::Api(error) => is_transient(self.inner.repeat, error),
             _ => false,
         }
     }
 
-    /// How long the service asked to wait, counted from now.
+    /// How long the service asked to wait, counted from the moment the call failed.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.api()?.retry_after(SystemTime::now())
+        self.api()?.retry_after(self.inner.at.unwrap_or_else(SystemTime::now))
+    }
+
+    /// From which time of day on another call may succeed: when the wait that the service asked for is over, or, after the daily cap, at the
+    /// next midnight UTC. `None` where nobody said.
+    pub fn retry_at(&self) -> Option<SystemTime> {
+        let at = self.inner.at?;
+        let api = self.api()?;
+        api.resets_at(at).or_else(|| at.checked_add(api.retry_after(at)?))
+    }
+
+    /// Which limit a 429 reports.
+    pub fn rate_limit(&self) -> Option<RateLimit> {
+        self.api()?.rate_limit()
+    }
+
+    /// A short word for what went wrong, of few distinct values, for metrics: the status of a refusal, such as `503`; `timeout_deadline` and
+    /// its like; `not_sent`, `may_have_run`; else the kind. It is what spans have as `error.type`.
+    pub fn error_type(&self) -> &str {
+        match &self.inner.kind {
+            ErrorKind::Invalid(_) => "invalid",
+            ErrorKind::Credentials(_) => "credentials",
+            ErrorKind::Transport(error) => match error.kind() {
+                TransportErrorKind::NotSent => "not_sent",
+                TransportErrorKind::MayHaveRun => "may_have_run",
+                TransportErrorKind::Timeout(Timeout::Queue) => "timeout_queue",
+                TransportErrorKind::Timeout(Timeout::Connect) => "timeout_connect",
+                TransportErrorKind::Timeout(Timeout::Headers) => "timeout_headers",
+                TransportErrorKind::Timeout(Timeout::Idle) => "timeout_idle",
+                TransportErrorKind::Timeout(Timeout::Deadline) => "timeout_deadline",
+            },
+            ErrorKind::Api(error) => error.status.as_str(),
+            ErrorKind::Decode(_) => "decode",
+            ErrorKind::Stream(StreamError::Cut { .. }) => "stream_cut",
+            ErrorKind::Stream(StreamError::Failed { .. }) => "stream_failed",
+            ErrorKind::Stream(_) => "stream",
+            ErrorKind::NotAStream => "not_a_stream",
+            ErrorKind::RepeatedCursor(_) => "repeated_cursor",
+            ErrorKind::TooLarge { .. } => "too_large",
+        }
     }
 
     /// The time limit that ran out, if that was it.
@@ -228,12 +306,15 @@ impl Error {
 
     /// The run that the failure belongs to, if the reply named one.
     pub fn request_id(&self) -> Option<RequestId> {
-        match &self.inner.kind {
+        let named = match &self.inner.kind {
             ErrorKind::Api(error) => error.request_id(),
             ErrorKind::Decode(error) => error.request_id(),
             ErrorKind::Stream(error) => error.request_id().cloned(),
             _ => None,
-        }
+        };
+        let partial =
+            || self.inner.partial.as_ref().and_then(|partial| find_request_id(&partial.headers, &partial.body));
+        named.or_else(|| self.inner.request_id.clone()).or_else(partial)
     }
 }
 
@@ -245,13 +326,14 @@ impl From<InvalidInput> for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, attempts, waited, partial } = &*self.inner;
+        let Inner { kind, operation, attempts, waited, partial, .. } = &*self.inner;
         f.debug_struct("Error")
             .field("operation", operation)
             .field("kind", kind)
             .field("attempts", attempts)
             .field("waited", waited)
             .field("partial", partial)
+            .field("request_id", &self.request_id())
             .finish()
     }
 }
@@ -267,7 +349,9 @@ impl fmt::Display for Inner {
             }
             ErrorKind::Transport(error) => {
                 write!(f, "{operation}: {error}")?;
-                f.write_str(if error.is_not_sent() {
+                f.write_str(if self.repeat == Repeat::Safe {
+                    "; it may be tried again"
+                } else if error.is_not_sent() {
                     "; nothing was started, so it may be tried again"
                 } else {
                     "; the operation may have been done: look before you try again"
@@ -287,8 +371,12 @@ impl fmt::Display for Inner {
         if let Some(partial) = &self.partial {
             write!(f, " (the reply broke off: {}, {} bytes of its body)", partial.status, partial.received)?;
         }
-        if self.attempts > 1 {
-            write!(f, " ({} attempts)", self.attempts)?;
+        match (self.attempts, self.waited) {
+            (0 | 1, _) => {}
+            (attempts, Duration::ZERO) => write!(f, " ({attempts} attempts)")?,
+            (attempts, waited) => {
+                write!(f, " ({attempts} attempts, {:.1} s waited)", waited.as_secs_f64())?;
+            }
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_core::engine::{Action, Call, Input, Moment, RepeatPolicy};
 use fetch_hive_core::types::ApiKey;
-use fetch_hive_core::{ApiError, InvalidInput, Limits, Repeat};
+use fetch_hive_core::{ApiError, InvalidInput, Limits, Operation, find_request_id};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
@@ -16,6 +16,9 @@ use http_body::Body;
 use crate::client::Shared;
 use crate::credentials::Credentials;
 use crate::error::PartialReply;
+use crate::places::Place;
+use crate::trace::Span;
+use crate::watch::{AttemptWatch, CallWatch};
 use crate::{Clock, Error, ErrorKind, ResponseBody, Timeout, TransportError};
 
 /// Builds the request of an attempt; asked for each one, so that a rotated key is taken up and nothing is cloned for a repeat that
@@ -27,6 +30,9 @@ pub(crate) struct Done {
     pub(crate) response: http::Response<Bytes>,
     /// The body that is still to be read, where a stream was asked for and came.
     pub(crate) open: Option<ResponseBody>,
+    /// The place of the run that the open body tells of.
+    pub(crate) place: Option<Place>,
+    pub(crate) span: Span,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,
 }
@@ -43,22 +49,56 @@ pub(crate) struct Needs {
 /// Carries out one call as the engine says; the key is asked for only where the operation needs it.
 pub(crate) async fn exchange(
     shared: &Shared,
-    operation: &'static str,
-    repeat: Repeat,
+    operation: &Operation,
     limits: Limits,
     policy: RepeatPolicy,
     needs: Needs,
     build: &Build<'_>,
 ) -> Result<Done, Error> {
-    let began = shared.clock.now();
-    let mut call = Call::new(repeat, policy, limits);
-    let mut action = call.next(moment(&*shared.clock, began), Input::Begin);
+    let mut watch = CallWatch::begin(shared, operation);
+    let span = watch.span.clone();
+    let ended = span.around(converse(&mut watch, limits, policy, needs, build)).await;
+    let ended = ended.map_err(|error| {
+        let error = error.with_attempts(watch.attempts, watch.waited);
+        error.of_class(operation.repeat, shared.clock.wall())
+    });
+    watch.end(ended.as_ref().err());
+    ended
+}
+
+async fn converse(
+    watch: &mut CallWatch<'_>,
+    limits: Limits,
+    policy: RepeatPolicy,
+    needs: Needs,
+    build: &Build<'_>,
+) -> Result<Done, Error> {
+    let (shared, operation) = (watch.shared, watch.operation);
+    let (clock, began) = (&*shared.clock, watch.began);
+    let broken = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
+    let mut place = match &shared.places {
+        Some(places) if operation.runs => {
+            let entered = within(clock, limits.deadline, Timeout::Queue, async { Ok(places.enter().await) }).await;
+            watch.queued = watch.elapsed();
+            Some(entered.map_err(|_| broken(Timeout::Queue))?)
+        }
+        _ => None,
+    };
+    let mut call = Call::new(operation.repeat, policy, limits);
+    let mut action = call.next(moment(clock, began), Input::Begin);
     // What the engine ends with before anything was sent: a deadline of zero.
-    let mut last = Err(Error::new(operation, ErrorKind::Transport(TransportError::timeout(Timeout::Deadline))));
+    let mut last = Err(broken(Timeout::Deadline));
     loop {
+        (watch.attempts, watch.waited) = (call.attempts(), call.waited());
         match action {
             Action::Send(limits) => {
-                last = attempt(shared, operation, limits, needs, build).await;
+                set_running(&mut place, true);
+                last = attempt(watch, limits, needs, build).await;
+                let running = match &last {
+                    Ok((_, open)) => open.is_some(),
+                    Err(error) => error.run_may_go_on(),
+                };
+                set_running(&mut place, running);
                 let input = match &last {
                     Ok(_) => Input::Succeeded,
                     Err(error) => match error.kind() {
@@ -68,19 +108,31 @@ pub(crate) async fn exchange(
                         _ => break,
                     },
                 };
-                action = call.next(moment(&*shared.clock, began), input);
+                action = call.next(moment(clock, began), input);
+                let wait = match action {
+                    Action::Send(_) => Duration::ZERO,
+                    Action::Sleep(wait) => wait,
+                    _ => break,
+                };
+                let why = last.as_ref().err().map_or("", Error::error_type);
+                watch.span.repeat(operation, call.attempts(), why, wait);
             }
             Action::Sleep(duration) => {
-                shared.clock.sleep(duration).await;
-                action = call.next(moment(&*shared.clock, began), Input::Slept);
+                clock.sleep(duration).await;
+                action = call.next(moment(clock, began), Input::Slept);
             }
             _ => break,
         }
     }
-    let (attempts, waited) = (call.attempts(), call.waited());
-    match last {
-        Ok((response, open)) => Ok(Done { response, open, attempts, waited }),
-        Err(error) => Err(error.with_attempts(attempts, waited)),
+    (watch.attempts, watch.waited) = (call.attempts(), call.waited());
+    let (response, open) = last?;
+    let place = place.filter(|_| open.is_some());
+    Ok(Done { response, open, place, span: watch.span.clone(), attempts: watch.attempts, waited: watch.waited })
+}
+
+fn set_running(place: &mut Option<Place>, running: bool) {
+    if let Some(place) = place {
+        place.set_running(running);
     }
 }
 
@@ -90,14 +142,28 @@ fn moment(clock: &dyn Clock, began: std::time::Instant) -> Moment {
     Moment { elapsed: clock.now().saturating_duration_since(began), wall: clock.wall(), random }
 }
 
-/// One attempt: the response if its status is a success, whole or with the stream that follows; else the error it makes.
-async fn attempt(
-    shared: &Shared,
-    operation: &'static str,
-    limits: Limits,
-    needs: Needs,
-    build: &Build<'_>,
-) -> Result<(http::Response<Bytes>, Option<ResponseBody>), Error> {
+type Attempted = Result<(http::Response<Bytes>, Option<ResponseBody>), Error>;
+
+/// One attempt, and what is told of it.
+async fn attempt(call: &CallWatch<'_>, limits: Limits, needs: Needs, build: &Build<'_>) -> Attempted {
+    let mut watch = AttemptWatch::begin(call, call.attempts);
+    let span = watch.span.clone();
+    let attempted = span.around(send(call, &span, limits, needs, build)).await;
+    if watch.is_on() {
+        let (status, id, error) = match &attempted {
+            Ok((response, _)) => (Some(response.status()), find_request_id(response.headers(), response.body()), None),
+            Err(error) => (error.status(), error.request_id(), Some(error.error_type())),
+        };
+        watch.end(status, id.as_ref(), error);
+    } else {
+        watch.end(None, None, None);
+    }
+    attempted
+}
+
+/// Sends the request once: the response if its status is a success, whole or with the stream that follows; else the error it makes.
+async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, build: &Build<'_>) -> Attempted {
+    let (shared, operation) = (call.shared, call.operation.name);
     let failed = |kind| Error::new(operation, kind);
     let broken = |error| failed(ErrorKind::Transport(error));
     let mut head: Option<Parts> = None;
@@ -116,13 +182,16 @@ async fn attempt(
         request.extensions_mut().insert(limits);
         let sent = within(clock, limits.headers, Timeout::Headers, shared.transport.send(request)).await;
         let (parts, body) = sent.map_err(broken)?.into_parts();
-        let stream = needs.stream && parts.status.is_success() && may_be_stream(&parts.headers);
+        span.head(parts.status, parts.version);
+        let success = parts.status.is_success();
+        let stream = needs.stream && success && may_be_stream(&parts.headers);
         head = Some(parts);
         if stream {
             open = Some(body);
             return Ok(());
         }
-        collect(clock, limits.idle, body, shared.max_reply_bytes, &mut collected).await.map_err(failed)
+        let limit = if success { shared.max_reply_bytes } else { shared.max_error_bytes };
+        collect(clock, limits.idle, body, limit, &mut collected).await.map_err(failed)
     };
     let ended = within(clock, limits.deadline, Timeout::Deadline, async { Ok(work.await) }).await;
     let result = ended.unwrap_or_else(|error| Err(broken(error)));
@@ -165,6 +234,9 @@ impl Collected {
     }
 
     fn push(&mut self, piece: Bytes) {
+        if piece.is_empty() {
+            return;
+        }
         if self.first.is_empty() {
             self.first = piece;
         } else {
@@ -192,7 +264,9 @@ async fn collect(
         let frame = within(clock, idle, Timeout::Idle, async { next.await.transpose() }).await;
         let Some(frame) = frame.map_err(ErrorKind::Transport)? else { return Ok(()) };
         let Ok(piece) = frame.into_data() else { continue };
-        if piece.len() > limit.saturating_sub(into.len()) {
+        let room = limit.saturating_sub(into.len());
+        if piece.len() > room {
+            into.push(piece.slice(..room));
             return Err(ErrorKind::TooLarge { limit });
         }
         into.push(piece);

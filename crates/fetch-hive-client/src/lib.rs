@@ -11,12 +11,16 @@ mod error;
 mod exchange;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod places;
 mod raw;
+mod report;
 pub mod resources;
 mod stream;
+mod trace;
 mod transport;
 mod upload;
 mod usage;
+mod watch;
 
 pub use fetch_hive_core as core;
 pub use fetch_hive_core::types;
@@ -39,6 +43,7 @@ pub use fetch_hive_core::{
 };
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperTransport, HyperTransportBuilder};
+pub use report::{AttemptReport, CallReport};
 pub use stream::{Collected, EventStream, TextStream};
 pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};
 pub use upload::read_asset_file;

@@ -33,7 +33,7 @@ impl Client {
         };
         let needs = Needs { key: true, stream: false };
         let (limits, policy) = (self.shared.limits, self.shared.policy);
-        let done = exchange(&self.shared, NAME, repeat, limits, policy, needs, &build).await?;
+        let done = exchange(&self.shared, &operation, limits, policy, needs, &build).await?;
         raw_reply(NAME, done.response)
             .map(|reply| reply.with_attempts(done.attempts, done.waited))
             .map_err(|error| Error::from_core(NAME, error).with_attempts(done.attempts, done.waited))

@@ -9,13 +9,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_core::Limits;
 use fetch_hive_core::stream::{Event, EventReader, StreamError, Streams};
-use fetch_hive_core::types::StreamEvent;
+use fetch_hive_core::types::{RequestId, StreamEvent};
 use futures_core::Stream;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
 use crate::error::PartialReply;
+use crate::places::Place;
+use crate::trace::Span;
 use crate::{Client, Error, ErrorKind, ResponseBody, Timeout, TransportError, UsageReport};
 
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -31,7 +33,9 @@ pub struct EventStream<E> {
     operation: &'static str,
     target: String,
     parts: Parts,
-    attempts: (u32, Duration),
+    sent: Sent,
+    /// The run, as soon as an event named it.
+    request_id: Option<RequestId>,
     /// Gone when its end was reached, or when it is of no use any more.
     body: Option<ResponseBody>,
     reader: EventReader,
@@ -44,6 +48,14 @@ pub struct EventStream<E> {
     endpoint: PhantomData<fn() -> E>,
 }
 
+/// How the request of a stream was sent, and what lasts as long as the stream.
+pub(crate) struct Sent {
+    pub(crate) span: Span,
+    pub(crate) place: Option<Place>,
+    pub(crate) attempts: u32,
+    pub(crate) waited: Duration,
+}
+
 impl<E: Streams> EventStream<E> {
     pub(crate) fn new(
         client: Client,
@@ -51,7 +63,7 @@ impl<E: Streams> EventStream<E> {
         limits: Limits,
         parts: Parts,
         body: ResponseBody,
-        attempts: (u32, Duration),
+        sent: Sent,
     ) -> Self {
         let (limit, clock) = (client.shared.max_event_bytes, &client.shared.clock);
         Self {
@@ -59,7 +71,8 @@ impl<E: Streams> EventStream<E> {
             target: request.target().unwrap_or_default().to_owned(),
             deadline: limits.deadline.map(|deadline| clock.sleep(deadline)),
             parts,
-            attempts,
+            sent,
+            request_id: None,
             body: Some(body),
             reader: EventReader::new(limit),
             received: 0,
@@ -102,6 +115,10 @@ impl<E: Streams> EventStream<E> {
             }
             if self.reader.is_done() {
                 self.body = None;
+                if self.reader.is_concluded() {
+                    self.run_ended();
+                }
+                self.sent.place = None;
                 return Poll::Ready(None);
             }
             let Some(body) = &mut self.body else { return Poll::Ready(self.finish()) };
@@ -157,8 +174,19 @@ impl<E: Streams> EventStream<E> {
         }
     }
 
-    fn hand_over(&self, event: Result<Event, StreamError>) -> Result<Event, Error> {
+    fn hand_over(&mut self, event: Result<Event, StreamError>) -> Result<Event, Error> {
+        if matches!(&event, Ok(event) if matches!(event.event, StreamEvent::Usage(_)))
+            || matches!(event, Err(StreamError::Failed { .. }))
+        {
+            self.run_ended();
+        }
         let event = event.map_err(|error| self.error(ErrorKind::Stream(error)))?;
+        if self.request_id.is_none() {
+            self.request_id = event.event.request_id().cloned();
+            if let Some(id) = &self.request_id {
+                self.sent.span.request_id(id.as_str());
+            }
+        }
         if let (Some(hook), StreamEvent::Usage(end)) = (&self.client.shared.usage, &event.event) {
             if let Some(usage) = &end.usage {
                 hook(UsageReport { operation: self.operation, target: &self.target, usage });
@@ -167,8 +195,17 @@ impl<E: Streams> EventStream<E> {
         Ok(event)
     }
 
+    /// The run is known to have ended, so its place is free.
+    fn run_ended(&mut self) {
+        if let Some(mut place) = self.sent.place.take() {
+            place.set_running(false);
+        }
+    }
+
     fn error(&self, kind: ErrorKind) -> Error {
-        Error::new(self.operation, kind).with_attempts(self.attempts.0, self.attempts.1)
+        let error = Error::new(self.operation, kind).with_attempts(self.sent.attempts, self.sent.waited);
+        self.sent.span.failed(error.error_type());
+        error.of_run(self.request_id.clone())
     }
 }
 
@@ -190,7 +227,17 @@ impl<E> EventStream<E> {
 
     /// How often the request was sent.
     pub fn attempts(&self) -> u32 {
-        self.attempts.0
+        self.sent.attempts
+    }
+
+    /// How long was waited between the attempts.
+    pub fn waited(&self) -> Duration {
+        self.sent.waited
+    }
+
+    /// The run, as soon as an event has named it.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
     }
 }
 

@@ -38,6 +38,8 @@ pub trait Transport: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timeout {
+    /// No place among the client's [`max_runs_in_flight`](crate::ClientBuilder::max_runs_in_flight) in time. Nothing was sent.
+    Queue,
     /// No connection in time: name lookup, TCP, proxy and TLS together. Nothing was sent.
     Connect,
     /// No head of a response in time.
@@ -51,6 +53,7 @@ pub enum Timeout {
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Queue => "queue",
             Self::Connect => "connect",
             Self::Headers => "headers",
             Self::Idle => "idle",
@@ -68,7 +71,7 @@ pub enum TransportErrorKind {
     NotSent,
     /// The request, or a part of it, was sent. It may have been processed.
     MayHaveRun,
-    /// A limit ran out. After all but [`Timeout::Connect`] the request may have been processed.
+    /// A limit ran out. After all but [`Timeout::Queue`] and [`Timeout::Connect`] the request may have been processed.
     Timeout(Timeout),
 }
 
@@ -102,7 +105,10 @@ impl TransportError {
 
     /// Whether the request surely never reached the service.
     pub fn is_not_sent(&self) -> bool {
-        matches!(self.kind, TransportErrorKind::NotSent | TransportErrorKind::Timeout(Timeout::Connect))
+        matches!(
+            self.kind,
+            TransportErrorKind::NotSent | TransportErrorKind::Timeout(Timeout::Connect | Timeout::Queue)
+        )
     }
 }
 

@@ -116,6 +116,13 @@ impl ApiError {
         })
     }
 
+    /// When the daily cap starts anew, if that is what was reached: at the next midnight UTC. `now` is the time of day.
+    pub fn resets_at(&self, now: SystemTime) -> Option<SystemTime> {
+        let Some(RateLimit::DailyCap { .. }) = self.rate_limit() else { return None };
+        let today = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs((today + 1) * 86_400))
+    }
+
     /// How long the service asks to wait, by `retry-after-ms` or `Retry-After` in seconds or as a date. `now` is the time of day.
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -131,9 +138,10 @@ impl ApiError {
         httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
     }
 
-    /// Whether the run may have been started, and charged, although this error came back: true for every 5xx.
+    /// Whether the run may have been started, and charged, although this error came back: true for every 5xx, and for a 408, which a proxy
+    /// sends too when it got tired of waiting.
     pub fn may_have_run(&self) -> bool {
-        self.status.is_server_error()
+        self.status.is_server_error() || self.status == StatusCode::REQUEST_TIMEOUT
     }
 
     fn advice(&self) -> &'static str {
@@ -146,7 +154,7 @@ impl ApiError {
             (401, _) => "; check the API key or the webhook secret",
             (402, _) => "; check the plan and its credits",
             (404, _) => "; check the ids and the base URL",
-            (500.., _) => "; the run may have started: look for it before invoking again",
+            (408 | 500.., _) => "; the run may have started: look for it before invoking again",
             _ => "",
         }
     }
@@ -167,6 +175,9 @@ impl fmt::Display for ApiError {
             (Some(message), _) => write!(f, ": {}", message.trim_end_matches('.'))?,
             (None, ErrorPayload::Raw) => write!(f, " with {} bytes that are no JSON", self.body.len())?,
             (None, _) => {}
+        }
+        if let Some(RateLimit::DailyCap { limit: Some(limit), current: Some(current) }) = self.rate_limit() {
+            write!(f, " ({current} of {limit} calls)")?;
         }
         f.write_str(self.advice())
     }
@@ -250,6 +261,19 @@ mod tests {
         assert_eq!(throttled.rate_limit(), Some(RateLimit::Throttled));
         assert_eq!(error(429, &[], b"slow down").rate_limit(), Some(RateLimit::Throttled));
         assert_eq!(error(503, &[], b"").rate_limit(), None);
+        assert!(daily.to_string().contains("(101 of 100 calls); the daily cap starts anew at midnight UTC"), "{daily}");
+    }
+
+    #[test]
+    fn the_daily_cap_starts_anew_at_the_next_midnight_utc() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let daily = error(429, &[], br#"{"error":"E","error_code":"api_rate_limit_exceeded"}"#);
+        for (now, reset) in [(0, 86_400), (86_399, 86_400), (86_400, 172_800), (1_767_268_799, 1_767_312_000)] {
+            assert_eq!(daily.resets_at(at(now)), Some(at(reset)), "{now}");
+        }
+        // A clock before 1970 is wrong, and no reason to panic.
+        assert_eq!(daily.resets_at(SystemTime::UNIX_EPOCH - Duration::from_secs(5)), Some(at(86_400)));
+        assert_eq!(error(429, &[], b"").resets_at(at(0)), None);
     }
 
     #[test]

@@ -45,6 +45,9 @@ pub trait Endpoint: Send + Sync {
     /// When the operation may be sent again. Declared, never guessed from the method: a POST search is safe, an invoke is not.
     const REPEAT: Repeat;
 
+    /// Whether it is answered when a run has ended, and so takes one of the plan's places for runs at a time as long as it lasts.
+    const RUNS: bool = false;
+
     /// The key under which the reply wraps the response, such as `agent` in `{"agent": {…}}`. A reply without that key is read
     /// as the response itself.
     const ENVELOPE: Option<&'static str> = None;

@@ -89,6 +89,14 @@ pub enum Action {
     Done,
 }
 
+/// Whether an operation may be sent again after a refusal without harm, and with hope (contract, section 7).
+pub fn is_transient(repeat: Repeat, error: &ApiError) -> bool {
+    match error.status {
+        StatusCode::TOO_MANY_REQUESTS => !matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })),
+        status => repeat == Repeat::Safe && matches!(status.as_u16(), 408 | 500 | 502..=504),
+    }
+}
+
 /// One call: its attempts and the waits between them.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -137,14 +145,8 @@ impl Call {
     }
 
     fn may_repeat_after(&self, error: &ApiError) -> bool {
-        match error.status {
-            StatusCode::TOO_MANY_REQUESTS => !matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })),
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
-                self.repeat == Repeat::Safe || self.policy.repeat_invokes_on_gateway_errors
-            }
-            StatusCode::REQUEST_TIMEOUT | StatusCode::INTERNAL_SERVER_ERROR => self.repeat == Repeat::Safe,
-            _ => false,
-        }
+        let gateway = matches!(error.status.as_u16(), 502..=504);
+        is_transient(self.repeat, error) || (gateway && self.policy.repeat_invokes_on_gateway_errors)
     }
 
     fn send(&mut self, at: Moment) -> Action {

@@ -27,6 +27,16 @@ impl From<InvalidInput> for Error {
     }
 }
 
+/// The run that a reply names: the `request_id` of a JSON body, else the `x-request-id` header.
+pub fn find_request_id(headers: &HeaderMap, body: &[u8]) -> Option<RequestId> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        request_id: RequestId,
+    }
+    let named = serde_json::from_slice::<Named>(body).ok().map(|named| named.request_id);
+    named.or_else(|| crate::api_error::header_request_id(headers))
+}
+
 /// A reply with a success status whose body could not be read: the operation was done, and its result is in
 /// [`body`](DecodeError::body).
 ///
@@ -48,9 +58,7 @@ pub struct DecodeError {
 impl DecodeError {
     /// The reply's `request_id`, if it can be found, else its `x-request-id` header.
     pub fn request_id(&self) -> Option<RequestId> {
-        let body: Option<serde_json::Value> = serde_json::from_slice(&self.body).ok();
-        let id = body.as_ref().and_then(|body| body.get("request_id")?.as_str()).map(RequestId::from);
-        id.or_else(|| crate::api_error::header_request_id(&self.headers))
+        find_request_id(&self.headers, &self.body)
     }
 
     fn content_type(&self) -> &str {

@@ -26,7 +26,7 @@ pub use api::{Api, WEBHOOK_SECRET_HEADER, raw_reply, reply};
 pub use api_error::{ApiError, ErrorPayload, RateLimit};
 pub use endpoint::{Auth, Body, Endpoint, Repeat};
 pub use endpoints::SecretInQuery;
-pub use error::{DecodeError, Error};
+pub use error::{DecodeError, Error, find_request_id};
 pub use invalid::InvalidInput;
 pub use operation::{Limits, Operation};
 pub use pager::{ApprovalPager, RepeatedCursor};

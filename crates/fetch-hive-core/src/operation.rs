@@ -16,17 +16,19 @@ pub struct Operation {
     pub path: &'static str,
     /// When it may be sent again.
     pub repeat: Repeat,
+    /// Whether it is answered when a run has ended: see [`Endpoint::RUNS`].
+    pub runs: bool,
 }
 
 impl Operation {
     /// Describes an endpoint.
     pub fn of<E: Endpoint>() -> Self {
-        Self { name: E::NAME, method: E::METHOD, path: E::PATH, repeat: E::REPEAT }
+        Self { name: E::NAME, method: E::METHOD, path: E::PATH, repeat: E::REPEAT, runs: E::RUNS }
     }
 
     /// Describes a request that was put together by hand; its path is not known to have few values, so it is left out.
     pub fn raw(name: &'static str, method: Method, repeat: Repeat) -> Self {
-        Self { name, method, path: "", repeat }
+        Self { name, method, path: "", repeat, runs: false }
     }
 }
 

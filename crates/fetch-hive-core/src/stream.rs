@@ -39,6 +39,7 @@ impl<E: Streams> Endpoint for Streaming<E> {
     const METHOD: Method = E::METHOD;
     const PATH: &'static str = E::PATH;
     const REPEAT: Repeat = E::REPEAT;
+    const RUNS: bool = E::RUNS;
     const ACCEPT: &'static str = "text/event-stream";
 
     fn validate(&self) -> Result<(), InvalidInput> {

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use fetch_hive_client::{Client, Error, ErrorKind, RateLimit, RepeatPolicy, Timeout, TransportErrorKind};
+use fetch_hive_client::{
+    Client, Clock, Error, ErrorKind, RateLimit, RepeatPolicy, Timeout, TokioClock, TransportErrorKind,
+};
 use fetch_hive_tests::{Scripted, Step};
 
 fn client(server: &Scripted) -> Client {
@@ -145,7 +147,7 @@ async fn a_refused_connection_is_tried_again_and_surely_not_sent() {
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
     assert_eq!(error.attempts(), 3);
-    assert!(error.to_string().ends_with("(3 attempts)"), "{error}");
+    assert!(error.to_string().contains(" (3 attempts, "), "{error}");
 }
 
 #[tokio::test]
@@ -233,4 +235,60 @@ async fn gzip_is_undone_and_a_damaged_one_is_an_error() {
 
     let (error, _) = refused(vec![Step::Read, Step::respond("200 OK", header, &packed[..packed.len() - 9])]).await;
     assert!(matches!(error.kind(), ErrorKind::Transport(_)) && error.may_have_run(), "{error:?}");
+}
+
+/// The time of day that a test says; other time is tokio's.
+struct At(SystemTime);
+
+impl Clock for At {
+    fn wall(&self) -> SystemTime {
+        self.0
+    }
+
+    fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        TokioClock.sleep(duration)
+    }
+}
+
+#[tokio::test]
+async fn an_error_says_when_another_call_may_succeed() {
+    let day = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
+    let daily = r#"{"error":"E","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
+    let evening = day(20_000) - Duration::from_secs(60);
+    // headers, body, whether it makes sense soon, and when
+    let rows = [
+        ("", daily, false, Some(day(20_000))),
+        ("retry-after: 5\r\n", "{\"error\":\"E\"}", true, Some(evening + Duration::from_secs(5))),
+        ("retry-after: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "", true, Some(evening)),
+        ("", "", true, None),
+    ];
+    for (headers, body, soon, when) in rows {
+        let refusal = Step::respond("429 Too Many Requests", headers, body);
+        let server = Scripted::start(vec![vec![Step::Read, refusal]]).await.unwrap();
+        let builder = Client::builder().api_key("k").base_url(server.base_url()).repeat(RepeatPolicy::never());
+        let client = builder.clock(At(evening)).build().unwrap();
+        let error = client.invoke_workflow("d").await.unwrap_err();
+        assert_eq!((error.is_retryable(), error.retry_at()), (soon, when), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_only_reads_may_be_tried_again_whatever_happened() {
+    let gateway = Step::respond("503 Service Unavailable", "", "");
+    for (step, kind) in [(gateway, "503"), (Step::Close, "may_have_run")] {
+        let server = Scripted::start(vec![vec![Step::Read, step]]).await.unwrap();
+        let error = client(&server).models().await.unwrap_err();
+        assert_eq!((error.error_type(), error.is_retryable()), (kind, true), "{error}");
+        let error = client(&server).invoke_workflow("d").await.unwrap_err();
+        assert_eq!((error.error_type(), error.is_retryable()), (kind, false), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_with_a_huge_body_stays_the_refusal_that_it_is() {
+    let server = Scripted::start(vec![vec![Step::Read, Step::respond("502 Bad Gateway", "", vec![b'x'; 200_000])]]);
+    let server = server.await.unwrap();
+    let client = Client::builder().api_key("k").base_url(server.base_url()).max_error_bytes(1_000).build().unwrap();
+    let error = client.invoke_workflow("d").await.unwrap_err();
+    assert_eq!((error.status().unwrap().as_u16(), error.body().unwrap().len()), (502, 1_000));
 }

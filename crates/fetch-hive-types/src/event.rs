@@ -189,6 +189,20 @@ impl StreamEvent {
         })
     }
 
+    /// The public id of the run, where the event names it.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Reasoning(event) | Self::Response(event) => event.request_id.as_ref(),
+            Self::Tool(event) => event.request_id.as_ref(),
+            Self::Artifact(event) => event.request_id.as_ref(),
+            Self::ToolApproval(event) => event.request_id.as_ref(),
+            Self::Summary(event) => event.request_id.as_ref(),
+            Self::Usage(event) => event.request_id.as_ref(),
+            Self::Error(event) => event.request_id.as_ref(),
+            Self::Other(_) => None,
+        }
+    }
+
     /// The type, as it stands on the wire; empty where there is none.
     pub fn event_type(&self) -> &str {
         match self {

@@ -8,6 +8,8 @@ use crate::{Body, InvalidInput};
 endpoint! {
     InvokeWorkflow(): "invokeWorkflow", POST "/workflow/invoke", OnlyIfUnsent => WorkflowRun;
 
+    const RUNS: bool = true;
+
     fn validate(&self) -> Checked {
         not_blank("deployment", &self.deployment)?;
         inputs(&self.inputs)?;
@@ -30,6 +32,8 @@ endpoint! {
 endpoint! {
     InvokePrompt(): "invokePrompt", POST "/prompt/invoke", OnlyIfUnsent => PromptReply;
 
+    const RUNS: bool = true;
+
     fn validate(&self) -> Checked {
         not_blank("deployment", &self.deployment)?;
         inputs(&self.inputs)?;
@@ -51,6 +55,8 @@ endpoint! {
 
 endpoint! {
     InvokeAgent(): "invokeAgent", POST "/agent/invoke", OnlyIfUnsent => AgentReply;
+
+    const RUNS: bool = true;
 
     fn validate(&self) -> Checked {
         not_blank("agent", &self.agent)?;
