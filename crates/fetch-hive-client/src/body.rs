@@ -24,7 +24,8 @@ impl ResponseBody {
     }
 
     /// A body that arrives in pieces; one that is not `Unpin` goes in as `Box::pin(body)`. Its errors become
-    /// [`TransportError::may_have_run`], for the request was sent.
+    /// [`TransportError::may_have_run`], for the request was sent; one that is a [`TransportError`] stays what it is, such as a
+    /// [`timeout`](TransportError::timeout).
     pub fn streaming<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -87,7 +88,10 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        Pin::new(&mut self.0).poll_frame(cx).map_err(TransportError::may_have_run)
+        Pin::new(&mut self.0).poll_frame(cx).map_err(|error| {
+            let error: BoxError = error.into();
+            error.downcast().map_or_else(TransportError::may_have_run, |error| *error)
+        })
     }
 
     fn is_end_stream(&self) -> bool {

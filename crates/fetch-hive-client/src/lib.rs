@@ -17,6 +17,8 @@ mod report;
 pub mod resources;
 mod stream;
 mod trace;
+#[cfg(feature = "test-util")]
+pub mod test_util;
 mod transport;
 mod upload;
 mod usage;
