@@ -6,6 +6,8 @@ mod builder;
 mod call;
 mod client;
 mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod credentials;
 mod error;
 mod exchange;
