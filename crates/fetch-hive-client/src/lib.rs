@@ -18,9 +18,9 @@ mod raw;
 mod report;
 pub mod resources;
 mod stream;
-mod trace;
 #[cfg(feature = "test-util")]
 pub mod test_util;
+mod trace;
 mod transport;
 mod upload;
 mod usage;

@@ -110,6 +110,7 @@ impl Content {
 pub(super) enum Failed {
     NotSent,
     MayHaveRun,
+    QueueTimeout,
     ConnectTimeout,
     HeadersTimeout,
     IdleTimeout,
@@ -121,6 +122,7 @@ impl From<TransportErrorKind> for Failed {
         match kind {
             TransportErrorKind::NotSent => Self::NotSent,
             TransportErrorKind::MayHaveRun => Self::MayHaveRun,
+            TransportErrorKind::Timeout(Timeout::Queue) => Self::QueueTimeout,
             TransportErrorKind::Timeout(Timeout::Connect) => Self::ConnectTimeout,
             TransportErrorKind::Timeout(Timeout::Headers) => Self::HeadersTimeout,
             TransportErrorKind::Timeout(Timeout::Idle) => Self::IdleTimeout,
@@ -157,6 +159,7 @@ fn exchange(line: Line) -> Exchange {
             if reply.cut { whole.cut() } else { whole }
         }
         (None, Some(Failed::NotSent)) => Exchange::not_sent(),
+        (None, Some(Failed::QueueTimeout)) => Exchange::timeout(Timeout::Queue),
         (None, Some(Failed::ConnectTimeout)) => Exchange::timeout(Timeout::Connect),
         (None, Some(Failed::HeadersTimeout)) => Exchange::timeout(Timeout::Headers),
         (None, Some(Failed::IdleTimeout)) => Exchange::timeout(Timeout::Idle),
