@@ -1,27 +1,52 @@
 #![doc = include_str!("../README.md")]
 
+mod agents;
+mod approvals;
+mod assets;
+mod call;
 mod callback;
+mod catalog;
 mod chat;
+mod config;
+mod delegations;
 mod deployment;
 mod fault;
 mod inbox;
+#[cfg(feature = "store")]
+mod journal;
+mod knowledge;
+mod moment;
 mod operations;
+mod plan;
 mod record;
 mod reply;
+mod resources;
+mod run;
 mod script;
+mod search;
 mod server;
 mod service;
+mod store;
 mod tls;
+mod trigger;
+mod turn;
 mod workflow;
 
-pub use deployment::{ConfigError, Deployment, read_deployments};
+pub use config::{ConfigError, read_deployments};
+pub use deployment::Deployment;
 pub use fault::Fault;
 pub use inbox::Inbox;
+#[cfg(feature = "store")]
+pub use journal::FileError;
 pub use operations::OPENAPI;
+pub use plan::Plan;
 pub use record::{Delivery, RecordedRequest, RecordedRun};
 pub use script::Script;
 pub use server::{Connections, Emulator, EmulatorBuilder, StartError};
 pub use tls::TlsError;
+
+/// The workspace of what is declared without one.
+pub const DEFAULT_WORKSPACE: &str = "00000000-0000-4000-8000-000000000001";
 
 /// 32 hexadecimal digits that are not used twice. The standard library's hash keys are random.
 fn random_hex() -> String {

@@ -1,9 +1,11 @@
 //! The table of operations, read from the contract: what is routed, validated and authenticated.
 
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use http::Method;
 use jsonschema::Validator;
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 /// The contract for machines.
@@ -28,7 +30,8 @@ pub(crate) struct Operation {
 #[derive(Debug)]
 enum Segment {
     Fixed(String),
-    Id,
+    /// The name of a parameter.
+    Id(String),
 }
 
 /// Where a request goes.
@@ -59,10 +62,20 @@ impl Operation {
         let mut sent = path.split('/');
         let fits = self.segments.iter().all(|segment| match (segment, sent.next()) {
             (Segment::Fixed(fixed), Some(part)) => fixed == part,
-            (Segment::Id, Some(part)) => !part.is_empty(),
+            (Segment::Id(_), Some(part)) => !part.is_empty(),
             (_, None) => false,
         });
         fits && sent.next().is_none()
+    }
+
+    /// The parameters in a path that matches, decoded.
+    pub(crate) fn parameters(&self, path: &str) -> HashMap<String, String> {
+        let sent = path.trim_start_matches('/').split('/');
+        let pairs = self.segments.iter().zip(sent).filter_map(|(segment, part)| match segment {
+            Segment::Fixed(_) => None,
+            Segment::Id(name) => Some((name.clone(), percent_decode_str(part).decode_utf8_lossy().into_owned())),
+        });
+        pairs.collect()
     }
 }
 
@@ -78,13 +91,16 @@ fn table() -> &'static [Operation] {
             .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |entry| (path, entry)))
             .filter_map(|(path, (method, operation))| read(&contract, path, method, operation))
             .collect();
-        operations.sort_by_key(|operation| operation.segments.iter().filter(|s| matches!(s, Segment::Id)).count());
+        operations.sort_by_key(|operation| operation.segments.iter().filter(|s| matches!(s, Segment::Id(_))).count());
         operations
     })
 }
 
 fn read(contract: &Value, path: &str, method: &str, operation: &Value) -> Option<Operation> {
-    let segment = |part: &str| if part.starts_with('{') { Segment::Id } else { Segment::Fixed(part.to_owned()) };
+    let segment = |part: &str| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+        Some(name) => Segment::Id(name.to_owned()),
+        None => Segment::Fixed(part.to_owned()),
+    };
     let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
     let body = schema["$ref"].as_str().and_then(|reference| {
         // The schemas refer to each other by their place in the contract.

@@ -99,7 +99,9 @@ impl<T: Clone> Log<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn update(&self, change: impl FnMut(&mut T)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().for_each(change);
+    /// Changes the newest entry that `change` says it has found.
+    pub(crate) fn update_newest(&self, change: impl FnMut(&mut T) -> bool) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = entries.iter_mut().rev().any(change);
     }
 }

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use hyper::service::service_fn;
@@ -9,16 +10,20 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::callback;
-use crate::deployment::Deployment;
+use crate::catalog::Catalog;
+use crate::config::{self, ConfigError};
+use crate::deployment::{Deployment, DeploymentKind};
 use crate::fault::{Fault, Faults};
+use crate::plan::Plan;
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
 use crate::script::Script;
-use crate::service::Service;
+use crate::service::{Logger, Service};
+use crate::store::Store;
 use crate::tls::{Identity, TlsError};
 
 /// Why an emulator could not start.
@@ -36,6 +41,13 @@ pub enum StartError {
     /// The certificate could not be made.
     #[error("cannot set TLS up: {0}")]
     Tls(#[from] TlsError),
+    /// The file of deployments cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The file of records cannot be used.
+    #[cfg(feature = "store")]
+    #[error(transparent)]
+    Data(#[from] crate::journal::FileError),
     /// The client for callbacks could not be made.
     #[error("cannot set the delivery of callbacks up: {0}")]
     Delivery(#[from] rustls::Error),
@@ -49,7 +61,14 @@ pub struct EmulatorBuilder {
     api_key: Option<String>,
     concurrency: usize,
     daily_cap: Option<u64>,
-    deployments: HashMap<String, Deployment>,
+    deployments: HashMap<(DeploymentKind, String), Deployment>,
+    config: Option<PathBuf>,
+    logger: Option<Logger>,
+    workspaces: Vec<String>,
+    indexing: Duration,
+    asset_link_lifetime: Duration,
+    #[cfg(feature = "store")]
+    data: Option<PathBuf>,
     scripts: HashMap<String, Script>,
     faults: Faults,
     delivery_attempts: u32,
@@ -90,13 +109,58 @@ impl EmulatorBuilder {
 
     /// Declares a deployment; the others answer with a readable text made from their inputs.
     pub fn deployment(mut self, deployment: Deployment) -> Self {
-        self.deployments.insert(deployment.name.clone(), deployment);
+        self.deployments.insert((deployment.kind, deployment.name.clone()), deployment);
         self
     }
 
     /// Declares deployments.
     pub fn deployments(self, deployments: impl IntoIterator<Item = Deployment>) -> Self {
         deployments.into_iter().fold(self, Self::deployment)
+    }
+
+    /// Reads deployments from a file (see [`read_deployments`](crate::read_deployments)), again when it changes. They stand before the ones
+    /// that the builder declares. A change that does not fit is told to the logger, and what was declared before stays.
+    pub fn config(mut self, file: impl Into<PathBuf>) -> Self {
+        self.config = Some(file.into());
+        self
+    }
+
+    /// Is told of each request, each try to deliver a callback, and each change of the file of deployments, in a line of text without keys,
+    /// secrets or bodies.
+    pub fn logger(mut self, logger: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.logger = Some(Arc::new(logger));
+        self
+    }
+
+    /// The limits of a plan: how many runs at a time, and how many calls a day.
+    pub fn plan(self, plan: Plan) -> Self {
+        let (concurrency, daily_cap) = plan.limits();
+        self.concurrency(concurrency).daily_cap(daily_cap)
+    }
+
+    /// A workspace that there is; every other is refused with a 404 then. Any is taken by default.
+    pub fn workspace(mut self, id: impl Into<String>) -> Self {
+        self.workspaces.push(id.into());
+        self
+    }
+
+    /// How long the indexing of a knowledge base's item takes; no time by default.
+    pub fn indexing(mut self, time: Duration) -> Self {
+        self.indexing = time;
+        self
+    }
+
+    /// How long the link to an asset is good; an hour by default.
+    pub fn asset_link_lifetime(mut self, time: Duration) -> Self {
+        self.asset_link_lifetime = time;
+        self
+    }
+
+    /// Keeps records in a file, which is made if it is not there. A change is safe in it before it is acknowledged.
+    #[cfg(feature = "store")]
+    pub fn data(mut self, file: impl Into<PathBuf>) -> Self {
+        self.data = Some(file.into());
+        self
     }
 
     /// Scripts what a prompt deployment or an agent streams; the others stream their answer word by word.
@@ -133,10 +197,25 @@ impl EmulatorBuilder {
         let cannot_listen = |source| StartError::Listen { address: self.listen, source };
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
+        let declared = self.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
         let identity = if self.tls { Some(Identity::new()?) } else { None };
+        #[cfg(feature = "store")]
+        let store = self.data.as_deref().map(Store::in_file).transpose()?.unwrap_or_default();
+        #[cfg(not(feature = "store"))]
+        let store = Store::default();
         let service = Arc::new(Service {
             api_key: self.api_key,
-            deployments: self.deployments,
+            address,
+            tls: self.tls,
+            store,
+            catalog: Catalog::default(),
+            decisions: watch::Sender::new(0),
+            workspaces: self.workspaces,
+            indexing: self.indexing,
+            asset_link_lifetime: self.asset_link_lifetime,
+            deployments: RwLock::default(),
+            built_in: self.deployments,
+            logger: self.logger,
             scripts: self.scripts,
             open_streams: 0.into(),
             daily_cap: self.daily_cap,
@@ -153,10 +232,13 @@ impl EmulatorBuilder {
             max_in_flight: 0.into(),
             accepted: 0.into(),
             open: 0.into(),
-            secrets: Mutex::default(),
             today: Mutex::default(),
             tasks: Mutex::default(),
         });
+        service.declare(declared);
+        if let Some(file) = self.config {
+            service.spawn(config::follow(Arc::downgrade(&service), file));
+        }
         let (ca_pem, tls) = identity.map_or((None, None), |identity| (Some(identity.ca_pem), Some(identity.config)));
         let acceptor = tls.map(TlsAcceptor::from);
         let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&service))).abort_handle();
@@ -198,6 +280,13 @@ impl Emulator {
             concurrency: Semaphore::MAX_PERMITS,
             daily_cap: None,
             deployments: HashMap::new(),
+            config: None,
+            logger: None,
+            workspaces: Vec::new(),
+            indexing: Duration::ZERO,
+            asset_link_lifetime: Duration::from_secs(60 * 60),
+            #[cfg(feature = "store")]
+            data: None,
             scripts: HashMap::new(),
             faults: Faults::default(),
             delivery_attempts: 5,

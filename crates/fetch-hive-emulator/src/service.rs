@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -12,26 +13,48 @@ use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::call::Call;
 use crate::callback::Sender;
-use crate::chat;
-use crate::deployment::Deployment;
+use crate::catalog::{self, Catalog};
+use crate::config::Declared;
+use crate::deployment::{Deployment, DeploymentKind};
 use crate::fault::{Action, Faults};
+use crate::moment;
 use crate::operations::{Operation, Route, route};
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
 use crate::reply::{Broken, Reply, json_reply, raw, refusal};
+use crate::resources::{AGENT, APPROVAL, ASSET, CHAT, ITEM, KNOWLEDGE_BASE};
 use crate::script::Script;
-use crate::workflow;
+use crate::store::{RUN, Store};
+use crate::{agents, approvals, assets, chat, delegations, knowledge, trigger, turn, workflow};
 
 /// The largest body that is taken.
 const MAX_BODY: usize = 64 << 20;
 
+/// Is told what happens, line by line.
+pub(crate) type Logger = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// What all connections of an emulator share.
 pub(crate) struct Service {
     pub(crate) api_key: Option<String>,
-    pub(crate) deployments: HashMap<String, Deployment>,
+    /// The host of URLs, where a caller names none.
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: bool,
+    pub(crate) store: Store,
+    pub(crate) catalog: Catalog,
+    /// Counts decisions about approvals, for the runs that wait for them.
+    pub(crate) decisions: watch::Sender<u64>,
+    /// The workspaces that there are; any, where none is named.
+    pub(crate) workspaces: Vec<String>,
+    pub(crate) indexing: Duration,
+    pub(crate) asset_link_lifetime: Duration,
+    pub(crate) deployments: RwLock<HashMap<(DeploymentKind, String), Deployment>>,
+    /// The deployments that no file declares.
+    pub(crate) built_in: HashMap<(DeploymentKind, String), Deployment>,
+    pub(crate) logger: Option<Logger>,
     pub(crate) scripts: HashMap<String, Script>,
     pub(crate) open_streams: AtomicUsize,
     pub(crate) daily_cap: Option<u64>,
@@ -48,7 +71,6 @@ pub(crate) struct Service {
     pub(crate) max_in_flight: AtomicUsize,
     pub(crate) accepted: AtomicU64,
     pub(crate) open: AtomicU64,
-    pub(crate) secrets: Mutex<HashMap<String, String>>,
     /// The day since 1970, and the calls made on it.
     pub(crate) today: Mutex<(u64, u64)>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -83,17 +105,27 @@ impl Service {
             None => {}
         }
         Ok(match routed {
+            Route::Unknown if parts.uri.path().starts_with(assets::FILES) => {
+                assets::download(&self, parts.uri.path(), parts.uri.query().unwrap_or_default())
+            }
             Route::Unknown => refusal(404, "", &format!("There is no {path} here. The API is below /v1.")),
             Route::WrongMethod => refusal(405, "", "This path takes another method."),
-            Route::Operation(operation) => self.operate(operation, &parts.headers, &body).await,
+            Route::Operation(operation) => self.operate(operation, path, parts.uri.query(), &parts.headers, body).await,
         })
     }
 
-    async fn operate(self: &Arc<Self>, operation: &Operation, headers: &HeaderMap, body: &Bytes) -> Reply {
+    async fn operate(
+        self: &Arc<Self>,
+        operation: &Operation,
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        raw: Bytes,
+    ) -> Reply {
         if operation.key && !self.authorized(headers) {
             return refusal(401, "", "Invalid access.");
         }
-        let body = match checked(operation, body) {
+        let body = match checked(operation, &raw) {
             Ok(body) => body,
             Err(reply) => return *reply,
         };
@@ -102,11 +134,12 @@ impl Service {
                 return *capped;
             }
         }
-        match operation.id.as_str() {
-            "invokeWorkflow" => workflow::invoke(self, body).await,
-            "invokePrompt" => chat::invoke_prompt(self, &body),
-            "invokeAgent" => chat::invoke_agent(self, &body),
-            id => refusal(501, "", &format!("The emulator does not carry out {id} yet.")),
+        let call = Call::new(self, operation.parameters(path), query, headers, body, raw);
+        let reply = carry_out(operation, &call).await.unwrap_or_else(|refused| *refused);
+        // What is acknowledged outlives the process.
+        match self.store.settled().await {
+            Ok(()) => reply,
+            Err(reason) => refusal(500, "internal_server_error", &reason),
         }
     }
 
@@ -122,8 +155,7 @@ impl Service {
 
     fn count_call(&self) -> Result<(), Box<Reply>> {
         let Some(limit) = self.daily_cap else { return Ok(()) };
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let day = since_1970.as_secs() / 86_400;
+        let day = moment::today();
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         if today.0 != day {
             *today = (day, 0);
@@ -143,17 +175,47 @@ impl Service {
         Ok(())
     }
 
-    pub(crate) fn deployment(&self, name: &str) -> Deployment {
-        self.deployments.get(name).cloned().unwrap_or_else(|| Deployment::workflow(name))
+    pub(crate) fn deployment(&self, kind: DeploymentKind, name: &str) -> Deployment {
+        let declared = self.deployments.read().unwrap_or_else(PoisonError::into_inner);
+        declared.get(&(kind, name.to_owned())).cloned().unwrap_or_else(|| Deployment::undeclared(kind, name))
     }
 
-    /// The secret of a deployment: the declared one, else one that stays the same as long as the emulator runs.
-    pub(crate) fn secret(&self, deployment: &Deployment) -> String {
-        if let Some(secret) = &deployment.webhook_secret {
-            return secret.clone();
+    /// Takes what a file declares in place of what it declared before.
+    pub(crate) fn declare(&self, declared: Declared) {
+        let mut deployments = self.built_in.clone();
+        for deployment in declared.deployments {
+            agents::declare(&self.store, &deployment);
+            deployments.insert((deployment.kind, deployment.name.clone()), deployment);
         }
-        let mut secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        secrets.entry(deployment.name.clone()).or_insert_with(|| format!("whsec_{}", crate::random_hex())).clone()
+        *self.deployments.write().unwrap_or_else(PoisonError::into_inner) = deployments;
+        self.catalog.declare_models(declared.models);
+    }
+
+    pub(crate) fn log(&self, line: impl FnOnce() -> String) {
+        if let Some(logger) = &self.logger {
+            logger(&line());
+        }
+    }
+
+    /// The secret of a deployment: the declared one, else one that stays the same as long as the records do.
+    pub(crate) fn secret(&self, deployment: &Deployment) -> String {
+        match &deployment.webhook_secret {
+            Some(secret) => secret.clone(),
+            None => self.kept_secret(&format!("{:?}", deployment.kind), &deployment.name),
+        }
+    }
+
+    /// A secret that is made when it is first asked for.
+    pub(crate) fn kept_secret(&self, of: &str, name: &str) -> String {
+        let kept = self.store.get_or_put("secret", of, name, || format!("whsec_{}", crate::random_hex()).into());
+        kept.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Where a caller that named this host reaches the emulator.
+    pub(crate) fn origin(&self, host: Option<&str>) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        let host = host.map_or_else(|| self.address.to_string(), str::to_owned);
+        format!("{scheme}://{host}")
     }
 
     /// Counts a run as under way until the guard is dropped.
@@ -163,12 +225,14 @@ impl Service {
         Running { service: Arc::clone(self), _place: place }
     }
 
-    pub(crate) fn ended(&self, request_id: &str, outcome: &Value) {
-        let status = outcome["run_status"].as_str().unwrap_or_default();
-        self.runs.update(|run| {
-            if run.request_id == request_id {
+    /// Notes where a workflow run stands.
+    pub(crate) fn stands(&self, request_id: &str, status: &str) {
+        self.runs.update_newest(|run| {
+            let found = run.request_id == request_id;
+            if found {
                 status.clone_into(&mut run.run_status);
             }
+            found
         });
     }
 
@@ -191,6 +255,66 @@ impl Drop for Running {
     }
 }
 
+/// Carries an operation out; a refusal is an error only so that `?` can pass it on.
+async fn carry_out(operation: &Operation, call: &Call<'_>) -> Result<Reply, Box<Reply>> {
+    let workspaces = &call.service.workspaces;
+    let unknown = |workspace: &String| !workspaces.is_empty() && !workspaces.contains(workspace);
+    if call.path.get("workspace_id").is_some_and(unknown) {
+        return Err(Box::new(agents::no_workspace()));
+    }
+    match operation.id.as_str() {
+        "invokePrompt" => chat::invoke_prompt(call).await,
+        "invokeWorkflow" => workflow::invoke(call).await,
+        "invokeAgent" => turn::invoke(call).await,
+        "invokeHiveAgent" => trigger::hive_agent(call),
+        "triggerWorkflow" => trigger::deployment(call, DeploymentKind::Workflow),
+        "triggerPrompt" => trigger::deployment(call, DeploymentKind::Prompt),
+        "triggerAgent" => trigger::agent(call),
+        "getRequest" => runs(call),
+        "getAgentDelegation" => delegations::read(call),
+        "cancelAgentDelegation" => delegations::cancel(call),
+        "listThreadDelegations" => Ok(delegations::of_thread(call)),
+        "listAgents" => AGENT.list(call),
+        "createAgent" => AGENT.create(call),
+        "getAgent" => AGENT.read(call),
+        "updateAgent" => AGENT.change(call),
+        "deleteAgent" => AGENT.delete(call),
+        "createAgentChat" => CHAT.create(call),
+        "getAgentChat" => CHAT.read(call),
+        "updateAgentChat" => CHAT.change(call),
+        "deleteAgentChat" => CHAT.delete(call),
+        "clearAgentChatMessages" => agents::clear(call),
+        "listAgentChatMessages" => agents::messages(call),
+        "listKnowledgeBases" => KNOWLEDGE_BASE.list(call),
+        "createKnowledgeBase" => KNOWLEDGE_BASE.create(call),
+        "getKnowledgeBase" => KNOWLEDGE_BASE.read(call),
+        "updateKnowledgeBase" => KNOWLEDGE_BASE.change(call),
+        "deleteKnowledgeBase" => KNOWLEDGE_BASE.delete(call),
+        "searchKnowledgeBase" => knowledge::search(call),
+        "listKnowledgeBaseItems" => ITEM.list(call),
+        "createKnowledgeBaseItem" => ITEM.create(call),
+        "getKnowledgeBaseItem" => ITEM.read(call),
+        "updateKnowledgeBaseItem" => ITEM.change(call),
+        "deleteKnowledgeBaseItem" => ITEM.delete(call),
+        "regenerateKnowledgeBaseItem" => knowledge::regenerate(call),
+        "listAssets" => ASSET.list(call),
+        "uploadAsset" => Ok(assets::upload(call).await),
+        "listToolActionApprovals" => Ok(approvals::list(call)),
+        "getToolActionApproval" => APPROVAL.read(call),
+        "decideToolActionApproval" => approvals::decide(call),
+        "listModels" => Ok(call.service.catalog.list_models()),
+        "listSearchServiceCountries" => Ok(catalog::countries()),
+        "getSearchServiceCountries" => Ok(catalog::countries_of(call)),
+        "listErrorCodes" => Ok(call.service.catalog.list_error_codes(call)),
+        id => Err(Box::new(refusal(501, "", &format!("The emulator does not carry out {id}.")))),
+    }
+}
+
+fn runs(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
+    let run = call.service.store.get(RUN, "", call.id("id"));
+    run.map(|run| json_reply(200, &run)).ok_or_else(|| Box::new(refusal(404, "", "Request not found.")))
+}
+
 /// The JSON body, if it fits the contract.
 fn checked(operation: &Operation, body: &Bytes) -> Result<Value, Box<Reply>> {
     let Some(validator) = &operation.body else { return Ok(Value::Null) };
@@ -202,6 +326,10 @@ fn checked(operation: &Operation, body: &Bytes) -> Result<Value, Box<Reply>> {
     // The service names what is missing from an invoke in its own words.
     if operation.id == "invokeWorkflow" && (value["deployment"].is_null() || value["deployment"] == "") {
         return refused("Missing required field: deployment or variant");
+    }
+    // So it does with a decision, which is refused with another status.
+    if operation.id == "decideToolActionApproval" && value["decision"].is_string() {
+        return Ok(value);
     }
     let approval = &value["tool_approval"];
     if !approval.is_null() && *approval != "policy" && *approval != "auto_approve" {
