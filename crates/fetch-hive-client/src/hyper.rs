@@ -28,12 +28,16 @@ use self::idle::{Tracked, is_stale};
 use self::negotiate::{Negotiator, Pinned, Protocol};
 use crate::{Error, ResponseBody, Timeout, Transport, TransportError};
 
+/// How many headers the head of an HTTP/1.1 reply may have.
+const MAX_HEADERS: usize = 256;
+
 type Pool = Client<Pinned, Full<Bytes>>;
 
 /// HTTP/1.1 and HTTP/2 by hyper, TLS by rustls, with pooled connections.
 ///
 /// - Certificates are checked against the platform's roots; where it has none, against the bundled ones.
 /// - `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured, but never for a loopback host; an explicit proxy always is.
+/// - The head of a reply has at most 64 KiB, unless another limit is set.
 /// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
 /// - It needs a tokio runtime when it sends, and none when it is made.
 pub struct HyperTransport {
@@ -50,14 +54,13 @@ impl HyperTransport {
     }
 
     /// The pool for a request: https by what the host was found to speak, plain http over HTTP/1.1.
-    async fn pool(&self, uri: &http::Uri) -> Result<(&Pool, bool), TransportError> {
+    async fn pool(&self, uri: &http::Uri) -> Result<(&Pool, Option<Protocol>), TransportError> {
         if uri.scheme() != Some(&Scheme::HTTPS) {
-            return Ok((&self.http1, false));
+            return Ok((&self.http1, None));
         }
-        Ok(match self.negotiator.protocol(uri).await? {
-            Protocol::Http1 => (&self.http1, true),
-            Protocol::Http2 => (&self.http2, true),
-        })
+        let protocol = self.negotiator.protocol(uri).await?;
+        let pool = if protocol == Protocol::Http1 { &self.http1 } else { &self.http2 };
+        Ok((pool, Some(protocol)))
     }
 
     async fn exchange(
@@ -70,9 +73,16 @@ impl HyperTransport {
         let mut timer = connect.map(|limit| Box::pin(tokio::time::sleep(limit)));
         let mut sending = pin!(async {
             let (pool, negotiated) = self.pool(&uri).await?;
+            if negotiated == Some(Protocol::Http2) {
+                // The runtime may not have run for a while, and a connection may have ended meanwhile. HTTP/2 leaves no way to ask the
+                // socket, so the tasks of the connections get a turn before one of them is taken.
+                for _ in 0..TURNS {
+                    tokio::task::yield_now().await;
+                }
+            }
             pool.request(request).await.map_err(|error| {
                 let error = classify(error);
-                if negotiated && error.is_not_sent() {
+                if negotiated.is_some() && error.is_not_sent() {
                     // The host may speak another protocol by now.
                     self.negotiator.forget(&uri);
                 }
@@ -115,12 +125,19 @@ impl Transport for HyperTransport {
     }
 }
 
-/// What an error of hyper means for the run: not sent where no connection was made, or where the connection was over before it took the request.
+/// As many as the end of a connection takes from the socket to the pool.
+const TURNS: usize = 4;
+
+/// What an error of hyper means for the run: not sent where no connection was made, or where the connection was over before it took the
+/// request, or where the server says that it did not process it.
 fn classify(error: HyperError) -> TransportError {
     let unstarted = || {
         let mut source = error.source();
         while let Some(cause) = source {
-            if is_stale(cause) || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled) {
+            if is_stale(cause)
+                || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+                || cause.downcast_ref::<h2::Error>().is_some_and(is_unprocessed)
+            {
                 return true;
             }
             source = cause.source();
@@ -134,6 +151,13 @@ fn classify(error: HyperError) -> TransportError {
     }
 }
 
+/// Whether the server says that it did not process a request (RFC 9113, section 8.7): its stream was refused, or is beyond the last one of a
+/// GOAWAY. The streams that a GOAWAY does not name go on, and end with another error if the connection does.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+}
+
 impl fmt::Debug for HyperTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HyperTransport").finish_non_exhaustive()
@@ -141,23 +165,50 @@ impl fmt::Debug for HyperTransport {
 }
 
 /// The configuration of a [`HyperTransport`].
-#[derive(Default)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HyperTransportBuilder {
-    roots: tls::Roots,
+    tls: tls::Choice,
     proxy: connect::ProxyChoice,
+    max_header_bytes: u32,
+}
+
+impl Default for HyperTransportBuilder {
+    fn default() -> Self {
+        Self { tls: tls::Choice::default(), proxy: connect::ProxyChoice::default(), max_header_bytes: 64 << 10 }
+    }
 }
 
 impl HyperTransportBuilder {
     /// Trusts the root certificates of a PEM text too, beside the platform's.
     pub fn add_root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots.extra.push(pem.into());
+        self.tls.extra.push(pem.into());
         self
     }
 
     /// Trusts nothing but the certificates that are added.
     pub fn only_added_root_certificates(mut self) -> Self {
-        self.roots.only_extra = true;
+        self.tls.only_extra = true;
+        self
+    }
+
+    /// Shows a certificate to the service and to an https proxy that asks for one: a PEM text with the certificate, what leads to its root,
+    /// and the private key.
+    pub fn client_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.identity = Some(pem.into());
+        self
+    }
+
+    /// Takes a TLS configuration of yours as it is, except for ALPN. It stands alone: no root and no client certificate can be set beside
+    /// it, and neither `ring` nor `aws-lc-rs` is needed.
+    #[cfg(feature = "rustls-0_23")]
+    pub fn rustls_0_23_config(mut self, config: rustls::ClientConfig) -> Self {
+        self.tls.own = Some(config);
+        self
+    }
+
+    /// The largest head of a reply that is taken, in bytes: 64 KiB by default, and 8 KiB at the least. A larger one fails the call.
+    pub fn max_header_bytes(mut self, bytes: u32) -> Self {
+        self.max_header_bytes = bytes;
         self
     }
 
@@ -178,10 +229,13 @@ impl HyperTransportBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): a certificate that is none, a proxy that is no URL of a known kind, or no cryptography
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid): a certificate or a key that is none, a limit below its least, a proxy that is no URL of a known kind, or no cryptography
     /// because neither the feature `ring` nor `aws-lc-rs` is on.
     pub fn build(self) -> Result<HyperTransport, Error> {
-        let tls = tls::Configs::new(&self.roots)?;
+        if self.max_header_bytes < 8 << 10 {
+            return Err(invalid("max_header_bytes", "must be at least 8192"));
+        }
+        let tls = tls::Configs::new(self.tls)?;
         let proxies = Proxies::new(self.proxy)?;
         let routes = Routes::new(proxies.clone(), tls.proxy);
         let negotiator = Negotiator::new(routes, tls.both, tls.http1);
@@ -189,6 +243,9 @@ impl HyperTransportBuilder {
             let mut builder = Client::builder(TokioExecutor::new());
             builder
                 .retry_canceled_requests(false)
+                .http1_max_buf_size(self.max_header_bytes as usize)
+                .http1_max_headers(MAX_HEADERS)
+                .http2_max_header_list_size(self.max_header_bytes)
                 .http2_only(protocol == Protocol::Http2)
                 .pool_timer(TokioTimer::new())
                 .timer(TokioTimer::new());

@@ -97,7 +97,7 @@ pub(crate) fn download(service: &Service, path: &str, query: &str) -> Reply {
     }
     let asset = service.store.find(ASSET.name, |asset| asset["id"] == id);
     let (Some((_, asset)), Some(bytes)) = (asset, service.store.file(id)) else { return ASSET.not_found() };
-    let mut reply = raw(http::StatusCode::OK, &[], bytes, None);
+    let mut reply = raw(http::StatusCode::OK, &[], bytes);
     let headers = reply.headers_mut();
     let header = |text: String| HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static("attachment"));
     let file_type = asset["file_type"].as_str().unwrap_or_default();

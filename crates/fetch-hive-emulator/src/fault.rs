@@ -1,41 +1,76 @@
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::future::Future;
+use std::hash::{BuildHasher, Hasher};
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 
-/// Something that goes wrong with a request, before the operation is carried out.
+use crate::reply::{Broken, Reply, cut, raw};
+use crate::wire::Takeover;
+
+/// Something that goes wrong: with a connection before a request is read, or with a request, before the operation is carried out or
+/// [after it](Fault::after_run).
 ///
 /// ```
 /// # use fetch_hive_emulator::Fault;
 /// // The second invoke of a workflow is answered by a proxy's page.
 /// let fault = Fault::status(502).body("<html>Bad gateway</html>").header("content-type", "text/html")
 ///     .operation("invokeWorkflow").nth(2);
+/// // The same in words, as the command and the header `x-fetch-hive-fault` take it.
+/// let words: Fault = "status=502 body=<html>Bad_gateway</html> header=content-type:text/html operation=invokeWorkflow nth=2"
+///     .parse().unwrap();
 /// ```
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub(crate) action: Action,
+    pub(crate) after_run: bool,
     operation: Option<String>,
     nth: Option<u64>,
+    chance: Option<f64>,
     seen: u64,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
-    /// This reply, whole or cut after so many bytes of its body.
-    Reply { status: StatusCode, headers: Vec<(String, String)>, body: Bytes, cut: Option<usize> },
+    /// This reply, whole, or cut after so many bytes of its body.
+    Reply { status: StatusCode, headers: Vec<(String, String)>, body: Bytes, cut: Option<(usize, End)> },
     /// The request is answered later.
     Delay(Duration),
     /// No answer, ever.
     Hang,
     /// The connection is closed without an answer.
     Close,
+    /// The stream of HTTP/2 is reset, for this reason.
+    ResetStream(u32),
+    /// These bytes as they are, then the end of the connection.
+    Raw(Bytes, End),
+    /// Something that happens before a request is read.
+    Connection(Connecting),
+}
+
+/// What goes wrong with a connection before a request is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Connecting {
+    Reset,
+    Silent,
+    WrongName,
+    Expired,
+    Stranger,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Close,
+    Reset,
+    Hang,
 }
 
 impl Fault {
-    fn new(action: Action) -> Self {
-        Self { action, operation: None, nth: None, seen: 0 }
+    pub(crate) fn new(action: Action) -> Self {
+        Self { action, after_run: false, operation: None, nth: None, chance: None, seen: 0 }
     }
 
     /// Answers with a status, and no body unless one is set. A status that HTTP does not have becomes a 500.
@@ -59,6 +94,67 @@ impl Fault {
         Self::new(Action::Close)
     }
 
+    /// Resets the connection without an answer, after the request was read.
+    pub fn reset() -> Self {
+        Self::new(Action::Raw(Bytes::new(), End::Reset))
+    }
+
+    /// Answers with bytes as they are, and closes the connection.
+    pub fn raw(bytes: impl Into<Bytes>) -> Self {
+        Self::new(Action::Raw(bytes.into(), End::Close))
+    }
+
+    /// Answers with what is no HTTP.
+    pub fn garbage() -> Self {
+        Self::raw("220 mail.example.com ESMTP\r\n")
+    }
+
+    /// Breaks off in the head of an HTTP/1.1 answer.
+    pub fn cut_head() -> Self {
+        Self::raw("HTTP/1.1 200 OK\r\ncontent-ty")
+    }
+
+    /// Says GOAWAY (HTTP/2 only) and closes the connection. With `processed` it says that the request was, or may have been, taken up; else
+    /// that it was not.
+    pub fn go_away(processed: bool) -> Self {
+        let last: u32 = if processed { 0x7fff_ffff } else { 0 };
+        let mut frame = vec![0, 0, 8, 7, 0, 0, 0, 0, 0];
+        frame.extend_from_slice(&last.to_be_bytes());
+        frame.extend_from_slice(&0_u32.to_be_bytes());
+        Self::raw(frame)
+    }
+
+    /// Resets the request's stream (HTTP/2 only), for a reason of RFC 9113, section 7: 2 is an internal error; 7 says that the request was
+    /// not processed.
+    pub fn reset_stream(reason: u32) -> Self {
+        Self::new(Action::ResetStream(reason))
+    }
+
+    /// Resets a connection as soon as it is made, with nothing read from it.
+    pub fn reset_connection() -> Self {
+        Self::new(Action::Connection(Connecting::Reset))
+    }
+
+    /// Takes a connection and says nothing on it, not even what TLS begins with.
+    pub fn silent_connection() -> Self {
+        Self::new(Action::Connection(Connecting::Silent))
+    }
+
+    /// Shows a certificate of another name; https only, as the next two.
+    pub fn wrong_certificate_name() -> Self {
+        Self::new(Action::Connection(Connecting::WrongName))
+    }
+
+    /// Shows a certificate that has expired.
+    pub fn expired_certificate() -> Self {
+        Self::new(Action::Connection(Connecting::Expired))
+    }
+
+    /// Shows a certificate of an authority that nobody knows.
+    pub fn unknown_issuer() -> Self {
+        Self::new(Action::Connection(Connecting::Stranger))
+    }
+
     /// The body of a status fault.
     #[must_use]
     pub fn body(mut self, text: impl Into<Bytes>) -> Self {
@@ -79,25 +175,68 @@ impl Fault {
 
     /// Breaks the connection after so many bytes of the body of a status fault, whose length is announced whole.
     #[must_use]
-    pub fn cut_after(mut self, bytes: usize) -> Self {
+    pub fn cut_after(self, bytes: usize) -> Self {
+        self.cut(bytes, End::Close)
+    }
+
+    /// As [`cut_after`](Fault::cut_after), with a reset.
+    #[must_use]
+    pub fn reset_after(self, bytes: usize) -> Self {
+        self.cut(bytes, End::Reset)
+    }
+
+    /// Stalls after so many bytes of the body of a status fault.
+    #[must_use]
+    pub fn stall_after(self, bytes: usize) -> Self {
+        self.cut(bytes, End::Hang)
+    }
+
+    fn cut(mut self, bytes: usize, end: End) -> Self {
         if let Action::Reply { cut, .. } = &mut self.action {
-            *cut = Some(bytes);
+            *cut = Some((bytes, end));
         }
         self
     }
 
-    /// Only for one operation, by its name in the contract.
+    /// Happens after the operation was carried out, in place of its reply: the run was started, and nobody is told.
+    #[must_use]
+    pub fn after_run(mut self) -> Self {
+        self.after_run = true;
+        self
+    }
+
+    /// Only for one operation, by its name in the contract. A fault of connections has none.
     #[must_use]
     pub fn operation(mut self, id: impl Into<String>) -> Self {
         self.operation = Some(id.into());
         self
     }
 
-    /// Only for the nth request that it could meet, counted from 1.
+    /// Only for the nth request, or connection, that it could meet, counted from 1.
     #[must_use]
     pub fn nth(mut self, nth: u64) -> Self {
         self.nth = Some(nth);
         self
+    }
+
+    /// Only by chance, from 0 for never to 1 for always.
+    #[must_use]
+    pub fn chance(mut self, chance: f64) -> Self {
+        self.chance = Some(chance);
+        self
+    }
+
+    /// Whether it strikes now that it could.
+    fn strikes(&mut self) -> bool {
+        self.seen += 1;
+        if self.nth.is_some_and(|nth| nth != self.seen) {
+            return false;
+        }
+        let Some(chance) = self.chance else { return true };
+        // The standard library's hash keys are random: enough for chance.
+        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+        let [high, low, ..] = random.to_be_bytes();
+        f64::from(u16::from_be_bytes([high, low])) < chance * 65_536.0
     }
 }
 
@@ -115,14 +254,63 @@ impl Faults {
     }
 
     /// What goes wrong with a request to an operation.
-    pub(crate) fn next(&self, operation: &str) -> Option<Action> {
-        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for fault in faults.iter_mut().filter(|fault| fault.operation.as_ref().is_none_or(|id| id == operation)) {
-            fault.seen += 1;
-            if fault.nth.is_none_or(|nth| nth == fault.seen) {
-                return Some(fault.action.clone());
-            }
+    pub(crate) fn next(&self, operation: &str) -> Option<Fault> {
+        let meets = |fault: &Fault| fault.operation.as_ref().is_none_or(|id| id == operation);
+        self.first(|fault| !matches!(fault.action, Action::Connection(_)) && meets(fault))
+    }
+
+    /// What goes wrong with a new connection.
+    pub(crate) fn connection(&self) -> Option<Connecting> {
+        match self.first(|fault| matches!(fault.action, Action::Connection(_)))?.action {
+            Action::Connection(connecting) => Some(connecting),
+            _ => None,
         }
-        None
+    }
+
+    fn first(&self, meets: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.iter_mut().filter(|fault| meets(fault)).find_map(|fault| fault.strikes().then(|| fault.clone()))
+    }
+}
+
+impl Action {
+    /// Does it to a request; nothing where the operation is only delayed.
+    pub(crate) async fn strike(self, takeover: &Takeover) -> Option<Result<Reply, Broken>> {
+        match self {
+            Self::Reply { status, headers, body, cut: None } => Some(Ok(raw(status, &headers, body))),
+            Self::Reply { status, headers, body, cut: Some(end) } => {
+                Some(Ok(cut(status, &headers, &body, end, takeover)))
+            }
+            Self::Delay(delay) => {
+                tokio::time::sleep(delay).await;
+                None
+            }
+            Self::Hang => std::future::pending().await,
+            Self::Close => Some(Err(Broken(None))),
+            Self::ResetStream(reason) => Some(Err(Broken(Some(h2::Reason::from(reason).into())))),
+            Self::Raw(bytes, end) => {
+                takeover.ask(bytes, end);
+                std::future::pending().await
+            }
+            Self::Connection(_) => None,
+        }
+    }
+}
+
+/// Carries an operation out with a fault before or after it.
+pub(crate) async fn around(
+    fault: Option<Fault>,
+    takeover: &Takeover,
+    operation: impl Future<Output = Reply>,
+) -> Result<Reply, Broken> {
+    let Some(Fault { action, after_run, .. }) = fault else { return Ok(operation.await) };
+    let mut operation = pin!(operation);
+    if after_run {
+        let reply = operation.as_mut().await;
+        return action.strike(takeover).await.unwrap_or(Ok(reply));
+    }
+    match action.strike(takeover).await {
+        Some(ended) => ended,
+        None => Ok(operation.await),
     }
 }

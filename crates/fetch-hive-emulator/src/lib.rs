@@ -11,6 +11,7 @@ mod config;
 mod delegations;
 mod deployment;
 mod fault;
+mod fault_words;
 mod inbox;
 #[cfg(feature = "store")]
 mod journal;
@@ -30,11 +31,13 @@ mod store;
 mod tls;
 mod trigger;
 mod turn;
+mod wire;
 mod workflow;
 
 pub use config::{ConfigError, read_deployments};
 pub use deployment::Deployment;
 pub use fault::Fault;
+pub use fault_words::FaultError;
 pub use inbox::Inbox;
 #[cfg(feature = "store")]
 pub use journal::FileError;

@@ -24,6 +24,9 @@ Options:
                            deployment, output, failure, delay_ms, human_in_the_loop, webhook_secret
       --concurrency RUNS   runs at a time; further direct ones get a 429, callback ones queue
       --daily-cap CALLS    calls a day (UTC); further ones get a 429
+      --fault WORDS        make something go wrong, such as 'status=503 chance=0.1' or 'reset after-run nth=2';
+                           can be given several times
+      --fault-header       let a request ask for a fault by its header x-fetch-hive-fault, in the same words
       --allow-private      deliver callbacks to private addresses beyond loopback too
   -h, --help               print this
   -V, --version            print the version
@@ -58,6 +61,8 @@ fn parse() -> Result<Parsed, lexopt::Error> {
             }
             Long("concurrency") => builder = builder.concurrency(parser.value()?.parse()?),
             Long("daily-cap") => builder = builder.daily_cap(parser.value()?.parse()?),
+            Long("fault") => builder = builder.fault(parser.value()?.parse()?),
+            Long("fault-header") => builder = builder.fault_header(),
             Long("allow-private") => builder = builder.allow_private_callbacks(),
             Short('h') | Long("help") => return Ok(Parsed::Print(HELP.to_owned())),
             Short('V') | Long("version") => {

@@ -14,9 +14,12 @@ use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
 use tokio::time::Sleep;
 
+use crate::fault::End;
+use crate::wire::Takeover;
+
 /// The connection is to be broken.
 #[derive(Debug)]
-pub(crate) struct Broken;
+pub(crate) struct Broken(pub(crate) Option<h2::Error>);
 
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -24,7 +27,12 @@ impl fmt::Display for Broken {
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        // hyper takes the reason of a stream's reset from here.
+        self.0.as_ref().map(|error| error as _)
+    }
+}
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, Broken>;
 pub(crate) type Reply = Response<Body>;
@@ -49,16 +57,27 @@ pub(crate) fn refusal(status: u16, code: &str, error: &str) -> Reply {
     )
 }
 
-/// Any reply, whole or cut.
-pub(crate) fn raw(status: StatusCode, headers: &[(String, String)], body: Bytes, cut: Option<usize>) -> Reply {
+/// Any reply.
+pub(crate) fn raw(status: StatusCode, headers: &[(String, String)], body: Bytes) -> Reply {
     let length = body.len();
-    let body = match cut {
-        None => whole(body),
-        Some(after) => {
-            let leaving = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
-            Cut { piece: Some(body.slice(..after.min(length))), leaving }.boxed_unsync()
-        }
-    };
+    with_length(status, headers, whole(body), length)
+}
+
+/// A reply that ends after so many bytes of its body, whose length is announced whole.
+pub(crate) fn cut(
+    status: StatusCode,
+    headers: &[(String, String)],
+    body: &Bytes,
+    (after, end): (usize, End),
+    takeover: &Takeover,
+) -> Reply {
+    let leaving = Box::pin(tokio::time::sleep(Duration::from_millis(20)));
+    let piece = Some(body.slice(..after.min(body.len())));
+    let cut = Cut { piece, leaving, end, takeover: takeover.clone() };
+    with_length(status, headers, cut.boxed_unsync(), body.len())
+}
+
+fn with_length(status: StatusCode, headers: &[(String, String)], body: Body, length: usize) -> Reply {
     let mut reply = Response::new(body);
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
@@ -70,10 +89,12 @@ pub(crate) fn raw(status: StatusCode, headers: &[(String, String)], body: Bytes,
     reply
 }
 
-/// One piece, time for it to leave, then a break.
+/// One piece, time for it to leave, then the end.
 struct Cut {
     piece: Option<Bytes>,
     leaving: Pin<Box<Sleep>>,
+    end: End,
+    takeover: Takeover,
 }
 
 impl http_body::Body for Cut {
@@ -81,9 +102,17 @@ impl http_body::Body for Cut {
     type Error = Broken;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.piece.take().filter(|piece| !piece.is_empty()) {
-            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece)))),
-            None => self.leaving.as_mut().poll(cx).map(|()| Some(Err(Broken))),
+        if let Some(piece) = self.piece.take().filter(|piece| !piece.is_empty()) {
+            return Poll::Ready(Some(Ok(Frame::data(piece))));
+        }
+        std::task::ready!(self.leaving.as_mut().poll(cx));
+        match self.end {
+            End::Close => Poll::Ready(Some(Err(Broken(None)))),
+            End::Reset => {
+                self.takeover.ask(Bytes::new(), End::Reset);
+                Poll::Pending
+            }
+            End::Hang => Poll::Pending,
         }
     }
 }

@@ -133,7 +133,7 @@ impl http_body::Body for Playing {
             match this.script.steps.pop_front() {
                 None => return Poll::Ready(None),
                 Some(Step::Wait(time)) => this.waiting = Some(Box::pin(tokio::time::sleep(time))),
-                Some(Step::Break) => return Poll::Ready(Some(Err(Broken))),
+                Some(Step::Break) => return Poll::Ready(Some(Err(Broken(None)))),
                 Some(Step::Write(mut bytes)) => {
                     let piece = bytes.split_to(this.script.chunk.unwrap_or(bytes.len()).min(bytes.len()));
                     if !bytes.is_empty() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
@@ -18,13 +18,14 @@ use crate::callback;
 use crate::catalog::Catalog;
 use crate::config::{self, ConfigError};
 use crate::deployment::{Deployment, DeploymentKind};
-use crate::fault::{Fault, Faults};
+use crate::fault::{Connecting, Fault, Faults};
 use crate::plan::Plan;
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
 use crate::script::Script;
 use crate::service::{Logger, Service};
 use crate::store::Store;
 use crate::tls::{Identity, TlsError};
+use crate::wire::{self, OverTcp, Takeover, Wire};
 
 /// Why an emulator could not start.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +72,7 @@ pub struct EmulatorBuilder {
     data: Option<PathBuf>,
     scripts: HashMap<String, Script>,
     faults: Faults,
+    fault_header: bool,
     delivery_attempts: u32,
     delivery_backoff: Duration,
     private_callbacks: bool,
@@ -175,6 +177,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Lets a request ask for a fault of its own, in words, by the header `x-fetch-hive-fault`. See [`Fault`].
+    pub fn fault_header(mut self) -> Self {
+        self.fault_header = true;
+        self
+    }
+
     /// How often a callback is tried, and the wait after the first try, which grows with each: 5 and 200 ms by default.
     pub fn delivery(mut self, attempts: u32, backoff: Duration) -> Self {
         self.delivery_attempts = attempts;
@@ -225,6 +233,7 @@ impl EmulatorBuilder {
             sender: callback::sender()?,
             places: Arc::new(Semaphore::new(self.concurrency)),
             faults: self.faults,
+            fault_header: self.fault_header,
             requests: Log::default(),
             runs: Log::default(),
             deliveries: Log::default(),
@@ -239,9 +248,8 @@ impl EmulatorBuilder {
         if let Some(file) = self.config {
             service.spawn(config::follow(Arc::downgrade(&service), file));
         }
-        let (ca_pem, tls) = identity.map_or((None, None), |identity| (Some(identity.ca_pem), Some(identity.config)));
-        let acceptor = tls.map(TlsAcceptor::from);
-        let accepting = tokio::spawn(accept(listener, acceptor, Arc::clone(&service))).abort_handle();
+        let ca_pem = identity.as_ref().map(Identity::ca_pem);
+        let accepting = tokio::spawn(accept(listener, identity.map(Arc::new), Arc::clone(&service))).abort_handle();
         Ok(Emulator { address, ca_pem, service, accepting })
     }
 }
@@ -289,6 +297,7 @@ impl Emulator {
             data: None,
             scripts: HashMap::new(),
             faults: Faults::default(),
+            fault_header: false,
             delivery_attempts: 5,
             delivery_backoff: Duration::from_millis(200),
             private_callbacks: false,
@@ -381,7 +390,7 @@ impl Drop for Emulator {
 }
 
 /// Accepts connections; they end with this task.
-async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Service>) {
+async fn accept(listener: TcpListener, tls: Option<Arc<Identity>>, service: Arc<Service>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -395,21 +404,35 @@ async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, service: Arc<Se
     }
 }
 
-async fn serve(stream: TcpStream, tls: Option<TlsAcceptor>, open: Open, number: u64) {
+async fn serve(mut stream: TcpStream, tls: Option<Arc<Identity>>, open: Open, number: u64) {
     let _ = stream.set_nodelay(true);
-    match tls {
-        None => converse(stream, &open, number).await,
-        Some(tls) => {
-            if let Ok(stream) = tls.accept(stream).await {
-                converse(stream, &open, number).await;
-            }
+    let connecting = open.0.faults.connection();
+    match connecting {
+        Some(Connecting::Reset) => return wire::reset(&stream),
+        Some(Connecting::Silent) => {
+            let mut rest = [0; 1024];
+            while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+            return;
+        }
+        _ => {}
+    }
+    let Some(identity) = tls else { return converse(stream, &open, number).await };
+    let config = match connecting {
+        None => Ok(identity.config()),
+        Some(wrong) => identity.wrong(wrong),
+    };
+    if let Ok(config) = config {
+        if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
+            converse(stream, &open, number).await;
         }
     }
 }
 
-async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, open: &Open, number: u64) {
+async fn converse(stream: impl OverTcp + Send + 'static, open: &Open, number: u64) {
     let service = Arc::clone(&open.0);
-    let handler = service_fn(move |request| Arc::clone(&service).handle(number, request));
+    let takeover = Takeover::default();
+    let stream = Wire::new(stream, takeover.clone());
+    let handler = service_fn(move |request| Arc::clone(&service).handle(number, takeover.clone(), request));
     // What a peer does to its connection is no failure of ours.
     let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), handler).await;
 }

@@ -21,14 +21,15 @@ use crate::callback::Sender;
 use crate::catalog::{self, Catalog};
 use crate::config::Declared;
 use crate::deployment::{Deployment, DeploymentKind};
-use crate::fault::{Action, Faults};
+use crate::fault::{Fault, Faults, around};
 use crate::moment;
 use crate::operations::{Operation, Route, route};
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
-use crate::reply::{Broken, Reply, json_reply, raw, refusal};
+use crate::reply::{Broken, Reply, json_reply, refusal};
 use crate::resources::{AGENT, APPROVAL, ASSET, CHAT, ITEM, KNOWLEDGE_BASE};
 use crate::script::Script;
 use crate::store::{RUN, Store};
+use crate::wire::Takeover;
 use crate::{agents, approvals, assets, chat, delegations, knowledge, trigger, turn, workflow};
 
 /// The largest body that is taken.
@@ -64,6 +65,7 @@ pub(crate) struct Service {
     pub(crate) sender: Sender,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) faults: Faults,
+    pub(crate) fault_header: bool,
     pub(crate) requests: Log<RecordedRequest>,
     pub(crate) runs: Log<RecordedRun>,
     pub(crate) deliveries: Log<Delivery>,
@@ -77,7 +79,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) async fn handle(self: Arc<Self>, connection: u64, request: Request<Incoming>) -> Result<Reply, Broken> {
+    pub(crate) async fn handle(
+        self: Arc<Self>,
+        connection: u64,
+        takeover: Takeover,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Broken> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().strip_prefix("/v1").unwrap_or("");
         let routed = route(&parts.method, path);
@@ -97,21 +104,35 @@ impl Service {
             connection,
             operation: operation.map(|operation| operation.id.clone()),
         });
-        match self.faults.next(operation.map_or("", |operation| &operation.id)) {
-            Some(Action::Reply { status, headers, body, cut }) => return Ok(raw(status, &headers, body, cut)),
-            Some(Action::Delay(delay)) => tokio::time::sleep(delay).await,
-            Some(Action::Hang) => std::future::pending().await,
-            Some(Action::Close) => return Err(Broken),
-            None => {}
-        }
-        Ok(match routed {
-            Route::Unknown if parts.uri.path().starts_with(assets::FILES) => {
-                assets::download(&self, parts.uri.path(), parts.uri.query().unwrap_or_default())
+        let fault = match self.asked_for(&parts.headers) {
+            Ok(asked) => asked.or_else(|| self.faults.next(operation.map_or("", |operation| &operation.id))),
+            Err(reply) => return Ok(*reply),
+        };
+        let operated = async {
+            match routed {
+                Route::Unknown if parts.uri.path().starts_with(assets::FILES) => {
+                    assets::download(&self, parts.uri.path(), parts.uri.query().unwrap_or_default())
+                }
+                Route::Unknown => refusal(404, "", &format!("There is no {path} here. The API is below /v1.")),
+                Route::WrongMethod => refusal(405, "", "This path takes another method."),
+                Route::Operation(operation) => {
+                    self.operate(operation, path, parts.uri.query(), &parts.headers, body).await
+                }
             }
-            Route::Unknown => refusal(404, "", &format!("There is no {path} here. The API is below /v1.")),
-            Route::WrongMethod => refusal(405, "", "This path takes another method."),
-            Route::Operation(operation) => self.operate(operation, path, parts.uri.query(), &parts.headers, body).await,
-        })
+        };
+        around(fault, &takeover, operated).await
+    }
+
+    /// The fault that a request itself asks for, where that is allowed.
+    fn asked_for(&self, headers: &HeaderMap) -> Result<Option<Fault>, Box<Reply>> {
+        let Some(words) = headers.get("x-fetch-hive-fault").filter(|_| self.fault_header) else { return Ok(None) };
+        let parsed = words
+            .to_str()
+            .map_err(|error| error.to_string())
+            .and_then(|words| words.parse().map_err(|error: crate::FaultError| error.to_string()));
+        parsed
+            .map(Some)
+            .map_err(|error| Box::new(refusal(400, "validation_error", &format!("x-fetch-hive-fault: {error}"))))
     }
 
     async fn operate(

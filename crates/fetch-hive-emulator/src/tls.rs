@@ -1,12 +1,15 @@
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::fault::Connecting;
 
 /// A certificate for loopback, and the authority that signed it.
 pub(crate) struct Identity {
-    pub(crate) ca_pem: String,
-    pub(crate) config: Arc<rustls::ServerConfig>,
+    authority: CertifiedIssuer<'static, KeyPair>,
+    config: Arc<ServerConfig>,
 }
 
 /// Why TLS could not be set up.
@@ -14,27 +17,64 @@ pub(crate) struct Identity {
 #[error(transparent)]
 pub struct TlsError(Box<dyn std::error::Error + Send + Sync>);
 
+type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
 impl Identity {
     pub(crate) fn new() -> Result<Self, TlsError> {
-        Self::make().map_err(TlsError)
+        let make = || {
+            let authority = authority()?;
+            let config = server(&authority, &loopback()?)?;
+            Ok(Self { authority, config })
+        };
+        make().map_err(TlsError)
     }
 
-    fn make() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        let mut authority = CertificateParams::new(Vec::new())?;
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        authority.distinguished_name.push(rcgen::DnType::CommonName, "fetch-hive-emulator");
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
-
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let mut config = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)?;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { ca_pem: authority.pem(), config: Arc::new(config) })
+    pub(crate) fn ca_pem(&self) -> String {
+        self.authority.pem()
     }
+
+    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.config)
+    }
+
+    /// What a fault shows instead.
+    pub(crate) fn wrong(&self, fault: Connecting) -> Result<Arc<ServerConfig>, TlsError> {
+        let make = || match fault {
+            Connecting::WrongName => {
+                server(&self.authority, &CertificateParams::new(vec!["another.example".to_owned()])?)
+            }
+            Connecting::Stranger => server(&authority()?, &loopback()?),
+            _ => {
+                let mut certificate = loopback()?;
+                certificate.not_before = rcgen::date_time_ymd(2000, 1, 1);
+                certificate.not_after = rcgen::date_time_ymd(2001, 1, 1);
+                server(&self.authority, &certificate)
+            }
+        };
+        make().map_err(TlsError)
+    }
+}
+
+fn authority() -> Made<CertifiedIssuer<'static, KeyPair>> {
+    let mut authority = CertificateParams::new(Vec::new())?;
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.distinguished_name.push(rcgen::DnType::CommonName, "fetch-hive-emulator");
+    Ok(CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?)
+}
+
+fn loopback() -> Made<CertificateParams> {
+    Ok(CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(str::to_owned))?)
+}
+
+fn server(authority: &CertifiedIssuer<'static, KeyPair>, certificate: &CertificateParams) -> Made<Arc<ServerConfig>> {
+    let key = KeyPair::generate()?;
+    let certificate = certificate.signed_by(&key, authority)?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }

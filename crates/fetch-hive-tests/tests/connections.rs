@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use fetch_hive_client::Client;
+use fetch_hive_client::{Client, HyperTransport, RepeatPolicy};
 use fetch_hive_emulator::Emulator;
 use fetch_hive_tests::{Scripted, Step};
 
@@ -97,4 +97,28 @@ async fn dropping_a_call_closes_its_connection() {
         }
     };
     tokio::time::timeout(Duration::from_secs(1), closed).await.unwrap();
+}
+
+#[test]
+fn an_http2_connection_closed_while_the_runtime_was_not_running_is_no_error() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let mut emulator = servers.block_on(Emulator::builder().tls(true).start()).unwrap();
+    let address = emulator.address();
+    let transport = HyperTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
+    let client = Client::builder()
+        .api_key("fhk_test")
+        .base_url(emulator.base_url())
+        .transport(transport)
+        .repeat(RepeatPolicy::never())
+        .build()
+        .unwrap();
+    runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
+    drop(emulator);
+    std::thread::sleep(Duration::from_millis(20));
+    emulator = servers.block_on(Emulator::builder().tls(true).listen(address).start()).unwrap();
+    // Its authority is another one, so no connection can be made; but nothing is sent on the one that has ended.
+    let error = runtime.block_on(client.invoke_workflow("d").into_future()).unwrap_err();
+    assert!(!error.may_have_run(), "{error:?}");
+    assert!(emulator.requests().is_empty());
 }
