@@ -130,7 +130,7 @@ impl Fault {
         Self::new(Action::ResetStream(reason))
     }
 
-    /// Resets a connection as soon as it is made, with nothing read from it.
+    /// Resets a connection when the first bytes have come, with nothing read from it: the first of a request, or of TLS.
     pub fn reset_connection() -> Self {
         Self::new(Action::Connection(Connecting::Reset))
     }

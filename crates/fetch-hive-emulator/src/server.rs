@@ -408,7 +408,11 @@ async fn serve(mut stream: TcpStream, tls: Option<Arc<Identity>>, open: Open, nu
     let _ = stream.set_nodelay(true);
     let connecting = open.0.faults.connection();
     match connecting {
-        Some(Connecting::Reset) => return wire::reset(&stream),
+        Some(Connecting::Reset) => {
+            // What has come and was not read makes the reset certain.
+            let _ = stream.peek(&mut [0]).await;
+            return wire::reset(&stream);
+        }
         Some(Connecting::Silent) => {
             let mut rest = [0; 1024];
             while matches!(stream.read(&mut rest).await, Ok(1..)) {}
