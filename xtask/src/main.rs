@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod contract;
+mod faults;
 mod python_sdk;
 mod run;
 mod weight;
@@ -20,6 +21,13 @@ const COMMANDS: &[Command] = &[
         contract::contract,
     ),
     ("weight", "the number of crates behind each of ours, against its budget", weight::weight),
+    ("faults", "the fault table: what goes wrong, and what the caller is told", faults::faults),
+    ("soak", "calls and streams against a service that fails a fifth of them; [SECONDS], 300 by default", faults::soak),
+    (
+        "proxies",
+        "the client through tinyproxy and microsocks, installed with apt-get where they are missing",
+        faults::proxies,
+    ),
     ("bench", "measurements against named peers; on an otherwise idle machine", bench::bench),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
 ];

@@ -45,6 +45,7 @@ pub struct HyperTransport {
     http2: Pool,
     negotiator: Negotiator,
     proxies: Proxies,
+    max_header_bytes: u32,
 }
 
 impl HyperTransport {
@@ -121,12 +122,20 @@ impl Transport for HyperTransport {
         let deadline = limits.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
         let connect = [limits.connect, deadline].into_iter().flatten().min();
         let response = self.exchange(request, connect).await?;
+        // hyper stops reading somewhat later: its limit is that of a buffer.
+        if head_bytes(response.headers()) > self.max_header_bytes as usize {
+            return Err(TransportError::may_have_run("the head of the reply is larger than the limit"));
+        }
         Ok(gzip::undo(Tracked::new(response)))
     }
 }
 
 /// As many as the end of a connection takes from the socket to the pool.
 const TURNS: usize = 4;
+
+fn head_bytes(headers: &http::HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
 
 /// What an error of hyper means for the run: not sent where no connection was made, or where the connection was over before it took the
 /// request, or where the server says that it did not process it.
@@ -251,7 +260,13 @@ impl HyperTransportBuilder {
                 .timer(TokioTimer::new());
             builder.build(negotiator.connector(protocol))
         };
-        Ok(HyperTransport { http1: pool(Protocol::Http1), http2: pool(Protocol::Http2), negotiator, proxies })
+        Ok(HyperTransport {
+            http1: pool(Protocol::Http1),
+            http2: pool(Protocol::Http2),
+            negotiator,
+            proxies,
+            max_header_bytes: self.max_header_bytes,
+        })
     }
 }
 

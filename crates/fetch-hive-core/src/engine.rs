@@ -97,6 +97,9 @@ pub fn is_transient(repeat: Repeat, error: &ApiError) -> bool {
     }
 }
 
+/// No attempt after the first is begun with less time than this before the deadline.
+const LEAST_TIME: Duration = Duration::from_millis(25);
+
 /// One call: its attempts and the waits between them.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -151,7 +154,7 @@ impl Call {
 
     fn send(&mut self, at: Moment) -> Action {
         let deadline = self.limits.deadline.map(|deadline| deadline.saturating_sub(at.elapsed));
-        if self.attempts > 0 && deadline == Some(Duration::ZERO) {
+        if self.attempts > 0 && deadline.is_some_and(|left| left < LEAST_TIME) {
             return Action::Done;
         }
         self.attempts += 1;

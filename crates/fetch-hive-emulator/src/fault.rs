@@ -115,7 +115,7 @@ impl Fault {
     }
 
     /// Says GOAWAY (HTTP/2 only) and closes the connection. With `processed` it says that the request was, or may have been, taken up; else
-    /// that it was not.
+    /// that it was not, nor any other on the connection: use it where there are no others.
     pub fn go_away(processed: bool) -> Self {
         let last: u32 = if processed { 0x7fff_ffff } else { 0 };
         let mut frame = vec![0, 0, 8, 7, 0, 0, 0, 0, 0];

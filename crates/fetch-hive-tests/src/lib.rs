@@ -1,5 +1,6 @@
 //! Tests of the client against the emulator and against scripted servers, over real sockets.
 
+pub mod faults;
 mod scripted;
 
 pub use scripted::{Scripted, Step};

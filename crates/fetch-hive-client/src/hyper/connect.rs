@@ -40,6 +40,7 @@ impl Proxies {
     pub(super) fn new(choice: ProxyChoice) -> Result<Self, Error> {
         Ok(match choice {
             ProxyChoice::None => Self { matcher: None, loopback: false },
+            ProxyChoice::Environment if none_for_all() => Self { matcher: None, loopback: false },
             ProxyChoice::Environment => Self { matcher: Some(Arc::new(Matcher::from_env())), loopback: false },
             ProxyChoice::Explicit(url) => {
                 let known = ["http://", "https://", "socks5://", "socks5h://"].iter().any(|s| url.starts_with(s));
@@ -67,6 +68,12 @@ impl Proxies {
         }
         self.intercept(uri)?.basic_auth().cloned()
     }
+}
+
+/// Whether `NO_PROXY` is `*`, which the matcher takes for names alone, and not for addresses.
+fn none_for_all() -> bool {
+    let listed = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
+    listed.is_some_and(|listed| listed.split(',').any(|host| host.trim() == "*"))
 }
 
 /// Opens TCP connections, straight or through a proxy; TLS to the service is above it.
