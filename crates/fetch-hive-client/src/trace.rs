@@ -152,7 +152,7 @@ mod off {
     use super::Server;
 
     /// Nothing: the feature `tracing` is off.
-    #[derive(Clone, Copy, Debug)]
+    #[derive(Clone, Debug)]
     pub(crate) struct Span;
 
     #[allow(clippy::unused_self, reason = "the methods of the span that does something")]
@@ -161,28 +161,28 @@ mod off {
             Self
         }
 
-        pub(crate) fn attempt(self, _: &Operation, _: &Server, _: u32) -> Self {
+        pub(crate) fn attempt(&self, _: &Operation, _: &Server, _: u32) -> Self {
             Self
         }
 
-        pub(crate) fn is_on(self) -> bool {
+        pub(crate) fn is_on(&self) -> bool {
             false
         }
 
-        pub(crate) fn around<F: Future>(self, future: F) -> F {
+        pub(crate) fn around<F: Future>(&self, future: F) -> F {
             future
         }
 
-        pub(crate) fn head(self, _: StatusCode, _: Version) {}
+        pub(crate) fn head(&self, _: StatusCode, _: Version) {}
 
-        pub(crate) fn request_id(self, _: &str) {}
+        pub(crate) fn request_id(&self, _: &str) {}
 
-        pub(crate) fn took(self, _: Duration) {}
+        pub(crate) fn took(&self, _: Duration) {}
 
-        pub(crate) fn counts(self, _: u32, _: Duration, _: Duration) {}
+        pub(crate) fn counts(&self, _: u32, _: Duration, _: Duration) {}
 
-        pub(crate) fn failed(self, _: &str) {}
+        pub(crate) fn failed(&self, _: &str) {}
 
-        pub(crate) fn repeat(self, _: &Operation, _: u32, _: &str, _: Duration) {}
+        pub(crate) fn repeat(&self, _: &Operation, _: u32, _: &str, _: Duration) {}
     }
 }

@@ -122,3 +122,33 @@ fn an_http2_connection_closed_while_the_runtime_was_not_running_is_no_error() {
     assert!(!error.may_have_run(), "{error:?}");
     assert!(emulator.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_call_that_is_dropped_while_it_connects_leaves_no_task_and_no_connection() {
+    let silent = || fetch_hive_emulator::Fault::silent_connection();
+    let emulator = Emulator::builder().tls(true).fault(silent().nth(1)).fault(silent().nth(1)).start().await.unwrap();
+    let transport = HyperTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
+    let builder = Client::builder().api_key("fhk_test").base_url(emulator.base_url());
+    let client = builder.transport(transport).repeat(RepeatPolicy::never()).build().unwrap();
+    let until = async |reached: &dyn Fn() -> bool| {
+        let waiting = async {
+            while !reached() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), waiting).await.unwrap();
+    };
+    let calls: Vec<_> = (0..2).map(|_| tokio::spawn(client.invoke_workflow("d").into_future())).collect();
+    until(&|| emulator.connections().open == 1).await;
+    // One call leaves, and the other goes on waiting; when both are gone, so is the connection.
+    calls[0].abort();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!((emulator.connections().open, calls[1].is_finished()), (1, false));
+    calls[1].abort();
+    until(&|| emulator.connections().open == 0).await;
+    // The same with a limit that runs out, after which all is well again.
+    let error = client.invoke_workflow("d").connect_timeout(Duration::from_millis(50)).await.unwrap_err();
+    assert_eq!(error.error_type(), "timeout_connect");
+    until(&|| emulator.connections().open == 0).await;
+    client.invoke_workflow("d").await.unwrap();
+}

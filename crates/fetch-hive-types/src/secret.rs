@@ -39,7 +39,8 @@ fn check(text: &str) -> Result<(), InvalidSecret> {
 /// An API key (`fhk_…`), sent as `Authorization: Bearer …` (contract, section 1).
 ///
 /// `Debug` shows no part of it, and its buffer is zeroed when dropped. There is no `Display`: call [`ApiKey::expose`]
-/// where the text is really needed.
+/// where the text is really needed. A copy stands in the header of each request while it is sent; that buffer belongs to the HTTP stack, and is
+/// marked as sensitive, but not zeroed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(Zeroizing<String>);
 
@@ -71,7 +72,8 @@ impl fmt::Debug for ApiKey {
 /// The secret that signs callbacks of a deployment and authenticates webhook triggers (contract, section 4).
 ///
 /// `Debug` shows no part of it, and its buffer is zeroed when dropped. It serialises as plain text, so that a reply
-/// can be stored and read again: whoever can read the stored text can sign callbacks.
+/// can be stored and read again: whoever can read the stored text can sign callbacks. The bytes of a reply that brought it, which a
+/// reply keeps, hold a copy too.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Zeroizing<String>);
 

@@ -5,9 +5,9 @@
 //! protocol then starts with this very connection.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -39,7 +39,8 @@ type Found = Option<Result<Protocol, Arc<BoxError>>>;
 
 #[derive(Clone)]
 enum Host {
-    Probing(watch::Receiver<Found>),
+    /// By a task that alone keeps the sender; it ends when there is an outcome, or when nobody waits any more, or with its runtime.
+    Probing(Weak<watch::Sender<Found>>),
     Known(Protocol),
 }
 
@@ -76,15 +77,20 @@ impl Negotiator {
         let Some(authority) = uri.authority() else { return Ok(Protocol::Http1) };
         let mut found = {
             let mut hosts = lock(&self.hosts);
-            match hosts.known.get(authority) {
+            let probing = match hosts.known.get(authority) {
                 Some(Host::Known(protocol)) => return Ok(*protocol),
-                Some(Host::Probing(found)) if found.has_changed().is_ok() || found.borrow().is_some() => found.clone(),
-                // None yet, or one whose runtime ended under way.
-                _ => {
-                    let found = self.probe(uri.clone(), authority.clone());
-                    hosts.known.insert(authority.clone(), Host::Probing(found.clone()));
-                    found
-                }
+                Some(Host::Probing(tell)) => tell.upgrade(),
+                None => None,
+            };
+            // Without a probe there is none yet, or one whose runtime ended under way.
+            if let Some(tell) = probing {
+                tell.subscribe()
+            } else {
+                let (tell, found) = watch::channel(None);
+                let tell = Arc::new(tell);
+                hosts.known.insert(authority.clone(), Host::Probing(Arc::downgrade(&tell)));
+                self.probe(uri.clone(), authority.clone(), tell);
+                found
             }
         };
         let result = match found.wait_for(Option::is_some).await {
@@ -98,21 +104,30 @@ impl Negotiator {
         }
     }
 
-    /// Opens a connection in a task of its own: the call that asked for it may be dropped, and others wait for it too.
-    fn probe(&self, uri: Uri, authority: Authority) -> watch::Receiver<Found> {
-        let (tell, found) = watch::channel(None);
+    /// Opens a connection in a task of its own: the call that asked for it may be dropped while others wait for it.
+    fn probe(&self, uri: Uri, authority: Authority, tell: Arc<watch::Sender<Found>>) {
         let (mut connector, hosts) = (self.both.clone(), Arc::clone(&self.hosts));
         tokio::spawn(async move {
-            let connected = match tokio::time::timeout(LONGEST_PROBE, connect(&mut connector, uri)).await {
-                Ok(connected) => connected,
-                Err(elapsed) => Err(elapsed.into()),
+            let mut connecting = pin!(tokio::time::timeout(LONGEST_PROBE, connect(&mut connector, uri)));
+            let connected = loop {
+                if let Some(connected) = unless(connecting.as_mut(), tell.closed()).await {
+                    break connected.unwrap_or_else(|elapsed| Err(elapsed.into()));
+                }
+                let mut hosts = lock(&hosts);
+                if tell.receiver_count() == 0 {
+                    hosts.known.remove(&authority);
+                    return;
+                }
             };
             let mut hosts = lock(&hosts);
             let result = match connected {
                 Ok(stream) => {
                     let protocol = protocol_of(&stream);
                     hosts.known.insert(authority.clone(), Host::Known(protocol));
-                    hosts.parked.insert(authority, (protocol, stream));
+                    // Nobody would take it, and so nobody would close it, if all calls that waited are gone.
+                    if tell.receiver_count() > 0 {
+                        hosts.parked.insert(authority, (protocol, stream));
+                    }
                     Ok(protocol)
                 }
                 Err(error) => {
@@ -123,7 +138,6 @@ impl Negotiator {
             drop(hosts);
             tell.send_replace(Some(result));
         });
-        found
     }
 
     /// Forgets what a host speaks; the next request finds it out anew.
@@ -139,8 +153,18 @@ impl Negotiator {
 }
 
 async fn connect(connector: &mut HttpsConnector<Routes>, uri: Uri) -> Result<Stream, BoxError> {
-    std::future::poll_fn(|cx| connector.poll_ready(cx)).await?;
+    poll_fn(|cx| connector.poll_ready(cx)).await?;
     connector.call(uri).await
+}
+
+/// Waits for a future, unless another ends first.
+async fn unless<T>(mut future: Pin<&mut impl Future<Output = T>>, ends: impl Future<Output = ()>) -> Option<T> {
+    let mut ends = pin!(ends);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(value) => Poll::Ready(Some(value)),
+        Poll::Pending => ends.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 fn protocol_of(stream: &Stream) -> Protocol {
