@@ -94,12 +94,18 @@ impl<E: Streams> EventStream<E> {
         TextStream(self)
     }
 
-    /// Reads to the end, and puts the events together into the reply that comes without streaming.
+    /// Reads to the end, and puts the events together into the reply that comes without streaming. A stream of more bytes than
+    /// [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes) is given up, as such a reply would be.
     pub async fn into_reply(mut self) -> Collected<E::Response> {
         let mut reply = E::Response::default();
         let (mut end, mut malformed) = (Ok(()), Vec::new());
+        let limit = self.client.shared.max_reply_bytes;
         while let Some(event) = self.next().await {
             match event {
+                Ok(_) if self.received > limit as u64 => {
+                    end = Err(self.error(ErrorKind::TooLarge { limit }));
+                    break;
+                }
                 Ok(event) => E::collect(&mut reply, event.event),
                 Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => malformed.push(error),
                 Err(error) => end = Err(error),

@@ -102,3 +102,23 @@ fn what_it_cannot_do_is_told_plainly() {
     assert!(bad.status.code() == Some(2) && err.contains("line 3") && err.contains("delay"), "{err}");
     std::fs::remove_file(file).unwrap();
 }
+
+#[test]
+fn faults_are_given_in_words_to_the_command_and_by_a_header() {
+    let (mut child, address) = running(&["--fault", "status=503 nth=2 body=not_now", "--fault-header"]);
+    let body = r#"{"deployment":"d"}"#;
+    assert!(post(&address, body).starts_with("HTTP/1.1 200"));
+    let refused = post(&address, body);
+    assert!(refused.starts_with("HTTP/1.1 503") && refused.ends_with("not now"), "{refused}");
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let head = "POST /v1/workflow/invoke HTTP/1.1\r\nhost: x\r\nauthorization: Bearer fhk_x\r\nx-fetch-hive-fault: garbage\r\n";
+    write!(stream, "{head}content-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).unwrap();
+    assert_eq!(reply, "220 mail.example.com ESMTP\r\n");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (output, _, err) = finished(&["--fault", "explode"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err.contains("\"explode\" is no word of a fault"), "{err}");
+}

@@ -63,15 +63,22 @@ async fn a_close_that_races_the_next_invoke_is_an_error_that_may_have_run() {
 
 #[test]
 fn trap_09_a_client_outlives_its_runtimes() {
-    let client_of =
-        |emulator: &Emulator| Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let emulator = servers.block_on(Emulator::start()).unwrap();
-    // Built outside of any runtime, and used from several that end.
-    let client = client_of(&emulator);
+    // Built outside of any runtime, and used from several that end; over HTTP/2 too.
+    let client_of = |emulator: &Emulator| {
+        let mut transport = HyperTransport::builder();
+        if let Some(pem) = emulator.ca_pem() {
+            transport = transport.add_root_certificates_pem(pem);
+        }
+        let builder = Client::builder().api_key("fhk_test").base_url(emulator.base_url());
+        builder.transport(transport.build().unwrap()).build().unwrap()
+    };
+    let [plain, tls] = [false, true].map(|tls| servers.block_on(Emulator::builder().tls(tls).start()).unwrap());
+    let [client, over_tls] = [client_of(&plain), client_of(&tls)];
     for _ in 0..3 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
+        runtime.block_on(over_tls.invoke_workflow("d").into_future()).unwrap();
     }
     // Without a runtime there is an error that says so, and no panic.
     let mut call = client.invoke_workflow("d").into_future();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
-use std::fmt::{Debug, Display};
+use std::fmt::Debug;
 use std::future::IntoFuture as _;
 
 use async_trait::async_trait;
@@ -29,7 +29,7 @@ fn debug(value: &dyn Debug) {
     check(&format!("{value:?} {value:#?}"));
 }
 
-fn error(error: &(impl std::error::Error + Debug + Display)) {
+fn error(error: &impl std::error::Error) {
     check(&format!("{error} {error:?} {error:#?}"));
     let mut source = error.source();
     while let Some(cause) = source {

@@ -283,6 +283,9 @@ fn streams() -> Vec<Row> {
         row("an event that is larger than the limit", "stream", [events(&huge)])
             .stream()
             .set(|s| s.max_reply_bytes = 50_000),
+        row("a stream that is larger than a reply may be", "too_large", [events(&text.repeat(2_000))])
+            .stream()
+            .set(|setting| setting.max_reply_bytes = 50_000),
         row("a stream: 429, then the stream", "ok", [Fault::status(429).nth(1)]).stream().well_after(2),
     ]
 }
