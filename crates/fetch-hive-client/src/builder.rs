@@ -1,3 +1,4 @@
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +18,8 @@ use crate::{AttemptReport, CallReport, Client, Clock, CredentialProvider, Error,
 pub const API_KEY_VARIABLE: &str = "FETCH_HIVE_API_KEY";
 
 /// The configuration of a [`Client`]. Whatever is wrong with it is reported by [`build`](ClientBuilder::build).
-#[derive(Default)]
 #[must_use = "a builder does nothing until `build` is called"]
-pub struct ClientBuilder {
+pub struct ClientBuilder<C = Client> {
     api_key: Option<Result<ApiKey, InvalidSecret>>,
     provider: Option<Arc<dyn CredentialProvider>>,
     base_url: Option<String>,
@@ -35,11 +35,12 @@ pub struct ClientBuilder {
     usage: Option<UsageHook>,
     on_attempt: Option<AttemptHook>,
     on_call: Option<CallHook>,
-    transport: Option<Arc<dyn Transport>>,
-    clock: Option<Arc<dyn Clock>>,
+    pub(crate) transport: Option<Arc<dyn Transport>>,
+    pub(crate) clock: Option<Arc<dyn Clock>>,
+    kind: PhantomData<fn() -> C>,
 }
 
-impl ClientBuilder {
+impl<C> ClientBuilder<C> {
     pub(crate) fn new() -> Self {
         let mut limits = Limits::default();
         limits.connect = Some(Duration::from_secs(10));
@@ -51,7 +52,19 @@ impl ClientBuilder {
             max_event_bytes: 16 << 20,
             max_error_bytes: 1 << 20,
             unknown_run_grace: Duration::from_secs(60),
-            ..Self::default()
+            api_key: None,
+            provider: None,
+            base_url: None,
+            plain_http: false,
+            user_agent: None,
+            policy: RepeatPolicy::default(),
+            max_runs_in_flight: None,
+            usage: None,
+            on_attempt: None,
+            on_call: None,
+            transport: None,
+            clock: None,
+            kind: PhantomData,
         }
     }
 
@@ -173,26 +186,14 @@ impl ClientBuilder {
         self
     }
 
-    /// Another HTTP stack than the one that is included.
-    pub fn transport(mut self, transport: impl Transport) -> Self {
-        self.transport = Some(Arc::new(transport));
-        self
-    }
-
     /// Another clock than tokio's. Needed with a transport of your own when the feature `hyper` is off.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Checks the configuration and makes the client. Opens no connection, and needs no runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), which names the field: no API key, a blank one, or one that a header cannot carry; a
-    /// base URL without scheme or host, or with plain http beyond loopback; a user agent that a header cannot carry; no transport or no
-    /// clock, or no cryptography, when the features that bring them are off.
-    pub fn build(self) -> Result<Client, Error> {
+    /// The async client, which is within each kind of client; transport and clock are there.
+    pub(crate) fn finish(self) -> Result<Client, Error> {
         let credentials = match (self.provider, self.api_key) {
             (Some(provider), _) => Credentials::Provider(provider),
             (None, key) => Credentials::Key(api_key(key)?),
@@ -209,14 +210,14 @@ impl ClientBuilder {
         if self.max_runs_in_flight == Some(0) {
             return Err(InvalidInput::new("max_runs_in_flight", "must be at least 1").into());
         }
-        let clock = self.clock.map_or_else(default_clock, Ok)?;
+        let clock = self.clock.ok_or_else(|| InvalidInput::new("clock", "is required"))?;
         let places = |places| Places::new(places, self.unknown_run_grace, Arc::clone(&clock));
         let shared = Shared {
             server: Server::of(api.base_url().as_str()),
             places: self.max_runs_in_flight.map(places),
             api,
             credentials,
-            transport: self.transport.map_or_else(default_transport, Ok)?,
+            transport: self.transport.ok_or_else(|| InvalidInput::new("transport", "is required"))?,
             clock,
             limits: self.limits,
             policy: self.policy,
@@ -228,6 +229,27 @@ impl ClientBuilder {
             on_call: self.on_call,
         };
         Ok(Client { shared: Arc::new(shared) })
+    }
+}
+
+impl ClientBuilder {
+    /// Another HTTP stack than the one that is included.
+    pub fn transport(mut self, transport: impl Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
+    /// Checks the configuration and makes the client. Opens no connection, and needs no runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), which names the field: no API key, a blank one, or one that a header cannot carry; a
+    /// base URL without scheme or host, or with plain http beyond loopback; a user agent that a header cannot carry; no transport or no
+    /// clock, or no cryptography, when the features that bring them are off.
+    pub fn build(mut self) -> Result<Client, Error> {
+        self.transport = Some(self.transport.map_or_else(default_transport, Ok)?);
+        self.clock = Some(self.clock.map_or_else(default_clock, Ok)?);
+        self.finish()
     }
 }
 
@@ -268,7 +290,7 @@ fn default_clock() -> Result<Arc<dyn Clock>, Error> {
     Err(InvalidInput::new("clock", "is required: the feature `hyper`, which brings one, is off").into())
 }
 
-impl std::fmt::Debug for ClientBuilder {
+impl<C> std::fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("base_url", &self.base_url)

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -24,8 +25,9 @@ use crate::{Client, Error, ErrorKind, EventStream, UsageReport};
 /// What belongs to the request is set by the methods of the request, here or on the request itself; what belongs to this one call, such
 /// as its [`timeout`](Call::timeout), is set here.
 #[must_use = "a call does nothing until it is awaited"]
-pub struct Call<E> {
+pub struct Call<E, C = Client> {
     client: Client,
+    kind: PhantomData<fn() -> C>,
     request: E,
     limits: Limits,
     /// Whether the deadline was set for this call: a stream has none otherwise.
@@ -35,10 +37,19 @@ pub struct Call<E> {
     invalid: Option<InvalidInput>,
 }
 
-impl<E> Call<E> {
+impl<E, C> Call<E, C> {
     pub(crate) fn new(client: Client, request: E) -> Self {
         let (limits, policy) = (client.shared.limits, client.shared.policy);
-        Self { client, request, limits, deadline_is_own: false, policy, headers: HeaderMap::new(), invalid: None }
+        Self {
+            client,
+            kind: PhantomData,
+            request,
+            limits,
+            deadline_is_own: false,
+            policy,
+            headers: HeaderMap::new(),
+            invalid: None,
+        }
     }
 
     /// The deadline of this call, attempts and waits included; `None` for none. A stream has no deadline unless it is set here; then it
@@ -96,7 +107,7 @@ impl<E> Call<E> {
     }
 }
 
-impl<E: Endpoint> Call<E> {
+impl<E: Endpoint, C> Call<E, C> {
     /// Sends `endpoint`, which is the request or a wrapper around it, as this call says.
     async fn exchange<W: Endpoint>(&self, endpoint: &W, limits: Limits, stream: bool) -> Result<Done, Error> {
         if let Some(invalid) = &self.invalid {
@@ -119,21 +130,26 @@ impl<E: Endpoint> Call<E> {
     }
 }
 
+impl<E: Endpoint + 'static, C> Call<E, C> {
+    /// The reply, whichever kind of client the call is of.
+    pub(crate) async fn reply(self) -> Result<Reply<E::Response>, Error> {
+        let done = self.exchange(&self.request, self.limits, false).await?;
+        let reply = fetch_hive_core::reply::<E>(done.response)
+            .map_err(|error| Error::from_core(E::NAME, error).with_attempts(done.attempts, done.waited))?;
+        let hook = self.client.shared.usage.as_ref();
+        if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&reply), self.request.target()) {
+            hook(UsageReport { operation: E::NAME, target, usage });
+        }
+        Ok(reply.with_attempts(done.attempts, done.waited))
+    }
+}
+
 impl<E: Endpoint + 'static> IntoFuture for Call<E> {
     type Output = Result<Reply<E::Response>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let done = self.exchange(&self.request, self.limits, false).await?;
-            let reply = fetch_hive_core::reply::<E>(done.response)
-                .map_err(|error| Error::from_core(E::NAME, error).with_attempts(done.attempts, done.waited))?;
-            let hook = self.client.shared.usage.as_ref();
-            if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&reply), self.request.target()) {
-                hook(UsageReport { operation: E::NAME, target, usage });
-            }
-            Ok(reply.with_attempts(done.attempts, done.waited))
-        })
+        Box::pin(self.reply())
     }
 }
 
@@ -162,6 +178,13 @@ impl<E: Streams + Clone + 'static> Call<E> {
     /// As any call, body of the refusal included; [`ErrorKind::NotAStream`](crate::ErrorKind::NotAStream) when the success that comes is no event
     /// stream.
     pub async fn stream(self) -> Result<EventStream<E>, Error> {
+        self.open().await
+    }
+}
+
+impl<E: Streams + Clone + 'static, C> Call<E, C> {
+    /// The stream, whichever kind of client the call is of.
+    pub(crate) async fn open(self) -> Result<EventStream<E>, Error> {
         let mut limits = self.limits;
         if !self.deadline_is_own {
             limits.deadline = None;
@@ -184,7 +207,7 @@ impl<E: Streams + Clone + 'static> Call<E> {
     }
 }
 
-impl<E: fmt::Debug> fmt::Debug for Call<E> {
+impl<E: fmt::Debug, C> fmt::Debug for Call<E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call").field("request", &self.request).field("limits", &self.limits).finish_non_exhaustive()
     }
@@ -194,7 +217,7 @@ impl<E: fmt::Debug> fmt::Debug for Call<E> {
 macro_rules! setters {
     ($request:ident { $($name:ident($($arg:ident: $type:ty),*);)+ }) => {
         #[doc = concat!("The setters of [`", stringify!($request), "`].")]
-        impl Call<$request> {
+        impl<C> Call<$request, C> {
             $(
                 #[doc = concat!("See [`", stringify!($request), "::", stringify!($name), "`].")]
                 pub fn $name(self, $($arg: $type),*) -> Self {

@@ -82,97 +82,9 @@ impl Client {
     pub fn send<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
         Call::new(self.clone(), request)
     }
-
-    /// Runs a workflow deployment: see [`InvokeWorkflow`]. The reply is a [`WorkflowRun`](crate::types::WorkflowRun).
-    ///
-    /// A direct run is answered when it has ended, which takes seconds to minutes. If its reply is lost on the way, it cannot be looked
-    /// up: see [`Error::may_have_run`].
-    pub fn invoke_workflow(&self, deployment: impl Into<String>) -> Call<InvokeWorkflow> {
-        self.send(InvokeWorkflow::new(deployment))
-    }
-
-    /// Runs a prompt deployment: see [`InvokePrompt`]. The reply is a [`PromptReply`](crate::types::PromptReply).
-    pub fn invoke_prompt(&self, deployment: impl Into<String>) -> Call<InvokePrompt> {
-        self.send(InvokePrompt::new(deployment))
-    }
-
-    /// Sends a message to an agent: see [`InvokeAgent`]. The reply is an [`AgentReply`](crate::types::AgentReply).
-    pub fn invoke_agent(&self, agent: impl Into<AgentId>, message: impl Into<String>) -> Call<InvokeAgent> {
-        self.send(InvokeAgent::new(agent, message))
-    }
-
-    /// Gives a hive agent an objective; the outcome goes to the callback URL: see [`InvokeHiveAgent`].
-    pub fn invoke_hive_agent(
-        &self,
-        hive_agent: impl Into<AgentId>,
-        objective: impl Into<String>,
-        callback_url: impl Into<String>,
-    ) -> Call<InvokeHiveAgent> {
-        self.send(InvokeHiveAgent::new(hive_agent, objective, callback_url.into()))
-    }
-
-    /// Starts a workflow with its webhook secret, and without the API key: see [`TriggerWorkflow`].
-    pub fn trigger_workflow(
-        &self,
-        endpoint: impl Into<EndpointId>,
-        variant: impl Into<VariantId>,
-        secret: impl Into<WebhookSecret>,
-        body: DeploymentTrigger,
-    ) -> Call<TriggerWorkflow> {
-        self.send(TriggerWorkflow::new(endpoint, variant, secret, body))
-    }
-
-    /// Starts a prompt with its webhook secret, and without the API key: see [`TriggerPrompt`].
-    pub fn trigger_prompt(
-        &self,
-        endpoint: impl Into<EndpointId>,
-        variant: impl Into<VariantId>,
-        secret: impl Into<WebhookSecret>,
-        body: DeploymentTrigger,
-    ) -> Call<TriggerPrompt> {
-        self.send(TriggerPrompt::new(endpoint, variant, secret, body))
-    }
-
-    /// Sends a message to an agent with its webhook secret, and without the API key: see [`TriggerAgent`].
-    pub fn trigger_agent(
-        &self,
-        agent: impl Into<AgentId>,
-        secret: impl Into<WebhookSecret>,
-        body: AgentTrigger,
-    ) -> Call<TriggerAgent> {
-        self.send(TriggerAgent::new(agent, secret, body))
-    }
-
-    /// A workspace, and what belongs to it.
-    pub fn workspace(&self, id: impl Into<WorkspaceId>) -> Workspace<Self> {
-        Workspace { client: self.clone(), workspace_id: id.into() }
-    }
-
-    /// What the service remembers of runs.
-    pub fn requests(&self) -> Requests<Self> {
-        Requests { client: self.clone() }
-    }
-
-    /// Work that agents handed off.
-    pub fn delegations(&self) -> Delegations<Self> {
-        Delegations { client: self.clone() }
-    }
-
-    /// The search services that workflows use.
-    pub fn search_services(&self) -> SearchServices<Self> {
-        SearchServices { client: self.clone() }
-    }
-
-    /// Lists the models: see [`ListModels`].
-    pub fn models(&self) -> Call<ListModels> {
-        self.send(ListModels::new())
-    }
-
-    /// Reads the catalogue of error codes, in a language such as `es`, or in the service's default one: see [`ListErrorCodes`].
-    pub fn error_codes(&self, locale: Option<&str>) -> Call<ListErrorCodes> {
-        self.send(ListErrorCodes::new(locale.map(str::to_owned)))
-    }
 }
+
+crate::call_sites::call_sites!(Client);
 
 impl Sends for Client {
     type Call<E: Endpoint + 'static> = Call<E>;

@@ -65,6 +65,8 @@ struct Subject {
     transport: Box<dyn Transport>,
     patience: Duration,
     streams: bool,
+    #[cfg(feature = "blocking")]
+    blocks: bool,
 }
 
 /// What came of a check; the error is what the transport does instead.
@@ -73,8 +75,32 @@ type Checked = Result<(), String>;
 impl Suite {
     /// The checks of a transport that can do everything.
     pub fn new(transport: impl Transport) -> Self {
-        let subject = Subject { transport: Box::new(transport), patience: Duration::from_secs(10), streams: true };
+        let subject = Subject {
+            transport: Box::new(transport),
+            patience: Duration::from_secs(10),
+            streams: true,
+            #[cfg(feature = "blocking")]
+            blocks: false,
+        };
         Self { subject, lacks: Vec::new() }
+    }
+
+    /// The checks of a blocking transport; [`run_blocking`](Self::run_blocking) runs them.
+    #[cfg(feature = "blocking")]
+    pub fn blocking(transport: impl crate::blocking::BlockingTransport) -> Self {
+        let mut suite = Self::new(crate::blocking::Blocks(transport));
+        suite.subject.blocks = true;
+        suite.lacks(Capability::CancelOnDrop, "what blocks cannot be dropped")
+    }
+
+    /// Runs all checks on this thread, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) where this thread must not block.
+    #[cfg(feature = "blocking")]
+    pub fn run_blocking(self) -> Result<Report, crate::Error> {
+        Ok(crate::blocking::block_on(self.run())?)
     }
 
     /// Says what the transport cannot do, and why.
@@ -169,6 +195,23 @@ impl Subject {
             request.extensions_mut().insert(self.limits());
         }
         self.transport.send(request)
+    }
+
+    /// Carries calls out side by side.
+    async fn together(&self, calls: Vec<Pin<Box<dyn Future<Output = Checked> + Send + '_>>>) -> Checked {
+        #[cfg(feature = "blocking")]
+        if self.blocks {
+            return std::thread::scope(|scope| {
+                let threads = calls.into_iter().map(|call| scope.spawn(|| crate::blocking::block_on(call)));
+                let threads: Vec<_> = threads.collect();
+                threads.into_iter().try_for_each(|thread| match thread.join() {
+                    Ok(Ok(checked)) => checked,
+                    Ok(Err(invalid)) => Err(invalid.to_string()),
+                    Err(_) => Err("a call panicked".to_owned()),
+                })
+            });
+        }
+        wait::all(calls).await.into_iter().collect()
     }
 
     /// Sends, and has a response in time.

@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 mod approvals;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod body;
 mod builder;
 mod call;
+mod call_sites;
 mod client;
 mod clock;
 #[cfg(feature = "conformance")]

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Request;
 
 use super::server::{Server, Then};
-use super::wait::{all, lock};
+use super::wait::lock;
 use super::{Checked, Subject, expect, get, pattern, started};
 
 impl Subject {
@@ -80,7 +80,7 @@ impl Subject {
 
     pub(super) async fn request_head(&self) -> Checked {
         let server = Server::start(|_, peer| peer.respond("200 OK", "", "")).map_err(started)?;
-        let target = "/v1/a%2Fb/%C3%A9%20/..%2f?x=1&x=2&empty=&q=a%20b+c&r=%26";
+        let target = "/v1/a%2Fb/%C3%A9%20/..%2F?x=1&x=2&empty=&q=a%20b+c&r=%26";
         for method in ["GET", "POST", "PATCH", "PUT", "DELETE"] {
             let body = if method == "GET" { "" } else { "{}" };
             let request = Request::builder()
@@ -174,10 +174,10 @@ impl Subject {
                 expect("the body", &self.whole(response.into_body()).await?, &target.clone().into_bytes())
             }));
         }
-        all(calls).await.into_iter().collect::<Checked>()?;
+        let checked = self.together(calls).await;
         if in_vain.load(Ordering::SeqCst) {
             return Err(format!("not all of {AT_ONCE} requests were under way at once"));
         }
-        Ok(())
+        checked
     }
 }

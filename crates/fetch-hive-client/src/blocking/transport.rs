@@ -1,0 +1,77 @@
+use std::io::{self, Read};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
+
+use crate::{ResponseBody, Transport, TransportError};
+
+/// The most that is read from a body at a time.
+const PIECE: usize = 16 << 10;
+
+/// An HTTP stack that blocks, as the blocking client sees it.
+///
+/// # Contract
+///
+/// That of [`Transport`], but for what dropping does: nothing can end a call that blocks, so it keeps the
+/// [`Limits`](crate::Limits) in the request's extensions itself, `deadline` for the reading of the body too. A limit that runs out is
+/// [`TransportError::timeout`].
+///
+/// It returns as soon as the head of the response is in; the body is read when the client reads. `read` returns what has come, and does not wait
+/// until its buffer is full. An error of `read` that wraps a [`TransportError`] stays what it is; any other one is
+/// [`TransportError::may_have_run`]. Dropping the body gives the connection up.
+///
+/// The feature `conformance` checks one with `Suite::blocking`.
+pub trait BlockingTransport: Send + Sync + 'static {
+    /// Sends one request.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] when there is no response; its kind says whether the request may have been processed.
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
+}
+
+/// A blocking transport whose futures block the thread that polls them, and are ready then.
+pub(crate) struct Blocks<T>(pub(crate) T);
+
+#[async_trait]
+impl<T: BlockingTransport> Transport for Blocks<T> {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+        Ok(self.0.send(request)?.map(|body| ResponseBody::streaming(ReadBody(Some(body)))))
+    }
+}
+
+struct ReadBody(Option<Box<dyn Read + Send>>);
+
+impl Body for ReadBody {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let Some(body) = &mut self.0 else { return Poll::Ready(None) };
+        let mut piece = vec![0; PIECE];
+        let read = loop {
+            match body.read(&mut piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        Poll::Ready(match read {
+            Ok(0) => {
+                self.0 = None;
+                None
+            }
+            Ok(length) => {
+                piece.truncate(length);
+                Some(Ok(Frame::data(piece.into())))
+            }
+            Err(error) => {
+                self.0 = None;
+                Some(Err(error.downcast().unwrap_or_else(TransportError::may_have_run)))
+            }
+        })
+    }
+}

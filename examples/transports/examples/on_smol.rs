@@ -1,0 +1,103 @@
+//! The client on smol: a transport and a clock of its own, and no tokio under the client. The transport is checked by the conformance kit, then
+//! a workflow runs and an agent streams against an emulator in this process.
+
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fetch_hive_client::conformance::{Capability, Suite};
+use fetch_hive_client::{Client, Clock, ResponseBody, Transport, TransportError};
+use fetch_hive_emulator::Emulator;
+use http::header::{HOST, HeaderValue};
+use http::{Request, Response, Uri};
+use http_body::{Body, Frame};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use smol::Task;
+use smol_hyper::rt::FuturesIo;
+
+/// HTTP/1.1 by hyper over a socket of smol; a connection for each request, and no TLS.
+struct OnSmol;
+
+#[async_trait]
+impl Transport for OnSmol {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+        let host = request.uri().host().unwrap_or_default().to_owned();
+        let port = request.uri().port_u16().unwrap_or(80);
+        let authority = request.uri().authority().map_or("", |authority| authority.as_str());
+        let authority = HeaderValue::from_str(authority).map_err(TransportError::not_sent)?;
+        request.headers_mut().insert(HOST, authority);
+        let path = request.uri().path_and_query().cloned().map(Uri::from).unwrap_or_default();
+        *request.uri_mut() = path;
+
+        let stream = smol::net::TcpStream::connect((host, port)).await.map_err(TransportError::not_sent)?;
+        let shaken = http1::handshake(FuturesIo::new(stream)).await;
+        let (mut sender, connection) = shaken.map_err(TransportError::not_sent)?;
+        // Dropping the task ends the connection: so it is kept with what needs it.
+        let task = smol::spawn(async move { drop(connection.await) });
+        let response = sender.send_request(request.map(Full::new)).await.map_err(TransportError::may_have_run)?;
+        Ok(response.map(|body| ResponseBody::streaming(Held { body, _task: task })))
+    }
+}
+
+struct Held {
+    body: Incoming,
+    _task: Task<()>,
+}
+
+impl Body for Held {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+}
+
+struct SmolClock;
+
+impl Clock for SmolClock {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(async move {
+            smol::Timer::after(duration).await;
+        })
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    // The emulator brings a runtime of its own, as a service elsewhere would.
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let emulator = servers.block_on(Emulator::start())?;
+
+    smol::block_on(async {
+        let report = Suite::new(OnSmol).lacks(Capability::ConnectLimit, "it knows no https").run().await;
+        println!("{report}\n");
+        if !report.is_passed() {
+            return Err("the transport does not keep its contract".into());
+        }
+
+        let client = Client::builder()
+            .api_key("fhk_example")
+            .base_url(emulator.base_url())
+            .transport(OnSmol)
+            .clock(SmolClock)
+            .build()?;
+        let run = client.invoke_workflow("weekly-report").input("topic", "enterprise AI").await?;
+        println!("{}", run.output_as::<String>()?);
+        let mut text = client.invoke_agent("researcher", "What is new?").stream().await?.text();
+        while let Some(piece) = text.next().await {
+            print!("{}", piece?);
+        }
+        println!();
+        Ok(())
+    })
+}

@@ -1,0 +1,32 @@
+use std::fmt;
+use std::future::Future;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fetch_hive_client::{BoxError, ResponseBody, Transport, TransportError};
+use http::{Request, Response};
+use http_body::Body;
+
+/// Hands each request to a function in this process: a router, for example, or a fake service in a test. There is no socket.
+///
+/// Dropping a call drops the future of the function; dropping a stream drops the body that it made.
+#[derive(Clone)]
+pub struct InProcess<H>(pub H);
+
+#[async_trait]
+impl<H, F, B> Transport for InProcess<H>
+where
+    H: Fn(Request<Bytes>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<B>> + Send,
+    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+        Ok((self.0)(request).await.map(|body| ResponseBody::streaming(Box::pin(body))))
+    }
+}
+
+impl<H> fmt::Debug for InProcess<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InProcess").finish_non_exhaustive()
+    }
+}
