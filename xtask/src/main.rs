@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod conformance;
 mod contract;
 mod faults;
 mod python_sdk;
@@ -20,6 +21,7 @@ const COMMANDS: &[Command] = &[
         "endpoints and types against the contract for machines; --mutate [COUNT [SEED]] tests the check itself",
         contract::contract,
     ),
+    ("conformance", "every transport under every check", conformance::conformance),
     ("weight", "the number of crates behind each of ours, against its budget", weight::weight),
     ("faults", "the fault table: what goes wrong, and what the caller is told", faults::faults),
     ("soak", "calls and streams against a service that fails a fifth of them; [SECONDS], 300 by default", faults::soak),

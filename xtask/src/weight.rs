@@ -3,12 +3,21 @@ use std::collections::BTreeSet;
 use crate::run::{cargo, output};
 
 /// What is counted: a name, the words for `cargo tree`, and the budget.
-const BUDGETS: [(&str, &str, usize); 4] = [
+const BUDGETS: [(&str, &str, usize); 6] = [
     ("types", "-p fetch-hive-types", 14),
     ("core", "-p fetch-hive-core", 24),
     ("client", "-p fetch-hive-client", 80),
     ("client without default features", "-p fetch-hive-client --no-default-features", 36),
+    ("blocking client, no transport", "-p fetch-hive-client --no-default-features --features blocking", 36),
+    ("blocking client with ureq", "-p fetch-hive-client --no-default-features --features ureq", 64),
 ];
+
+/// What must not be behind anything but the client with its hyper transport.
+const ASYNC: [&str; 5] = ["hyper", "tokio", "h2 ", "mio ", "async-io"];
+
+/// What reaches for what wasm32-unknown-unknown has not: sockets, files, threads, clocks, the system's randomness.
+const SYSTEM: [&str; 9] =
+    ["getrandom", "libc ", "mio ", "rustix", "socket2", "tokio", "windows-sys", "wasm-bindgen", "rand "];
 
 pub(crate) fn weight(_: &[String]) -> Result<(), String> {
     println!("\n== weight: crates on Linux, the root included");
@@ -27,10 +36,16 @@ pub(crate) fn weight(_: &[String]) -> Result<(), String> {
         if name == "client" {
             failures.extend(twice(&crates).into_iter().map(|name| format!("the client has {name} in two versions")));
         }
-        if words.contains("--no-default-features") {
-            let heavy = crates.iter().filter(|line| line.starts_with("hyper") || line.starts_with("tokio"));
-            failures.extend(heavy.map(|line| format!("{name} depends on {line}")));
+        if name != "client" {
+            failures.extend(among(&crates, &ASYNC).map(|line| format!("{name} depends on {line}")));
         }
+        if matches!(name, "types" | "core") {
+            failures
+                .extend(among(&crates, &SYSTEM).map(|line| format!("{name} depends on {line}, which wasm32 lacks")));
+        }
+    }
+    if failures.is_empty() {
+        println!("   neither tokio nor hyper behind any but the client with its default features");
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
@@ -39,6 +54,11 @@ pub(crate) fn weight(_: &[String]) -> Result<(), String> {
 fn crates(tree: &str) -> BTreeSet<String> {
     let line = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     tree.lines().map(line).filter(|line| !line.is_empty()).collect()
+}
+
+/// The crates whose names begin like one of these.
+fn among<'a>(crates: &'a BTreeSet<String>, starts: &'a [&str]) -> impl Iterator<Item = &'a String> {
+    crates.iter().filter(|line| starts.iter().any(|start| line.starts_with(start)))
 }
 
 /// The names that come in more than one version.

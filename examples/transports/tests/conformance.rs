@@ -24,70 +24,97 @@ fn ureq() -> UreqTransport {
     UreqTransport::builder().build().unwrap()
 }
 
-fn passes(name: &str, report: &Report) {
-    println!("{name}\n{report}\n");
-    assert!(report.is_passed(), "{name}\n{report}");
-}
+/// A transport, what it cannot do, and the checks that it is known to fail.
+type Row = (&'static str, Suite, &'static [Check]);
 
-#[tokio::test]
-async fn reqwest_passes() {
-    let transport = ReqwestTransport::new(Duration::from_secs(10)).unwrap();
-    let suite = Suite::new(transport).lacks(Capability::ConnectLimit, "reqwest has one for a client, not for a call");
-    passes("reqwest", &suite.run().await);
-}
-
-#[tokio::test]
-async fn isahc_passes_but_for_what_curl_does() {
-    let suite = Suite::new(IsahcTransport::new().unwrap()).lacks(
-        Capability::ConnectLimit,
-        "curl does not tell which of its limits ran out, and is built without TLS here",
-    );
-    let report = suite.patience(Duration::from_secs(4)).run().await;
-    println!("isahc\n{report}\n");
-    // As the documentation of the transport says; a version of isahc that does better must be noticed.
-    let known = [Check::HeadersFirst, Check::LostReply, Check::DropRequest, Check::DropBody];
-    assert_eq!(report.failures().collect::<Vec<_>>(), known, "{report}");
-}
-
-#[tokio::test]
-async fn tower_passes() {
+fn suites() -> Vec<Row> {
     use hyper_util::client::legacy::{Client, Error};
     let client = Client::builder(hyper_util::rt::TokioExecutor::new()).retry_canceled_requests(false).build_http();
     let not_sent = |error: &fetch_hive_client::BoxError| error.downcast_ref().is_some_and(Error::is_connect);
-    let suite = Suite::new(TowerTransport::new(client, Full::<Bytes>::new, not_sent))
-        .lacks(Capability::ConnectLimit, "a tower service knows nothing of limits");
-    passes("tower", &suite.run().await);
-}
-
-#[tokio::test]
-async fn in_process_passes() {
+    let tower = TowerTransport::new(client, Full::<Bytes>::new, not_sent);
+    let reqwest = ReqwestTransport::new(Duration::from_secs(10)).unwrap();
     // The function hands on to the server of the kit: what is checked is what the transport does with requests and bodies.
-    let hyper = Arc::new(hyper());
+    let behind = Arc::new(hyper());
     let gateway = move |request| {
-        let hyper = Arc::clone(&hyper);
+        let behind = Arc::clone(&behind);
         async move {
-            hyper.send(request).await.unwrap_or_else(|_| {
+            behind.send(request).await.unwrap_or_else(|_| {
                 let mut response = Response::new(ResponseBody::whole(""));
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
                 response
             })
         }
     };
-    let suite = Suite::new(InProcess(gateway)).lacks(Capability::Connections, "a function in this process is called");
-    passes("in-process", &suite.run().await);
+    let no_limit = Capability::ConnectLimit;
+    vec![
+        ("hyper", Suite::new(hyper()), &[]),
+        ("reqwest", Suite::new(reqwest).lacks(no_limit, "reqwest has one for a client, not for a call"), &[]),
+        (
+            "isahc",
+            Suite::new(IsahcTransport::new().unwrap())
+                .lacks(no_limit, "curl does not tell which of its limits ran out, and has no TLS here"),
+            // As its documentation says; a version of isahc that does better must be noticed.
+            &[Check::HeadersFirst, Check::LostReply, Check::DropRequest, Check::DropBody],
+        ),
+        ("tower", Suite::new(tower).lacks(no_limit, "a tower service knows nothing of limits"), &[]),
+        (
+            "in-process",
+            Suite::new(InProcess(gateway)).lacks(Capability::Connections, "a function in this process is called"),
+            &[],
+        ),
+        ("thread", Suite::new(OnThread::new(ureq())).lacks(Capability::CancelOnDrop, BY_THREAD), &[]),
+    ]
 }
 
-#[tokio::test]
-async fn ureq_on_a_thread_passes() {
-    passes(
-        "ureq on a thread",
-        &Suite::new(OnThread::new(ureq())).lacks(Capability::CancelOnDrop, BY_THREAD).run().await,
-    );
+fn print(reports: &[(&str, Report, &[Check])]) {
+    let mut reasons: Vec<String> = Vec::new();
+    print!("{:<17}", "");
+    for (name, ..) in reports {
+        print!("{name:<12}");
+    }
+    for (row, check) in Check::ALL.iter().enumerate() {
+        print!("\n{:<17}", check.name());
+        for (name, report, _) in reports {
+            let (cell, reason) = match report.outcomes().nth(row).unwrap().1 {
+                Outcome::Passed => ("passed", None),
+                Outcome::Failed(what) => ("FAILED", Some(format!("{name}: {what}"))),
+                Outcome::Skipped(why) => ("skipped", Some(why.clone())),
+            };
+            let number = reason.map_or(String::new(), |reason| {
+                let known = reasons.iter().position(|known| *known == reason).unwrap_or_else(|| {
+                    reasons.push(reason);
+                    reasons.len() - 1
+                });
+                format!(" {}", known + 1)
+            });
+            print!("{:<12}", format!("{cell}{number}"));
+        }
+    }
+    println!();
+    for (number, reason) in reasons.iter().enumerate() {
+        println!("{:>3}  {reason}", number + 1);
+    }
 }
 
 #[test]
-fn blocking_ureq_passes() {
-    passes("ureq, blocking", &Suite::blocking(ureq()).run_blocking().unwrap());
+fn every_transport_keeps_the_contract_but_for_what_is_known() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let mut reports = runtime.block_on(async {
+        let running: Vec<_> = suites()
+            .into_iter()
+            .map(|(name, suite, known)| (name, tokio::spawn(suite.patience(Duration::from_secs(6)).run()), known))
+            .collect();
+        let mut reports = Vec::new();
+        for (name, report, known) in running {
+            reports.push((name, report.await.unwrap(), known));
+        }
+        reports
+    });
+    reports.push(("blocking", Suite::blocking(ureq()).run_blocking().unwrap(), &[]));
+    print(&reports);
+    for (name, report, known) in reports {
+        assert_eq!(report.failures().collect::<Vec<_>>(), known, "{name}\n{report}");
+    }
 }
 
 /// Ureq with one limit that it does not keep.
@@ -140,11 +167,4 @@ fn each_file_is_short_enough_to_copy() {
         let lines = text.lines().filter(is_code).count();
         assert!(lines < 60, "{} has {lines} lines of code", path.display());
     }
-}
-
-#[test]
-fn reports_are_told_apart() {
-    let report = Suite::blocking(ureq()).lacks(Capability::Streaming, "it buffers").run_blocking().unwrap();
-    let skipped = |outcome: &Outcome| matches!(outcome, Outcome::Skipped(why) if why == "it buffers");
-    assert_eq!(report.outcomes().filter(|(_, outcome)| skipped(outcome)).count(), 2, "{report}");
 }
