@@ -1,6 +1,11 @@
 //! Where sources disagree, or know less than the service: nothing fails and nothing is lost.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, in its helpers too, and reads files"
+)]
 
 use std::fmt::Debug;
 
