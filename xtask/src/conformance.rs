@@ -1,16 +1,30 @@
 use crate::run::{cargo, root};
 
-/// The table of transports and checks.
+/// The stacks that the tests of the client run over, beside hyper, which `cargo test` runs them over.
+const STACKS: [&str; 3] = ["reqwest", "ureq", "in-process"];
+
+/// The tests of the client that can run over any stack. Those left out are of one: the table of faults of hyper, the blocking client of ureq.
+const TESTS: [&str; 10] = [
+    "connections",
+    "emulator",
+    "golden",
+    "hatches",
+    "observe",
+    "operations",
+    "plan",
+    "refusals",
+    "streams",
+    "workflow",
+];
+
+/// The table of transports and checks, and the tests of the client over the other stacks, with the reason of each test that is skipped.
 pub(crate) fn conformance(_: &[String]) -> Result<(), String> {
     println!("\n== conformance: every transport under every check");
     let only = "every_transport_keeps_the_contract_but_for_what_is_known";
     let words = format!("test -q -p fetch-hive-example-transports --test conformance {only} -- --nocapture");
     let (text, passed) = run(&words, &[])?;
     let shown = |line: &&str| {
-        !line.starts_with("running")
-            && !line.starts_with("test result")
-            && !line.trim().is_empty()
-            && line.trim() != "."
+        !line.starts_with("running") && !line.starts_with("test result") && !matches!(line.trim(), "" | ".")
     };
     for line in text.lines().filter(shown) {
         println!("   {line}");
@@ -18,7 +32,30 @@ pub(crate) fn conformance(_: &[String]) -> Result<(), String> {
     if !passed {
         return Err(format!("a transport does not keep the contract; again with: cargo {words}"));
     }
-    Ok(())
+    let mut failed = Vec::new();
+    for stack in STACKS {
+        println!("\n== tests of the client over {stack}");
+        let tests = TESTS.map(|test| format!("--test {test} ")).concat();
+        let words = format!("test -p fetch-hive-tests {tests}--no-fail-fast -- --nocapture --test-threads 4");
+        let (text, passed) = run(&words, &[("FETCH_HIVE_TEST_TRANSPORT", stack)])?;
+        let skipped: Vec<_> =
+            text.lines().filter_map(|line| line.split_once("SKIPPED ")).map(|(_, line)| line).collect();
+        for line in &skipped {
+            println!("   skipped  {line}");
+        }
+        let counts = text.lines().filter_map(|line| line.strip_prefix("test result: ")?.split_once(". "));
+        let ran: u32 = counts.filter_map(|(_, counts)| counts.split_once(' ')?.0.parse::<u32>().ok()).sum();
+        let count = u32::try_from(skipped.len()).unwrap_or(u32::MAX);
+        println!("   {} passed, {count} skipped: {}", ran.saturating_sub(count), if passed { "ok" } else { "FAILED" });
+        if !passed {
+            let lines = text.lines().filter(|line| line.contains("panicked at") || line.ends_with("FAILED"));
+            for line in lines {
+                println!("   {line}");
+            }
+            failed.push(stack);
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(format!("tests failed over {}", failed.join(", "))) }
 }
 
 /// Runs cargo, and gives what it printed and whether it went well.

@@ -21,7 +21,11 @@ const COMMANDS: &[Command] = &[
         "endpoints and types against the contract for machines; --mutate [COUNT [SEED]] tests the check itself",
         contract::contract,
     ),
-    ("conformance", "every transport under every check", conformance::conformance),
+    (
+        "conformance",
+        "every transport under every check, and the tests of the client over the other stacks",
+        conformance::conformance,
+    ),
     ("weight", "the number of crates behind each of ours, against its budget", weight::weight),
     ("faults", "the fault table: what goes wrong, and what the caller is told", faults::faults),
     ("soak", "calls and streams against a service that fails a fifth of them; [SECONDS], 300 by default", faults::soak),

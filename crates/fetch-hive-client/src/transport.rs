@@ -17,7 +17,8 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 /// - It returns as soon as the head of the response is in, and hands the body over as it arrives.
 /// - It follows no redirect, repeats nothing by itself, and keeps no cookies.
 /// - It sends the request as it is: method, URL, headers (repeated ones too) and the body byte for byte. It may add what its
-///   protocol needs (`host`, `content-length`) and may ask for an encoding of the body if it undoes it.
+///   protocol needs (`host`, `content-length`) and may ask for an encoding of the body if it undoes it. The URL is absolute, and there is
+///   no `host` header: a stack below the level of a client, such as a connection of hyper, wants the path alone and that header.
 /// - Dropping the future, or the response's body, gives the connection up: the exchange ends, and nothing goes on reading it.
 /// - The request's extensions carry the [`Operation`](crate::Operation) and the [`Limits`](crate::Limits) of the attempt. The client
 ///   enforces `headers`, `idle` and `deadline` by dropping; `connect` is for the transport, which alone knows when it is

@@ -12,6 +12,7 @@ mod delegations;
 mod deployment;
 mod fault;
 mod fault_words;
+mod handler;
 mod inbox;
 #[cfg(feature = "store")]
 mod journal;
@@ -38,6 +39,7 @@ pub use config::{ConfigError, read_deployments};
 pub use deployment::Deployment;
 pub use fault::Fault;
 pub use fault_words::FaultError;
+pub use handler::Handler;
 pub use inbox::Inbox;
 #[cfg(feature = "store")]
 pub use journal::FileError;

@@ -19,6 +19,7 @@ use crate::catalog::Catalog;
 use crate::config::{self, ConfigError};
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::fault::{Connecting, Fault, Faults};
+use crate::handler::Handler;
 use crate::plan::Plan;
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
 use crate::script::Script;
@@ -311,6 +312,11 @@ impl Emulator {
     /// [`StartError`] when there is no free port.
     pub async fn start() -> Result<Self, StartError> {
         Self::builder().start().await
+    }
+
+    /// What answers requests, for a client without a socket.
+    pub fn handler(&self) -> Handler {
+        Handler(Arc::clone(&self.service))
     }
 
     /// The base URL for a client.

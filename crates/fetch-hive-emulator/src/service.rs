@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Request};
+use http_body::Body;
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -79,12 +79,15 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) async fn handle(
+    pub(crate) async fn handle<B>(
         self: Arc<Self>,
         connection: u64,
         takeover: Takeover,
-        request: Request<Incoming>,
-    ) -> Result<Reply, Broken> {
+        request: Request<B>,
+    ) -> Result<Reply, Broken>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>,
+    {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().strip_prefix("/v1").unwrap_or("");
         let routed = route(&parts.method, path);

@@ -2,6 +2,7 @@
 
 pub mod faults;
 mod scripted;
+pub mod stack;
 
 pub use scripted::{Scripted, Step};
 

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use fetch_hive_client::{Client, HyperTransport, RepeatPolicy};
 use fetch_hive_emulator::Emulator;
-use fetch_hive_tests::{Scripted, Step};
+use fetch_hive_tests::{Scripted, Step, stack};
 
 const DONE: &str = r#"{"request_id":"req_1","run_status":"completed","output":"done"}"#;
 
 fn client(server: &Scripted) -> Client {
-    Client::builder().api_key("fhk_test").base_url(server.base_url()).build().unwrap()
+    stack::client(&server).api_key("fhk_test").build().unwrap()
 }
 
 fn answer() -> Step {
@@ -20,6 +20,7 @@ fn answer() -> Step {
 
 #[tokio::test]
 async fn a_connection_closed_between_calls_is_no_error() {
+    fetch_hive_tests::needs!(Socket);
     for closing in [Step::Close, Step::Reset] {
         let server = Scripted::start(vec![vec![Step::Read, answer(), closing]]).await.unwrap();
         let client = client(&server);
@@ -35,6 +36,7 @@ async fn a_connection_closed_between_calls_is_no_error() {
 
 #[test]
 fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
+    fetch_hive_tests::needs!(Socket);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = servers.block_on(Scripted::start(vec![vec![Step::Read, answer(), Step::Close]])).unwrap();
@@ -49,6 +51,7 @@ fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
 
 #[tokio::test]
 async fn a_close_that_races_the_next_invoke_is_an_error_that_may_have_run() {
+    fetch_hive_tests::needs!(Socket);
     // The second request on the connection is read, or a part of it, and then the connection is closed.
     for second in [Step::Read, Step::ReadSome(10)] {
         let script = vec![Step::Read, answer(), second, Step::Close];
@@ -63,6 +66,7 @@ async fn a_close_that_races_the_next_invoke_is_an_error_that_may_have_run() {
 
 #[test]
 fn trap_09_a_client_outlives_its_runtimes() {
+    fetch_hive_tests::needs!(Hyper);
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     // Built outside of any runtime, and used from several that end; over HTTP/2 too.
     let client_of = |emulator: &Emulator| {
@@ -90,8 +94,9 @@ fn trap_09_a_client_outlives_its_runtimes() {
 
 #[tokio::test]
 async fn dropping_a_call_closes_its_connection() {
+    fetch_hive_tests::needs!(Socket, Drop);
     let emulator = Emulator::builder().fault(fetch_hive_emulator::Fault::hang()).start().await.unwrap();
-    let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let call = tokio::spawn(client.invoke_workflow("d").into_future());
     while emulator.requests().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;

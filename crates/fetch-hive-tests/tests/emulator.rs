@@ -7,9 +7,10 @@ use std::time::Duration;
 use fetch_hive_client::types::RunStatus;
 use fetch_hive_client::{Client, RepeatPolicy};
 use fetch_hive_emulator::{Deployment, Emulator, Inbox};
+use fetch_hive_tests::stack;
 
 fn client(emulator: &Emulator) -> Client {
-    Client::builder().api_key("fhk_test").base_url(emulator.base_url()).repeat(RepeatPolicy::never()).build().unwrap()
+    stack::client(&emulator).api_key("fhk_test").repeat(RepeatPolicy::never()).build().unwrap()
 }
 
 #[tokio::test]
@@ -90,7 +91,7 @@ async fn a_run_goes_on_when_its_caller_hangs_up() {
 #[tokio::test]
 async fn trap_08_what_is_printed_of_a_client_holds_no_key() {
     let emulator = Emulator::start().await.unwrap();
-    let builder = Client::builder().api_key("fhk_TOPSECRET").base_url(emulator.base_url());
+    let builder = stack::client(&emulator).api_key("fhk_TOPSECRET");
     let printed = format!("{builder:?}");
     let client = builder.timeout(Duration::from_secs(7)).build().unwrap();
     let call = client.invoke_workflow("d");

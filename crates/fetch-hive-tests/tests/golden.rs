@@ -8,6 +8,7 @@ use fetch_hive_client::core::Api;
 use fetch_hive_client::types::{ApiKey, InvokeWorkflow, RunStatus, ToolApproval};
 use fetch_hive_client::{API_KEY_VARIABLE, BaseUrl, Client, ErrorKind};
 use fetch_hive_emulator::{Emulator, Fault};
+use fetch_hive_tests::stack;
 use serde_json::{Value, json};
 
 fn invalid(result: Result<Client, fetch_hive_client::Error>) -> String {
@@ -31,6 +32,7 @@ async fn in_environment(emulator: &Emulator, key: Option<&str>) -> Output {
 
 #[tokio::test]
 async fn c1_no_key_is_an_error() {
+    fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::start().await.unwrap();
     for key in [None, Some("   "), Some("fhk_sécret")] {
         let output = in_environment(&emulator, key).await;
@@ -47,6 +49,7 @@ async fn c1_no_key_is_an_error() {
 
 #[tokio::test]
 async fn trap_14_c2_the_key_of_the_environment_is_used_and_its_proxy_is_not() {
+    fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::start().await.unwrap();
     let output = in_environment(&emulator, Some("env-key")).await;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -75,7 +78,7 @@ fn c3_c4_c5_base_urls() {
 #[tokio::test]
 async fn a1_a2_headers_and_w1_to_w4_and_ta2_bodies() {
     let emulator = Emulator::start().await.unwrap();
-    let client = Client::builder().api_key("my-secret-key").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("my-secret-key").build().unwrap();
     let call = |deployment: &str| client.invoke_workflow(deployment);
     let metadata = json!({"customer_id": "cus_123", "invoice_count": 12});
     let rows = [
@@ -115,7 +118,7 @@ async fn w1_w3_replies_as_the_sdk_models_name_them() {
         .start()
         .await
         .unwrap();
-    let client = Client::builder().api_key("k").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("k").build().unwrap();
     let run = client.invoke_workflow("my-workflow").await.unwrap();
     assert_eq!(run.run_status, Some(RunStatus::Completed));
     assert_eq!((run.request_id.clone().unwrap().as_str(), run.run_id.clone().unwrap().as_str()), ("r", "run_1"));
@@ -128,7 +131,7 @@ async fn w1_w3_replies_as_the_sdk_models_name_them() {
 #[tokio::test]
 async fn e1_a_500_is_an_error() {
     let emulator = Emulator::builder().fault(Fault::status(500).body("Internal Server Error")).start().await.unwrap();
-    let client = Client::builder().api_key("k").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("k").build().unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert_eq!((error.status().unwrap().as_u16(), &error.body().unwrap()[..]), (500, &b"Internal Server Error"[..]));
 }

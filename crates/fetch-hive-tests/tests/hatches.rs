@@ -9,11 +9,12 @@ use bytes::Bytes;
 use fetch_hive_client::types::{ApprovalFilter, RequestRecord, RunStatus};
 use fetch_hive_client::{Client, Endpoint, ErrorKind, PathWriter, Repeat};
 use fetch_hive_emulator::{Emulator, Fault};
+use fetch_hive_tests::stack;
 use http::Method;
 use serde_json::{Value, json};
 
 fn client(emulator: &Emulator) -> Client {
-    Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap()
+    stack::client(&emulator).api_key("fhk_test").build().unwrap()
 }
 
 async fn answering(bodies: &[Value]) -> Emulator {
@@ -128,9 +129,8 @@ async fn the_usage_hook_sees_every_reply() {
     let spent: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
     let sums = Arc::clone(&spent);
     let emulator = Emulator::start().await.unwrap();
-    let client = Client::builder()
+    let client = stack::client(&emulator)
         .api_key("fhk_test")
-        .base_url(emulator.base_url())
         .on_usage(move |report| {
             let key = format!("{} {}", report.operation, report.target);
             *sums.lock().unwrap().entry(key).or_default() += report.usage.total().unwrap();

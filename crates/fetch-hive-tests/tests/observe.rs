@@ -8,8 +8,9 @@ use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fetch_hive_client::{Client, RepeatPolicy};
+use fetch_hive_client::RepeatPolicy;
 use fetch_hive_emulator::{Emulator, Fault};
+use fetch_hive_tests::stack;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -72,9 +73,8 @@ async fn spans_and_hooks_tell_of_each_attempt_and_call() {
         .unwrap();
     let told = Arc::new(Mutex::new(Vec::new()));
     let (attempts, calls) = (Arc::clone(&told), Arc::clone(&told));
-    let client = Client::builder()
+    let client = stack::client(&emulator)
         .api_key("fhk_test")
-        .base_url(emulator.base_url())
         .on_attempt(move |report| {
             let status = report.status.map(|status| status.as_u16());
             let text = format!("{} {} {status:?} {:?}", report.operation.name, report.attempt, report.error_type);

@@ -14,6 +14,7 @@ use std::pin::Pin;
 use fetch_hive_client::types::*;
 use fetch_hive_client::{Client, Error, ErrorKind};
 use fetch_hive_emulator::{Emulator, OPENAPI};
+use fetch_hive_tests::stack;
 use serde_json::{Value, json};
 
 /// A call, sent for what arrives and not for its reply.
@@ -37,7 +38,7 @@ include!("support/rows.rs");
 #[tokio::test]
 async fn every_operation_arrives_as_the_contract_has_it() {
     let emulator = Emulator::start().await.unwrap();
-    let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let mut seen = BTreeSet::from(["uploadAsset".to_owned()]); // has a test of its own
     for Row(id, method, path, body, call) in invocations(&client).into_iter().chain(resources(&client)) {
         let before = emulator.requests().len();
@@ -64,7 +65,7 @@ async fn every_operation_arrives_as_the_contract_has_it() {
 #[tokio::test]
 async fn ids_of_any_shape_stay_one_segment_or_are_refused() {
     let emulator = Emulator::start().await.unwrap();
-    let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let calls = |id: &str| -> Vec<(&'static str, Sent)> {
         let workspace = client.workspace(id);
         vec![
@@ -119,7 +120,7 @@ async fn ids_of_any_shape_stay_one_segment_or_are_refused() {
 #[tokio::test]
 async fn a_file_is_uploaded_byte_for_byte_and_refused_when_empty_or_too_large() {
     let emulator = Emulator::start().await.unwrap();
-    let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let assets = client.workspace("ws_1").assets();
     let content: Vec<u8> = (0..=255).cycle().take(100_000).collect();
     let name = "ré\"port\r\n.bin";
@@ -162,7 +163,7 @@ async fn a_file_is_uploaded_byte_for_byte_and_refused_when_empty_or_too_large() 
 #[tokio::test]
 async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
     let emulator = Emulator::start().await.unwrap();
-    let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let uuid = |n: usize| format!("11111111-1111-4111-8111-{n:012}");
     let urls = |n: usize| (0..n).map(|n| format!("https://example.com/{n}"));
     let agent = || client.invoke_agent("a", "m");

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use fetch_hive_client::{Client, RepeatPolicy, Timeout};
 use fetch_hive_emulator::{Deployment, Emulator, Fault, Script};
+use fetch_hive_tests::stack;
 use serde_json::{Value, json};
 
 fn client(emulator: &Emulator, runs: usize, grace: Duration) -> Client {
-    Client::builder()
+    stack::client(&emulator)
         .api_key("fhk_test")
-        .base_url(emulator.base_url())
         .repeat(RepeatPolicy::never())
         .max_runs_in_flight(runs)
         .unknown_run_grace(grace)

@@ -2,15 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+use std::io::Write as _;
 use std::time::{Duration, SystemTime};
 
 use fetch_hive_client::{
     Client, Clock, Error, ErrorKind, RateLimit, RepeatPolicy, Timeout, TokioClock, TransportErrorKind,
 };
-use fetch_hive_tests::{Scripted, Step};
+use fetch_hive_tests::{Scripted, Step, stack};
 
 fn client(server: &Scripted) -> Client {
-    Client::builder().api_key("fhk_test").base_url(server.base_url()).repeat(RepeatPolicy::never()).build().unwrap()
+    stack::client(&server).api_key("fhk_test").repeat(RepeatPolicy::never()).build().unwrap()
 }
 
 async fn refused(script: Vec<Step>) -> (Error, usize) {
@@ -30,6 +31,7 @@ fn kind(error: &Error) -> &'static str {
 
 #[tokio::test]
 async fn every_row_keeps_status_and_body() {
+    fetch_hive_tests::needs!(Socket);
     let concurrency = r#"{"error":"You've reached your concurrency limit."}"#;
     let daily = r#"{"error":"Daily limit.","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
     let cut =
@@ -120,6 +122,7 @@ async fn every_row_keeps_status_and_body() {
 
 #[tokio::test]
 async fn connections_that_fail_tell_whether_the_run_may_have_started() {
+    fetch_hive_tests::needs!(Socket);
     // name, script, may have run
     let rows = [
         ("closed after the request", vec![Step::Read, Step::Close], true),
@@ -142,8 +145,10 @@ async fn connections_that_fail_tell_whether_the_run_may_have_started() {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_and_surely_not_sent() {
+    fetch_hive_tests::needs!(Socket);
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let client = Client::builder().api_key("fhk_test").base_url(format!("http://{unused}")).build().unwrap();
+    let builder = Client::builder().api_key("fhk_test").base_url(format!("http://{unused}"));
+    let client = stack::over(builder).build().unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
     assert_eq!(error.attempts(), 3);
@@ -152,6 +157,7 @@ async fn a_refused_connection_is_tried_again_and_surely_not_sent() {
 
 #[tokio::test]
 async fn time_limits_say_which_one_and_keep_what_came() {
+    fetch_hive_tests::needs!(Socket);
     let stalled = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"request_id\"".to_vec();
     let silent = Scripted::start(vec![vec![Step::Read, Step::Wait(Duration::from_secs(30))]]).await.unwrap();
     let halting = Scripted::start(vec![vec![Step::Read, Step::Write(stalled), Step::Wait(Duration::from_secs(30))]])
@@ -176,6 +182,7 @@ async fn time_limits_say_which_one_and_keep_what_came() {
 
 #[tokio::test]
 async fn a_connection_that_hangs_while_it_is_made_is_not_sent() {
+    fetch_hive_tests::needs!(Socket, ConnectLimit);
     // A listener whose backlog is full takes no further connection: the kernel leaves the handshake unanswered.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -186,12 +193,8 @@ async fn a_connection_that_hangs_while_it_is_made_is_not_sent() {
         fillers.push(tokio::spawn(tokio::net::TcpStream::connect(address)));
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let client = Client::builder()
-        .api_key("k")
-        .base_url(format!("http://{address}"))
-        .repeat(RepeatPolicy::never())
-        .build()
-        .unwrap();
+    let builder = Client::builder().api_key("k").base_url(format!("http://{address}"));
+    let client = stack::over(builder).repeat(RepeatPolicy::never()).build().unwrap();
     for call in [
         client.invoke_workflow("d").connect_timeout(Duration::from_millis(100)),
         client.invoke_workflow("d").timeout(Duration::from_millis(100)),
@@ -204,15 +207,14 @@ async fn a_connection_that_hangs_while_it_is_made_is_not_sent() {
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_refused_with_what_came() {
-    use std::io::Write as _;
+    fetch_hive_tests::needs!(Socket, Gzip);
     let plain = Step::respond("200 OK", "", vec![b' '; 100_000]);
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     packer.write_all(&vec![b' '; 50_000_000]).unwrap();
     let bomb = Step::respond("200 OK", "content-encoding: gzip\r\n", packer.finish().unwrap());
     for step in [plain, bomb] {
         let server = Scripted::start(vec![vec![Step::Read, step]]).await.unwrap();
-        let client =
-            Client::builder().api_key("k").base_url(server.base_url()).max_reply_bytes(50_000).build().unwrap();
+        let client = stack::client(&server).api_key("k").max_reply_bytes(50_000).build().unwrap();
         let error = client.invoke_workflow("d").await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::TooLarge { limit: 50_000 }), "{error:?}");
         assert!(error.may_have_run() && error.body().unwrap().len() <= 50_000);
@@ -221,7 +223,7 @@ async fn a_body_beyond_the_limit_is_refused_with_what_came() {
 
 #[tokio::test]
 async fn gzip_is_undone_and_a_damaged_one_is_an_error() {
-    use std::io::Write as _;
+    fetch_hive_tests::needs!(Socket, Gzip);
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(br#"{"request_id":"req_1","run_status":"completed","output":"packed"}"#).unwrap();
     let packed = encoder.finish().unwrap();
@@ -252,6 +254,7 @@ impl Clock for At {
 
 #[tokio::test]
 async fn an_error_says_when_another_call_may_succeed() {
+    fetch_hive_tests::needs!(Socket);
     let day = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
     let daily = r#"{"error":"E","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
     let evening = day(20_000) - Duration::from_secs(60);
@@ -265,7 +268,7 @@ async fn an_error_says_when_another_call_may_succeed() {
     for (headers, body, soon, when) in rows {
         let refusal = Step::respond("429 Too Many Requests", headers, body);
         let server = Scripted::start(vec![vec![Step::Read, refusal]]).await.unwrap();
-        let builder = Client::builder().api_key("k").base_url(server.base_url()).repeat(RepeatPolicy::never());
+        let builder = stack::client(&server).api_key("k").repeat(RepeatPolicy::never());
         let client = builder.clock(At(evening)).build().unwrap();
         let error = client.invoke_workflow("d").await.unwrap_err();
         assert_eq!((error.is_retryable(), error.retry_at()), (soon, when), "{error:?}");
@@ -274,6 +277,7 @@ async fn an_error_says_when_another_call_may_succeed() {
 
 #[tokio::test]
 async fn what_only_reads_may_be_tried_again_whatever_happened() {
+    fetch_hive_tests::needs!(Socket);
     let gateway = Step::respond("503 Service Unavailable", "", "");
     for (step, kind) in [(gateway, "503"), (Step::Close, "may_have_run")] {
         let server = Scripted::start(vec![vec![Step::Read, step]]).await.unwrap();
@@ -286,9 +290,10 @@ async fn what_only_reads_may_be_tried_again_whatever_happened() {
 
 #[tokio::test]
 async fn a_refusal_with_a_huge_body_stays_the_refusal_that_it_is() {
+    fetch_hive_tests::needs!(Socket);
     let server = Scripted::start(vec![vec![Step::Read, Step::respond("502 Bad Gateway", "", vec![b'x'; 200_000])]]);
     let server = server.await.unwrap();
-    let client = Client::builder().api_key("k").base_url(server.base_url()).max_error_bytes(1_000).build().unwrap();
+    let client = stack::client(&server).api_key("k").max_error_bytes(1_000).build().unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert_eq!((error.status().unwrap().as_u16(), error.body().unwrap().len()), (502, 1_000));
 }

@@ -9,12 +9,12 @@ use std::time::Duration;
 use fetch_hive_client::types::{AgentRunStatus, ErrorCode, InvokeAgent, InvokePrompt, StreamEvent};
 use fetch_hive_client::{Client, Error, ErrorKind, EventStream, HyperTransport, StreamError, Streams, Timeout};
 use fetch_hive_emulator::{Emulator, Fault, Script};
-use fetch_hive_tests::{Scripted, Step};
+use fetch_hive_tests::{Scripted, Step, stack};
 use http::Version;
 use serde_json::{Value, json};
 
 fn client(emulator: &Emulator) -> Client {
-    let mut builder = Client::builder().api_key("fhk_test").base_url(emulator.base_url());
+    let mut builder = stack::client(&emulator).api_key("fhk_test");
     if let Some(pem) = emulator.ca_pem() {
         builder = builder.transport(HyperTransport::builder().add_root_certificates_pem(pem).build().unwrap());
     }
@@ -161,8 +161,12 @@ fn bytes_of(text: &'static str) -> bytes::Bytes {
 
 #[tokio::test]
 async fn the_first_event_arrives_while_the_rest_is_held_back() {
+    fetch_hive_tests::needs!(Drop);
     let held = Duration::from_secs(30);
     for tls in [false, true] {
+        if tls && stack::lacks(&[stack::Need::Hyper]).is_some() {
+            continue;
+        }
         let emulator =
             Emulator::builder().tls(tls).stream("s", Script::new().text("first").wait(held)).start().await.unwrap();
         let client = client(&emulator);
@@ -185,6 +189,7 @@ async fn the_first_event_arrives_while_the_rest_is_held_back() {
 
 #[tokio::test]
 async fn trap_07_dropping_a_stream_midway_closes_its_connection() {
+    fetch_hive_tests::needs!(Socket, Drop);
     let script = Script::new().text("first").wait(Duration::from_secs(30));
     let (emulator, client) = scripted(script).await;
     let mut stream = client.invoke_prompt("s").stream().await.unwrap();
@@ -200,6 +205,7 @@ async fn trap_07_dropping_a_stream_midway_closes_its_connection() {
 
 #[tokio::test]
 async fn limits_of_time_say_what_came_and_comments_are_life() {
+    fetch_hive_tests::needs!(Socket);
     let (_emulator, client) =
         scripted(Script::new().text("a").raw("data: {\"half").wait(Duration::from_secs(30))).await;
     let mut stream = client.invoke_prompt("s").idle_timeout(Duration::from_millis(100)).stream().await.unwrap();
@@ -216,24 +222,20 @@ async fn limits_of_time_say_what_came_and_comments_are_life() {
     let alive = client.invoke_prompt("s").idle_timeout(Duration::from_millis(250)).stream().await.unwrap();
     assert_eq!(all(alive).await, ["late"]);
     // The client's own deadline is none of a stream's; one that is set for the call is.
-    let hasty = Client::builder()
-        .api_key("k")
-        .base_url(emulator.base_url())
-        .timeout(Duration::from_millis(100))
-        .build()
-        .unwrap();
+    let hasty = stack::client(&emulator).api_key("k").timeout(Duration::from_millis(100)).build().unwrap();
     assert_eq!(all(hasty.invoke_prompt("s").stream().await.unwrap()).await, ["late"]);
     let limited = client.invoke_prompt("s").timeout(Duration::from_millis(150)).stream().await.unwrap();
     assert_eq!(all(limited).await, ["deadline"]);
 
     let silent = Scripted::start(vec![vec![Step::Read, Step::Wait(Duration::from_secs(30))]]).await.unwrap();
-    let client = Client::builder().api_key("k").base_url(silent.base_url()).build().unwrap();
+    let client = stack::client(&silent).api_key("k").build().unwrap();
     let error = client.invoke_prompt("s").headers_timeout(Duration::from_millis(80)).stream().await.unwrap_err();
     assert_eq!(error.timeout(), Some(Timeout::Headers));
 }
 
 #[tokio::test]
 async fn a_slow_reader_holds_the_server_back() {
+    fetch_hive_tests::needs!(Socket);
     // A server that writes without end, as fast as it is read.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
@@ -250,7 +252,7 @@ async fn a_slow_reader_holds_the_server_back() {
             count.fetch_add(event.len() as u64, Ordering::SeqCst);
         }
     });
-    let client = Client::builder().api_key("k").base_url(base_url).build().unwrap();
+    let client = stack::over(Client::builder().api_key("k").base_url(base_url)).build().unwrap();
     let mut stream = client.invoke_prompt("s").stream().await.unwrap();
     let mut before = u64::MAX;
     let settled = async {
@@ -270,7 +272,7 @@ async fn a_slow_reader_holds_the_server_back() {
 #[tokio::test]
 async fn an_event_beyond_the_limit_ends_the_stream() {
     let (emulator, _) = scripted(Script::new().text("a").text(&"x".repeat(5_000)).text("b").done()).await;
-    let client = Client::builder().api_key("k").base_url(emulator.base_url()).max_event_bytes(1_000).build().unwrap();
+    let client = stack::client(&emulator).api_key("k").max_event_bytes(1_000).build().unwrap();
     assert_eq!(all(client.invoke_prompt("s").stream().await.unwrap()).await, ["a", "too large"]);
 }
 

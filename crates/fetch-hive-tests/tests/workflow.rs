@@ -9,11 +9,12 @@ use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::{InvokeWorkflow, OutputError, RunStatus, ToolApproval};
 use fetch_hive_client::{Client, ErrorKind, HyperTransport, RateLimit, Timeout, TransportErrorKind};
 use fetch_hive_emulator::{Deployment, Emulator, Fault, Inbox};
+use fetch_hive_tests::stack;
 use http::Version;
 use serde_json::{Value, json};
 
 fn client(emulator: &Emulator) -> Client {
-    Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap()
+    stack::client(&emulator).api_key("fhk_test").build().unwrap()
 }
 
 #[tokio::test]
@@ -114,7 +115,7 @@ async fn the_services_refusals_come_typed() {
     let good = client(&emulator);
     let once = || fetch_hive_client::RepeatPolicy::never();
 
-    let stranger = Client::builder().api_key("fhk_wrong").base_url(emulator.base_url()).build().unwrap();
+    let stranger = stack::client(&emulator).api_key("fhk_wrong").build().unwrap();
     let error = stranger.invoke_workflow("d").await.unwrap_err();
     assert_eq!((error.status().unwrap().as_u16(), error.api().unwrap().message()), (401, Some("Invalid access.")));
     assert!(!error.may_have_run() && !error.is_retryable());
@@ -145,6 +146,7 @@ async fn the_services_refusals_come_typed() {
 
 #[tokio::test]
 async fn trap_01_https_works_with_the_right_authority_and_is_not_sent_with_another() {
+    fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::builder().tls(true).start().await.unwrap();
     let trusting = HyperTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
     let client =
@@ -152,7 +154,7 @@ async fn trap_01_https_works_with_the_right_authority_and_is_not_sent_with_anoth
     client.invoke_workflow("d").await.unwrap();
     assert_eq!(emulator.requests()[0].version, Version::HTTP_2);
 
-    let wary = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
+    let wary = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let error = wary.invoke_workflow("d").await.unwrap_err();
     let ErrorKind::Transport(transport) = error.kind() else { panic!("{error:?}") };
     assert_eq!(transport.kind(), TransportErrorKind::NotSent);
@@ -169,6 +171,7 @@ async fn burst(client: &Client) {
 
 #[tokio::test]
 async fn http2_shares_one_connection_warm_and_cold() {
+    fetch_hive_tests::needs!(Hyper);
     for warm in [true, false] {
         let emulator = Emulator::builder().tls(true).start().await.unwrap();
         let transport =
@@ -186,6 +189,7 @@ async fn http2_shares_one_connection_warm_and_cold() {
 
 #[tokio::test]
 async fn a_thousand_calls_use_one_connection() {
+    fetch_hive_tests::needs!(Socket);
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator);
     for _ in 0..1_000 {

@@ -18,7 +18,7 @@ const PIECE: usize = 16 << 10;
 ///
 /// That of [`Transport`], but for what dropping does: nothing can end a call that blocks, so it keeps the
 /// [`Limits`](crate::Limits) in the request's extensions itself, `deadline` for the reading of the body too. A limit that runs out is
-/// [`TransportError::timeout`].
+/// [`TransportError::timeout`]; where a stack has one time-out for several of them, tell the one that was the nearest.
 ///
 /// It returns as soon as the head of the response is in; the body is read when the client reads. `read` returns what has come, and does not wait
 /// until its buffer is full. An error of `read` that wraps a [`TransportError`] stays what it is; any other one is
