@@ -16,6 +16,9 @@ pub(crate) fn contract(arguments: &[String]) -> Result<(), String> {
     if arguments.first().is_some_and(|argument| argument == "--mutate") {
         return mutate::mutate(&arguments[1..]);
     }
+    if arguments.first().is_some_and(|argument| argument == "--live") {
+        return crate::live::live();
+    }
     println!("\n== contract: endpoints and types against openapi.json");
     let file = root().join("crates/fetch-hive-emulator/contract/openapi.json");
     let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;

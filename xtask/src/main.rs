@@ -4,7 +4,12 @@ mod bench;
 mod ci;
 mod conformance;
 mod contract;
+mod emulator;
 mod faults;
+mod http;
+mod kill;
+mod live;
+mod page;
 mod python_sdk;
 mod run;
 mod weight;
@@ -18,7 +23,8 @@ const COMMANDS: &[Command] = &[
     ("ci", "all that a change must pass; --skip-tests leaves out the plain `cargo test --workspace`", ci::ci),
     (
         "contract",
-        "endpoints and types against the contract for machines; --mutate [COUNT [SEED]] tests the check itself",
+        "endpoints and types against the contract for machines; --mutate [COUNT [SEED]] tests the check itself;
+                                       --live runs schemathesis against the emulator",
         contract::contract,
     ),
     (
@@ -35,6 +41,8 @@ const COMMANDS: &[Command] = &[
         faults::proxies,
     ),
     ("bench", "measurements against named peers; on an otherwise idle machine", bench::bench),
+    ("kill", "kill -9 in the middle of 1,000 writes, 50 times: every acknowledged write is there after it", kill::kill),
+    ("page", "the emulator's page in headless Chromium; needs Chromium, Node.js and npm", page::page),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
 ];
 

@@ -43,7 +43,7 @@ pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
     let Callback { request_id, url, secret, body } = callback;
     let signature = sign(&WebhookSecret::new(secret), &body);
     for attempt in 1..=service.delivery_attempts {
-        let refused = if service.private_callbacks { Ok(()) } else { refuse_private(&url).await };
+        let refused = refuse_address(service, &url).await;
         let private = refused.is_err();
         let outcome = match refused {
             Err(refused) => Err(refused),
@@ -52,6 +52,10 @@ pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
                 Err(_) => Err("the receiver did not answer in time".to_owned()),
             },
         };
+        service.log(|| {
+            let told = outcome.as_ref().map_or_else(Clone::clone, ToString::to_string);
+            format!("callback of {request_id} to {}, try {attempt}: {told}", crate::look::masked(&url))
+        });
         let over = matches!(outcome, Ok(200..=299)) || attempt == service.delivery_attempts || private;
         service.deliveries.push(Delivery {
             request_id: request_id.clone(),
@@ -68,6 +72,19 @@ pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
     }
 }
 
+/// Posts once more what was posted before, as it was.
+#[cfg(feature = "page")]
+pub(crate) async fn again(service: &Arc<Service>, before: &Delivery) -> Result<u16, String> {
+    let posted = async {
+        refuse_address(service, &before.url).await?;
+        post(service, &before.url, &before.signature, &before.body).await
+    };
+    let late = |_| Err("the receiver did not answer in time".to_owned());
+    let outcome = tokio::time::timeout(PATIENCE, posted).await.unwrap_or_else(late);
+    service.deliveries.push(Delivery { attempt: before.attempt + 1, outcome: outcome.clone(), ..before.clone() });
+    outcome
+}
+
 async fn post(service: &Service, url: &str, signature: &str, body: &Bytes) -> Result<u16, String> {
     let uri: http::Uri = url.parse().map_err(|error| format!("no URL: {error}"))?;
     let request = http::Request::post(uri)
@@ -80,6 +97,20 @@ async fn post(service: &Service, url: &str, signature: &str, body: &Bytes) -> Re
         Ok(response) => Ok(response.status().as_u16()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Refuses an address that this emulator is not to deliver to.
+async fn refuse_address(service: &Service, url: &str) -> Result<(), String> {
+    if service.loopback_callbacks {
+        // Without asking for the address of a name: that would leave the machine too.
+        let uri = url.parse::<http::Uri>().ok();
+        let host = uri.as_ref().and_then(http::Uri::host).unwrap_or_default();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        if host != "localhost" && !ip.is_ok_and(|ip| ip.to_canonical().is_loopback()) {
+            return Err(format!("{host} is not loopback, where alone callbacks are delivered"));
+        }
+    }
+    if service.private_callbacks { Ok(()) } else { refuse_private(url).await }
 }
 
 /// Loopback is where developers are; other private addresses are not for an emulator to knock at. A name that does not resolve is left to

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::Fault;
 use crate::deployment::{Deployment, DeploymentKind, template_error};
 use crate::service::Service;
 
@@ -49,6 +50,15 @@ struct File {
     hive_agent: Vec<Deployment>,
     #[serde(default)]
     model: Vec<Value>,
+    #[serde(default)]
+    fault: Vec<Words>,
+}
+
+/// A fault in words.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Words {
+    words: String,
 }
 
 /// What a file declares, checked.
@@ -56,9 +66,12 @@ struct File {
 pub(crate) struct Declared {
     pub(crate) deployments: Vec<Deployment>,
     pub(crate) models: Vec<Value>,
+    /// Faults in words, each of which is one.
+    pub(crate) faults: Vec<String>,
 }
 
-/// Reads deployments from a TOML or YAML file with a table for each: `[[workflow]]`, `[[prompt]]`, `[[agent]]`, `[[hive_agent]]`.
+/// Reads deployments from a TOML or YAML file with a table for each: `[[workflow]]`, `[[prompt]]`, `[[agent]]`, `[[hive_agent]]`;
+/// `[[model]]` names a model, and `[[fault]]` something that goes wrong, by its `words`.
 ///
 /// # Errors
 ///
@@ -142,7 +155,14 @@ fn checked(file: File, text: &str) -> Result<Declared, String> {
         }
         deployments.push(deployment);
     }
-    Ok(Declared { deployments, models: file.model })
+    let faults: Vec<String> = file.fault.into_iter().map(|fault| fault.words).collect();
+    for words in &faults {
+        if let Err(error) = words.parse::<Fault>() {
+            let line = nth_line(text, words, 1).map_or_else(String::new, |line| format!("line {line}: "));
+            return Err(format!("{line}{error}"));
+        }
+    }
+    Ok(Declared { deployments, models: file.model, faults })
 }
 
 /// The number of the nth line in which a text stands.

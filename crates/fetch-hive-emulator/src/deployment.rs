@@ -340,6 +340,7 @@ pub(crate) fn template_error(template: &str) -> Option<String> {
 }
 
 #[cfg(not(feature = "templates"))]
+#[allow(clippy::unnecessary_wraps, reason = "with the feature there may be no error")]
 pub(crate) fn template_error(_: &str) -> Option<String> {
     Some("the emulator was built without templates".to_owned())
 }

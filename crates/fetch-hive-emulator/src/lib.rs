@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod admin;
 mod agents;
 mod approvals;
 mod assets;
@@ -10,6 +11,8 @@ mod chat;
 mod config;
 mod delegations;
 mod deployment;
+#[cfg(feature = "page")]
+mod exchange;
 mod fault;
 mod fault_words;
 mod handler;
@@ -17,6 +20,7 @@ mod inbox;
 #[cfg(feature = "store")]
 mod journal;
 mod knowledge;
+mod look;
 mod moment;
 mod operations;
 mod plan;
@@ -32,6 +36,8 @@ mod store;
 mod tls;
 mod trigger;
 mod turn;
+#[cfg(feature = "page")]
+mod viewer;
 mod wire;
 mod workflow;
 

@@ -33,7 +33,7 @@ use crate::wire::{self, OverTcp, Takeover, Wire};
 #[non_exhaustive]
 pub enum StartError {
     /// The address cannot be listened on; another program may have it.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {address}: {source}{}", taken(source))]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -55,8 +55,18 @@ pub enum StartError {
     Delivery(#[from] rustls::Error),
 }
 
+/// What to do where another program has the address.
+fn taken(error: &std::io::Error) -> &'static str {
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        "; another program listens there: stop it, or listen on another port (0 takes a free one)"
+    } else {
+        ""
+    }
+}
+
 /// The configuration of an [`Emulator`].
 #[must_use = "a builder does nothing until `start` is called"]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch by itself")]
 pub struct EmulatorBuilder {
     listen: SocketAddr,
     tls: bool,
@@ -66,6 +76,8 @@ pub struct EmulatorBuilder {
     deployments: HashMap<(DeploymentKind, String), Deployment>,
     config: Option<PathBuf>,
     logger: Option<Logger>,
+    #[cfg(feature = "page")]
+    page: bool,
     workspaces: Vec<String>,
     indexing: Duration,
     asset_link_lifetime: Duration,
@@ -77,6 +89,7 @@ pub struct EmulatorBuilder {
     delivery_attempts: u32,
     delivery_backoff: Duration,
     private_callbacks: bool,
+    loopback_callbacks: bool,
 }
 
 impl EmulatorBuilder {
@@ -132,6 +145,13 @@ impl EmulatorBuilder {
     /// secrets or bodies.
     pub fn logger(mut self, logger: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.logger = Some(Arc::new(logger));
+        self
+    }
+
+    /// Serves a page at `/_emulator/` that shows requests, replies, streams and callbacks, live, without keys and secrets.
+    #[cfg(feature = "page")]
+    pub fn page(mut self, page: bool) -> Self {
+        self.page = page;
         self
     }
 
@@ -197,6 +217,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Delivers callbacks to loopback alone, and looks no other name up: nothing leaves this machine.
+    pub fn loopback_callbacks_only(mut self) -> Self {
+        self.loopback_callbacks = true;
+        self
+    }
+
     /// Starts to serve.
     ///
     /// # Errors
@@ -231,10 +257,16 @@ impl EmulatorBuilder {
             delivery_attempts: self.delivery_attempts,
             delivery_backoff: self.delivery_backoff,
             private_callbacks: self.private_callbacks,
+            loopback_callbacks: self.loopback_callbacks,
             sender: callback::sender()?,
             places: Arc::new(Semaphore::new(self.concurrency)),
             faults: self.faults,
             fault_header: self.fault_header,
+            declared_faults: Mutex::default(),
+            #[cfg(feature = "page")]
+            page: self.page,
+            #[cfg(feature = "page")]
+            exchanges: Log::of(500),
             requests: Log::default(),
             runs: Log::default(),
             deliveries: Log::default(),
@@ -291,6 +323,8 @@ impl Emulator {
             deployments: HashMap::new(),
             config: None,
             logger: None,
+            #[cfg(feature = "page")]
+            page: false,
             workspaces: Vec::new(),
             indexing: Duration::ZERO,
             asset_link_lifetime: Duration::from_secs(60 * 60),
@@ -302,6 +336,7 @@ impl Emulator {
             delivery_attempts: 5,
             delivery_backoff: Duration::from_millis(200),
             private_callbacks: false,
+            loopback_callbacks: false,
         }
     }
 

@@ -16,12 +16,16 @@ use serde_json::{Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
+use crate::admin::{self, ADMIN};
 use crate::call::Call;
 use crate::callback::Sender;
 use crate::catalog::{self, Catalog};
 use crate::config::Declared;
 use crate::deployment::{Deployment, DeploymentKind};
+#[cfg(feature = "page")]
+use crate::exchange::Exchange;
 use crate::fault::{Fault, Faults, around};
+use crate::look::Seen;
 use crate::moment;
 use crate::operations::{Operation, Route, route};
 use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
@@ -39,6 +43,7 @@ const MAX_BODY: usize = 64 << 20;
 pub(crate) type Logger = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What all connections of an emulator share.
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch by itself")]
 pub(crate) struct Service {
     pub(crate) api_key: Option<String>,
     /// The host of URLs, where a caller names none.
@@ -62,10 +67,18 @@ pub(crate) struct Service {
     pub(crate) delivery_attempts: u32,
     pub(crate) delivery_backoff: Duration,
     pub(crate) private_callbacks: bool,
+    pub(crate) loopback_callbacks: bool,
     pub(crate) sender: Sender,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) faults: Faults,
     pub(crate) fault_header: bool,
+    /// The faults that a file declares.
+    pub(crate) declared_faults: Mutex<Vec<String>>,
+    /// Whether the page is served.
+    #[cfg(feature = "page")]
+    pub(crate) page: bool,
+    #[cfg(feature = "page")]
+    pub(crate) exchanges: Log<Exchange>,
     pub(crate) requests: Log<RecordedRequest>,
     pub(crate) runs: Log<RecordedRun>,
     pub(crate) deliveries: Log<Delivery>,
@@ -98,7 +111,7 @@ impl Service {
         let Ok(body) = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes) else {
             return Ok(refusal(413, "validation_error", "The body is too large, or it broke off."));
         };
-        self.requests.push(RecordedRequest {
+        let recorded = RecordedRequest {
             method: parts.method.clone(),
             path: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
             headers: parts.headers.clone(),
@@ -106,16 +119,19 @@ impl Service {
             version: parts.version,
             connection,
             operation: operation.map(|operation| operation.id.clone()),
-        });
+        };
+        // The page does not show that it is looked at, and what sets faults meets none.
+        if parts.uri.path().starts_with(ADMIN) {
+            return Ok(admin::answer(&self, &parts, &body).await);
+        }
+        let seen = Seen::begin(&self, &recorded);
+        self.requests.push(recorded);
         let fault = match self.asked_for(&parts.headers) {
             Ok(asked) => asked.or_else(|| self.faults.next(operation.map_or("", |operation| &operation.id))),
             Err(reply) => return Ok(*reply),
         };
         let operated = async {
             match routed {
-                Route::Unknown if parts.uri.path().starts_with(assets::FILES) => {
-                    assets::download(&self, parts.uri.path(), parts.uri.query().unwrap_or_default())
-                }
                 Route::Unknown => refusal(404, "", &format!("There is no {path} here. The API is below /v1.")),
                 Route::WrongMethod => refusal(405, "", "This path takes another method."),
                 Route::Operation(operation) => {
@@ -123,7 +139,11 @@ impl Service {
                 }
             }
         };
-        around(fault, &takeover, operated).await
+        let reply = around(fault, &takeover, operated).await?;
+        Ok(match seen {
+            Some(seen) => seen.reply(reply),
+            None => reply,
+        })
     }
 
     /// The fault that a request itself asks for, where that is allowed.
@@ -211,6 +231,16 @@ impl Service {
             agents::declare(&self.store, &deployment);
             deployments.insert((deployment.kind, deployment.name.clone()), deployment);
         }
+        let mut before = self.declared_faults.lock().unwrap_or_else(PoisonError::into_inner);
+        if *before != declared.faults {
+            // A file that says otherwise than before ends what it, or someone since, made go wrong.
+            if !before.is_empty() {
+                self.faults.clear();
+            }
+            declared.faults.iter().filter_map(|words| words.parse().ok()).for_each(|fault| self.faults.add(fault));
+            *before = declared.faults;
+        }
+        drop(before);
         *self.deployments.write().unwrap_or_else(PoisonError::into_inner) = deployments;
         self.catalog.declare_models(declared.models);
     }
@@ -348,8 +378,14 @@ fn checked(operation: &Operation, body: &Bytes) -> Result<Value, Box<Reply>> {
     let refused = |error: &str| Err(Box::new(refusal(400, "validation_error", error)));
     let Ok(value) = serde_json::from_slice::<Value>(body) else { return refused("The body is not JSON.") };
     // The service names what is missing from an invoke in its own words.
-    if operation.id == "invokeWorkflow" && (value["deployment"].is_null() || value["deployment"] == "") {
-        return refused("Missing required field: deployment or variant");
+    let lacks = |member: &str| value[member].is_null() || value[member] == "";
+    match operation.id.as_str() {
+        "invokeWorkflow" | "invokePrompt" if lacks("deployment") => {
+            return refused("Missing required field: deployment or variant");
+        }
+        "invokeAgent" if lacks("agent") => return refused("Missing required field: agent"),
+        "invokeHiveAgent" if lacks("hive_agent") => return refused("Missing required field: hive_agent"),
+        _ => {}
     }
     // So it does with a decision, which is refused with another status.
     if operation.id == "decideToolActionApproval" && value["decision"].is_string() {
