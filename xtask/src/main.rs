@@ -4,11 +4,13 @@ mod bench;
 mod ci;
 mod conformance;
 mod contract;
+mod dist;
 mod emulator;
 mod faults;
 mod http;
 mod kill;
 mod live;
+mod load;
 mod page;
 mod python_sdk;
 mod run;
@@ -43,6 +45,12 @@ const COMMANDS: &[Command] = &[
     ("bench", "measurements against named peers; on an otherwise idle machine", bench::bench),
     ("kill", "kill -9 in the middle of 1,000 writes, 50 times: every acknowledged write is there after it", kill::kill),
     ("page", "the emulator's page in headless Chromium; needs Chromium, Node.js and npm", page::page),
+    (
+        "load",
+        "200 callers and 100 streams on the emulator, and wiremock for comparison; [SECONDS], 60 by default",
+        load::load,
+    ),
+    ("dist", "one static binary of the emulator, and a Dockerfile for it; needs the musl target", dist::dist),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
 ];
 

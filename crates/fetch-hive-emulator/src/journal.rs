@@ -37,9 +37,16 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    pub(crate) fn open(path: &Path) -> Result<(Self, State), FileError> {
-        let failed = |source| FileError { file: path.to_owned(), source };
-        let (database, state) = load(path).map_err(failed)?;
+    pub(crate) async fn open(path: PathBuf) -> Result<(Self, State), FileError> {
+        let file = path.clone();
+        // The tasks of an emulator that is about to close the file go on meanwhile.
+        let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
+        let failed = |source| FileError { file, source };
+        let (database, state) = match loaded {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(error)) => return Err(failed(error)),
+            Err(error) => return Err(failed(error.into())),
+        };
         let (changes, received) = channel();
         let (tell, safe) = watch::channel(Ok(0));
         std::thread::Builder::new()

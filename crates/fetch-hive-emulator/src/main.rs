@@ -82,7 +82,7 @@ enum Parsed {
 
 fn parse() -> Result<Parsed, lexopt::Error> {
     let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
-    let mut builder = Emulator::builder().indexing(Duration::from_millis(500));
+    let mut builder = Emulator::builder().indexing(Duration::from_millis(500)).recorded(1_000);
     let (mut ca_out, mut quiet, mut page) = (None, false, cfg!(feature = "page"));
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {

@@ -82,8 +82,7 @@ impl fmt::Debug for Delivery {
     }
 }
 
-/// How many entries are kept of each kind, and how many bytes of their bodies; the oldest go beyond it.
-const MAX_ENTRIES: usize = 100_000;
+/// How many bytes are kept of the bodies of each kind; the oldest entries go beyond it.
 const MAX_BYTES: usize = 256 << 20;
 
 /// What an entry weighs.
@@ -125,12 +124,6 @@ struct Kept<T> {
     /// How many have gone.
     gone: u64,
     bytes: usize,
-}
-
-impl<T> Default for Log<T> {
-    fn default() -> Self {
-        Self::of(MAX_ENTRIES)
-    }
 }
 
 impl<T> Log<T> {

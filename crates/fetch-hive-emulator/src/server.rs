@@ -76,6 +76,7 @@ pub struct EmulatorBuilder {
     deployments: HashMap<(DeploymentKind, String), Deployment>,
     config: Option<PathBuf>,
     logger: Option<Logger>,
+    recorded: usize,
     #[cfg(feature = "page")]
     page: bool,
     workspaces: Vec<String>,
@@ -152,6 +153,12 @@ impl EmulatorBuilder {
     #[cfg(feature = "page")]
     pub fn page(mut self, page: bool) -> Self {
         self.page = page;
+        self
+    }
+
+    /// How many requests, runs and deliveries are kept to be asked for; the newest 100,000 of each by default, and of their bodies 256 MiB.
+    pub fn recorded(mut self, entries: usize) -> Self {
+        self.recorded = entries;
         self
     }
 
@@ -235,7 +242,10 @@ impl EmulatorBuilder {
         let declared = self.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
         let identity = if self.tls { Some(Identity::new()?) } else { None };
         #[cfg(feature = "store")]
-        let store = self.data.as_deref().map(Store::in_file).transpose()?.unwrap_or_default();
+        let store = match self.data {
+            Some(file) => Store::in_file(file).await?,
+            None => Store::default(),
+        };
         #[cfg(not(feature = "store"))]
         let store = Store::default();
         let service = Arc::new(Service {
@@ -267,9 +277,9 @@ impl EmulatorBuilder {
             page: self.page,
             #[cfg(feature = "page")]
             exchanges: Log::of(500),
-            requests: Log::default(),
-            runs: Log::default(),
-            deliveries: Log::default(),
+            requests: Log::of(self.recorded),
+            runs: Log::of(self.recorded),
+            deliveries: Log::of(self.recorded),
             in_flight: 0.into(),
             max_in_flight: 0.into(),
             accepted: 0.into(),
@@ -323,6 +333,7 @@ impl Emulator {
             deployments: HashMap::new(),
             config: None,
             logger: None,
+            recorded: 100_000,
             #[cfg(feature = "page")]
             page: false,
             workspaces: Vec::new(),

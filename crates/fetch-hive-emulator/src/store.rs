@@ -44,8 +44,8 @@ pub(crate) struct Store {
 
 impl Store {
     #[cfg(feature = "store")]
-    pub(crate) fn in_file(path: &std::path::Path) -> Result<Self, crate::journal::FileError> {
-        let (journal, state) = Journal::open(path)?;
+    pub(crate) async fn in_file(path: std::path::PathBuf) -> Result<Self, crate::journal::FileError> {
+        let (journal, state) = Journal::open(path).await?;
         Ok(Self { state: Mutex::new(state), journal: Some(journal) })
     }
 

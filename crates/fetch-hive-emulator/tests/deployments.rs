@@ -1,0 +1,202 @@
+//! Files of deployments, records that outlive the emulator, and what is served beside the API.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+#[path = "support/caller.rs"]
+mod caller;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use caller::Caller;
+use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, Inbox, Plan, StartError, read_deployments};
+use serde_json::{Value, json};
+
+/// A path of a file that is gone with the value.
+struct File(PathBuf);
+
+impl File {
+    fn new(name: &str) -> Self {
+        Self(std::env::temp_dir().join(format!("fetch-hive-{}-{name}", std::process::id())))
+    }
+
+    fn with(name: &str, text: &str) -> Self {
+        let file = Self::new(name);
+        std::fs::write(&file.0, text).unwrap();
+        file
+    }
+}
+
+impl Drop for File {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+const YAML: &str = r#"
+workflow:
+  - deployment: report
+    variants: [short, long]
+    inputs:
+      topic: {type: string, required: true}
+      tags: {type: array}
+      pages: {type: integer, default: 3}
+      tone: {options: [dry, warm]}
+    output_template: '{"title": "On {{ inputs.topic }}", "pages": {{ inputs.pages }}, "who": "{{ user }}"}'
+    output_format: json
+  - deployment: review
+    steps:
+      - {name: draft, delay_ms: 5}
+      - {name: sign-off, human_in_the_loop: true, summary: "Sign the draft off"}
+      - {name: send, failure: "no mail server"}
+"#;
+
+#[cfg(all(feature = "templates", feature = "yaml"))]
+#[tokio::test]
+async fn a_declared_workflow_checks_its_inputs_and_fills_its_template() {
+    let file = File::with("declared.yaml", YAML);
+    let emulator = Emulator::builder().config(&file.0).start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    let run = |body: Value| caller.call("POST", "/workflow/invoke", body);
+    let (status, reply) =
+        run(json!({"deployment": "report", "variant": "short", "user": "u1", "inputs": {"topic": "AI"}})).await;
+    assert_eq!((status, &reply["output"]), (200, &json!({"title": "On AI", "pages": 3, "who": "u1"})));
+    for (inputs, status, text) in [
+        (json!({}), 422, "inputs.topic"),
+        (json!({"topic": null}), 422, "inputs.topic"),
+        (json!({"topic": 5}), 400, "a string"),
+        (json!({"topic": "x", "tags": "[1]"}), 400, "not a string that holds one"),
+        (json!({"topic": "x", "pages": 1.5}), 400, "an integer"),
+        (json!({"topic": "x", "tone": "loud"}), 400, "one of"),
+    ] {
+        let (got, reply) = run(json!({"deployment": "report", "inputs": inputs})).await;
+        assert!(got == status && reply["error"].as_str().unwrap().contains(text), "{inputs}: {got} {reply}");
+    }
+    assert_eq!(run(json!({"deployment": "report", "variant": "none", "inputs": {"topic": "x"}})).await.0, 422);
+    // A template that makes no JSON is the run's failure, and no failure of the call.
+    let (status, reply) = run(json!({"deployment": "report", "inputs": {"topic": "\""}})).await;
+    assert_eq!((status, &reply["run_status"]), (200, &json!("failed")));
+}
+
+#[cfg(feature = "yaml")]
+#[tokio::test]
+async fn a_step_waits_for_someone_and_its_failure_is_reported() {
+    let file = File::with("steps.yaml", YAML);
+    let emulator = Emulator::builder().config(&file.0).start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    let mut inbox = Inbox::start().await.unwrap();
+    assert_eq!(caller.call("POST", "/workflow/invoke", json!({"deployment": "review"})).await.0, 422);
+    let mode = json!({"enabled": true, "callback_url": inbox.url()});
+    let approvals = format!("/public/workspaces/{DEFAULT_WORKSPACE}/tool_action_approvals");
+    for (decision, error) in [("allow_once", "send: no mail server"), ("deny", "sign-off: the action was denied")] {
+        let (_, run) = caller.call("POST", "/workflow/invoke", json!({"deployment": "review", "async": mode})).await;
+        let list = format!("{approvals}?request_id={}", run["request_id"].as_str().unwrap());
+        let approval = loop {
+            let (_, list) = caller.call("GET", &list, Value::Null).await;
+            match list["approvals"].get(0) {
+                Some(approval) => break approval.clone(),
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        };
+        assert_eq!(approval["summary"], "Sign the draft off");
+        let decide = format!("{approvals}/{}/decide", approval["id"].as_str().unwrap());
+        assert_eq!(caller.call("POST", &decide, json!({"decision": decision})).await.0, 200);
+        let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
+        assert_eq!((&event["event_type"], &event["data"]["error"]), (&json!("workflow.failed"), &json!(error)));
+    }
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
+    let file = File::with("reload.toml", "[[workflow]]\ndeployment = \"d\"\noutput = \"one\"\n");
+    let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = std::sync::Arc::clone(&lines);
+    let emulator = Emulator::builder()
+        .config(&file.0)
+        .logger(move |line| told.lock().unwrap().push(line.to_owned()))
+        .start()
+        .await
+        .unwrap();
+    let caller = Caller::new(&emulator);
+    let output = async || caller.call("POST", "/workflow/invoke", json!({"deployment": "d"})).await.1["output"].clone();
+    assert_eq!(output().await, "one");
+    let text = "[[workflow]]\ndeployment = \"d\"\noutput = \"two\"\n\n[[fault]]\nwords = \"status=503 operation=listModels\"\n";
+    std::fs::write(&file.0, text).unwrap();
+    let changed = async {
+        while output().await != "two" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), changed).await.unwrap();
+    assert_eq!(caller.call("GET", "/public/models", Value::Null).await.0, 503);
+    std::fs::write(&file.0, "[[workflow]]\ndeployment = 5\n").unwrap();
+    let noticed = async {
+        while !lines.lock().unwrap().iter().any(|line| line.contains("line 2") && line.contains("stays")) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), noticed).await.unwrap();
+    assert_eq!(output().await, "two");
+    assert!(lines.lock().unwrap().iter().any(|line| line.starts_with("POST /v1/workflow/invoke 200")));
+}
+
+#[test]
+fn a_bad_file_is_refused_with_the_line() {
+    for (name, text, line) in [
+        ("bad.toml", "[[workflow]]\ndeployment = \"a\"\ndelay = 1\n", "line 3"),
+        ("twice.toml", "[[prompt]]\ndeployment = \"a\"\n[[prompt]]\ndeployment = \"a\"\n", "line 4"),
+        ("fault.toml", "[[fault]]\nwords = \"nonsense\"\n", "line 2"),
+        #[cfg(feature = "templates")]
+        ("template.toml", "[[prompt]]\ndeployment = \"a\"\nresponse_template = \"{{ x\"\n", "line 3"),
+        #[cfg(feature = "yaml")]
+        ("bad.yaml", "workflow:\n  - deployment: a\n    delay: 1\n", "line 3"),
+    ] {
+        let file = File::with(name, text);
+        let error = read_deployments(&file.0).unwrap_err().to_string();
+        assert!(error.contains(line) && error.contains(name), "{error}");
+    }
+}
+
+#[cfg(feature = "store")]
+#[tokio::test]
+async fn records_in_a_file_outlive_the_emulator() {
+    let file = File::new("records.redb");
+    let path = "/public/workspaces/11111111-1111-4111-8111-111111111111";
+    let (agents, assets) = (format!("{path}/agents"), format!("{path}/assets"));
+    let emulator = Emulator::builder().data(&file.0).start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    let agent = json!({"agent": {"name": "A", "llm_model": "gpt-4o", "model_type": "llm"}});
+    let (_, made) = caller.call("POST", &agents, agent).await;
+    let form = "--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nwords\r\n--B--\r\n";
+    caller.send("POST", &assets, "multipart/form-data; boundary=B", form.into()).await;
+    let (_, run) = caller.call("POST", "/workflow/invoke", json!({"deployment": "d"})).await;
+    drop((caller, emulator));
+
+    let emulator = Emulator::builder().data(&file.0).start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    assert_eq!(caller.call("GET", &agents, Value::Null).await.1["agents"], json!([made["agent"]]));
+    let request = format!("/public/requests/{}", run["request_id"].as_str().unwrap());
+    assert_eq!(caller.call("GET", &request, Value::Null).await.1["data"]["output"], run["output"]);
+    let (_, list) = caller.call("GET", &assets, Value::Null).await;
+    assert_eq!(caller.download(list["assets"][0]["file_url"].as_str().unwrap()).await, (200, "words".into()));
+
+    let other = File::with("no.redb", "this is no database");
+    assert!(matches!(Emulator::builder().data(&other.0).start().await.unwrap_err(), StartError::Data(_)));
+}
+
+#[tokio::test]
+async fn a_plan_is_its_limits() {
+    let file = File::with("plan.toml", "[[workflow]]\ndeployment = \"slow\"\ndelay_ms = 60000\n");
+    let emulator = Emulator::builder().config(&file.0).plan(Plan::Starter).daily_cap(5).start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    assert_eq!("pro".parse::<Plan>(), Ok(Plan::Pro));
+    assert!("free".parse::<Plan>().unwrap_err().contains("lite"));
+    let run = json!({"deployment": "slow", "async": {"enabled": true, "callback_url": "http://127.0.0.1:9/"}});
+    for expected in ["running", "running", "running", "queued"] {
+        assert_eq!(caller.call("POST", "/workflow/invoke", run.clone()).await.1["run_status"], expected);
+    }
+    let (status, full) = caller.call("POST", "/workflow/invoke", json!({"deployment": "d"})).await;
+    assert_eq!((status, full.get("error_code")), (429, None), "no place for a direct run");
+    let (status, capped) = caller.call("POST", "/prompt/invoke", json!({"deployment": "d"})).await;
+    assert_eq!((status, &capped["error_code"], &capped["limit"]), (429, &json!("api_rate_limit_exceeded"), &json!(5)));
+}
