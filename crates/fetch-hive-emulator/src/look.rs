@@ -53,6 +53,8 @@ impl Seen {
     pub(crate) fn reply(mut self, reply: Reply) -> Reply {
         let (parts, body) = reply.into_parts();
         self.status = Some(parts.status.as_u16());
+        // A body without anything in it is not asked for more.
+        self.ended = http_body::Body::is_end_stream(&body).then_some("complete");
         #[cfg(feature = "page")]
         self.service.exchanges.change(self.number, |exchange| exchange.answered(&parts));
         Reply::from_parts(parts, Noted { body, seen: self }.boxed_unsync())
