@@ -21,6 +21,8 @@ pub enum Need {
     Drop,
     /// A limit for connecting, set for each call.
     ConnectLimit,
+    /// A kept connection is looked at before it is used: its end may have come while nobody read.
+    LastLook,
     /// gzip, asked for and undone.
     Gzip,
     /// The hyper transport itself: its configuration, pool or messages are what is tested.
@@ -55,6 +57,9 @@ pub fn lacks(needs: &[Need]) -> Option<&'static str> {
         (Stack::InProcess, Need::Socket) => Some("in-process has no socket"),
         (Stack::InProcess, Need::ConnectLimit) => Some("in-process does not connect"),
         (Stack::Reqwest, Need::ConnectLimit) => Some("reqwest has one connect limit for a whole client"),
+        (Stack::Reqwest, Need::LastLook) => {
+            Some("reqwest may take a kept connection whose end has come; the call then says that it may have run")
+        }
         (Stack::Reqwest, Need::Gzip) => Some("reqwest is set up without gzip here"),
         (Stack::Ureq, Need::Drop) => Some("ureq on a thread cannot be ended from outside; it ends at its limits"),
         _ => None,

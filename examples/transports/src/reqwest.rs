@@ -6,6 +6,9 @@ use fetch_hive_client::{ResponseBody, Timeout, Transport, TransportError};
 use http::{Request, Response};
 
 /// Sends by reqwest.
+///
+/// It may take a kept connection whose end has come and was not read yet. The call then ends with an error that says that it may have run,
+/// where the included transport, which looks once more, makes a new connection.
 #[derive(Debug)]
 pub struct ReqwestTransport(reqwest::Client);
 
