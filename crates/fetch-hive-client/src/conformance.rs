@@ -3,15 +3,17 @@
 //! A test of a few lines runs them against a server of their own on loopback, with whatever runtime the transport needs:
 //!
 //! ```
+//! # #[cfg(feature = "hyper")] {
 //! use fetch_hive_client::HyperTransport;
 //! use fetch_hive_client::conformance::Suite;
 //!
-//! # tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(async {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! // In a test: #[tokio::test]
 //! let report = Suite::new(HyperTransport::builder().build()?).run().await;
 //! println!("{report}");
 //! assert!(report.is_passed(), "{report}");
 //! # Ok::<(), fetch_hive_client::Error>(()) })?;
+//! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
