@@ -240,7 +240,8 @@ pub async fn run(
     let mut fillers = JoinSet::new();
     let mut backlog = None;
     match server {
-        Server::NoName => setting.base_url = "https://no-such-name.invalid/v1".into(),
+        // A label that is too long for DNS: the resolver says no without asking anybody.
+        Server::NoName => setting.base_url = format!("https://{}.invalid/v1", "n".repeat(64)),
         Server::Nobody => {
             let address = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
             setting.base_url = format!("http://{address}/v1");
