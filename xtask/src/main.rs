@@ -1,6 +1,7 @@
 //! Commands for contributors and CI: `cargo xtask <command>`.
 
 mod bench;
+mod callbacks;
 mod ci;
 mod conformance;
 mod contract;
@@ -51,6 +52,11 @@ const COMMANDS: &[Command] = &[
         load::load,
     ),
     ("dist", "one static binary of the emulator, and a Dockerfile for it; needs the musl target", dist::dist),
+    (
+        "callbacks",
+        "10,000 callbacks to two receivers of which one is killed, or COUNT of them; takes minutes",
+        callbacks::callbacks,
+    ),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
 ];
 

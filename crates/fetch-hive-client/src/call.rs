@@ -8,9 +8,10 @@ use fetch_hive_core::engine::RepeatPolicy;
 use fetch_hive_core::stream::{Streaming, Streams};
 use fetch_hive_core::types::{
     AgentAsync, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
-    InvokeHiveAgent, InvokePrompt, InvokeWorkflow, MetadataValue, ThreadId, ToolApproval,
+    InvokeHiveAgent, InvokePrompt, InvokeWorkflow, MetadataValue, ThreadId, ToolApproval, TriggerAgent, TriggerPrompt,
+    TriggerWorkflow,
 };
-use fetch_hive_core::{Auth, Endpoint, InvalidInput, Limits, Operation, Reply};
+use fetch_hive_core::{Auth, Endpoint, InvalidInput, Limits, Operation, Reply, SecretInQuery};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
@@ -95,15 +96,29 @@ impl<E, C> Call<E, C> {
         self
     }
 
+    /// Sets the deadline to this, unless it is shorter.
+    pub(crate) fn no_longer_than(self, timeout: Duration) -> Self {
+        let own = self.limits.deadline;
+        self.timeout(own.map_or(timeout, |own| own.min(timeout)))
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The request as it stands.
     pub fn request(&self) -> &E {
         &self.request
     }
 
     /// Changes the request as a whole.
-    pub fn map(mut self, change: impl FnOnce(E) -> E) -> Self {
-        self.request = change(self.request);
-        self
+    pub fn map(self, change: impl FnOnce(E) -> E) -> Self {
+        self.wrap(change)
+    }
+
+    fn wrap<W>(self, wrapper: impl FnOnce(E) -> W) -> Call<W, C> {
+        let Self { client, kind, request, limits, deadline_is_own, policy, headers, invalid } = self;
+        Call { client, kind, request: wrapper(request), limits, deadline_is_own, policy, headers, invalid }
     }
 }
 
@@ -212,6 +227,22 @@ impl<E: fmt::Debug, C> fmt::Debug for Call<E, C> {
         f.debug_struct("Call").field("request", &self.request).field("limits", &self.limits).finish_non_exhaustive()
     }
 }
+
+macro_rules! triggers {
+    ($($trigger:ident)+) => {$(
+        impl<C> Call<$trigger, C> {
+            /// Puts the secret into the URL instead of a header, as `?secret=`, for a proxy that lets no such header through.
+            ///
+            /// **A secret in a URL leaks**: servers and proxies write URLs to their logs, and whoever reads those can start runs and sign
+            /// callbacks. Nothing that this crate prints shows it.
+            pub fn secret_in_query(self) -> Call<SecretInQuery<$trigger>, C> {
+                self.wrap(SecretInQuery)
+            }
+        }
+    )+};
+}
+
+triggers!(TriggerWorkflow TriggerPrompt TriggerAgent);
 
 /// Gives a call the setters of its request.
 macro_rules! setters {

@@ -8,7 +8,7 @@ use fetch_hive_core::types::{ErrorCode, RequestId};
 use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, Repeat, RepeatedCursor, find_request_id};
 use http::{HeaderMap, StatusCode};
 
-use crate::{BoxError, Timeout, TransportError, TransportErrorKind};
+use crate::{BoxError, Timeout, TransportError, TransportErrorKind, WaitError};
 
 /// Why a call has no reply.
 ///
@@ -54,6 +54,8 @@ pub enum ErrorKind {
     NotAStream,
     /// The pages of a list go round in circles.
     RepeatedCursor(RepeatedCursor),
+    /// The wait for a run ended without its outcome.
+    Wait(Box<WaitError>),
     /// The reply's body is larger than the client's limit, in bytes.
     TooLarge {
         /// The limit, in bytes.
@@ -178,7 +180,7 @@ impl Error {
             ErrorKind::Invalid(_) | ErrorKind::Credentials(_) | ErrorKind::RepeatedCursor(_) => false,
             ErrorKind::Transport(error) => !error.is_not_sent(),
             ErrorKind::Api(error) => error.may_have_run(),
-            ErrorKind::Decode(_) | ErrorKind::Stream(_) | ErrorKind::NotAStream => true,
+            ErrorKind::Decode(_) | ErrorKind::Stream(_) | ErrorKind::NotAStream | ErrorKind::Wait(_) => true,
             ErrorKind::TooLarge { .. } => {
                 self.inner.partial.as_ref().is_none_or(|partial| !partial.status.is_client_error())
             }
@@ -236,6 +238,7 @@ impl Error {
             ErrorKind::Stream(StreamError::Failed { .. }) => "stream_failed",
             ErrorKind::Stream(_) => "stream",
             ErrorKind::NotAStream => "not_a_stream",
+            ErrorKind::Wait(_) => "wait",
             ErrorKind::RepeatedCursor(_) => "repeated_cursor",
             ErrorKind::TooLarge { .. } => "too_large",
         }
@@ -310,6 +313,7 @@ impl Error {
             ErrorKind::Api(error) => error.request_id(),
             ErrorKind::Decode(error) => error.request_id(),
             ErrorKind::Stream(error) => error.request_id().cloned(),
+            ErrorKind::Wait(error) => error.request_id().cloned(),
             _ => None,
         };
         let partial =
@@ -360,6 +364,7 @@ impl fmt::Display for Inner {
             ErrorKind::Api(error) => write!(f, "{error}")?,
             ErrorKind::RepeatedCursor(error) => write!(f, "{operation}: {error}")?,
             ErrorKind::Stream(error) => write!(f, "{operation}: {error}")?,
+            ErrorKind::Wait(error) => write!(f, "{operation}: {error}")?,
             ErrorKind::NotAStream => {
                 write!(f, "{operation} was answered with a success that is no event stream; its body is in the error")?;
             }
@@ -387,6 +392,7 @@ impl std::error::Error for Inner {
         match &self.kind {
             ErrorKind::Credentials(source) => Some(source.as_ref()),
             ErrorKind::Transport(error) => std::error::Error::source(error),
+            ErrorKind::Wait(error) => std::error::Error::source(error),
             _ => None,
         }
     }

@@ -137,9 +137,12 @@ fn set_running(place: &mut Option<Place>, running: bool) {
 }
 
 fn moment(clock: &dyn Clock, began: std::time::Instant) -> Moment {
-    // The standard library's hash keys are random per process and change with each use: enough to spread waits.
-    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-    Moment { elapsed: clock.now().saturating_duration_since(began), wall: clock.wall(), random }
+    Moment { elapsed: clock.now().saturating_duration_since(began), wall: clock.wall(), random: random() }
+}
+
+/// The standard library's hash keys are random per process and change with each use: enough to spread waits, and for nothing else.
+pub(crate) fn random() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }
 
 type Attempted = Result<(http::Response<Bytes>, Option<ResponseBody>), Error>;

@@ -7,6 +7,7 @@ mod body;
 mod builder;
 mod call;
 mod call_sites;
+pub mod callback;
 mod client;
 mod clock;
 #[cfg(feature = "conformance")]
@@ -27,6 +28,7 @@ mod trace;
 mod transport;
 mod upload;
 mod usage;
+mod wait;
 mod watch;
 
 pub use fetch_hive_core as core;
@@ -55,3 +57,4 @@ pub use stream::{Collected, EventStream, TextStream};
 pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};
 pub use upload::read_asset_file;
 pub use usage::UsageReport;
+pub use wait::{WaitError, WaitForRun};

@@ -37,6 +37,18 @@ impl Verifier {
         Self { secrets: secrets.into_iter().map(Into::into).collect(), scheme: Arc::new(BodyHmac) }
     }
 
+    /// A verifier that takes one more secret, by the same scheme.
+    #[must_use]
+    pub fn also(&self, secret: impl Into<WebhookSecret>) -> Self {
+        let secrets = self.secrets.iter().cloned().chain([secret.into()]).collect();
+        Self { secrets, scheme: Arc::clone(&self.scheme) }
+    }
+
+    /// Whether it has no secret that could have signed anything, and so refuses everything.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.iter().all(|secret| secret.check().is_err())
+    }
+
     /// Another scheme than [`BodyHmac`], which is unconfirmed.
     #[must_use]
     pub fn scheme(mut self, scheme: impl SignatureScheme + 'static) -> Self {
@@ -89,7 +101,7 @@ impl fmt::Debug for CallbackError {
 }
 
 /// An event whose signature was verified. It derefs to the [`CallbackEvent`].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Callback {
     /// What it says.
@@ -110,6 +122,17 @@ impl Callback {
         };
         // JSON, so that no two events have one key whatever their ids hold.
         EventKey(serde_json::Value::from([kind, run, &which].as_slice()).to_string())
+    }
+}
+
+/// Shows what it is about, and not its body.
+impl fmt::Debug for Callback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Callback")
+            .field("event_type", &self.event.event_type)
+            .field("request_id", &self.event.request_id)
+            .field("body_length", &self.raw.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -12,8 +12,11 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
 
+use crate::delivery_fault::Action;
 use crate::record::Delivery;
+use crate::reply::{Reply, json_reply};
 use crate::service::Service;
 
 /// An event on its way.
@@ -38,11 +41,43 @@ pub(crate) fn sender() -> Result<Sender, rustls::Error> {
 /// A receiver that does not answer is given up after this.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest that an event waits for another to overtake it.
+const OVERTAKING: Duration = Duration::from_secs(5);
+
+/// The reply to a run that was accepted. Where a delivery fault says so, it comes after the callback of the run was tried.
+pub(crate) async fn accepted(service: &Arc<Service>, told: &Value) -> Reply {
+    if service.delivery_faults.is_early() {
+        let tried = async {
+            loop {
+                let next = service.tried.notified();
+                if service.deliveries.any(|delivery| told["request_id"] == *delivery.request_id) {
+                    return;
+                }
+                next.await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, tried).await;
+    }
+    json_reply(202, told)
+}
+
 /// Posts an event until a receiver takes it, after growing waits.
 pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
     let Callback { request_id, url, secret, body } = callback;
-    let signature = sign(&WebhookSecret::new(secret), &body);
-    for attempt in 1..=service.delivery_attempts {
+    let event: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let plan = service.delivery_faults.of(event["event_type"].as_str().unwrap_or_default());
+    tokio::time::sleep(plan.late()).await;
+    if plan.does(Action::Reorder, 1) {
+        let _ = tokio::time::timeout(OVERTAKING, service.tried.notified()).await;
+    }
+    let (mut taken, mut failed) = (0, 0);
+    for attempt in 1.. {
+        let signature = match () {
+            () if plan.does(Action::Unsigned, attempt) => String::new(),
+            () if plan.does(Action::Missign, attempt) => sign(&WebhookSecret::new(format!("not {secret}")), &body),
+            () => sign(&WebhookSecret::new(secret.as_str()), &body),
+        };
+        let body = if plan.does(Action::Corrupt, attempt) { one_bit_changed(&body) } else { body.clone() };
         let refused = refuse_address(service, &url).await;
         let private = refused.is_err();
         let outcome = match refused {
@@ -56,19 +91,29 @@ pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
             let told = outcome.as_ref().map_or_else(Clone::clone, ToString::to_string);
             format!("callback of {request_id} to {}, try {attempt}: {told}", crate::look::masked(&url))
         });
-        let over = matches!(outcome, Ok(200..=299)) || attempt == service.delivery_attempts || private;
+        if matches!(outcome, Ok(200..=299)) {
+            taken += 1;
+        } else {
+            failed += 1;
+        }
+        let over = private || taken > plan.repeats() || failed == service.delivery_attempts;
+        let was_taken = taken > 0 && failed == 0;
         service.deliveries.push(Delivery {
             request_id: request_id.clone(),
             url: url.clone(),
             attempt,
             outcome,
             body: body.clone(),
-            signature: signature.clone(),
+            signature,
         });
+        service.tried.notify_waiters();
         if over {
             return;
         }
-        tokio::time::sleep(service.delivery_backoff * attempt).await;
+        // A repeat comes at once, for that is when it can do harm.
+        if !was_taken {
+            tokio::time::sleep(service.delivery_backoff * failed).await;
+        }
     }
 }
 
@@ -85,14 +130,24 @@ pub(crate) async fn again(service: &Arc<Service>, before: &Delivery) -> Result<u
     outcome
 }
 
+fn one_bit_changed(body: &Bytes) -> Bytes {
+    let mut bytes = body.to_vec();
+    let middle = bytes.len() / 2;
+    if let Some(byte) = bytes.get_mut(middle) {
+        *byte ^= 1;
+    }
+    bytes.into()
+}
+
 async fn post(service: &Service, url: &str, signature: &str, body: &Bytes) -> Result<u16, String> {
     let uri: http::Uri = url.parse().map_err(|error| format!("no URL: {error}"))?;
-    let request = http::Request::post(uri)
+    let mut request = http::Request::post(uri)
         .header("content-type", "application/json")
-        .header("user-agent", concat!("fetch-hive-emulator/", env!("CARGO_PKG_VERSION")))
-        .header(SIGNATURE_HEADER, signature)
-        .body(Full::new(body.clone()))
-        .map_err(|error| error.to_string())?;
+        .header("user-agent", concat!("fetch-hive-emulator/", env!("CARGO_PKG_VERSION")));
+    if !signature.is_empty() {
+        request = request.header(SIGNATURE_HEADER, signature);
+    }
+    let request = request.body(Full::new(body.clone())).map_err(|error| error.to_string())?;
     match service.sender.request(request).await {
         Ok(response) => Ok(response.status().as_u16()),
         Err(error) => Err(error.to_string()),

@@ -10,6 +10,7 @@ mod catalog;
 mod chat;
 mod config;
 mod delegations;
+mod delivery_fault;
 mod deployment;
 #[cfg(feature = "page")]
 mod exchange;
@@ -42,6 +43,7 @@ mod wire;
 mod workflow;
 
 pub use config::{ConfigError, read_deployments};
+pub use delivery_fault::DeliveryFault;
 pub use deployment::Deployment;
 pub use fault::Fault;
 pub use fault_words::FaultError;

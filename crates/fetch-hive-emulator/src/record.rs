@@ -66,7 +66,7 @@ pub struct Delivery {
     pub outcome: Result<u16, String>,
     /// What was sent.
     pub body: Bytes,
-    /// How it was signed.
+    /// How it was signed; empty where it was not.
     pub signature: String,
 }
 
@@ -135,6 +135,10 @@ impl<T> Log<T> {
 
     fn lock(&self) -> MutexGuard<'_, Kept<T>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn any(&self, is: impl FnMut(&T) -> bool) -> bool {
+        self.lock().entries.iter().any(is)
     }
 
     /// Changes the newest entry that `change` says it has found.

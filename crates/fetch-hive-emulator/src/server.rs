@@ -10,13 +10,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use crate::callback;
 use crate::catalog::Catalog;
 use crate::config::{self, ConfigError};
+use crate::delivery_fault::{DeliveryFault, DeliveryFaults};
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::fault::{Connecting, Fault, Faults};
 use crate::handler::Handler;
@@ -91,6 +92,7 @@ pub struct EmulatorBuilder {
     delivery_backoff: Duration,
     private_callbacks: bool,
     loopback_callbacks: bool,
+    delivery_faults: DeliveryFaults,
 }
 
 impl EmulatorBuilder {
@@ -218,6 +220,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Makes something go wrong with the delivery of callbacks.
+    pub fn delivery_fault(self, fault: DeliveryFault) -> Self {
+        self.delivery_faults.add(fault);
+        self
+    }
+
     /// Delivers callbacks to private addresses beyond loopback too.
     pub fn allow_private_callbacks(mut self) -> Self {
         self.private_callbacks = true;
@@ -268,6 +276,8 @@ impl EmulatorBuilder {
             delivery_backoff: self.delivery_backoff,
             private_callbacks: self.private_callbacks,
             loopback_callbacks: self.loopback_callbacks,
+            delivery_faults: self.delivery_faults,
+            tried: Notify::new(),
             sender: callback::sender()?,
             places: Arc::new(Semaphore::new(self.concurrency)),
             faults: self.faults,
@@ -348,6 +358,7 @@ impl Emulator {
             delivery_backoff: Duration::from_millis(200),
             private_callbacks: false,
             loopback_callbacks: false,
+            delivery_faults: DeliveryFaults::default(),
         }
     }
 
@@ -422,9 +433,15 @@ impl Emulator {
         self.service.faults.add(fault);
     }
 
-    /// Ends all faults.
+    /// Makes something go wrong with the delivery of callbacks from now on.
+    pub fn add_delivery_fault(&self, fault: DeliveryFault) {
+        self.service.delivery_faults.add(fault);
+    }
+
+    /// Ends all faults, of deliveries too.
     pub fn clear_faults(&self) {
         self.service.faults.clear();
+        self.service.delivery_faults.clear();
     }
 }
 

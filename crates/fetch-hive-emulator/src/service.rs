@@ -13,7 +13,7 @@ use http::{HeaderMap, Request};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::admin::{self, ADMIN};
@@ -21,6 +21,7 @@ use crate::call::Call;
 use crate::callback::Sender;
 use crate::catalog::{self, Catalog};
 use crate::config::Declared;
+use crate::delivery_fault::DeliveryFaults;
 use crate::deployment::{Deployment, DeploymentKind};
 #[cfg(feature = "page")]
 use crate::exchange::Exchange;
@@ -68,6 +69,9 @@ pub(crate) struct Service {
     pub(crate) delivery_backoff: Duration,
     pub(crate) private_callbacks: bool,
     pub(crate) loopback_callbacks: bool,
+    pub(crate) delivery_faults: DeliveryFaults,
+    /// Told after each try to deliver a callback.
+    pub(crate) tried: Notify,
     pub(crate) sender: Sender,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) faults: Faults,
@@ -320,10 +324,10 @@ async fn carry_out(operation: &Operation, call: &Call<'_>) -> Result<Reply, Box<
         "invokePrompt" => chat::invoke_prompt(call).await,
         "invokeWorkflow" => workflow::invoke(call).await,
         "invokeAgent" => turn::invoke(call).await,
-        "invokeHiveAgent" => trigger::hive_agent(call),
-        "triggerWorkflow" => trigger::deployment(call, DeploymentKind::Workflow),
-        "triggerPrompt" => trigger::deployment(call, DeploymentKind::Prompt),
-        "triggerAgent" => trigger::agent(call),
+        "invokeHiveAgent" => trigger::hive_agent(call).await,
+        "triggerWorkflow" => trigger::deployment(call, DeploymentKind::Workflow).await,
+        "triggerPrompt" => trigger::deployment(call, DeploymentKind::Prompt).await,
+        "triggerAgent" => trigger::agent(call).await,
         "getRequest" => runs(call),
         "getAgentDelegation" => delegations::read(call),
         "cancelAgentDelegation" => delegations::cancel(call),

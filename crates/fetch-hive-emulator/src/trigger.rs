@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use crate::call::Call;
+use crate::callback;
 use crate::chat::{answer, ended, prompt_outcome};
 use crate::deployment::{Deployment, DeploymentKind};
-use crate::reply::{Reply, json_reply, refusal};
+use crate::reply::{Reply, refusal};
 use crate::run::{Run, run_id};
 use crate::turn;
 use crate::workflow::{accept, checked, required_url};
@@ -15,7 +16,7 @@ use crate::workflow::{accept, checked, required_url};
 /// The header that has the secret.
 const SECRET: &str = "x-fetch-hive-webhook-secret";
 
-pub(crate) fn hive_agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
+pub(crate) async fn hive_agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let (service, body) = (call.service, call.body.clone());
     if body["async"]["enabled"] != true {
         return Err(Box::new(refusal(400, "validation_error", "A hive agent needs async enabled and a callback_url.")));
@@ -36,11 +37,11 @@ pub(crate) fn hive_agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
         run.end(&outcome);
         run.report(url, secret, outcome).await;
     });
-    Ok(json_reply(202, &accepted))
+    Ok(callback::accepted(call.service, &accepted).await)
 }
 
 /// Starts a workflow or a prompt by its secret.
-pub(crate) fn deployment(call: &Call<'_>, kind: DeploymentKind) -> Result<Reply, Box<Reply>> {
+pub(crate) async fn deployment(call: &Call<'_>, kind: DeploymentKind) -> Result<Reply, Box<Reply>> {
     let endpoint = if kind == DeploymentKind::Prompt { "prompt_endpoint_id" } else { "workflow_endpoint_id" };
     let (deployment, url) = admitted(call, kind, call.id(endpoint))?;
     let mut body = call.body.clone();
@@ -57,7 +58,7 @@ pub(crate) fn deployment(call: &Call<'_>, kind: DeploymentKind) -> Result<Reply,
         let accepted = accept(call.service, deployment, body, url);
         // Who triggers has the secret already.
         let told = json!({"request_id": accepted["request_id"], "run_status": accepted["run_status"]});
-        return Ok(json_reply(202, &told));
+        return Ok(callback::accepted(call.service, &told).await);
     }
     let service = Arc::clone(call.service);
     let run = Run::start(&service, "prompt", &deployment.name, &body, "running");
@@ -66,11 +67,11 @@ pub(crate) fn deployment(call: &Call<'_>, kind: DeploymentKind) -> Result<Reply,
         let outcome = prompt_outcome(&run, &deployment, &body).await;
         run.report(url, service.secret(&deployment), outcome).await;
     });
-    Ok(json_reply(202, &accepted))
+    Ok(callback::accepted(call.service, &accepted).await)
 }
 
 /// Sends a message to an agent by its secret.
-pub(crate) fn agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
+pub(crate) async fn agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let (deployment, url) = admitted(call, DeploymentKind::Agent, call.id("agent_id"))?;
     let mut body = call.body.clone();
     body["agent"] = deployment.name.as_str().into();
@@ -82,7 +83,7 @@ pub(crate) fn agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
         let (run, outcome) = turn::outcome(&service, run, deployment, body).await;
         run.report(url, secret, outcome).await;
     });
-    Ok(json_reply(202, &accepted))
+    Ok(callback::accepted(call.service, &accepted).await)
 }
 
 /// What is triggered, if the secret is its own: in the header, else in the query.

@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::approvals::{Pending, Question};
 use crate::call::Call;
+use crate::callback;
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::reply::{Reply, json_reply, refusal};
 use crate::run::Run;
@@ -21,7 +22,7 @@ pub(crate) async fn invoke(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let deployment = service.deployment(DeploymentKind::Workflow, body["deployment"].as_str().unwrap_or_default());
     body["inputs"] = checked(&deployment, &body)?;
     match url {
-        Some(url) => Ok(json_reply(202, &accept(service, deployment, body, url))),
+        Some(url) => Ok(callback::accepted(service, &accept(service, deployment, body, url)).await),
         None if deployment.needs_someone() => {
             let error = "This workflow has a Human in the Loop step: invoke it with async enabled and a callback_url.";
             Err(Box::new(refusal(422, "validation_error", error)))

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// What a [`Scripted`] server does on a connection, in turn.
@@ -17,6 +18,8 @@ pub enum Step {
     Write(Vec<u8>),
     /// Waits.
     Wait(Duration),
+    /// Waits until it is notified.
+    Until(Arc<Notify>),
     /// Closes the connection in order: the peer sees the end of the stream.
     Close,
     /// Resets the connection.
@@ -107,6 +110,10 @@ async fn follow(mut stream: TcpStream, script: Vec<Step>, seen: Arc<Mutex<Vec<Ve
             Step::Write(bytes) => stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok(),
             Step::Wait(time) => {
                 tokio::time::sleep(time).await;
+                true
+            }
+            Step::Until(notify) => {
+                notify.notified().await;
                 true
             }
             Step::Close => return,

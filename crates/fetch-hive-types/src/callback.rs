@@ -72,6 +72,16 @@ impl CallbackEvent {
         said.or_else(of_type).map(RunStatus::from)
     }
 
+    /// Whether the event is the end of its run: not what became of a delegation of it, and not a run that goes on. An event of a type
+    /// that this version does not know counts as an end, so that nobody waits past it.
+    pub fn ends_run(&self) -> bool {
+        let of_delegation = matches!(self.event_type, Some(CallbackEventType::AgentDelegationCompleted));
+        let goes_on = |status: &RunStatus| {
+            matches!(status.as_str(), "running" | "queued" | "pending" | "started" | "awaiting_approval")
+        };
+        !of_delegation && self.delegation_id().is_none() && !self.run_status().as_ref().is_some_and(goes_on)
+    }
+
     /// The delegation that the event belongs to, if it does: one run can have several. Which field names it is unconfirmed.
     pub fn delegation_id(&self) -> Option<&str> {
         let nested = || self.get("delegation")?.get("id");
@@ -155,6 +165,21 @@ mod tests {
         let unknown = event(json!({"event_type": "brand.new"}));
         assert_eq!(unknown.run_status(), Some(RunStatus::from("new")));
         assert!(unknown.into_output().is_err());
+    }
+
+    #[test]
+    fn the_end_of_a_run_is_told_from_what_happens_on_the_way() {
+        for (ends, json) in [
+            (true, json!({"event_type": "workflow.completed", "data": {"run_status": "completed"}})),
+            (true, json!({"event_type": "hive_agent.cancelled"})),
+            (true, json!({"event_type": "brand.new"})),
+            (false, json!({"event_type": "workflow.started"})),
+            (false, json!({"event_type": "agent.paused", "data": {"status": "awaiting_approval"}})),
+            (false, json!({"event_type": "agent.delegation.completed", "data": {}})),
+            (false, json!({"event_type": "agent.completed", "data": {"delegation_id": "d"}})),
+        ] {
+            assert_eq!(event(json.clone()).ends_run(), ends, "{json}");
+        }
     }
 
     #[test]

@@ -1,0 +1,191 @@
+//! Signatures against known answers of other implementations, against every single-bit change, and by their properties.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use fetch_hive_core::callback::{CallbackError, Verifier, signed_request};
+use fetch_hive_core::signature::{SIGNATURE_HEADER, SignatureError, sign, verify};
+use fetch_hive_core::types::WebhookSecret;
+use http::{HeaderMap, HeaderValue};
+use proptest::prelude::*;
+use serde::Deserialize;
+
+#[path = "support/signatures.rs"]
+mod signatures;
+
+use signatures::holds;
+
+fn headers(signature: &[u8]) -> HeaderMap {
+    let value = HeaderValue::from_bytes(signature).unwrap();
+    [(SIGNATURE_HEADER.parse().unwrap(), value)].into_iter().collect()
+}
+
+fn check(secret: &str, signature: &[u8], body: &[u8]) -> Result<(), SignatureError> {
+    verify([&WebhookSecret::new(secret)], &headers(signature), body)
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+}
+
+fn base64_of(hex: &str) -> String {
+    STANDARD.encode(bytes_of(hex))
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// Every written form of a digest.
+fn forms(hex: &str) -> Vec<String> {
+    let bare = [hex.to_owned(), hex.to_uppercase(), base64_of(hex)];
+    bare.iter().flat_map(|form| [form.clone(), format!("sha256={form}")]).collect()
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    secret: String,
+    body_base64: Option<String>,
+    body_repeat: Option<(char, usize)>,
+    hex: String,
+    base64: String,
+}
+
+#[test]
+fn known_answers_of_python_and_openssl_verify() {
+    let vectors: Vec<Vector> = serde_json::from_str(include_str!("data/callback_vectors.json")).unwrap();
+    assert_eq!(vectors.len(), 32);
+    for vector in &vectors {
+        let body = match (&vector.body_base64, vector.body_repeat) {
+            (Some(body), _) => STANDARD.decode(body).unwrap(),
+            (None, Some((letter, count))) => letter.to_string().repeat(count).into_bytes(),
+            (None, None) => panic!("a vector without a body"),
+        };
+        assert_eq!(sign(&WebhookSecret::new(&*vector.secret), &body), vector.hex);
+        assert_eq!(base64_of(&vector.hex), vector.base64);
+        for form in forms(&vector.hex) {
+            assert_eq!(check(&vector.secret, form.as_bytes(), &body), Ok(()), "{form}");
+        }
+        for other in vectors.iter().filter(|other| other.hex != vector.hex) {
+            assert_eq!(check(&vector.secret, other.hex.as_bytes(), &body), Err(SignatureError::Mismatch));
+        }
+    }
+}
+
+fn flipped(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let bytes = bytes.to_vec();
+    (0..bytes.len() * 8).map(move |bit| {
+        let mut changed = bytes.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        changed
+    })
+}
+
+#[test]
+fn every_single_bit_of_body_secret_and_signature_counts() {
+    const SECRET: &str = "whsec_test";
+    const BODY: &[u8] = br#"{"event_type":"workflow.completed","request_id":"req_1"}"#;
+    let hex = sign(&WebhookSecret::new(SECRET), BODY);
+    let mut refused = 0;
+    for form in forms(&hex) {
+        assert_eq!(check(SECRET, form.as_bytes(), BODY), Ok(()));
+        for body in flipped(BODY) {
+            assert_eq!(check(SECRET, form.as_bytes(), &body), Err(SignatureError::Mismatch));
+            refused += 1;
+        }
+        for secret in flipped(SECRET.as_bytes()) {
+            // A byte beyond ASCII is taken as the character of that number: the secret is a text.
+            let secret: String = secret.into_iter().map(char::from).collect();
+            assert!(check(&secret, form.as_bytes(), BODY).is_err());
+            refused += 1;
+        }
+        for signature in flipped(form.as_bytes()) {
+            // What a header cannot carry cannot be sent; the other case of a hex digit is the same digest.
+            if HeaderValue::from_bytes(&signature).is_err() || holds(&signature, &hex, &base64_of(&hex)) {
+                continue;
+            }
+            assert!(check(SECRET, &signature, BODY).is_err(), "{}", String::from_utf8_lossy(&signature));
+            refused += 1;
+        }
+    }
+    // Every bit of the digest itself, in each form.
+    for digest in flipped(&bytes_of(&hex)) {
+        for form in forms(&hex_of(&digest)) {
+            assert_eq!(check(SECRET, form.as_bytes(), BODY), Err(SignatureError::Mismatch));
+            refused += 1;
+        }
+    }
+    assert!(refused > 6_000, "{refused}");
+}
+
+fn secrets() -> impl Strategy<Value = String> {
+    "[ -~]{0,40}[!-~]"
+}
+
+proptest! {
+    #[test]
+    fn what_is_signed_verifies_in_every_form_and_among_others(
+        secret in secrets(),
+        others in prop::collection::vec(secrets(), 0..4),
+        body in prop::collection::vec(any::<u8>(), 0..300),
+        noise in "[ -~]{0,80}",
+    ) {
+        let hex = sign(&WebhookSecret::new(&*secret), &body);
+        let known: Vec<_> = others.iter().chain([&secret]).map(|secret| WebhookSecret::new(&**secret)).collect();
+        for form in forms(&hex) {
+            for header in [form.clone(), format!("{noise},{form}"), format!("{form} {noise}")] {
+                prop_assert_eq!(verify(&known, &headers(header.as_bytes()), &body), Ok(()));
+            }
+        }
+        let mut several = headers(noise.as_bytes());
+        several.append(SIGNATURE_HEADER, hex.parse().unwrap());
+        prop_assert_eq!(verify(&known, &several, &body), Ok(()));
+    }
+
+    #[test]
+    fn another_body_or_another_secret_does_not(
+        secret in secrets(),
+        other in secrets(),
+        body in prop::collection::vec(any::<u8>(), 0..100),
+        other_body in prop::collection::vec(any::<u8>(), 0..100),
+    ) {
+        let hex = sign(&WebhookSecret::new(&*secret), &body);
+        if body != other_body {
+            prop_assert_eq!(check(&secret, hex.as_bytes(), &other_body), Err(SignatureError::Mismatch));
+        }
+        if secret != other {
+            prop_assert_eq!(check(&other, hex.as_bytes(), &body), Err(SignatureError::Mismatch));
+        }
+    }
+
+    #[test]
+    fn any_header_is_judged_as_the_second_opinion_does(
+        cut in 0..70_usize,
+        before in "[ -~]{0,3}",
+        after in prop::collection::vec(0x20..0x7f_u8, 0..70),
+    ) {
+        let body = b"{}";
+        let hex = sign(&WebhookSecret::new("s"), body);
+        let header = [before.as_bytes(), &hex.as_bytes()[..cut.min(64)], &after].concat();
+        let verified = check("s", &header, body);
+        prop_assert_eq!(verified.is_ok(), holds(&header, &hex, &base64_of(&hex)));
+        prop_assert!(!matches!(verified, Err(SignatureError::NoSecret | SignatureError::Missing)));
+    }
+
+    #[test]
+    fn what_was_signed_is_read_or_kept_and_its_key_is_the_same_each_time(body in "[ -~]{0,60}|\\{\"event_type\":\"[a-z.]{0,20}\",\"request_id\":\"[a-z\\[\\],]{0,9}\",\"data\":\\{\"delegation_id\":\"[a-z\\[\\],]{0,9}\"\\}\\}") {
+        let request = signed_request("s", body.clone());
+        match Verifier::new(["s"]).verify(request.headers(), request.body().clone()) {
+            Ok(callback) => {
+                prop_assert_eq!(&callback.raw, &body);
+                let again = Verifier::new(["t", "s"]).verify(request.headers(), request.body().clone()).unwrap();
+                prop_assert_eq!(callback.key(), again.key());
+                let parts: [String; 3] = serde_json::from_str(callback.key().as_str()).unwrap();
+                prop_assert_eq!(callback.request_id.as_ref().map_or("", |id| id.as_str()), &parts[1]);
+            }
+            Err(CallbackError::NotAnEvent { raw, .. }) => prop_assert_eq!(&raw, &body),
+            Err(error) => prop_assert!(false, "{}", error),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The proof of the axum receiver, run by `cargo xtask callbacks`: an emulator delivers callbacks, some again, some signed wrongly, some late,
+//! to two receiver processes that share an SQLite file behind a balancer; one of them is killed midway and started again. Each good event's
+//! handler must have committed exactly once, and none of the bad ones may have run.
+
+use std::collections::{BTreeMap, HashSet};
+use std::error::Error;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use fetch_hive_client::Client;
+use fetch_hive_client::callback::sign;
+use fetch_hive_client::types::WebhookSecret;
+use fetch_hive_emulator::{DeliveryFault, Deployment, Emulator};
+use rusqlite::Connection;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+
+const SECRET: &str = "whsec_proof";
+
+/// How long the whole may take; only a hang takes so long.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let callbacks: usize = std::env::args().nth(1).map_or(Ok(10_000), |count| count.parse())?;
+    let file = std::env::temp_dir().join(format!("fetch-hive-callbacks-{}.db", std::process::id()));
+    let began = Instant::now();
+    let stays = Process::start(&file, "127.0.0.1:0")?;
+    let mut dies = Process::start(&file, "127.0.0.1:0")?;
+    let balancer = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/callbacks", balancer.local_addr()?);
+    tokio::spawn(balance(balancer, [stays.address, dies.address]));
+
+    let emulator = Emulator::builder()
+        .deployment(Deployment::workflow("proof").webhook_secret(SECRET))
+        .delivery(60, Duration::from_millis(100))
+        .delivery_fault(DeliveryFault::missign().every(20))
+        .delivery_fault(DeliveryFault::repeat(1).every(10).offset(1))
+        .delivery_fault(DeliveryFault::late(Duration::from_secs(2)).every(50).offset(3))
+        .start()
+        .await?;
+    let client = Client::builder().api_key("fhk_proof").base_url(emulator.base_url()).build()?;
+    let good = callbacks - callbacks / 20;
+
+    // The runs are started a few at a time, so that the kill comes while more are on their way.
+    let starting = tokio::spawn(async move {
+        for n in 0..callbacks {
+            client.invoke_workflow("proof").input("n", n).callback_url(&url).await?;
+        }
+        Ok::<_, fetch_hive_client::Error>(())
+    });
+
+    let store = Connection::open(&file)?;
+    store.busy_timeout(Duration::from_secs(30))?;
+    let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, u32>(0)).map(|count| count as usize);
+    let reports = || count("SELECT count(*) FROM reports");
+    let until = async |enough: usize| -> Result<(), Box<dyn Error>> {
+        while reports()? < enough {
+            if began.elapsed() > PATIENCE {
+                return Err(format!("{} of {enough} were handled", reports()?).into());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    };
+    until(good / 2).await?;
+    let address = dies.address;
+    dies.kill()?;
+    println!("killed a receiver at {} of {good} commits", reports()?);
+    let held = count("SELECT count(*) FROM events WHERE until > 0")?;
+    println!("claims that were open just after: {held}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let _again = Process::start(&file, &address.to_string())?;
+    println!("started it again at {} of {good}", reports()?);
+    starting.await??;
+    until(good).await?;
+    // What is signed wrongly is still being tried; let all of it come to an end, or to a good number of tries.
+    let bad_tries = |tries: usize| {
+        let mut of_run: BTreeMap<String, usize> = BTreeMap::new();
+        for delivery in emulator.deliveries().iter().filter(|delivery| !is_good(delivery)) {
+            *of_run.entry(delivery.request_id.clone()).or_default() += 1;
+        }
+        of_run.len() == callbacks / 20 && of_run.values().all(|count| *count >= tries)
+    };
+    while !bad_tries(3) && began.elapsed() < PATIENCE {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    let deliveries = emulator.deliveries();
+    let bad: HashSet<_> = deliveries.iter().filter(|d| !is_good(d)).map(|d| d.request_id.clone()).collect();
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    for delivery in deliveries.iter().filter(|delivery| delivery.outcome == Ok(200)) {
+        *taken.entry(&delivery.request_id).or_default() += 1;
+    }
+    let mut statuses: BTreeMap<String, usize> = BTreeMap::new();
+    for delivery in &deliveries {
+        let status = delivery.outcome.as_ref().map_or_else(|_| "no answer".to_owned(), ToString::to_string);
+        *statuses.entry(status).or_default() += 1;
+    }
+    let mut handled: BTreeMap<String, usize> = BTreeMap::new();
+    let mut outputs = HashSet::new();
+    let mut rows = store.prepare("SELECT run, text FROM reports")?;
+    for row in rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))? {
+        let (run, text) = row?;
+        *handled.entry(run).or_default() += 1;
+        outputs.insert(text);
+    }
+    let more_than_once = handled.values().filter(|count| **count > 1).count();
+    let bad_handled = handled.keys().filter(|run| bad.contains(*run)).count();
+    let claimed_again = count("SELECT count(*) FROM events WHERE number > 1")?;
+    let uncommitted = count("SELECT count(*) FROM events WHERE until IS NOT NULL")?;
+    println!("{callbacks} callbacks, {} deliveries in {:.1?}: {statuses:?}", deliveries.len(), began.elapsed());
+    println!("delivered again after they were taken: {}", taken.values().filter(|count| **count > 1).count());
+    println!("claimed more than once: {claimed_again}; not committed: {uncommitted}");
+    println!("good: {good}, handled: {}, more than once: {more_than_once}, outputs: {}", handled.len(), outputs.len());
+    println!("bad: {}, handled: {bad_handled}", bad.len());
+    drop((rows, stays));
+    let proven = handled.len() == good
+        && outputs.len() == good
+        && more_than_once == 0
+        && uncommitted == 0
+        && bad_handled == 0
+        && bad.len() == callbacks / 20
+        && deliveries.iter().filter(|delivery| !is_good(delivery)).all(|delivery| delivery.outcome != Ok(200));
+    drop(store);
+    remove(&file);
+    if proven { Ok(()) } else { Err("the receivers did not do what they promise".into()) }
+}
+
+/// Whether a delivery is signed with the secret, judged by the signer alone.
+fn is_good(delivery: &fetch_hive_emulator::Delivery) -> bool {
+    delivery.signature == sign(&WebhookSecret::new(SECRET), &delivery.body)
+}
+
+fn remove(file: &Path) {
+    for ending in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{ending}", file.display()));
+    }
+}
+
+/// A receiver in a process of its own, killed when it is dropped.
+struct Process {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Process {
+    fn start(file: &Path, address: &str) -> Result<Self, Box<dyn Error>> {
+        let beside: PathBuf = std::env::current_exe()?.with_file_name("axum_receiver");
+        let mut child = Command::new(beside)
+            .args([Path::new(address), file])
+            .env("FETCH_HIVE_WEBHOOK_SECRET", SECRET)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        let address = line.trim().strip_prefix("listening on ").ok_or("the receiver did not start")?.parse()?;
+        Ok(Self { child, address })
+    }
+
+    /// On Unix this is SIGKILL: nothing of the process runs after it.
+    fn kill(&mut self) -> std::io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+/// Gives each connection to the next receiver that answers.
+async fn balance(listener: TcpListener, receivers: [SocketAddr; 2]) {
+    let turn = Arc::new(AtomicUsize::new(0));
+    while let Ok((mut from, _)) = listener.accept().await {
+        let turn = Arc::clone(&turn);
+        tokio::spawn(async move {
+            for _ in 0..receivers.len() {
+                let receiver = receivers[turn.fetch_add(1, Ordering::SeqCst) % receivers.len()];
+                if let Ok(mut to) = TcpStream::connect(receiver).await {
+                    let _ = copy_bidirectional(&mut from, &mut to).await;
+                    return;
+                }
+            }
+        });
+    }
+}
