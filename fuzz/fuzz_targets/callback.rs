@@ -1,0 +1,51 @@
+//! Callbacks: no header is taken that does not hold the digest, whatever it looks like; what is signed is read or kept, without a panic; and
+//! its key is the same each time.
+#![no_main]
+
+#[path = "../../crates/fetch-hive-core/tests/support/signatures.rs"]
+mod signatures;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use fetch_hive_core::callback::{CallbackError, Verifier, signed_request};
+use fetch_hive_core::signature::{SIGNATURE_HEADER, sign, verify};
+use fetch_hive_core::types::WebhookSecret;
+use http::HeaderValue;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>)| {
+    let (form, header, body) = input;
+    let secret = WebhookSecret::new("whsec_fuzz");
+    let body = Bytes::from(body);
+    let hex = sign(&secret, &body);
+    let digest: Vec<u8> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let base64 = STANDARD.encode(digest);
+
+    // A header of the fuzzer's making, with a right digest somewhere in it or none.
+    let right = [hex.clone(), hex.to_uppercase(), base64.clone(), String::new()];
+    let right = right[usize::from(form % 4)].as_bytes();
+    let at = usize::from(form / 4).min(header.len());
+    let header = [&header[..at], right, &header[at..]].concat();
+    let mut request = signed_request(secret.clone(), body.clone());
+    if let Ok(value) = HeaderValue::from_bytes(&header) {
+        request.headers_mut().insert(SIGNATURE_HEADER, value);
+        let verified = verify([&secret], request.headers(), &body).is_ok();
+        assert_eq!(verified, signatures::holds(&header, &hex, &base64));
+    }
+
+    let request = signed_request(secret.clone(), body.clone());
+    match Verifier::new([secret]).verify(request.headers(), body.clone()) {
+        Ok(callback) => {
+            assert_eq!(callback.raw, body);
+            let parts: Vec<String> = serde_json::from_str(callback.key().as_str()).unwrap();
+            assert_eq!(parts.len(), 3);
+            assert_eq!(callback.key(), callback.clone().key());
+            let _ = (callback.run_status(), callback.response(), callback.error(), callback.ends_run());
+            let _ = callback.to_run().into_output();
+        }
+        Err(CallbackError::NotAnEvent { raw, .. }) => assert_eq!(raw, body),
+        Err(error) => panic!("{error}"),
+    }
+});
