@@ -217,10 +217,11 @@ async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, b
     }
 }
 
-/// Whether a success may be an event stream: what calls itself JSON, HTML or XML is none.
+/// Whether a success may be an event stream: what calls itself JSON, HTML or XML is none. Parameters of the type say nothing.
 fn may_be_stream(headers: &HeaderMap) -> bool {
     let content_type = headers.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
-    let names = |part: &[u8]| content_type.windows(part.len()).any(|window| window == part);
+    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
+    let names = |part: &[u8]| media_type.windows(part.len()).any(|window| window == part);
     !names(b"json") && !names(b"html") && !names(b"xml")
 }
 

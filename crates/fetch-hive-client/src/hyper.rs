@@ -256,6 +256,9 @@ impl HyperTransportBuilder {
                 .http1_max_headers(MAX_HEADERS)
                 .http2_max_header_list_size(self.max_header_bytes)
                 .http2_only(protocol == Protocol::Http2)
+                // The window of the connection is never the limit, so that unread streams hold back nobody but themselves.
+                .http2_initial_stream_window_size(1 << 20)
+                .http2_initial_connection_window_size((1 << 31) - 1)
                 .pool_timer(TokioTimer::new())
                 .timer(TokioTimer::new());
             builder.build(negotiator.connector(protocol))

@@ -1,7 +1,6 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,6 +18,11 @@ use crate::error::PartialReply;
 use crate::places::Place;
 use crate::trace::Span;
 use crate::{Client, Error, ErrorKind, ResponseBody, Timeout, TransportError, UsageReport};
+
+/// How much of a reply that is no stream is kept.
+const MAX_START: usize = 64 << 10;
+/// How many frames that are no events are kept of a stream that is put together.
+const MAX_MALFORMED: usize = 100;
 
 type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -39,6 +43,8 @@ pub struct EventStream<E> {
     /// Gone when its end was reached, or when it is of no use any more.
     body: Option<ResponseBody>,
     reader: EventReader,
+    /// What came as long as nothing in it was of an event stream.
+    start: Vec<Bytes>,
     received: u64,
     idle: Option<Duration>,
     idling: Option<Sleep>,
@@ -75,6 +81,7 @@ impl<E: Streams> EventStream<E> {
             request_id: None,
             body: Some(body),
             reader: EventReader::new(limit),
+            start: Vec::new(),
             received: 0,
             idle: limits.idle,
             idling: None,
@@ -102,13 +109,18 @@ impl<E: Streams> EventStream<E> {
         let limit = self.client.shared.max_reply_bytes;
         while let Some(event) = self.next().await {
             match event {
-                Ok(_) if self.received > limit as u64 => {
-                    end = Err(self.error(ErrorKind::TooLarge { limit }));
+                _ if self.received > limit as u64 => {
+                    end = end.and(Err(self.error(ErrorKind::TooLarge { limit })));
                     break;
                 }
                 Ok(event) => E::collect(&mut reply, event.event),
-                Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => malformed.push(error),
-                Err(error) => end = Err(error),
+                Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => {
+                    if malformed.len() < MAX_MALFORMED {
+                        malformed.push(error);
+                    }
+                }
+                // What went wrong first is why.
+                Err(error) => end = end.and(Err(error)),
             }
         }
         Collected { reply, end, malformed }
@@ -127,28 +139,36 @@ impl<E: Streams> EventStream<E> {
                 self.sent.place = None;
                 return Poll::Ready(None);
             }
+            // Before the body, which may always have more for a reader that is slower than the service.
+            if self.body.is_some()
+                && self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
+            {
+                self.break_off(TransportError::timeout(Timeout::Deadline));
+            }
             let Some(body) = &mut self.body else { return Poll::Ready(self.finish()) };
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.idling = None;
                     if let Ok(chunk) = frame.into_data() {
+                        if !self.reader.is_stream() {
+                            let room = MAX_START.saturating_sub(usize::try_from(self.received).unwrap_or(MAX_START));
+                            self.start.push(chunk.slice(..chunk.len().min(room)));
+                        } else if !self.start.is_empty() {
+                            self.start = Vec::new();
+                        }
                         self.received += chunk.len() as u64;
                         self.reader.push(chunk);
                     }
                 }
                 Poll::Ready(Some(Err(error))) => self.break_off(error),
                 Poll::Ready(None) => self.body = None,
-                Poll::Pending => std::task::ready!(self.poll_limits(cx)),
+                Poll::Pending => std::task::ready!(self.poll_idle(cx)),
             }
         }
     }
 
-    /// Waits for a limit to run out, and breaks off when it does.
-    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready()) {
-            self.break_off(TransportError::timeout(Timeout::Deadline));
-            return Poll::Ready(());
-        }
+    /// Waits for the idle limit to run out, and breaks off when it does.
+    fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(idle) = self.idle else { return Poll::Pending };
         let clock = &self.client.shared.clock;
         let idling = self.idling.get_or_insert_with(|| clock.sleep(idle));
@@ -166,13 +186,15 @@ impl<E: Streams> EventStream<E> {
     fn finish(&mut self) -> Option<Result<Event, Error>> {
         match self.reader.finish()? {
             Err(StreamError::Cut { unfinished }) => {
-                let Some(broken) = self.broken.take() else {
-                    return Some(self.hand_over(Err(StreamError::Cut { unfinished })));
+                let (kind, body) = match self.broken.take() {
+                    Some(broken) => (ErrorKind::Transport(broken), unfinished.unwrap_or_else(Bytes::new)),
+                    None if !self.reader.is_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
+                    None => return Some(self.hand_over(Err(StreamError::Cut { unfinished }))),
                 };
-                Some(Err(self.error(ErrorKind::Transport(broken)).with_partial(Some(PartialReply {
+                Some(Err(self.error(kind).with_partial(Some(PartialReply {
                     status: self.parts.status,
                     headers: self.parts.headers.clone(),
-                    body: unfinished.unwrap_or_else(Bytes::new),
+                    body,
                     received: self.received,
                 }))))
             }
@@ -298,16 +320,16 @@ impl<E: Streams> Stream for TextStream<E> {
     }
 }
 
-/// A reply put together from a stream, and how the stream ended. It derefs to the reply, which has what came even if the stream was cut.
+/// A reply put together from a stream, and how the stream ended.
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "a stream may have been cut: see `end`, or take the reply by `complete`"]
 pub struct Collected<T> {
-    /// The reply, as far as it came.
+    /// The reply, as far as it came: a part of it, if the stream was cut.
     pub reply: T,
     /// Whether the stream came to its end, and why not.
     pub end: Result<(), Error>,
-    /// Frames that were no events, and so are not in the reply.
+    /// Frames that were no events, and so are not in the reply; the first 100 of them.
     pub malformed: Vec<Error>,
 }
 
@@ -320,13 +342,5 @@ impl<T> Collected<T> {
     pub fn complete(self) -> Result<T, Error> {
         self.end?;
         self.malformed.into_iter().next().map_or(Ok(self.reply), Err)
-    }
-}
-
-impl<T> Deref for Collected<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.reply
     }
 }

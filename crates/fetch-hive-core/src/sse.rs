@@ -78,6 +78,8 @@ pub struct Decoder {
     after_cr: bool,
     first_line: bool,
     state: State,
+    /// A comment or a field of an event stream was seen.
+    recognised: bool,
 }
 
 /// The data lines of the event so far.
@@ -117,6 +119,7 @@ impl Decoder {
             after_cr: false,
             first_line: true,
             state: State::Open,
+            recognised: false,
         }
     }
 
@@ -209,12 +212,18 @@ impl Decoder {
             data.into()
         };
         self.chunk.advance(end + 2);
+        self.recognised = true;
         Some(Frame { data, event: None, id: self.id.clone(), several_lines: false })
     }
 
     /// Whether the end mark `[DONE]` was seen: nothing that comes after it is an event.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// Whether anything was an event stream's so far: a comment, or a field with a known name.
+    pub fn is_stream(&self) -> bool {
+        self.recognised
     }
 
     /// The last `retry` field, in milliseconds.
@@ -280,10 +289,14 @@ impl Decoder {
         let colon = if line.starts_with(b"data:") { Some(4) } else { memchr(b':', line) };
         let (name, start) = match colon {
             // A comment: a sign of life, and nothing else.
-            Some(0) => return Step::On,
+            Some(0) => {
+                self.recognised = true;
+                return Step::On;
+            }
             Some(colon) => (&line[..colon], colon + 1 + usize::from(line.get(colon + 1) == Some(&b' '))),
             None => (line, line.len()),
         };
+        self.recognised |= matches!(name, b"data" | b"event" | b"id" | b"retry");
         let value = &line[start..];
         match name {
             b"data" => {

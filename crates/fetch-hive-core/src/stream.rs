@@ -254,11 +254,11 @@ impl EventReader {
     /// [`StreamError`]; whether events may follow says [`StreamError::can_go_on`].
     pub fn next_event(&mut self) -> Option<Result<Event, StreamError>> {
         if let Some(line) = self.lines.pop_front() {
-            return Some(self.read(line));
+            return Some(self.read(line, None));
         }
         match self.decoder.next_frame()? {
-            Ok(frame) if frame.several_lines => Some(self.read_lines(frame.data)),
-            Ok(frame) => Some(self.read(frame.data)),
+            Ok(frame) if frame.several_lines => Some(self.read_lines(frame.data, frame.event.as_deref())),
+            Ok(frame) => Some(self.read(frame.data, frame.event.as_deref())),
             Err(error) => {
                 self.ended = true;
                 Some(Err(StreamError::TooLarge(error)))
@@ -271,6 +271,11 @@ impl EventReader {
         self.ended || (self.decoder.is_done() && self.lines.is_empty())
     }
 
+    /// Whether anything was an event stream's so far: a comment, or a field with a known name.
+    pub fn is_stream(&self) -> bool {
+        self.decoder.is_stream()
+    }
+
     /// Whether the end of the bytes would be the end of the stream: `[DONE]`, the `usage` event or an error was seen.
     pub fn is_concluded(&self) -> bool {
         self.concluded || self.decoder.is_done()
@@ -280,34 +285,36 @@ impl EventReader {
     /// until there is nothing more.
     pub fn finish(&mut self) -> Option<Result<Event, StreamError>> {
         if let Some(line) = self.lines.pop_front() {
-            return Some(self.read(line));
+            return Some(self.read(line, None));
         }
         if std::mem::replace(&mut self.ended, true) {
             return None;
         }
         let end = self.decoder.finish();
         let unfinished = match end.unfinished {
-            Some(data) if is_json(&data) || merged(&data).is_some() => {
+            // After the end there is no cut to hand it over, so it is a frame that is no event.
+            Some(data) if self.concluded || end.done || is_json(&data) || merged(&data).is_some() => {
                 self.ended = false;
-                return Some(self.read_lines(data));
+                return Some(self.read_lines(data, None));
             }
             unfinished => unfinished,
         };
         if self.concluded || end.done { None } else { Some(Err(StreamError::Cut { unfinished })) }
     }
 
-    fn read_lines(&mut self, data: Bytes) -> Result<Event, StreamError> {
+    fn read_lines(&mut self, data: Bytes, name: Option<&[u8]>) -> Result<Event, StreamError> {
         if let Some(lines) = merged(&data) {
             self.lines = lines;
             if let Some(first) = self.lines.pop_front() {
-                return self.read(first);
+                return self.read(first, name);
             }
         }
-        self.read(data)
+        self.read(data, name)
     }
 
-    fn read(&mut self, raw: Bytes) -> Result<Event, StreamError> {
-        match StreamEvent::from_slice(&raw) {
+    fn read(&mut self, raw: Bytes, name: Option<&[u8]>) -> Result<Event, StreamError> {
+        let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
+        match StreamEvent::from_slice_named(&raw, name) {
             Ok(StreamEvent::Error(event)) => {
                 self.concluded = true;
                 Err(StreamError::Failed { event, raw })
@@ -316,7 +323,11 @@ impl EventReader {
                 self.concluded |= matches!(event, StreamEvent::Usage(_));
                 Ok(Event { event, raw })
             }
-            Err(error) => Err(StreamError::Malformed { raw, error }),
+            Err(error) => {
+                // A `usage` event of another shape is the end all the same.
+                self.concluded |= StreamEvent::type_of(&raw) == "usage";
+                Err(StreamError::Malformed { raw, error })
+            }
         }
     }
 }
@@ -325,13 +336,13 @@ fn is_json(data: &[u8]) -> bool {
     serde_json::from_slice::<IgnoredAny>(data).is_ok()
 }
 
-/// The lines of data that is no JSON as a whole while every line is: events that single newlines have run together.
+/// The lines of data that is no JSON as a whole while its first line is: events that single newlines have run together.
 fn merged(data: &Bytes) -> Option<VecDeque<Bytes>> {
     if !data.contains(&b'\n') || is_json(data) {
         return None;
     }
     let lines: VecDeque<_> = data.split(|byte| *byte == b'\n').map(|line| data.slice_ref(line)).collect();
-    lines.iter().all(|line| is_json(line)).then_some(lines)
+    is_json(&lines[0]).then_some(lines)
 }
 
 #[cfg(test)]
@@ -402,6 +413,18 @@ mod tests {
             (String::new(), vec!["cut "]),
             ("data: [DONE]  ".to_owned(), vec![]),
             ("<html>login</html>".to_owned(), vec!["cut "]),
+            (
+                "event: error\ndata: {\"error\":\"overloaded\",\"code\":\"too_many_requests\"}\n\n".to_owned(),
+                vec![failed],
+            ),
+            (
+                "data: {\"type\":\"usage\",\"request_id\":7}\n\n".to_owned(),
+                vec!["malformed {\"type\":\"usage\",\"request_id\":7}"],
+            ),
+            (r("a") + usage + "data: {\"ty", vec!["a", "usage", "malformed {\"ty"]),
+            (r("a") + error + "data: {\"ty", vec!["a", failed, "malformed {\"ty"]),
+            (r("a") + "data: {\"ty\ndata: [DONE]", vec!["a", "malformed {\"ty"]),
+            ((r("a") + "data: {no\n\n" + &r("b") + done).replace("\n\n", "\n"), vec!["a", "malformed {no", "b"]),
         ];
         for (input, want) in rows {
             for size in [1, 3, 7, 18, 20, input.len().max(1)] {

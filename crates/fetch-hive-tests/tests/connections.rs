@@ -49,6 +49,33 @@ fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
     }
 }
 
+#[test]
+fn a_connection_closed_after_a_chunked_reply_or_a_stream_is_no_error() {
+    fetch_hive_tests::needs!(Socket, LastLook);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for (kind, body) in [("application/json", DONE), ("text/event-stream", "data: [DONE]\n\n")] {
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n");
+        let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+        let script = vec![Step::Read, Step::Write(chunked.into()), Step::Wait(Duration::from_millis(50)), Step::Close];
+        let server = servers.block_on(Scripted::start(vec![script])).unwrap();
+        let client = client(&server);
+        for call in 1..=3 {
+            runtime.block_on(async {
+                if kind == "application/json" {
+                    client.invoke_workflow("d").await.unwrap();
+                } else {
+                    let mut stream = client.invoke_prompt("d").stream().await.unwrap();
+                    assert!(stream.next().await.is_none());
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            });
+            std::thread::sleep(Duration::from_millis(100));
+            assert_eq!(server.requests().len(), call);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_close_that_races_the_next_invoke_is_an_error_that_may_have_run() {
     fetch_hive_tests::needs!(Socket);

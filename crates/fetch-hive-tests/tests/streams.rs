@@ -118,7 +118,7 @@ async fn what_is_wrong_with_a_stream_is_said_after_everything_that_came() {
         (good().event(&json!({"type": "usage"})), vec!["a", "b", "usage"]),
         (good().event(&json!({"type": "usage"})).break_off(), vec!["a", "b", "usage"]),
         (good().done().text("late").break_off(), vec!["a", "b"]),
-        (Script::new(), vec!["cut"]),
+        (Script::new().comment(""), vec!["cut"]),
     ];
     for (script, want) in rows {
         let text = format!("{script:?}");
@@ -310,10 +310,10 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .unwrap();
     let client = self::client(&emulator);
     let cut = client.invoke_prompt("cut").stream().await.unwrap().into_reply().await;
-    assert_eq!(cut.response.as_deref(), Some("half"));
+    assert_eq!(cut.reply.response.as_deref(), Some("half"));
     assert!(matches!(cut.complete().unwrap_err().stream(), Some(StreamError::Cut { .. })));
     let odd = client.invoke_prompt("odd").stream().await.unwrap().into_reply().await;
-    assert!(odd.end.is_ok() && odd.malformed.len() == 1 && odd.response.as_deref() == Some("whole"));
+    assert!(odd.end.is_ok() && odd.malformed.len() == 1 && odd.reply.response.as_deref() == Some("whole"));
     assert!(odd.complete().is_err());
 
     // Without a script, a stream adds up to the reply that comes without streaming.
@@ -329,6 +329,57 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .complete()
         .unwrap();
     assert_eq!((&streamed.response, &streamed.model, &streamed.usage), (&whole.response, &whole.model, &whole.usage));
+}
+
+#[tokio::test]
+async fn a_success_that_is_no_stream_is_told_from_a_cut() {
+    fetch_hive_tests::needs!(Socket);
+    for (kind, body) in [
+        ("", "{\"error\":\"no stream\"}"),
+        ("content-type: text/plain\r\n", "<html>\nlogin</html>"),
+        ("content-type: text/event-stream\r\n", ""),
+    ] {
+        let server = Scripted::start(vec![vec![Step::Read, Step::respond("200 OK", kind, body)]]).await.unwrap();
+        let client = stack::client(&server).api_key("k").build().unwrap();
+        let mut stream = client.invoke_prompt("s").stream().await.unwrap();
+        let error = stream.next().await.unwrap().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::NotAStream), "{error:?}");
+        assert_eq!((error.body().unwrap(), error.status().unwrap().as_u16()), (&bytes_of(body), 200));
+        assert!(stream.next().await.is_none());
+    }
+    let kind = "content-type: text/event-stream; format=json\r\n";
+    let server =
+        Scripted::start(vec![vec![Step::Read, Step::respond("200 OK", kind, "data: [DONE]\n\n")]]).await.unwrap();
+    let client = stack::client(&server).api_key("k").build().unwrap();
+    assert!(client.invoke_prompt("s").stream().await.unwrap().next().await.is_none());
+}
+
+#[tokio::test]
+async fn a_deadline_fires_for_a_reader_slower_than_the_service() {
+    let script = (0..200).fold(Script::new(), |script, _| script.text(&"x".repeat(60_000)));
+    let (_emulator, client) = scripted(script.done()).await;
+    let mut stream = client.invoke_prompt("s").timeout(Duration::from_millis(200)).stream().await.unwrap();
+    let mut timeout = None;
+    while let Some(event) = stream.next().await {
+        timeout = event.err().and_then(|error| error.timeout());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(timeout, Some(Timeout::Deadline));
+}
+
+#[tokio::test]
+async fn unread_http2_streams_hold_back_nobody_else() {
+    fetch_hive_tests::needs!(Hyper);
+    let script = (0..200).fold(Script::new(), |script, _| script.text(&"x".repeat(60_000)));
+    let emulator = Emulator::builder().tls(true).stream("s", script.done()).start().await.unwrap();
+    let client = client(&emulator);
+    let mut unread = Vec::new();
+    for _ in 0..8 {
+        let mut stream = client.invoke_prompt("s").stream().await.unwrap();
+        let first = tokio::time::timeout(Duration::from_secs(20), stream.next()).await;
+        first.unwrap().unwrap().unwrap();
+        unread.push(stream);
+    }
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub enum StreamEvent {
 #[non_exhaustive]
 pub struct TextEvent {
     /// The text.
+    #[serde(deserialize_with = "crate::model::null_as_default")]
     pub response: Piece,
     /// The model; in prompt streams.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,26 +158,45 @@ events! {
     }
 }
 
+impl ErrorEvent {
+    /// Takes what fits, for a failure must never pass for anything else. The code may be named `code`, and code and message may stand in an
+    /// object `error`.
+    fn of_any_shape(json: &Value) -> Self {
+        let text = |name: &str| {
+            let found = [json.get(name), json.get("error").and_then(|error| error.get(name))].into_iter().flatten();
+            found.filter_map(Value::as_str).next().map(str::to_owned)
+        };
+        Self {
+            error: json.get("error").filter(|error| !error.is_null()).cloned(),
+            message: text("message"),
+            error_code: text("error_code").or_else(|| text("code")).map(ErrorCode::from),
+            request_id: text("request_id").map(RequestId::from),
+        }
+    }
+}
+
 impl StreamEvent {
     /// Reads one event from its JSON.
     ///
     /// # Errors
     ///
     /// When it is not JSON, or an event of a known type does not have the shape of that type. An unknown type is
-    /// [`Other`](StreamEvent::Other).
+    /// [`Other`](StreamEvent::Other). An `error` event is read in whatever shape.
     pub fn from_slice(json: &[u8]) -> Result<Self, serde_json::Error> {
-        #[derive(Deserialize)]
-        struct Tag<'a> {
-            #[serde(borrow, default, rename = "type")]
-            tag: Cow<'a, str>,
-        }
+        Self::from_slice_named(json, "")
+    }
 
+    /// The same, with the type that holds where the JSON has none: the frame's `event` field.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_slice`](Self::from_slice).
+    pub fn from_slice_named(json: &[u8], name: &str) -> Result<Self, serde_json::Error> {
         if let Some(event) = plain::text_event(json) {
             return Ok(event);
         }
-        // What is no object at all has no type.
-        let tag = serde_json::from_slice::<Tag<'_>>(json).map(|tag| tag.tag).unwrap_or_default();
-        Ok(match &*tag {
+        let tag = Self::type_of(json);
+        Ok(match if tag.is_empty() { name } else { &tag } {
             "response" => Self::Response(serde_json::from_slice(json)?),
             "reasoning" => Self::Reasoning(serde_json::from_slice(json)?),
             "tool" => Self::Tool(serde_json::from_slice(json)?),
@@ -184,9 +204,21 @@ impl StreamEvent {
             "tool_approval" => Self::ToolApproval(serde_json::from_slice(json)?),
             "summary" => Self::Summary(serde_json::from_slice(json)?),
             "usage" => Self::Usage(serde_json::from_slice(json)?),
-            "error" => Self::Error(serde_json::from_slice(json)?),
+            "error" => Self::Error(Box::new(ErrorEvent::of_any_shape(&serde_json::from_slice(json)?))),
             _ => Self::Other(serde_json::from_slice(json)?),
         })
+    }
+
+    /// The type that stands in an event's JSON; empty where there is none.
+    pub fn type_of(json: &[u8]) -> Cow<'_, str> {
+        #[derive(Deserialize)]
+        struct Tag<'a> {
+            #[serde(borrow, default, rename = "type")]
+            tag: Cow<'a, str>,
+        }
+
+        // What is no object at all has no type.
+        serde_json::from_slice::<Tag<'_>>(json).map(|tag| tag.tag).unwrap_or_default()
     }
 
     /// The public id of the run, where the event names it.

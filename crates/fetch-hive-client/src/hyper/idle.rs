@@ -76,10 +76,22 @@ impl Tracked {
 
     fn look(&mut self) {
         if self.body.is_end_stream() {
-            if let Some(idle) = self.idle.take() {
-                idle.0.store(true, Ordering::Release);
-            }
+            self.rest();
         }
+    }
+
+    fn rest(&mut self) {
+        if let Some(idle) = self.idle.take() {
+            idle.0.store(true, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Tracked {
+    /// A stream's reader leaves at `[DONE]`, before the end of the body. If hyper can read that end, it keeps the connection; else it
+    /// closes it, and nothing is written to it again.
+    fn drop(&mut self) {
+        self.rest();
     }
 }
 
@@ -89,8 +101,11 @@ impl Body for Tracked {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(_)) | None) = polled {
-            self.look();
+        match polled {
+            Poll::Ready(Some(Ok(_))) => self.look(),
+            // A chunked body does not say `is_end_stream` at its end.
+            Poll::Ready(None) => self.rest(),
+            _ => {}
         }
         polled
     }
