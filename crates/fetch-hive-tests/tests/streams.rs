@@ -358,11 +358,13 @@ async fn a_success_that_is_no_stream_is_told_from_a_cut() {
 async fn a_deadline_fires_for_a_reader_slower_than_the_service() {
     let script = (0..200).fold(Script::new(), |script, _| script.text(&"x".repeat(60_000)));
     let (_emulator, client) = scripted(script.done()).await;
-    let mut stream = client.invoke_prompt("s").timeout(Duration::from_millis(200)).stream().await.unwrap();
+    let mut stream = client.invoke_prompt("s").timeout(Duration::from_secs(2)).stream().await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    // The rest is ready all the time, and the reader is not.
+    tokio::time::sleep(Duration::from_millis(2_100)).await;
     let mut timeout = None;
     while let Some(event) = stream.next().await {
         timeout = event.err().and_then(|error| error.timeout());
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(timeout, Some(Timeout::Deadline));
 }
