@@ -1,38 +1,39 @@
-use crate::run::{root, step};
-use crate::{contract, python_sdk, weight};
-
-/// The crates that are published, and so must build with every choice of features.
-const PUBLISHED: [&str; 4] = ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-emulator"];
+use crate::run::{Checks, PUBLISHED, root, step};
+use crate::{contract, docs, python_sdk, weight};
 
 pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
-    step("formatting", "fmt --all --check", &[])?;
-    step("clippy, default features", "clippy --workspace --all-targets -- -D warnings", &[])?;
-    step("clippy, all features", "clippy --workspace --all-targets --all-features -- -D warnings", &[])?;
+    let mut checks = Checks::default();
+    let mut cargo = |name: &str, words: &str| checks.next(name, || step(name, words, &[]));
+    cargo("formatting", "fmt --all --check");
+    cargo("clippy, default features", "clippy --workspace --all-targets -- -D warnings");
+    cargo("clippy, all features", "clippy --workspace --all-targets --all-features -- -D warnings");
     for package in PUBLISHED {
         let words = format!("clippy -p {package} --no-default-features -- -D warnings");
-        step(&format!("clippy, no features: {package}"), &words, &[])?;
+        cargo(&format!("clippy, no features: {package}"), &words);
     }
     for package in PUBLISHED {
         for feature in features_of(package)? {
             let words = format!("check -p {package} --no-default-features --features {feature}");
-            step(&format!("{package} with {feature} alone"), &words, &[])?;
+            cargo(&format!("{package} with {feature} alone"), &words);
         }
     }
     let words = "check -p fetch-hive-client --no-default-features --features hyper,aws-lc-rs";
-    step("client with the other cryptography", words, &[])?;
+    cargo("client with the other cryptography", words);
     if !arguments.iter().any(|argument| argument == "--skip-tests") {
-        step("tests", "test --workspace", &[])?;
+        cargo("tests", "test --workspace");
     }
-    step("tests, all features", "test --workspace --all-features", &[])?;
+    cargo("tests, all features", "test --workspace --all-features");
     let warnings = [("RUSTDOCFLAGS", "-D warnings")];
-    step("documentation", "doc --workspace --no-deps --all-features", &warnings)?;
-    contract::contract(&[])?;
-    weight::weight(&[])?;
+    checks.next("documentation", || step("documentation", "doc --workspace --no-deps --all-features", &warnings));
+    checks.next("contract", || contract::contract(&[]));
+    checks.next("weight", || weight::weight(&[]));
+    checks.next("docs --run", || docs::docs(&["--run".to_owned()]));
     if std::env::var_os("CI").is_none() && !python_sdk::is_possible() {
         println!("\n== python-sdk: LEFT OUT, there is no Python 3 here");
-        return Ok(());
+    } else {
+        checks.next("python-sdk", || python_sdk::python_sdk(&[]));
     }
-    python_sdk::python_sdk(&[])
+    checks.end()
 }
 
 /// The features of a package, but for its defaults.

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use crate::emulator::{Emulator, target};
+use crate::emulator::Emulator;
+use crate::run::target;
 use crate::run::{output, root, step};
 
 const TRIPLE: &str = "x86_64-unknown-linux-musl";

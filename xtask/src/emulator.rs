@@ -4,18 +4,13 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::run::{root, step};
+use crate::run::{step, target};
 
 /// A running emulator, stopped when it is dropped.
 pub(crate) struct Emulator {
     pub(crate) process: Child,
     /// The base URL for a client.
     pub(crate) url: String,
-}
-
-/// Where cargo puts what it builds.
-pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), Into::into)
 }
 
 /// Builds the command, and gives its path.

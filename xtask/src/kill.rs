@@ -18,7 +18,7 @@ const WRITERS: usize = 4;
 pub(crate) fn kill(_: &[String]) -> Result<(), String> {
     println!("\n== kill: kill -9 in the middle of {WRITES} writes, {ROUNDS} times");
     let command = emulator::build(false)?;
-    let file = emulator::target().join("kill.redb");
+    let file = crate::run::target().join("kill.redb");
     let _ = std::fs::remove_file(&file);
     let options = ["--data", &file.display().to_string(), "--no-page"];
     let (mut acknowledged, mut kept, mut unacknowledged) = (BTreeSet::new(), 0, 0);

@@ -10,7 +10,7 @@ pub(crate) fn live() -> Result<(), String> {
     println!("\n== contract --live: schemathesis against fetch-hive-emulator");
     let python = emulator::python("schemathesis", &["schemathesis==4.32.5", "httpx"])?;
     let command = emulator::build(false)?;
-    let work = emulator::target().join("schemathesis");
+    let work = crate::run::target().join("schemathesis");
     let failed = |error: std::io::Error| error.to_string();
     let declared = work.join("deployments.toml");
     let secret = "webhook_secret = \"whsec_live\"";

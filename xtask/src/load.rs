@@ -13,8 +13,8 @@ pub(crate) fn load(arguments: &[String]) -> Result<(), String> {
     println!("\n== load: 200 callers and 100 streams for {seconds} s");
     let command = emulator::build(true)?;
     step("caller", "build --quiet --release -p fetch-hive-load --features mock", &[])?;
-    let caller = emulator::target().join("release").join("fetch-hive-load");
-    let declared = emulator::target().join("load.toml");
+    let caller = crate::run::target().join("release").join("fetch-hive-load");
+    let declared = crate::run::target().join("load.toml");
     let pieces = "{ text = \"word \" }, { wait_ms = 100 }, ".repeat(20);
     let text = format!("[[prompt]]\ndeployment = \"slow-stream\"\nstream = [{pieces}{{ done = true }}]\n");
     std::fs::write(&declared, text).map_err(|error| error.to_string())?;

@@ -6,6 +6,7 @@ mod ci;
 mod conformance;
 mod contract;
 mod dist;
+mod docs;
 mod emulator;
 mod faults;
 mod http;
@@ -13,7 +14,9 @@ mod kill;
 mod live;
 mod load;
 mod page;
+mod public_api;
 mod python_sdk;
+mod release;
 mod run;
 mod weight;
 
@@ -56,6 +59,12 @@ const COMMANDS: &[Command] = &[
         "callbacks",
         "10,000 callbacks to two receivers of which one is killed, or COUNT of them; takes minutes",
         callbacks::callbacks,
+    ("docs", "--run runs every command of the README and every example, from a fresh clone", docs::docs),
+    ("release", "all that a release must pass beyond ci; with names, those checks only", release::release),
+    (
+        "public-api",
+        "the public API of each published crate against api/*.txt; --write takes it over",
+        public_api::public_api,
     ),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
 ];

@@ -11,7 +11,7 @@ pub(crate) fn page(_: &[String]) -> Result<(), String> {
         .find(|name| Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success()))
         .ok_or("there is no Chromium here: install Debian's package chromium")?;
     let browser = output(Command::new("which").arg(browser))?;
-    let work = emulator::target().join("page");
+    let work = crate::run::target().join("page");
     std::fs::create_dir_all(&work).map_err(|error| error.to_string())?;
     if !work.join("node_modules/playwright-core").exists() {
         std::fs::write(work.join("package.json"), "{\"private\":true}").map_err(|error| error.to_string())?;

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod approvals;
 #[cfg(feature = "blocking")]
@@ -15,6 +16,8 @@ pub mod conformance;
 mod credentials;
 mod error;
 mod exchange;
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 #[cfg(feature = "hyper")]
 mod hyper;
 mod places;

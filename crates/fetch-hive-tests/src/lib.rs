@@ -12,3 +12,24 @@ pub use scripted::{Scripted, Step};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The programs of the guide, likewise.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../fetch-hive-client/docs/streams.md")]
+    mod streams {}
+    #[doc = include_str!("../../fetch-hive-client/docs/callbacks.md")]
+    mod callbacks {}
+    #[doc = include_str!("../../fetch-hive-client/docs/repeats.md")]
+    mod repeats {}
+    #[doc = include_str!("../../fetch-hive-client/docs/proxies.md")]
+    mod proxies {}
+    #[doc = include_str!("../../fetch-hive-client/docs/testing.md")]
+    mod testing {}
+    #[doc = include_str!("../../fetch-hive-client/docs/transport.md")]
+    mod transport {}
+    #[doc = include_str!("../../fetch-hive-client/docs/python.md")]
+    mod python {}
+    #[doc = include_str!("../../fetch-hive-client/docs/architecture.md")]
+    mod architecture {}
+}

@@ -1,0 +1,25 @@
+//! The guide: one page for each task. The same pages are in the folder `docs` of this crate; every program in them is compiled by the tests.
+
+#[doc = include_str!("../docs/streams.md")]
+pub mod streams {}
+
+#[doc = include_str!("../docs/callbacks.md")]
+pub mod callbacks {}
+
+#[doc = include_str!("../docs/repeats.md")]
+pub mod repeats {}
+
+#[doc = include_str!("../docs/proxies.md")]
+pub mod proxies {}
+
+#[doc = include_str!("../docs/testing.md")]
+pub mod testing {}
+
+#[doc = include_str!("../docs/transport.md")]
+pub mod transport {}
+
+#[doc = include_str!("../docs/python.md")]
+pub mod python {}
+
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}
