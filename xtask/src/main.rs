@@ -59,6 +59,7 @@ const COMMANDS: &[Command] = &[
         "callbacks",
         "10,000 callbacks to two receivers of which one is killed, or COUNT of them; takes minutes",
         callbacks::callbacks,
+    ),
     ("docs", "--run runs every command of the README and every example, from a fresh clone", docs::docs),
     ("release", "all that a release must pass beyond ci; with names, those checks only", release::release),
     (
