@@ -1,5 +1,5 @@
 use crate::run::{Checks, PUBLISHED, root, step};
-use crate::{contract, docs, python_sdk, weight};
+use crate::{contract, python_sdk, weight};
 
 pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     let mut checks = Checks::default();
@@ -27,7 +27,6 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     checks.next("documentation", || step("documentation", "doc --workspace --no-deps --all-features", &warnings));
     checks.next("contract", || contract::contract(&[]));
     checks.next("weight", || weight::weight(&[]));
-    checks.next("docs --run", || docs::docs(&["--run".to_owned()]));
     if std::env::var_os("CI").is_none() && !python_sdk::is_possible() {
         println!("\n== python-sdk: LEFT OUT, there is no Python 3 here");
     } else {
