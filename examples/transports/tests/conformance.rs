@@ -113,7 +113,10 @@ fn every_transport_keeps_the_contract_but_for_what_is_known() {
     reports.push(("blocking", Suite::blocking(ureq()).run_blocking().unwrap(), &[]));
     print(&reports);
     for (name, report, known) in reports {
-        assert_eq!(report.failures().collect::<Vec<_>>(), known, "{name}\n{report}");
+        // What is known may hold by luck of time: a body that curl had already read is closed when it is dropped.
+        let unknown: Vec<_> = report.failures().filter(|check| !known.contains(check)).collect();
+        assert!(unknown.is_empty(), "{name} fails {unknown:?}\n{report}");
+        assert_eq!(known.is_empty(), report.failures().next().is_none(), "{name}\n{report}");
     }
 }
 
