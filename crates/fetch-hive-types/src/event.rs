@@ -163,8 +163,8 @@ impl ErrorEvent {
     /// object `error`.
     fn of_any_shape(json: &Value) -> Self {
         let text = |name: &str| {
-            let found = [json.get(name), json.get("error").and_then(|error| error.get(name))].into_iter().flatten();
-            found.filter_map(Value::as_str).next().map(str::to_owned)
+            let mut found = [json.get(name), json.get("error").and_then(|error| error.get(name))].into_iter().flatten();
+            found.find_map(Value::as_str).map(str::to_owned)
         };
         Self {
             error: json.get("error").filter(|error| !error.is_null()).cloned(),
