@@ -13,7 +13,7 @@ use serde_json::Value;
 use self::markdown::{Listed, commands, dead_links, matches};
 use crate::run::{cargo, output, root, target};
 
-/// The commands that are CI itself: `cargo xtask ci` runs this, and the tests beside it.
+/// The commands that are CI itself: they run beside this, and take long.
 const SKIPPED: [&str; 2] = ["cargo test --workspace", "cargo xtask ci"];
 
 /// What every command finds at its standard input; the example `chat` asks for it.

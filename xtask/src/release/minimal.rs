@@ -13,10 +13,10 @@ pub(crate) fn minimal() -> Result<(), String> {
     // Without the other members, whose own needs would lift the versions.
     let manifest = tree.join("Cargo.toml");
     let text = fs::read_to_string(&manifest).map_err(|error| error.to_string())?;
-    let members =
-        text.lines().find(|line| line.starts_with("members = ")).ok_or("Cargo.toml has no line `members = `")?;
+    let begin = text.find("members = [").ok_or("Cargo.toml has no `members = [`")?;
+    let end = begin + text[begin..].find(']').ok_or("the list of members in Cargo.toml has no end")?;
     let published = crate::run::PUBLISHED.map(|name| format!("\"crates/{name}\"")).join(", ");
-    let text = text.replacen(members, &format!("members = [{published}]"), 1);
+    let text = format!("{}members = [{published}{}", &text[..begin], &text[end..]);
     fs::write(&manifest, text).map_err(|error| error.to_string())?;
     let _ = fs::remove_file(tree.join("Cargo.lock"));
 
