@@ -23,7 +23,7 @@
 //!
 //! On any thread that may block: a thread of its own, tokio's `spawn_blocking` and `block_in_place`. In an async task it would stop all that
 //! shares the thread, up to a deadlock. Where the feature `hyper` is on too, so that tokio is in the graph, a call in a task of tokio is
-//! refused with [`ErrorKind::Invalid`] before anything is sent, as is, always, a call from within a call: from a hook, or from a credential provider.
+//! refused with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) before anything is sent, as is, always, a call from within a call: from a hook, or from a credential provider.
 //! Without tokio in the graph a task cannot be told from a thread; the call then blocks, and ends at its limits.
 
 mod client;
