@@ -22,6 +22,9 @@ use tokio::net::{TcpListener, TcpStream};
 
 const SECRET: &str = "whsec_proof";
 
+/// How many runs are started ahead of their handlers.
+const ON_THEIR_WAY: usize = 200;
+
 /// How long the whole may take; only a hang takes so long.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -39,6 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("proof").webhook_secret(SECRET))
         .delivery(60, Duration::from_millis(100))
+        .recorded(1_000_000)
         .delivery_fault(DeliveryFault::missign().every(20))
         .delivery_fault(DeliveryFault::repeat(1).every(10).offset(1))
         .delivery_fault(DeliveryFault::late(Duration::from_secs(2)).every(50).offset(3))
@@ -47,12 +51,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder().api_key("fhk_proof").base_url(emulator.base_url()).build()?;
     let good = callbacks - callbacks / 20;
 
-    // The runs are started a few at a time, so that the kill comes while more are on their way.
+    // No more are on their way than there are file handles for, and the kill comes while more are to come.
+    let handled_so_far = Connection::open(&file)?;
+    handled_so_far.busy_timeout(Duration::from_secs(30))?;
     let starting = tokio::spawn(async move {
         for n in 0..callbacks {
+            let most = n.saturating_sub(n / 20 + ON_THEIR_WAY);
+            while n % 50 == 0
+                && handled_so_far.query_row("SELECT count(*) FROM reports", [], |row| row.get::<_, u32>(0))?
+                    < u32::try_from(most)?
+            {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             client.invoke_workflow("proof").input("n", n).callback_url(&url).await?;
         }
-        Ok::<_, fetch_hive_client::Error>(())
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
     });
 
     let store = Connection::open(&file)?;
@@ -77,7 +90,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let _again = Process::start(&file, &address.to_string())?;
     println!("started it again at {} of {good}", reports()?);
-    starting.await??;
+    starting.await?.map_err(|error| error.to_string())?;
     until(good).await?;
     // What is signed wrongly is still being tried; let all of it come to an end, or to a good number of tries.
     let bad_tries = |tries: usize| {
