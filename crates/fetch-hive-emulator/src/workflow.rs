@@ -143,9 +143,11 @@ async fn outcome(service: &Service, run: &Run, deployment: &Deployment, body: &V
                 expires_ms: step.expires_ms,
             };
             let pending = Pending::ask(service, question);
+            run.stands("awaiting_approval");
             if let Err(reason) = pending.decided(service).await {
                 return failed(&format!("{}: {reason}", step.name));
             }
+            run.stands("running");
         }
         if let Some(reason) = &step.failure {
             return failed(&format!("{}: {reason}", step.name));

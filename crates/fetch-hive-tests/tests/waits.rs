@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use fetch_hive_client::callback::{CallbackRun, Received, Receiver, Verifier, WaitHandle, signed_request};
 use fetch_hive_client::types::{
-    AgentTrigger, CallbackEventType, DeploymentTrigger, InvokeHiveAgent, RequestId, RunStatus, TriggerPrompt,
+    AgentTrigger, ApprovalDecision, ApprovalFilter, CallbackEventType, DeploymentTrigger, InvokeHiveAgent, RequestId,
+    RunStatus, TriggerPrompt,
 };
 use fetch_hive_client::{BoxError, Client, Error, ErrorKind, WaitError};
-use fetch_hive_emulator::{DeliveryFault, Deployment, Emulator, EmulatorBuilder, Inbox};
+use fetch_hive_emulator::{DEFAULT_WORKSPACE, DeliveryFault, Deployment, Emulator, EmulatorBuilder, Inbox};
 use fetch_hive_tests::{Listening, Receiving, Scripted, Step};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -353,6 +354,53 @@ async fn an_approval_is_seen_and_waited_past() {
     // Here it is decided. The same wait goes on past it.
     let ended = wait().await.unwrap();
     assert_eq!(ended.status, Some(RunStatus::Completed));
+}
+
+#[tokio::test]
+async fn a_run_that_waits_for_a_person_is_decided_and_waited_on_both_ways() {
+    let file = std::env::temp_dir().join(format!("fetch-hive-waits-{}.toml", std::process::id()));
+    let declared = "[[workflow]]\ndeployment = \"review\"\noutput = \"sent\"\nsteps = [{ name = \"send\", human_in_the_loop = true }]\n";
+    std::fs::write(&file, declared).unwrap();
+    let (emulator, client) = emulator(Emulator::builder().config(&file)).await;
+    let (receiver, _server) = receiving().await;
+    let mut started = client.invoke_workflow("review").start(&receiver).await.unwrap();
+    let id = started.reply.request_id.clone().unwrap();
+
+    let look = || client.requests().wait(&id).interval(SHORT, SHORT).timeout(HANG);
+    assert!(look().until_approval().await.unwrap().is_awaiting_approval());
+    assert!(started.wait.event(Duration::from_millis(20)).await.is_err());
+    let approvals = client.workspace(DEFAULT_WORKSPACE).approvals();
+    let mut pending = approvals.all(ApprovalFilter::new().request_id(&id));
+    while let Some(approval) = pending.next().await {
+        approvals.decide(approval.unwrap().id.unwrap(), ApprovalDecision::AllowOnce).await.unwrap();
+    }
+    assert_eq!(started.wait.event(HANG).await.unwrap().output().unwrap(), "sent");
+    assert_eq!(look().await.unwrap().to_run().into_output().unwrap(), "sent");
+    assert_eq!(emulator.runs().len(), 1, "it was not invoked again");
+    std::fs::remove_file(file).unwrap();
+}
+
+#[tokio::test]
+async fn hive_agents_and_triggers_of_the_emulator_are_waited_for() {
+    let builder = Emulator::builder()
+        .deployment(Deployment::workflow("w").webhook_secret("whsec_w"))
+        .deployment(Deployment::agent("a").webhook_secret("whsec_a"))
+        .delivery_fault(DeliveryFault::early().every(2));
+    let (_emulator, client) = emulator(builder).await;
+    let (receiver, _server) = receiving().await;
+    let replaced = "https://replaced.example.com";
+    for _ in 0..2 {
+        let event = client.invoke_hive_agent("h", "find out", replaced).run_and_wait(&receiver, HANG).await.unwrap();
+        assert_eq!(event.event_type, Some(CallbackEventType::HiveAgentCompleted));
+        let trigger = client.trigger_workflow("w", "v", "whsec_w", DeploymentTrigger::new(replaced).input("n", 1));
+        let event = trigger.secret_in_query().run_and_wait(&receiver, HANG).await.unwrap();
+        assert_eq!(event.event_type, Some(CallbackEventType::WorkflowCompleted));
+        let trigger = client.trigger_agent("a", "whsec_a", AgentTrigger::new("hi", replaced));
+        let event = trigger.run_and_wait(&receiver, HANG).await.unwrap();
+        assert_eq!(event.event_type, Some(CallbackEventType::AgentCompleted));
+        let wrong = client.trigger_agent("a", "whsec_x", AgentTrigger::new("hi", replaced));
+        assert_eq!(wrong.run_and_wait(&receiver, HANG).await.unwrap_err().status().unwrap().as_u16(), 401);
+    }
 }
 
 #[tokio::test]
