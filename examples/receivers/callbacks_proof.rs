@@ -51,22 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let client = Client::builder().api_key("fhk_proof").base_url(emulator.base_url()).build()?;
     let good = callbacks - callbacks / 20;
 
-    // No more are on their way than there are file handles for, and the kill comes while more are to come.
-    let handled_so_far = Connection::open(&file)?;
-    handled_so_far.busy_timeout(Duration::from_secs(30))?;
-    let starting = tokio::spawn(async move {
-        for n in 0..callbacks {
-            let most = n.saturating_sub(n / 20 + ON_THEIR_WAY);
-            while n % 50 == 0
-                && handled_so_far.query_row("SELECT count(*) FROM reports", [], |row| row.get::<_, u32>(0))?
-                    < u32::try_from(most)?
-            {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            client.invoke_workflow("proof").input("n", n).callback_url(&url).await?;
-        }
-        Ok::<_, Box<dyn Error + Send + Sync>>(())
-    });
+    let starting = tokio::spawn(start_runs(client, url, callbacks, Connection::open(&file)?));
 
     let store = Connection::open(&file)?;
     store.busy_timeout(Duration::from_secs(30))?;
@@ -143,6 +128,24 @@ async fn main() -> Result<(), Box<dyn Error>> {
     drop(store);
     remove(&file);
     if proven { Ok(()) } else { Err("the receivers did not do what they promise".into()) }
+}
+
+/// Starts the runs: no more are on their way than there are file handles for, so that the kill comes while more are to come.
+async fn start_runs(
+    client: Client,
+    url: String,
+    callbacks: usize,
+    store: Connection,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    store.busy_timeout(Duration::from_secs(30))?;
+    for n in 0..callbacks {
+        let most = u32::try_from(n.saturating_sub(n / 20 + ON_THEIR_WAY))?;
+        while n % 50 == 0 && store.query_row("SELECT count(*) FROM reports", [], |row| row.get::<_, u32>(0))? < most {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        client.invoke_workflow("proof").input("n", n).callback_url(&url).await?;
+    }
+    Ok(())
 }
 
 /// Whether a delivery is signed with the secret, judged by the signer alone.
