@@ -109,10 +109,6 @@ impl<E: Streams> EventStream<E> {
         let limit = self.client.shared.max_reply_bytes;
         while let Some(event) = self.next().await {
             match event {
-                _ if self.received > limit as u64 => {
-                    end = end.and(Err(self.error(ErrorKind::TooLarge { limit })));
-                    break;
-                }
                 Ok(event) => E::collect(&mut reply, event.event),
                 Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => {
                     if malformed.len() < MAX_MALFORMED {
@@ -121,6 +117,10 @@ impl<E: Streams> EventStream<E> {
                 }
                 // What went wrong first is why.
                 Err(error) => end = end.and(Err(error)),
+            }
+            if self.received > limit as u64 {
+                end = end.and_then(|()| Err(self.error(ErrorKind::TooLarge { limit })));
+                break;
             }
         }
         Collected { reply, end, malformed }

@@ -109,13 +109,13 @@ impl Streams for InvokeAgent {
             StreamEvent::Usage(end) => {
                 reply.request_id = end.request_id.or(reply.request_id.take());
                 reply.run_id = end.run_id.or(reply.run_id.take());
-                reply.thread_id = end.thread_id;
-                reply.status = end.status;
-                reply.usage = end.usage;
-                reply.tool_approval = end.tool_approval;
-                reply.pending_tool_approvals = end.pending_tool_approvals;
-                reply.denied_tool_calls = end.denied_tool_calls;
-                reply.auto_approved_tool_calls = end.auto_approved_tool_calls;
+                reply.thread_id = end.thread_id.or(reply.thread_id.take());
+                reply.status = end.status.or(reply.status.take());
+                reply.usage = end.usage.or(reply.usage.take());
+                reply.tool_approval = end.tool_approval.or(reply.tool_approval.take());
+                reply.pending_tool_approvals.extend(end.pending_tool_approvals);
+                reply.denied_tool_calls.extend(end.denied_tool_calls);
+                reply.auto_approved_tool_calls.extend(end.auto_approved_tool_calls);
             }
             _ => {}
         }
@@ -421,6 +421,7 @@ mod tests {
                 "data: {\"type\":\"usage\",\"request_id\":7}\n\n".to_owned(),
                 vec!["malformed {\"type\":\"usage\",\"request_id\":7}"],
             ),
+            ("data: {\"type\":\"response\",\"response\":null,\"done\":true}\n\n".to_owned() + done, vec![""]),
             (r("a") + usage + "data: {\"ty", vec!["a", "usage", "malformed {\"ty"]),
             (r("a") + error + "data: {\"ty", vec!["a", failed, "malformed {\"ty"]),
             (r("a") + "data: {\"ty\ndata: [DONE]", vec!["a", "malformed {\"ty"]),
@@ -444,6 +445,7 @@ mod tests {
             r#"{"type":"artifact","artifact":{"file_url":"https://x/1.png"}}"#,
             r#"{"type":"response","response":"lo","done":true}"#,
             r#"{"type":"usage","usage":{"total_tokens":9},"run_id":"req_1","request_id":"req_1","status":"awaiting_approval","thread_id":"t","pending_tool_approvals":[{"approval_id":"a"}]}"#,
+            r#"{"type":"usage"}"#,
         ] {
             InvokeAgent::collect(&mut reply, event(json));
         }

@@ -143,7 +143,7 @@ impl Setting {
             .headers_timeout(self.headers)
             .idle_timeout(self.idle)
             .max_reply_bytes(self.max_reply_bytes)
-            .max_event_bytes(self.max_reply_bytes / 4);
+            .max_event_bytes(self.max_reply_bytes);
         match self.wall {
             Wall::Right => builder,
             Wall::Jumps(seconds) => builder.clock(Jumping { seconds, asked: AtomicUsize::new(0) }),

@@ -233,10 +233,8 @@ async fn limits_of_time_say_what_came_and_comments_are_life() {
     assert_eq!(error.timeout(), Some(Timeout::Headers));
 }
 
-#[tokio::test]
-async fn a_slow_reader_holds_the_server_back() {
-    fetch_hive_tests::needs!(Socket);
-    // A server that writes without end, as fast as it is read.
+/// A server that writes events without end, as fast as it is read; how many bytes it has written; and a client of it.
+async fn endless() -> (tokio::task::JoinHandle<()>, Arc<AtomicU64>, Client) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
     let written = Arc::new(AtomicU64::new(0));
@@ -253,6 +251,13 @@ async fn a_slow_reader_holds_the_server_back() {
         }
     });
     let client = stack::over(Client::builder().api_key("k").base_url(base_url)).build().unwrap();
+    (server, written, client)
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_the_server_back() {
+    fetch_hive_tests::needs!(Socket);
+    let (server, written, client) = endless().await;
     let mut stream = client.invoke_prompt("s").stream().await.unwrap();
     let mut before = u64::MAX;
     let settled = async {
@@ -315,6 +320,17 @@ async fn text_and_whole_replies_are_made_from_streams() {
     let odd = client.invoke_prompt("odd").stream().await.unwrap().into_reply().await;
     assert!(odd.end.is_ok() && odd.malformed.len() == 1 && odd.reply.response.as_deref() == Some("whole"));
     assert!(odd.complete().is_err());
+    let many = (0..150).fold(Script::new(), |script, _| script.raw("data: no\n\n"));
+    let twice = Script::new()
+        .event(&json!({"type": "error", "error": "first"}))
+        .event(&json!({"type": "error", "error": "second"}));
+    let emulator = Emulator::builder().stream("many", many.done()).stream("twice", twice).start().await.unwrap();
+    let client = self::client(&emulator);
+    let many = client.invoke_prompt("many").stream().await.unwrap().into_reply().await;
+    assert!(many.end.is_ok() && many.malformed.len() == 100);
+    // What went wrong first is why.
+    let twice = client.invoke_prompt("twice").stream().await.unwrap().into_reply().await;
+    assert!(twice.end.unwrap_err().to_string().contains("first"));
 
     // Without a script, a stream adds up to the reply that comes without streaming.
     let whole = client.invoke_prompt("d").input("topic", "enterprise AI").await.unwrap();
@@ -356,17 +372,20 @@ async fn a_success_that_is_no_stream_is_told_from_a_cut() {
 
 #[tokio::test]
 async fn a_deadline_fires_for_a_reader_slower_than_the_service() {
-    let script = (0..200).fold(Script::new(), |script, _| script.text(&"x".repeat(60_000)));
-    let (_emulator, client) = scripted(script.done()).await;
-    let mut stream = client.invoke_prompt("s").timeout(Duration::from_secs(2)).stream().await.unwrap();
-    stream.next().await.unwrap().unwrap();
-    // The rest is ready all the time, and the reader is not.
-    tokio::time::sleep(Duration::from_millis(2_100)).await;
-    let mut timeout = None;
-    while let Some(event) = stream.next().await {
-        timeout = event.err().and_then(|error| error.timeout());
+    fetch_hive_tests::needs!(Socket);
+    let (server, _, client) = endless().await;
+    let mut stream = client.invoke_prompt("s").timeout(Duration::from_millis(500)).stream().await.unwrap();
+    // More is always there, and the reader never has to wait for it; each event costs it a millisecond at least.
+    for _ in 0..5_000 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        if let Err(error) = stream.next().await.unwrap() {
+            assert_eq!(error.timeout(), Some(Timeout::Deadline));
+            assert!(stream.next().await.is_none());
+            server.abort();
+            return;
+        }
     }
-    assert_eq!(timeout, Some(Timeout::Deadline));
+    panic!("the deadline did not fire");
 }
 
 #[tokio::test]
