@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use fetch_hive_client::types::{AgentRunStatus, ErrorCode, InvokeAgent, InvokePrompt, StreamEvent};
-use fetch_hive_client::{Client, Error, ErrorKind, EventStream, HyperTransport, StreamError, Streams, Timeout};
+use fetch_hive_client::{
+    Client, Error, ErrorKind, EventStream, HyperTransport, ResponseBody, StreamError, Streams, Timeout, Transport,
+    TransportError,
+};
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use fetch_hive_tests::{Scripted, Step, stack};
 use http::Version;
@@ -233,8 +238,10 @@ async fn limits_of_time_say_what_came_and_comments_are_life() {
     assert_eq!(error.timeout(), Some(Timeout::Headers));
 }
 
-/// A server that writes events without end, as fast as it is read; how many bytes it has written; and a client of it.
-async fn endless() -> (tokio::task::JoinHandle<()>, Arc<AtomicU64>, Client) {
+#[tokio::test]
+async fn a_slow_reader_holds_the_server_back() {
+    fetch_hive_tests::needs!(Socket);
+    // A server that writes without end, as fast as it is read.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
     let written = Arc::new(AtomicU64::new(0));
@@ -251,13 +258,6 @@ async fn endless() -> (tokio::task::JoinHandle<()>, Arc<AtomicU64>, Client) {
         }
     });
     let client = stack::over(Client::builder().api_key("k").base_url(base_url)).build().unwrap();
-    (server, written, client)
-}
-
-#[tokio::test]
-async fn a_slow_reader_holds_the_server_back() {
-    fetch_hive_tests::needs!(Socket);
-    let (server, written, client) = endless().await;
     let mut stream = client.invoke_prompt("s").stream().await.unwrap();
     let mut before = u64::MAX;
     let settled = async {
@@ -370,18 +370,38 @@ async fn a_success_that_is_no_stream_is_told_from_a_cut() {
     assert!(client.invoke_prompt("s").stream().await.unwrap().next().await.is_none());
 }
 
+/// A stack whose bodies always have more: what a reader sees that is slower than the service.
+struct AlwaysReady;
+
+impl http_body::Body for AlwaysReady {
+    type Data = bytes::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Self::Error>>> {
+        let event = "data: {\"type\":\"response\",\"response\":\"x\"}\n\n";
+        Poll::Ready(Some(Ok(http_body::Frame::data(bytes_of(event)))))
+    }
+}
+
+#[async_trait::async_trait]
+impl Transport for AlwaysReady {
+    async fn send(&self, _: http::Request<bytes::Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
+        Ok(http::Response::new(ResponseBody::streaming(Self)))
+    }
+}
+
 #[tokio::test]
 async fn a_deadline_fires_for_a_reader_slower_than_the_service() {
-    fetch_hive_tests::needs!(Socket);
-    let (server, _, client) = endless().await;
-    let mut stream = client.invoke_prompt("s").timeout(Duration::from_millis(500)).stream().await.unwrap();
-    // More is always there, and the reader never has to wait for it; each event costs it a millisecond at least.
-    for _ in 0..5_000 {
+    let client = Client::builder().api_key("k").transport(AlwaysReady).build().unwrap();
+    let mut stream = client.invoke_prompt("s").timeout(Duration::from_millis(200)).stream().await.unwrap();
+    for _ in 0..3_000 {
         tokio::time::sleep(Duration::from_millis(1)).await;
         if let Err(error) = stream.next().await.unwrap() {
             assert_eq!(error.timeout(), Some(Timeout::Deadline));
             assert!(stream.next().await.is_none());
-            server.abort();
             return;
         }
     }
