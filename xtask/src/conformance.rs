@@ -3,10 +3,11 @@ use crate::run::{cargo, root};
 /// The stacks that the tests of the client run over, beside hyper, which `cargo test` runs them over.
 const STACKS: [&str; 3] = ["reqwest", "ureq", "in-process"];
 
-/// The tests of the client that can run over any stack. Those left out are of one: the table of faults of hyper, the blocking client of ureq.
-const TESTS: [&str; 10] = [
+/// The tests of the client that can run over any stack. Those left out are of one.
+const TESTS: [&str; 11] = [
     "connections",
     "emulator",
+    "faults",
     "golden",
     "hatches",
     "observe",

@@ -1,22 +1,34 @@
-//! Prints the fault table, row by row, and fails if one is wrong: `cargo xtask faults`.
+//! Prints the fault table over each kind of client, row by row, and fails if one is wrong: `cargo xtask faults`.
 
 use std::process::ExitCode;
 
-use fetch_hive_tests::faults::{Calls, heading, line, rows, run};
+use fetch_hive_tests::faults::{Over, heading, left_out, line, rows, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    println!("{}", heading());
     let mut complaints = Vec::new();
-    for (number, row) in rows().into_iter().enumerate() {
-        let name = row.name;
-        match run(row, |setting| Ok(Box::new(setting.hyper()?) as Box<dyn Calls>)).await {
-            Ok(outcome) => {
-                println!("{}", line(number + 1, name, &outcome));
-                complaints.extend(outcome.complaints.into_iter().map(|complaint| format!("{name}: {complaint}")));
+    for over in Over::ALL {
+        println!("\n{}", over.name());
+        println!("{}", heading());
+        let (mut right, mut without) = (0, 0);
+        for (number, row) in rows().into_iter().enumerate() {
+            let name = row.name;
+            if let Some(why) = over.lacks(&row) {
+                println!("{}", left_out(number + 1, name, why));
+                without += 1;
+                continue;
             }
-            Err(error) => complaints.push(format!("{name}: {error}")),
+            match run(row, over).await {
+                Ok(outcome) => {
+                    println!("{}", line(number + 1, name, &outcome));
+                    right += u32::from(outcome.complaints.is_empty());
+                    let told = |complaint| format!("{}: {name}: {complaint}", over.name());
+                    complaints.extend(outcome.complaints.into_iter().map(told));
+                }
+                Err(error) => complaints.push(format!("{}: {name}: {error}", over.name())),
+            }
         }
+        println!("{right} rows as they must be, {without} left out");
     }
     for complaint in &complaints {
         eprintln!("{complaint}");

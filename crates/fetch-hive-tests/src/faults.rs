@@ -1,20 +1,21 @@
 //! The fault table: what can go wrong between a caller and the service, over real sockets, and what the caller is told.
 //!
-//! The rows are the same for every transport and every kind of client: [`run`] is given a function that makes the client of a row.
+//! The rows are the same over every kind of client ([`Over`]). One that cannot apply over a kind says why ([`Over::lacks`]).
 
+mod over;
 mod rows;
 
 use std::fmt::Write as _;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use fetch_hive_client::{Client, ClientBuilder, Clock, Error, HyperTransport, RepeatPolicy, TokioClock};
+use fetch_hive_client::{BoxError, RepeatPolicy};
 use fetch_hive_emulator::{Deployment, Emulator, EmulatorBuilder, Fault};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::stack::Need;
+
+pub use self::over::{Calling, Calls, Over};
 pub use self::rows::rows;
 
 /// What must not be found in anything that is printed or logged: the API key of every row, and a word in every body.
@@ -87,6 +88,8 @@ pub struct Row {
     pub faults: Vec<Fault>,
     /// The client's settings; its base URL is filled in.
     pub setting: Setting,
+    /// What it needs of the HTTP stack: it is left out over one that has it not.
+    pub needs: Vec<Need>,
     /// How many calls are made, one after the other; the last one is looked at.
     pub calls: usize,
     /// What must come out.
@@ -96,7 +99,7 @@ pub struct Row {
 /// What must come out of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Want {
-    /// [`Error::error_type`], or `ok`.
+    /// [`Error::error_type`](fetch_hive_client::Error::error_type), or `ok`.
     pub result: &'static str,
     /// How often the request was sent.
     pub attempts: u32,
@@ -131,86 +134,6 @@ pub struct Setting {
     pub wall: Wall,
 }
 
-impl Setting {
-    /// Everything but the transport.
-    pub fn builder(&self) -> ClientBuilder {
-        let builder = Client::builder()
-            .api_key(KEY)
-            .base_url(&self.base_url)
-            .repeat(self.policy)
-            .timeout(self.deadline)
-            .connect_timeout(self.connect)
-            .headers_timeout(self.headers)
-            .idle_timeout(self.idle)
-            .max_reply_bytes(self.max_reply_bytes)
-            .max_event_bytes(self.max_reply_bytes);
-        match self.wall {
-            Wall::Right => builder,
-            Wall::Jumps(seconds) => builder.clock(Jumping { seconds, asked: AtomicUsize::new(0) }),
-        }
-    }
-
-    /// The client with the transport that is included.
-    ///
-    /// # Errors
-    ///
-    /// As [`ClientBuilder::build`].
-    pub fn hyper(&self) -> Result<Client, Error> {
-        let mut transport = HyperTransport::builder().no_proxy();
-        if let Some(pem) = &self.ca_pem {
-            transport = transport.add_root_certificates_pem(pem.as_str());
-        }
-        self.builder().transport(transport.build()?).build()
-    }
-}
-
-/// A clock whose time of day jumps, and whose monotonic time does not.
-struct Jumping {
-    seconds: i64,
-    asked: AtomicUsize,
-}
-
-impl Clock for Jumping {
-    fn wall(&self) -> SystemTime {
-        let jump = Duration::from_secs(self.seconds.unsigned_abs());
-        match (self.asked.fetch_add(1, Ordering::Relaxed), self.seconds) {
-            (0, _) => SystemTime::now(),
-            (_, ..0) => SystemTime::now() - jump,
-            _ => SystemTime::now() + jump,
-        }
-    }
-
-    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        TokioClock.sleep(duration)
-    }
-}
-
-/// A call under way: how often the request was sent, if all went well.
-pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<u32, Error>> + Send + 'a>>;
-
-/// A client of any kind.
-pub trait Calls {
-    /// Makes one call, to its end.
-    fn call(&self, what: What, deadline: Duration) -> Calling<'_>;
-}
-
-impl Calls for Client {
-    fn call(&self, what: What, deadline: Duration) -> Calling<'_> {
-        Box::pin(async move {
-            match what {
-                What::Invoke => Ok(self.invoke_workflow("d").input("text", BODY).await?.parts().attempts),
-                What::List => Ok(self.models().await?.parts().attempts),
-                What::Stream => {
-                    let events = self.invoke_prompt("d").input("text", BODY).timeout(deadline).stream().await?;
-                    let attempts = events.attempts();
-                    events.into_reply().await.complete()?;
-                    Ok(attempts)
-                }
-            }
-        })
-    }
-}
-
 /// What came out of a row.
 #[derive(Debug)]
 pub struct Outcome {
@@ -226,15 +149,12 @@ pub struct Outcome {
     pub complaints: Vec<String>,
 }
 
-/// Runs a row with the client that `make` makes.
+/// Runs a row with a client of a kind.
 ///
 /// # Errors
 ///
 /// When the row itself cannot be set up.
-pub async fn run(
-    row: Row,
-    make: impl Fn(&Setting) -> Result<Box<dyn Calls>, Error>,
-) -> Result<Outcome, Box<dyn std::error::Error>> {
+pub async fn run(row: Row, over: Over) -> Result<Outcome, BoxError> {
     let Row { what, server, faults, mut setting, calls, want, .. } = row;
     let mut emulator = None;
     let mut fillers = JoinSet::new();
@@ -268,7 +188,7 @@ pub async fn run(
             emulator = Some(started);
         }
     }
-    let client = make(&setting)?;
+    let client = over.client(&setting)?;
     let (mut result, mut took) = (Ok(0), Duration::ZERO);
     for call in 0..calls {
         if let Some(running) = emulator.take_if(|_| call > 0 && server == Server::Restarting) {
@@ -319,14 +239,14 @@ pub async fn run(
     Ok(Outcome { got, took, limit: setting.deadline, printed, complaints })
 }
 
-async fn start(tls: bool, faults: Vec<Fault>) -> Result<Emulator, Box<dyn std::error::Error>> {
+async fn start(tls: bool, faults: Vec<Fault>) -> Result<Emulator, BoxError> {
     let slow = Deployment::workflow("d").output(BODY).delay_ms(30);
     let builder = faults.into_iter().fold(Emulator::builder().tls(tls).deployment(slow), EmulatorBuilder::fault);
     Ok(builder.start().await?)
 }
 
 /// Starts at an address that has just become free.
-async fn restart(address: std::net::SocketAddr) -> Result<Emulator, Box<dyn std::error::Error>> {
+async fn restart(address: std::net::SocketAddr) -> Result<Emulator, BoxError> {
     for _ in 0..200 {
         if let Ok(emulator) = Emulator::builder().listen(address).start().await {
             return Ok(emulator);
@@ -342,6 +262,11 @@ pub fn heading() -> String {
         "{:>2}  {:<52} {:<17} {:>8} {:>4} {:>4} {:>4} {:>7} {:>7}",
         "", "what goes wrong", "what is told", "attempts", "ran?", "read", "runs", "took", "limit"
     )
+}
+
+/// A line of the table, for a row that is left out.
+pub fn left_out(number: usize, name: &str, why: &str) -> String {
+    format!("{number:>2}  {name:<52} left out: {why}")
 }
 
 /// A line of the table.

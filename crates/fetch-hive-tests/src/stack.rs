@@ -25,20 +25,35 @@ pub enum Need {
     LastLook,
     /// gzip, asked for and undone.
     Gzip,
+    /// https.
+    Tls,
+    /// HTTP/2.
+    Http2,
+    /// A limit for the size of a reply's head.
+    HeadLimit,
     /// The hyper transport itself: its configuration, pool or messages are what is tested.
     Hyper,
 }
 
 /// A stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stack {
+pub enum Stack {
+    /// The transport that is included.
     Hyper,
+    /// reqwest.
     Reqwest,
+    /// ureq, on a thread for each call.
     Ureq,
+    /// A function that answers, and no socket.
     InProcess,
 }
 
-fn stack() -> Stack {
+/// The stack that is asked for.
+///
+/// # Panics
+///
+/// When it is none of these.
+pub fn stack() -> Stack {
     match std::env::var("FETCH_HIVE_TEST_TRANSPORT").as_deref() {
         Err(_) | Ok("" | "hyper") => Stack::Hyper,
         Ok("reqwest") => Stack::Reqwest,
@@ -48,22 +63,31 @@ fn stack() -> Stack {
     }
 }
 
-/// Why the stack has not what a test needs.
+/// Why the stack that is asked for has not what a test needs.
 pub fn lacks(needs: &[Need]) -> Option<&'static str> {
-    let stack = stack();
-    needs.iter().find_map(|need| match (stack, need) {
-        (Stack::Hyper, _) => None,
-        (_, Need::Hyper) => Some("it is a test of the hyper transport itself"),
-        (Stack::InProcess, Need::Socket) => Some("in-process has no socket"),
-        (Stack::InProcess, Need::ConnectLimit) => Some("in-process does not connect"),
-        (Stack::Reqwest, Need::ConnectLimit) => Some("reqwest has one connect limit for a whole client"),
-        (Stack::Reqwest, Need::LastLook) => {
-            Some("reqwest may take a kept connection whose end has come; the call then says that it may have run")
-        }
-        (Stack::Reqwest, Need::Gzip) => Some("reqwest is set up without gzip here"),
-        (Stack::Ureq, Need::Drop) => Some("ureq on a thread cannot be ended from outside; it ends at its limits"),
-        _ => None,
-    })
+    stack().lacks(needs)
+}
+
+impl Stack {
+    /// Why it has not what is needed.
+    pub fn lacks(self, needs: &[Need]) -> Option<&'static str> {
+        needs.iter().find_map(|need| match (self, need) {
+            (Self::Hyper, _) => None,
+            (_, Need::Hyper) => Some("it is a test of the hyper transport itself"),
+            (Self::InProcess, Need::Socket) => Some("in-process has no socket"),
+            (Self::InProcess, Need::ConnectLimit) => Some("in-process does not connect"),
+            (Self::Reqwest, Need::ConnectLimit) => Some("reqwest has one connect limit for a whole client"),
+            (Self::Reqwest, Need::LastLook) => {
+                Some("reqwest may take a kept connection whose end has come; the call then says that it may have run")
+            }
+            (Self::Reqwest, Need::Gzip) => Some("reqwest is set up without gzip here"),
+            (Self::Reqwest, Need::Tls | Need::Http2) => Some("reqwest is set up without TLS here"),
+            (Self::Reqwest, Need::HeadLimit) => Some("reqwest takes a head of any size that hyper takes by default"),
+            (Self::Ureq, Need::Drop) => Some("ureq on a thread cannot be ended from outside; it ends at its limits"),
+            (Self::Ureq, Need::Http2) => Some("ureq speaks HTTP/1.1 only"),
+            _ => None,
+        })
+    }
 }
 
 /// What a client of a test talks to.

@@ -25,6 +25,9 @@ use crate::{Error, Timeout, TransportError};
 /// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
 /// - `headers` is counted from when the request was sent, the other limits as everywhere. Looking a name up may take as long as `connect`, and
 ///   connecting as long again.
+///
+/// **At the level trace of the crate `log`, ureq writes what it sends and receives, the API key included.** Nothing here can keep it from that: let a
+/// program that logs at trace leave out the target `ureq_proto`, or take it from debug on. At all other levels it writes no key, body or path.
 pub struct UreqTransport {
     agent: Agent,
     /// Asked for loopback hosts, which the environment's proxies are not for.

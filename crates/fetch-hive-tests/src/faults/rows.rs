@@ -5,6 +5,7 @@ use fetch_hive_client::RepeatPolicy;
 use fetch_hive_emulator::Fault;
 
 use super::{BODY, Row, Server, Setting, Wall, Want, What};
+use crate::stack::Need;
 
 const SHORT: Duration = Duration::from_millis(150);
 const DAILY: &str = r#"{"error":"E","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
@@ -31,12 +32,21 @@ fn setting() -> Setting {
 fn row(name: &'static str, result: &'static str, faults: impl IntoIterator<Item = Fault>) -> Row {
     let want = Want { result, attempts: 1, may_have_run: true, received: 1, runs: 0 };
     let faults = faults.into_iter().collect();
-    Row { name, what: What::Invoke, server: Server::Http, faults, setting: setting(), calls: 1, want }
+    let (what, server, needs) = (What::Invoke, Server::Http, Vec::new());
+    Row { name, what, server, faults, setting: setting(), needs, calls: 1, want }
 }
 
 impl Row {
     fn over(mut self, server: Server) -> Self {
         self.server = server;
+        match server {
+            Server::Https | Server::HttpCalledByHttps | Server::NoName => self.needs(Need::Tls),
+            Server::Http | Server::Nobody | Server::FullBacklog | Server::Restarting => self,
+        }
+    }
+
+    fn needs(mut self, need: Need) -> Self {
+        self.needs.push(need);
         self
     }
 
@@ -139,6 +149,7 @@ fn connections() -> Vec<Row> {
         row("connecting hangs until the deadline", "timeout_connect", [])
             .over(Server::FullBacklog)
             .unsent()
+            .needs(Need::ConnectLimit)
             .attempts(1)
             .set(|setting| setting.deadline = SHORT),
         row("TLS is not answered", "timeout_connect", [Fault::silent_connection()])
@@ -182,14 +193,17 @@ fn exchanges() -> Vec<Row> {
         row("the body stalls: idle limit", "timeout_idle", [done().stall_after(20)]).set(idle),
         row("the body stalls: deadline", "timeout_deadline", [done().stall_after(20)]).set(|s| s.deadline = SHORT),
         row("garbage instead of HTTP", "may_have_run", [Fault::garbage()]),
-        row("a head of 100 KiB", "may_have_run", [done().header("x-huge", "x".repeat(100 << 10))]),
+        row("a head of 100 KiB", "may_have_run", [done().header("x-huge", "x".repeat(100 << 10))])
+            .needs(Need::HeadLimit),
         row("a body of 100 MiB", "too_large", [Fault::status(200).body(vec![b' '; 100 << 20])]),
         row(
             "a gzip bomb of 100 MiB",
             "too_large",
             [Fault::status(200).header("content-encoding", "gzip").body(bomb())],
-        ),
-        row("damaged gzip", "may_have_run", [Fault::status(200).header("content-encoding", "gzip").body(BODY)]),
+        )
+        .needs(Need::Gzip),
+        row("damaged gzip", "may_have_run", [Fault::status(200).header("content-encoding", "gzip").body(BODY)])
+            .needs(Need::Gzip),
         row("a page of HTML with status 200", "decode", [page(200)]),
         row("a reply without a body", "decode", [Fault::status(200)]),
         row("a list: closed once", "ok", [Fault::close().nth(1), models()]).list().well_after(2),
@@ -251,7 +265,7 @@ fn refusals() -> Vec<Row> {
 }
 
 fn http2() -> Vec<Row> {
-    let row = |name, result, fault| row(name, result, [fault]).over(Server::Https);
+    let row = |name, result, fault| row(name, result, [fault]).over(Server::Https).needs(Need::Http2);
     vec![
         row("HTTP/2: GOAWAY before the request, once", "ok", Fault::go_away(false).nth(1)).well_after(2).runs(1),
         row("HTTP/2: GOAWAY before the request, always", "not_sent", Fault::go_away(false)).unsent().received(3),
