@@ -23,6 +23,8 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
         cargo("tests", "test --workspace");
     }
     cargo("tests, all features", "test --workspace --all-features");
+    let words = "test -p fetch-hive-client --no-default-features --features ureq,test-util";
+    cargo("tests of the client without hyper", words);
     let warnings = [("RUSTDOCFLAGS", "-D warnings")];
     checks.next("documentation", || step("documentation", "doc --workspace --no-deps --all-features", &warnings));
     checks.next("contract", || contract::contract(&[]));

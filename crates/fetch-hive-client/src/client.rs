@@ -23,6 +23,7 @@ use crate::{Call, ClientBuilder, Clock, Transport};
 /// A clone is cheap and shares connections and configuration. Building one needs no runtime and opens no connection.
 ///
 /// ```no_run
+/// # #[cfg(feature = "hyper")]
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = fetch_hive_client::Client::from_env()?;
 /// let run = client.invoke_workflow("weekly-report").variant("default").input("topic", "enterprise AI").await?;

@@ -8,9 +8,38 @@ fn row(id: &'static str, method: &'static str, path: impl Into<String>, body: Va
 
 fn invocations(client: &Client) -> Vec<Row> {
     let uuid = "11111111-1111-4111-8111-111111111111";
-    let (prompt, agent, hive) = ("/prompt/invoke", "/agent/invoke", "/hive-agent/invoke");
+    let (workflow, prompt) = ("/workflow/invoke", "/prompt/invoke");
+    let (agent, hive) = ("/agent/invoke", "/hive-agent/invoke");
     let callback = "https://example.com/cb";
     vec![
+        row(
+            "W1 W2",
+            "POST",
+            workflow,
+            json!({"deployment": "my-workflow", "inputs": {"x": 1}}),
+            sent(client.invoke_workflow("my-workflow").input("x", 1)),
+        ),
+        row(
+            "W3",
+            "POST",
+            workflow,
+            json!({"deployment": "d", "async": {"enabled": true, "callback_url": callback}}),
+            sent(client.invoke_workflow("d").callback_url(callback)),
+        ),
+        row(
+            "W4",
+            "POST",
+            workflow,
+            json!({"deployment": "d", "metadata": {"customer_id": "cus_123", "invoice_count": 12}}),
+            sent(client.invoke_workflow("d").metadata("customer_id", "cus_123").metadata("invoice_count", 12)),
+        ),
+        row(
+            "W absent",
+            "POST",
+            workflow,
+            json!({"deployment": "d"}),
+            sent(client.invoke_workflow("d").variant("")),
+        ),
         row(
             "P1 P2",
             "POST",
@@ -89,7 +118,7 @@ fn invocations(client: &Client) -> Vec<Row> {
         row(
             "TA2",
             "POST",
-            "/workflow/invoke",
+            workflow,
             json!({"deployment": "d", "tool_approval": "policy"}),
             sent(client.invoke_workflow("d").tool_approval(ToolApproval::Policy)),
         ),
