@@ -50,8 +50,8 @@ impl log::Log for Kept {
 /// One test, for it has the whole process's log.
 #[tokio::test]
 async fn trap_08_every_row_is_told_as_it_is_and_no_log_line_holds_a_key_or_a_body() {
-    needs!(Socket);
     static PANICS: AtomicUsize = AtomicUsize::new(0);
+    needs!(Socket);
     let kept = Kept::default();
     let writer = kept.clone();
     let layer = tracing_subscriber::fmt::layer()
