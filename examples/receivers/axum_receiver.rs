@@ -17,7 +17,7 @@ use axum::routing::any;
 use fetch_hive_client::callback::{Received, Receiver, Verifier};
 use fetch_hive_client::types::RequestId;
 use fetch_hive_client::{BoxError, Client};
-use fetch_hive_emulator::{DeliveryFault, Deployment, Emulator};
+use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use fetch_hive_receivers::SqliteGuard;
 use tokio::net::TcpListener;
 
@@ -83,8 +83,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("weekly-report").webhook_secret("whsec_example"))
-        .delivery_fault(DeliveryFault::repeat(2).nth(1))
-        .delivery_fault(DeliveryFault::missign().nth(2).first_tries(1))
+        .fault(Fault::callback_repeat(2).nth(1))
+        .fault(Fault::callback_missign().nth(2).first_tries(1))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;

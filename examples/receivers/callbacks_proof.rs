@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use fetch_hive_client::Client;
 use fetch_hive_client::callback::sign;
 use fetch_hive_client::types::WebhookSecret;
-use fetch_hive_emulator::{DeliveryFault, Deployment, Emulator};
+use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use rusqlite::Connection;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -43,9 +43,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .deployment(Deployment::workflow("proof").webhook_secret(SECRET))
         .delivery(60, Duration::from_millis(100))
         .recorded(1_000_000)
-        .delivery_fault(DeliveryFault::missign().every(20))
-        .delivery_fault(DeliveryFault::repeat(1).every(10).offset(1))
-        .delivery_fault(DeliveryFault::late(Duration::from_secs(2)).every(50).offset(3))
+        .fault(Fault::callback_missign().every(20))
+        .fault(Fault::callback_repeat(1).every(10).offset(1))
+        .fault(Fault::callback_late(Duration::from_secs(2)).every(50).offset(3))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_proof").base_url(emulator.base_url()).build()?;

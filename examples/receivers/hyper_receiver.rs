@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fetch_hive_client::callback::{MemoryGuard, Received, Receiver, Verifier};
 use fetch_hive_client::{BoxError, Client};
-use fetch_hive_emulator::{DeliveryFault, Deployment, Emulator};
+use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -27,8 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("weekly-report").webhook_secret("whsec_example"))
-        .delivery_fault(DeliveryFault::repeat(1))
-        .delivery_fault(DeliveryFault::missign().first_tries(1))
+        .fault(Fault::callback_repeat(1))
+        .fault(Fault::callback_missign().first_tries(1))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_client::callback::{Received, Receiver, Verifier};
 use fetch_hive_client::{BoxError, Client};
-use fetch_hive_emulator::{DeliveryFault, Deployment, Emulator};
+use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use http_body_util::BodyExt as _;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("weekly-report").webhook_secret("whsec_example"))
-        .delivery_fault(DeliveryFault::corrupt().first_tries(1))
+        .fault(Fault::callback_corrupt().first_tries(1))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;

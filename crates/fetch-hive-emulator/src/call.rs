@@ -10,10 +10,12 @@ use http::header::{AUTHORIZATION, HOST};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
+use crate::faults::Cause;
 use crate::service::Service;
 
 pub(crate) struct Call<'a> {
     pub(crate) service: &'a Arc<Service>,
+    pub(crate) cause: Cause,
     /// The parameters in the path, decoded.
     pub(crate) path: HashMap<String, String>,
     query: HashMap<String, String>,
@@ -27,13 +29,14 @@ pub(crate) struct Call<'a> {
 impl<'a> Call<'a> {
     pub(crate) fn new(
         service: &'a Arc<Service>,
+        cause: Cause,
         path: HashMap<String, String>,
         query: Option<&str>,
         headers: &'a HeaderMap,
         body: Value,
         raw: Bytes,
     ) -> Self {
-        Self { service, path, query: read_query(query.unwrap_or_default()), headers, body, raw }
+        Self { service, cause, path, query: read_query(query.unwrap_or_default()), headers, body, raw }
     }
 
     /// A parameter of the path; empty where the operation has none of that name.

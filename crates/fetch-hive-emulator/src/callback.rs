@@ -14,7 +14,9 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use crate::delivery_fault::Action;
+use crate::call::Call;
+use crate::callback_fault::Wrong;
+use crate::faults::Cause;
 use crate::record::Delivery;
 use crate::reply::{Reply, json_reply};
 use crate::service::Service;
@@ -25,6 +27,8 @@ pub(crate) struct Callback {
     pub(crate) url: String,
     pub(crate) secret: String,
     pub(crate) body: Bytes,
+    /// What started its run.
+    pub(crate) cause: Cause,
 }
 
 pub(crate) type Sender = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
@@ -44,9 +48,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest that an event waits for another to overtake it.
 const OVERTAKING: Duration = Duration::from_secs(5);
 
-/// The reply to a run that was accepted. Where a delivery fault says so, it comes after the callback of the run was tried.
-pub(crate) async fn accepted(service: &Arc<Service>, told: &Value) -> Reply {
-    if service.delivery_faults.is_early() {
+/// The reply to a run that was accepted. Where a fault says so, it comes after the callback of the run was tried.
+pub(crate) async fn accepted(call: &Call<'_>, told: &Value) -> Reply {
+    let service = call.service;
+    if call.cause.is_early(&service.faults) {
         let tried = async {
             loop {
                 let next = service.tried.notified();
@@ -63,21 +68,24 @@ pub(crate) async fn accepted(service: &Arc<Service>, told: &Value) -> Reply {
 
 /// Posts an event until a receiver takes it, after growing waits.
 pub(crate) async fn deliver(service: &Arc<Service>, callback: Callback) {
-    let Callback { request_id, url, secret, body } = callback;
+    let Callback { request_id, url, secret, body, cause } = callback;
     let event: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let plan = service.delivery_faults.of(event["event_type"].as_str().unwrap_or_default());
+    let plan = cause.callback_faults(&service.faults, event["event_type"].as_str().unwrap_or_default());
+    if plan.does(Wrong::Lost, 1) {
+        return service.log(|| format!("callback of {request_id} to {}: lost, by a fault", crate::look::masked(&url)));
+    }
     tokio::time::sleep(plan.late()).await;
-    if plan.does(Action::Reorder, 1) {
+    if plan.does(Wrong::Reorder, 1) {
         let _ = tokio::time::timeout(OVERTAKING, service.tried.notified()).await;
     }
     let (mut taken, mut failed) = (0, 0);
     for attempt in 1.. {
         let signature = match () {
-            () if plan.does(Action::Unsigned, attempt) => String::new(),
-            () if plan.does(Action::Missign, attempt) => sign(&WebhookSecret::new(format!("not {secret}")), &body),
+            () if plan.does(Wrong::Unsigned, attempt) => String::new(),
+            () if plan.does(Wrong::Missign, attempt) => sign(&WebhookSecret::new(format!("not {secret}")), &body),
             () => sign(&WebhookSecret::new(secret.as_str()), &body),
         };
-        let body = if plan.does(Action::Corrupt, attempt) { one_bit_changed(&body) } else { body.clone() };
+        let body = if plan.does(Wrong::Corrupt, attempt) { one_bit_changed(&body) } else { body.clone() };
         let refused = refuse_address(service, &url).await;
         let private = refused.is_err();
         let outcome = match refused {

@@ -21,7 +21,7 @@ pub(crate) async fn invoke_prompt(call: &Call<'_>) -> Result<Reply, Box<Reply>> 
     let (service, mut body) = (call.service, call.body.clone());
     let deployment = service.deployment(DeploymentKind::Prompt, body["deployment"].as_str().unwrap_or_default());
     body["inputs"] = checked(&deployment, &body)?;
-    let run = Run::start(service, "prompt", &deployment.name, &body, "running");
+    let run = Run::start(call, "prompt", &deployment.name, &body, "running");
     if body["streaming"] == true {
         let answer = answer(&run, &deployment, &body, describe(&body));
         run.end(&ended(&answer));

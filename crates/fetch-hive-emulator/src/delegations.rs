@@ -9,12 +9,13 @@ use crate::call::Call;
 use crate::moment;
 use crate::reply::{Reply, json_reply};
 use crate::resources::{DELEGATION, new_id, visible};
-use crate::run::post_event;
+use crate::run::Run;
 use crate::service::Service;
 
 /// What is left to the background.
 pub(crate) struct Work {
-    pub(crate) request_id: String,
+    /// The run of the agent.
+    pub(crate) run: Run,
     pub(crate) thread_id: Option<String>,
     pub(crate) tool: String,
     pub(crate) tool_call_id: String,
@@ -38,7 +39,7 @@ pub(crate) fn start(service: &Arc<Service>, work: Work) -> Value {
         "expected_by": expected_by,
         "delivered_at": null,
         "delivery_error": null,
-        "parent_request_id": work.request_id,
+        "parent_request_id": work.run.id,
         "tool_call_id": work.tool_call_id,
         "workflow_run_id": new_id(),
         "created_at": moment::now(),
@@ -66,7 +67,7 @@ async fn finish(service: &Arc<Service>, id: &str, work: Work) {
     });
     if let (Some(delegation), Some((url, secret)), true) = (delegation, work.callback, ended) {
         let data = json!({"delegation": visible(delegation)});
-        post_event(service, "agent.delegation.completed", &work.request_id, url, secret, data).await;
+        work.run.post("agent.delegation.completed", url, secret, data).await;
         service.store.update(DELEGATION.name, "", id, |delegation| delegation["delivered_at"] = moment::now().into());
     }
 }

@@ -200,6 +200,11 @@ impl Deployment {
         Self::of(DeploymentKind::Agent, agent)
     }
 
+    /// A hive agent of that id or slug.
+    pub fn hive_agent(agent: impl Into<String>) -> Self {
+        Self::of(DeploymentKind::HiveAgent, agent)
+    }
+
     pub(crate) fn undeclared(kind: DeploymentKind, name: &str) -> Self {
         Self::of(kind, name)
     }

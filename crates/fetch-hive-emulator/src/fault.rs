@@ -1,17 +1,15 @@
-use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
-use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
 
-use crate::reply::{Broken, Reply, cut, raw};
-use crate::wire::Takeover;
+use crate::callback_fault::Wrong;
 
-/// Something that goes wrong: with a connection before a request is read, or with a request, before the operation is carried out or
-/// [after it](Fault::after_run).
+/// Something that goes wrong: with a connection before a request is read; with a request, before the operation is carried out or
+/// [after it](Fault::after_run); or with the callbacks of a run.
+///
+/// Of the faults that could meet a request, or a connection, the first that strikes does; of those that could meet a callback, all do.
 ///
 /// ```
 /// # use fetch_hive_emulator::Fault;
@@ -21,15 +19,25 @@ use crate::wire::Takeover;
 /// // The same in words, as the command and the header `x-fetch-hive-fault` take it.
 /// let words: Fault = "status=502 body=<html>Bad_gateway</html> header=content-type:text/html operation=invokeWorkflow nth=2"
 ///     .parse().unwrap();
+/// // Each tenth callback is delivered twice, and the first try of the third is signed with another secret.
+/// let callbacks = [Fault::callback_repeat(1).every(10), Fault::callback_missign().nth(3).first_tries(1)];
 /// ```
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub(crate) action: Action,
     pub(crate) after_run: bool,
-    operation: Option<String>,
+    pub(crate) operation: Option<String>,
+    /// The events whose callbacks it meets.
+    pub(crate) event_type: Option<String>,
+    /// The tries of a callback that it meets.
+    pub(crate) tries: u32,
     nth: Option<u64>,
+    every: u64,
+    offset: u64,
+    times: u64,
     chance: Option<f64>,
     seen: u64,
+    struck: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -48,6 +56,8 @@ pub(crate) enum Action {
     Raw(Bytes, End),
     /// Something that happens before a request is read.
     Connection(Connecting),
+    /// Something that happens to the callbacks of a run.
+    Callback(Wrong),
 }
 
 /// What goes wrong with a connection before a request is read.
@@ -70,7 +80,20 @@ pub(crate) enum End {
 
 impl Fault {
     pub(crate) fn new(action: Action) -> Self {
-        Self { action, after_run: false, operation: None, nth: None, chance: None, seen: 0 }
+        Self {
+            action,
+            after_run: false,
+            operation: None,
+            event_type: None,
+            tries: u32::MAX,
+            nth: None,
+            every: 1,
+            offset: 0,
+            times: u64::MAX,
+            chance: None,
+            seen: 0,
+            struck: 0,
+        }
     }
 
     /// Answers with a status, and no body unless one is set. A status that HTTP does not have becomes a 500.
@@ -205,17 +228,38 @@ impl Fault {
         self
     }
 
-    /// Only for one operation, by its name in the contract. A fault of connections has none.
+    /// Only for one operation, by its name in the contract; of a callback, for the runs that it started. A fault of connections has none.
     #[must_use]
     pub fn operation(mut self, id: impl Into<String>) -> Self {
         self.operation = Some(id.into());
         self
     }
 
-    /// Only for the nth request, or connection, that it could meet, counted from 1.
+    /// Only for the nth request, connection or event that it could meet, counted from 1.
     #[must_use]
     pub fn nth(mut self, nth: u64) -> Self {
         self.nth = Some(nth);
+        self
+    }
+
+    /// Only for each nth that it could meet.
+    #[must_use]
+    pub fn every(mut self, nth: u64) -> Self {
+        self.every = nth.max(1);
+        self
+    }
+
+    /// Not for the first ones that it could meet: `every(10).offset(3)` is for the 13th, the 23rd, …
+    #[must_use]
+    pub fn offset(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
+    /// Only so many times, and never again.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = times;
         self
     }
 
@@ -227,94 +271,22 @@ impl Fault {
     }
 
     /// Whether it strikes now that it could.
-    fn strikes(&mut self) -> bool {
+    pub(crate) fn strikes(&mut self) -> bool {
         self.seen += 1;
-        if self.nth.is_some_and(|nth| nth != self.seen) {
-            return false;
-        }
-        let Some(chance) = self.chance else { return true };
-        // The standard library's hash keys are random: enough for chance.
-        let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
-        let [high, low, ..] = random.to_be_bytes();
-        f64::from(u16::from_be_bytes([high, low])) < chance * 65_536.0
+        let is_its_turn = match self.nth {
+            Some(nth) => self.seen == nth,
+            None => self.seen > self.offset && (self.seen - self.offset) % self.every == 0,
+        };
+        let strikes = is_its_turn && self.struck < self.times && self.chance.is_none_or(happens);
+        self.struck += u64::from(strikes);
+        strikes
     }
 }
 
-/// The faults in force, asked in their order.
-#[derive(Debug, Default)]
-pub(crate) struct Faults(Mutex<Vec<Fault>>);
-
-impl Faults {
-    pub(crate) fn add(&self, fault: Fault) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(fault);
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    pub(crate) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    /// What goes wrong with a request to an operation.
-    pub(crate) fn next(&self, operation: &str) -> Option<Fault> {
-        let meets = |fault: &Fault| fault.operation.as_ref().is_none_or(|id| id == operation);
-        self.first(|fault| !matches!(fault.action, Action::Connection(_)) && meets(fault))
-    }
-
-    /// What goes wrong with a new connection.
-    pub(crate) fn connection(&self) -> Option<Connecting> {
-        match self.first(|fault| matches!(fault.action, Action::Connection(_)))?.action {
-            Action::Connection(connecting) => Some(connecting),
-            _ => None,
-        }
-    }
-
-    fn first(&self, meets: impl Fn(&Fault) -> bool) -> Option<Fault> {
-        let mut faults = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        faults.iter_mut().filter(|fault| meets(fault)).find_map(|fault| fault.strikes().then(|| fault.clone()))
-    }
-}
-
-impl Action {
-    /// Does it to a request; nothing where the operation is only delayed.
-    pub(crate) async fn strike(self, takeover: &Takeover) -> Option<Result<Reply, Broken>> {
-        match self {
-            Self::Reply { status, headers, body, cut: None } => Some(Ok(raw(status, &headers, body))),
-            Self::Reply { status, headers, body, cut: Some(end) } => {
-                Some(Ok(cut(status, &headers, &body, end, takeover)))
-            }
-            Self::Delay(delay) => {
-                tokio::time::sleep(delay).await;
-                None
-            }
-            Self::Hang => std::future::pending().await,
-            Self::Close => Some(Err(Broken(None))),
-            Self::ResetStream(reason) => Some(Err(Broken(Some(h2::Reason::from(reason).into())))),
-            Self::Raw(bytes, end) => {
-                takeover.ask(bytes, end);
-                std::future::pending().await
-            }
-            Self::Connection(_) => None,
-        }
-    }
-}
-
-/// Carries an operation out with a fault before or after it.
-pub(crate) async fn around(
-    fault: Option<Fault>,
-    takeover: &Takeover,
-    operation: impl Future<Output = Reply>,
-) -> Result<Reply, Broken> {
-    let Some(Fault { action, after_run, .. }) = fault else { return Ok(operation.await) };
-    let mut operation = pin!(operation);
-    if after_run {
-        let reply = operation.as_mut().await;
-        return action.strike(takeover).await.unwrap_or(Ok(reply));
-    }
-    match action.strike(takeover).await {
-        Some(ended) => ended,
-        None => Ok(operation.await),
-    }
+/// By chance, from 0 for never to 1 for always.
+fn happens(chance: f64) -> bool {
+    // The standard library's hash keys are random: enough for chance.
+    let random = std::collections::hash_map::RandomState::new().build_hasher().finish();
+    let [high, low, ..] = random.to_be_bytes();
+    f64::from(u16::from_be_bytes([high, low])) < chance * 65_536.0
 }

@@ -113,7 +113,7 @@ pub(crate) fn regenerate(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     ITEM.find(call, call.id("id"))?;
     let ready_at = ready_at(call);
     call.service.store.update(ITEM.name, &ITEM.scope(call), call.id("id"), |item| item[READY_AT] = ready_at.into());
-    let run = Run::start(call.service, "knowledge_base_item", call.id("id"), &Value::Null, "queued");
+    let run = Run::start(call, "knowledge_base_item", call.id("id"), &Value::Null, "queued");
     let (id, wait) = (run.id.clone(), call.service.indexing);
     call.service.spawn(async move {
         tokio::time::sleep(wait).await;

@@ -5,18 +5,22 @@ mod admin;
 mod agents;
 mod approvals;
 mod assets;
+mod builder;
 mod call;
 mod callback;
+mod callback_fault;
 mod catalog;
 mod chat;
 mod config;
+mod connections;
 mod delegations;
-mod delivery_fault;
 mod deployment;
+mod emulator;
 #[cfg(feature = "page")]
 mod exchange;
 mod fault;
 mod fault_words;
+mod faults;
 mod handler;
 mod inbox;
 #[cfg(feature = "store")]
@@ -32,8 +36,8 @@ mod resources;
 mod run;
 mod script;
 mod search;
-mod server;
 mod service;
+mod start_error;
 mod store;
 mod tls;
 mod trigger;
@@ -43,9 +47,10 @@ mod viewer;
 mod wire;
 mod workflow;
 
+pub use builder::EmulatorBuilder;
 pub use config::{ConfigError, read_deployments};
-pub use delivery_fault::DeliveryFault;
 pub use deployment::Deployment;
+pub use emulator::{Connections, Emulator};
 pub use fault::Fault;
 pub use fault_words::FaultError;
 pub use handler::Handler;
@@ -56,7 +61,7 @@ pub use operations::OPENAPI;
 pub use plan::Plan;
 pub use record::{Delivery, RecordedRequest, RecordedRun};
 pub use script::Script;
-pub use server::{Connections, Emulator, EmulatorBuilder, StartError};
+pub use start_error::StartError;
 pub use tls::TlsError;
 
 /// The workspace of what is declared without one.

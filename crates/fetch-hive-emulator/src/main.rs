@@ -35,7 +35,8 @@ Options:
       --ca-out FILE        write the authority of that certificate there, as PEM
       --fault WORDS        make something go wrong, such as 'status=503 chance=0.1' or 'reset after-run nth=2';
                            can be given several times
-      --fault-header       let a request ask for a fault by its header x-fetch-hive-fault, in the same words
+      --fault-header       let a request ask for a fault by its header x-fetch-hive-fault, in the same words;
+                           one of callbacks is for the run that the request starts
       --no-page            serve no page
   -q, --quiet              no line about each request
   -h, --help               print this
@@ -63,8 +64,17 @@ A file of deployments (all but the names may be left out; `[[prompt]]` and `[[hi
 While it runs: POST /_emulator/faults {\"fault\": \"WORDS\"} adds a fault, DELETE /_emulator/faults ends all, and
 PUT /_emulator/records/KIND/WORKSPACE/ID puts a record (agent, knowledge_base, approval), so that an id is known.
 
-Words of a fault: status=CODE, delay=MS, hang, close, reset, garbage, cut-head; with operation=ID (such as
-invokeAgent), nth=N, chance=0.1, after-run, and for a status body=TEXT, header=NAME:VALUE, cut-after=BYTES.
+Words of a fault begin with what goes wrong:
+  a request      status=CODE, delay=MS, hang, close, reset, garbage, cut-head, go-away, go-away-processed,
+                 reset-stream=REASON; with after-run (the run starts, its reply is lost), and for a status
+                 body=TEXT (_ is a blank), header=NAME:VALUE, cut-after=, reset-after=, stall-after=BYTES
+  a connection   reset-connection, silent-connection, wrong-certificate-name, expired-certificate, unknown-issuer
+  a callback     callback-late=MS, callback-repeat=TIMES, callback-reorder, callback-corrupt, callback-missign,
+                 callback-unsigned, callback-lost, callback-early (before the invocation is answered);
+                 with event=TYPE (such as workflow.completed), first-tries=N (right after N tries)
+and go on with which of them: operation=ID (such as invokeAgent), nth=N, every=N, offset=N (not the first N),
+times=N (no more than N), chance=0.1. Of the faults for a request the first that strikes does; of those for a
+callback, all do: 'callback-repeat=2 every=10', 'callback-missign first-tries=1 operation=invokeWorkflow'.
 
 Exit codes: 0 stopped by a signal, 1 could not start, 2 wrong options or file.
 ";

@@ -55,6 +55,11 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
     route
 }
 
+/// Whether the contract has an operation of this name.
+pub(crate) fn exists(id: &str) -> bool {
+    table().iter().any(|operation| operation.id == id)
+}
+
 impl Operation {
     /// Compares the path as it was sent: a percent-encoded slash does not separate segments.
     fn matches(&self, path: &str) -> bool {

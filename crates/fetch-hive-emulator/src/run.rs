@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::call::Call;
 use crate::callback::{self, Callback};
+use crate::faults::Cause;
 use crate::moment;
 use crate::record::RecordedRun;
 use crate::resources::new_id;
@@ -21,11 +23,13 @@ pub(crate) struct Run {
     kind: &'static str,
     user: Option<Value>,
     user_metadata: Option<Value>,
+    cause: Cause,
 }
 
 impl Run {
     /// Records a run of what is named, as this request asks for it.
-    pub(crate) fn start(service: &Arc<Service>, kind: &'static str, name: &str, request: &Value, status: &str) -> Self {
+    pub(crate) fn start(call: &Call<'_>, kind: &'static str, name: &str, request: &Value, status: &str) -> Self {
+        let service = call.service;
         let uuid = uuid::Uuid::now_v7();
         let id = format!("req_{}", uuid.simple());
         let user_metadata = request.get("metadata").cloned();
@@ -53,7 +57,8 @@ impl Run {
                 run_status: status.to_owned(),
             });
         }
-        Self { service: Arc::clone(service), id, kind, user: request.get("user").cloned(), user_metadata }
+        let user = request.get("user").cloned();
+        Self { service: Arc::clone(service), id, kind, user, user_metadata, cause: call.cause.clone() }
     }
 
     fn change(&self, change: impl FnOnce(&mut Value)) {
@@ -92,25 +97,19 @@ impl Run {
             }
         }
         let event_type = format!("{}.{ending}", self.kind);
-        post_event(&self.service, &event_type, &self.id, url, secret, outcome).await;
+        self.post(&event_type, url, secret, outcome).await;
     }
-}
 
-/// Posts an event to a callback URL, once what it tells is safe.
-pub(crate) async fn post_event(
-    service: &Arc<Service>,
-    event_type: &str,
-    request_id: &str,
-    url: String,
-    secret: String,
-    data: Value,
-) {
-    if service.store.settled().await.is_err() {
-        return;
+    /// Posts an event of the run to a callback URL, once what it tells is safe.
+    pub(crate) async fn post(&self, event_type: &str, url: String, secret: String, data: Value) {
+        if self.service.store.settled().await.is_err() {
+            return;
+        }
+        let event = json!({"event_type": event_type, "request_id": self.id, "data": data});
+        let (request_id, cause) = (self.id.clone(), self.cause.clone());
+        let callback = Callback { request_id, url, secret, body: event.to_string().into(), cause };
+        callback::deliver(&self.service, callback).await;
     }
-    let event = json!({"event_type": event_type, "request_id": request_id, "data": data});
-    let callback = Callback { request_id: request_id.to_owned(), url, secret, body: event.to_string().into() };
-    callback::deliver(service, callback).await;
 }
 
 /// An id for what has none of the service's forms.

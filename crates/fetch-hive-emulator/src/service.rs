@@ -21,11 +21,10 @@ use crate::call::Call;
 use crate::callback::Sender;
 use crate::catalog::{self, Catalog};
 use crate::config::Declared;
-use crate::delivery_fault::DeliveryFaults;
 use crate::deployment::{Deployment, DeploymentKind};
 #[cfg(feature = "page")]
 use crate::exchange::Exchange;
-use crate::fault::{Fault, Faults, around};
+use crate::faults::{Cause, Faults, around};
 use crate::look::Seen;
 use crate::moment;
 use crate::operations::{Operation, Route, route};
@@ -69,7 +68,6 @@ pub(crate) struct Service {
     pub(crate) delivery_backoff: Duration,
     pub(crate) private_callbacks: bool,
     pub(crate) loopback_callbacks: bool,
-    pub(crate) delivery_faults: DeliveryFaults,
     /// Told after each try to deliver a callback.
     pub(crate) tried: Notify,
     pub(crate) sender: Sender,
@@ -130,16 +128,18 @@ impl Service {
         }
         let seen = Seen::begin(&self, &recorded);
         self.requests.push(recorded);
-        let fault = match self.asked_for(&parts.headers) {
-            Ok(asked) => asked.or_else(|| self.faults.next(operation.map_or("", |operation| &operation.id))),
+        let asked = match self.asked_for(&parts.headers) {
+            Ok(asked) => Arc::new(asked),
             Err(reply) => return Ok(*reply),
         };
+        let cause = Cause { operation: operation.map_or("", |operation| &operation.id), asked };
+        let fault = cause.request_fault(&self.faults);
         let operated = async {
             match routed {
                 Route::Unknown => refusal(404, "", &format!("There is no {path} here. The API is below /v1.")),
                 Route::WrongMethod => refusal(405, "", "This path takes another method."),
                 Route::Operation(operation) => {
-                    self.operate(operation, path, parts.uri.query(), &parts.headers, body).await
+                    self.operate(operation, cause, path, parts.uri.query(), &parts.headers, body).await
                 }
             }
         };
@@ -150,21 +150,22 @@ impl Service {
         })
     }
 
-    /// The fault that a request itself asks for, where that is allowed.
-    fn asked_for(&self, headers: &HeaderMap) -> Result<Option<Fault>, Box<Reply>> {
-        let Some(words) = headers.get("x-fetch-hive-fault").filter(|_| self.fault_header) else { return Ok(None) };
-        let parsed = words
-            .to_str()
-            .map_err(|error| error.to_string())
-            .and_then(|words| words.parse().map_err(|error: crate::FaultError| error.to_string()));
+    /// The faults that a request itself asks for, where that is allowed: one in each of these headers.
+    fn asked_for(&self, headers: &HeaderMap) -> Result<Faults, Box<Reply>> {
+        let headers = headers.get_all("x-fetch-hive-fault").into_iter().filter(|_| self.fault_header);
+        let parsed = headers.map(|words| {
+            let words = words.to_str().map_err(|error| error.to_string())?;
+            words.parse().map_err(|error: crate::FaultError| error.to_string())
+        });
         parsed
-            .map(Some)
+            .collect::<Result<_, String>>()
             .map_err(|error| Box::new(refusal(400, "validation_error", &format!("x-fetch-hive-fault: {error}"))))
     }
 
     async fn operate(
         self: &Arc<Self>,
         operation: &Operation,
+        cause: Cause,
         path: &str,
         query: Option<&str>,
         headers: &HeaderMap,
@@ -182,7 +183,7 @@ impl Service {
                 return *capped;
             }
         }
-        let call = Call::new(self, operation.parameters(path), query, headers, body, raw);
+        let call = Call::new(self, cause, operation.parameters(path), query, headers, body, raw);
         let reply = carry_out(operation, &call).await.unwrap_or_else(|refused| *refused);
         // What is acknowledged outlives the process.
         match self.store.settled().await {

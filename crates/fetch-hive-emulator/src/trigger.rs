@@ -24,7 +24,7 @@ pub(crate) async fn hive_agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let url = required_url(&body["async"])?;
     let name = body["hive_agent"].as_str().unwrap_or_default();
     let deployment = service.deployment(DeploymentKind::HiveAgent, name);
-    let run = Run::start(service, "hive_agent", name, &body, "pending");
+    let run = Run::start(call, "hive_agent", name, &body, "pending");
     let (id, secret) = (run_id(), service.secret(&deployment));
     let accepted = json!({"run_id": id, "request_id": run.id, "status": "pending", "webhook_secret": secret});
     service.spawn(async move {
@@ -37,7 +37,7 @@ pub(crate) async fn hive_agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
         run.end(&outcome);
         run.report(url, secret, outcome).await;
     });
-    Ok(callback::accepted(call.service, &accepted).await)
+    Ok(callback::accepted(call, &accepted).await)
 }
 
 /// Starts a workflow or a prompt by its secret.
@@ -55,19 +55,19 @@ pub(crate) async fn deployment(call: &Call<'_>, kind: DeploymentKind) -> Result<
     body["variant"] = call.id("variant_id").into();
     body["inputs"] = checked(&deployment, &body)?;
     if kind == DeploymentKind::Workflow {
-        let accepted = accept(call.service, deployment, body, url);
+        let accepted = accept(call, deployment, body, url);
         // Who triggers has the secret already.
         let told = json!({"request_id": accepted["request_id"], "run_status": accepted["run_status"]});
-        return Ok(callback::accepted(call.service, &told).await);
+        return Ok(callback::accepted(call, &told).await);
     }
     let service = Arc::clone(call.service);
-    let run = Run::start(&service, "prompt", &deployment.name, &body, "running");
+    let run = Run::start(call, "prompt", &deployment.name, &body, "running");
     let accepted = json!({"request_id": run.id, "run_status": "running"});
     call.service.spawn(async move {
         let outcome = prompt_outcome(&run, &deployment, &body).await;
         run.report(url, service.secret(&deployment), outcome).await;
     });
-    Ok(callback::accepted(call.service, &accepted).await)
+    Ok(callback::accepted(call, &accepted).await)
 }
 
 /// Sends a message to an agent by its secret.
@@ -76,14 +76,14 @@ pub(crate) async fn agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let mut body = call.body.clone();
     body["agent"] = deployment.name.as_str().into();
     let service = Arc::clone(call.service);
-    let run = Run::start(&service, "agent", &deployment.name, &body, "running");
+    let run = Run::start(call, "agent", &deployment.name, &body, "running");
     let accepted = json!({"request_id": run.id, "run_status": "running"});
     call.service.spawn(async move {
         let secret = service.secret(&deployment);
         let (run, outcome) = turn::outcome(&service, run, deployment, body).await;
         run.report(url, secret, outcome).await;
     });
-    Ok(callback::accepted(call.service, &accepted).await)
+    Ok(callback::accepted(call, &accepted).await)
 }
 
 /// What is triggered, if the secret is its own: in the header, else in the query.

@@ -35,7 +35,7 @@ pub(crate) async fn invoke(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
         || body["tool_approval"].is_null() && made.is_some_and(|agent| agent["tool_approval_mode"] == "auto_approve");
 
     let streaming = body["streaming"] == true;
-    let run = Run::start(service, "agent", &name, &body, "running");
+    let run = Run::start(call, "agent", &name, &body, "running");
     if !streaming {
         tokio::time::sleep(deployment.delay()).await;
     }
@@ -105,7 +105,7 @@ impl Turn {
             if let Some(ms) = tool.background_ms {
                 let url = body["async"]["callback_url"].as_str().filter(|url| !url.is_empty());
                 let work = Work {
-                    request_id: run.id.clone(),
+                    run: run.clone(),
                     thread_id: thread_id.clone(),
                     tool: tool.name.clone(),
                     tool_call_id: call_id,

@@ -22,12 +22,12 @@ pub(crate) async fn invoke(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let deployment = service.deployment(DeploymentKind::Workflow, body["deployment"].as_str().unwrap_or_default());
     body["inputs"] = checked(&deployment, &body)?;
     match url {
-        Some(url) => Ok(callback::accepted(service, &accept(service, deployment, body, url)).await),
+        Some(url) => Ok(callback::accepted(call, &accept(call, deployment, body, url)).await),
         None if deployment.needs_someone() => {
             let error = "This workflow has a Human in the Loop step: invoke it with async enabled and a callback_url.";
             Err(Box::new(refusal(422, "validation_error", error)))
         }
-        None => direct(service, deployment, body).await,
+        None => direct(call, deployment, body).await,
     }
 }
 
@@ -46,12 +46,13 @@ pub(crate) fn checked(deployment: &Deployment, body: &Value) -> Result<Value, Bo
     Ok(if inputs == json!({}) { body["inputs"].clone() } else { inputs })
 }
 
-async fn direct(service: &Arc<Service>, deployment: Deployment, body: Value) -> Result<Reply, Box<Reply>> {
+async fn direct(call: &Call<'_>, deployment: Deployment, body: Value) -> Result<Reply, Box<Reply>> {
+    let service = call.service;
     let Ok(place) = service.places.clone().try_acquire_owned() else {
         let error = "You've reached your concurrency limit. Wait for a run to end, or use async.";
         return Err(Box::new(refusal(429, "", error)));
     };
-    let run = Run::start(service, "workflow", &deployment.name, &body, "running");
+    let run = Run::start(call, "workflow", &deployment.name, &body, "running");
     let request_id = run.id.clone();
     let (tell, told) = tokio::sync::oneshot::channel();
     let working = Arc::clone(service);
@@ -70,10 +71,11 @@ async fn direct(service: &Arc<Service>, deployment: Deployment, body: Value) -> 
 }
 
 /// Takes a run whose outcome goes to a callback URL: at once where there is a place, else when there is. Gives what the caller is told.
-pub(crate) fn accept(service: &Arc<Service>, deployment: Deployment, body: Value, url: String) -> Value {
+pub(crate) fn accept(call: &Call<'_>, deployment: Deployment, body: Value, url: String) -> Value {
+    let service = call.service;
     let place = service.places.clone().try_acquire_owned();
     let run_status = if place.is_ok() { "running" } else { "queued" };
-    let run = Run::start(service, "workflow", &deployment.name, &body, run_status);
+    let run = Run::start(call, "workflow", &deployment.name, &body, run_status);
     let secret = service.secret(&deployment);
     let accepted = json!({"request_id": run.id, "run_status": run_status, "webhook_secret": secret});
     let working = Arc::clone(service);

@@ -118,7 +118,38 @@ fn faults_are_given_in_words_to_the_command_and_by_a_header() {
     assert_eq!(reply, "220 mail.example.com ESMTP\r\n");
     child.kill().unwrap();
     child.wait().unwrap();
-    let (output, _, err) = finished(&["--fault", "explode"]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(err.contains("\"explode\" is no word of a fault"), "{err}");
+    for (words, reason) in [
+        ("explode", "\"explode\" is no word of a fault"),
+        ("status=503 operation=invokeWorkflows", "no operation of that name"),
+        ("callback-lost nth=0", "counted from 1"),
+    ] {
+        let (output, _, err) = finished(&["--fault", words]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err.contains(reason), "{err}");
+    }
+}
+
+#[test]
+fn faults_of_callbacks_are_given_in_words_to_the_command() {
+    let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/callbacks", receiver.local_addr().unwrap());
+    let (mut child, address) = running(&["--fault", "callback-unsigned first-tries=1 operation=invokeWorkflow"]);
+    post(&address, &format!(r#"{{"deployment":"d","async":{{"enabled":true,"callback_url":"{url}"}}}}"#));
+    let signed: Vec<bool> = ["401 Unauthorized", "200 OK"]
+        .into_iter()
+        .map(|answer| {
+            let (mut stream, _) = receiver.accept().unwrap();
+            let mut delivery = Vec::new();
+            let mut piece = [0; 4096];
+            while !delivery.ends_with(b"}") {
+                let read = stream.read(&mut piece).unwrap();
+                delivery.extend_from_slice(&piece[..read]);
+            }
+            write!(stream, "HTTP/1.1 {answer}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+            String::from_utf8_lossy(&delivery).contains("x-fetch-hive-signature: ")
+        })
+        .collect();
+    assert_eq!(signed, [false, true]);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

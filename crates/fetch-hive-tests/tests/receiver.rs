@@ -14,7 +14,7 @@ use fetch_hive_client::callback::{
 };
 use fetch_hive_client::types::{CallbackEventType, RunStatus};
 use fetch_hive_client::{BoxError, Client};
-use fetch_hive_emulator::{DeliveryFault, Deployment, Emulator};
+use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use fetch_hive_tests::{Listening, Scripted, Step};
 use http::{Method, Request, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -235,13 +235,13 @@ async fn what_the_emulator_delivers_wrongly_is_refused_and_what_it_repeats_is_ha
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("d").webhook_secret(SECRET))
         .delivery(10, Duration::from_millis(1))
-        .delivery_fault(DeliveryFault::corrupt().nth(1).first_tries(1))
-        .delivery_fault(DeliveryFault::missign().nth(2).first_tries(2))
-        .delivery_fault(DeliveryFault::unsigned().nth(3).first_tries(1))
-        .delivery_fault(DeliveryFault::repeat(3).nth(4))
-        .delivery_fault(DeliveryFault::late(Duration::from_millis(5)).nth(5))
-        .delivery_fault(DeliveryFault::reorder().nth(5))
-        .delivery_fault(DeliveryFault::missign().nth(6))
+        .fault(Fault::callback_corrupt().nth(1).first_tries(1))
+        .fault(Fault::callback_missign().nth(2).first_tries(2))
+        .fault(Fault::callback_unsigned().nth(3).first_tries(1))
+        .fault(Fault::callback_repeat(3).nth(4))
+        .fault(Fault::callback_late(Duration::from_millis(5)).nth(5))
+        .fault(Fault::callback_reorder().nth(5))
+        .fault(Fault::callback_missign().nth(6))
         .start()
         .await
         .unwrap();

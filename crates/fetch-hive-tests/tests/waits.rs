@@ -11,7 +11,7 @@ use fetch_hive_client::types::{
     RunStatus, TriggerPrompt,
 };
 use fetch_hive_client::{BoxError, Client, Error, ErrorKind, WaitError};
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, DeliveryFault, Deployment, Emulator, EmulatorBuilder, Inbox};
+use fetch_hive_emulator::{DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault, Inbox};
 use fetch_hive_tests::{Listening, Receiving, Scripted, Step};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -43,9 +43,9 @@ fn wait_error(error: &Error) -> &WaitError {
 async fn two_hundred_runs_at_once_get_their_own_outputs_early_callbacks_too() {
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("bad").failure("model refused"))
-        .delivery_fault(DeliveryFault::early().every(10))
-        .delivery_fault(DeliveryFault::missign().every(7).first_tries(1))
-        .delivery_fault(DeliveryFault::repeat(1).every(5));
+        .fault(Fault::callback_early().every(10))
+        .fault(Fault::callback_missign().every(7).first_tries(1))
+        .fault(Fault::callback_repeat(1).every(5));
     let (emulator, client) = emulator(builder).await;
     let (receiver, _server) = receiving().await;
     let calls: Vec<_> = (0..200)
@@ -78,8 +78,7 @@ async fn two_hundred_runs_at_once_get_their_own_outputs_early_callbacks_too() {
 
 #[tokio::test]
 async fn a_deadline_that_passes_names_the_run_and_the_wait_goes_on() {
-    let (emulator, client) =
-        emulator(Emulator::builder().delivery_fault(DeliveryFault::late(Duration::from_secs(1)))).await;
+    let (emulator, client) = emulator(Emulator::builder().fault(Fault::callback_late(Duration::from_secs(1)))).await;
     let (receiver, _server) = receiving().await;
     let error = client.invoke_workflow("d").run_and_wait(&receiver, Duration::from_millis(300)).await.unwrap_err();
     let id = emulator.runs()[0].request_id.clone();
@@ -100,7 +99,7 @@ async fn a_deadline_that_passes_names_the_run_and_the_wait_goes_on() {
 #[tokio::test]
 async fn a_wait_is_taken_up_again_after_it_was_dropped_and_after_a_restart() {
     let (_emulator, client) =
-        emulator(Emulator::builder().delivery_fault(DeliveryFault::late(Duration::from_millis(100)))).await;
+        emulator(Emulator::builder().fault(Fault::callback_late(Duration::from_millis(100)))).await;
     let listening = Listening::anywhere().await.unwrap();
     let address = listening.address();
     let receiver = Receiver::for_waits(listening.url());
@@ -385,7 +384,7 @@ async fn hive_agents_and_triggers_of_the_emulator_are_waited_for() {
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("w").webhook_secret("whsec_w"))
         .deployment(Deployment::agent("a").webhook_secret("whsec_a"))
-        .delivery_fault(DeliveryFault::early().every(2));
+        .fault(Fault::callback_early().every(2));
     let (_emulator, client) = emulator(builder).await;
     let (receiver, _server) = receiving().await;
     let replaced = "https://replaced.example.com";

@@ -1,69 +1,27 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
-use tokio::io::AsyncReadExt as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::task::{AbortHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 
 use crate::callback;
 use crate::catalog::Catalog;
-use crate::config::{self, ConfigError};
-use crate::delivery_fault::{DeliveryFault, DeliveryFaults};
+use crate::config;
+use crate::connections::accept;
 use crate::deployment::{Deployment, DeploymentKind};
-use crate::fault::{Connecting, Fault, Faults};
-use crate::handler::Handler;
+use crate::emulator::Emulator;
+use crate::fault::Fault;
+use crate::faults::Faults;
 use crate::plan::Plan;
-use crate::record::{Delivery, Log, RecordedRequest, RecordedRun};
+use crate::record::Log;
 use crate::script::Script;
 use crate::service::{Logger, Service};
+use crate::start_error::StartError;
 use crate::store::Store;
-use crate::tls::{Identity, TlsError};
-use crate::wire::{self, OverTcp, Takeover, Wire};
-
-/// Why an emulator could not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The address cannot be listened on; another program may have it.
-    #[error("cannot listen on {address}: {source}{}", taken(source))]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The certificate could not be made.
-    #[error("cannot set TLS up: {0}")]
-    Tls(#[from] TlsError),
-    /// The file of deployments cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The file of records cannot be used.
-    #[cfg(feature = "store")]
-    #[error(transparent)]
-    Data(#[from] crate::journal::FileError),
-    /// The client for callbacks could not be made.
-    #[error("cannot set the delivery of callbacks up: {0}")]
-    Delivery(#[from] rustls::Error),
-}
-
-/// What to do where another program has the address.
-fn taken(error: &std::io::Error) -> &'static str {
-    if error.kind() == std::io::ErrorKind::AddrInUse {
-        "; another program listens there: stop it, or listen on another port (0 takes a free one)"
-    } else {
-        ""
-    }
-}
+use crate::tls::Identity;
 
 /// The configuration of an [`Emulator`].
 #[must_use = "a builder does nothing until `start` is called"]
@@ -92,10 +50,37 @@ pub struct EmulatorBuilder {
     delivery_backoff: Duration,
     private_callbacks: bool,
     loopback_callbacks: bool,
-    delivery_faults: DeliveryFaults,
 }
 
 impl EmulatorBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            tls: false,
+            api_key: None,
+            concurrency: Semaphore::MAX_PERMITS,
+            daily_cap: None,
+            deployments: HashMap::new(),
+            config: None,
+            logger: None,
+            recorded: 100_000,
+            #[cfg(feature = "page")]
+            page: false,
+            workspaces: Vec::new(),
+            indexing: Duration::ZERO,
+            asset_link_lifetime: Duration::from_secs(60 * 60),
+            #[cfg(feature = "store")]
+            data: None,
+            scripts: HashMap::new(),
+            faults: Faults::default(),
+            fault_header: false,
+            delivery_attempts: 5,
+            delivery_backoff: Duration::from_millis(200),
+            private_callbacks: false,
+            loopback_callbacks: false,
+        }
+    }
+
     /// Where to listen; a free port of 127.0.0.1 by default.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
@@ -207,7 +192,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Lets a request ask for a fault of its own, in words, by the header `x-fetch-hive-fault`. See [`Fault`].
+    /// Lets a request ask for a fault of its own, in words, by the header `x-fetch-hive-fault`, or several by several. One of callbacks is for
+    /// the run that the request starts. See [`Fault`].
     pub fn fault_header(mut self) -> Self {
         self.fault_header = true;
         self
@@ -217,12 +203,6 @@ impl EmulatorBuilder {
     pub fn delivery(mut self, attempts: u32, backoff: Duration) -> Self {
         self.delivery_attempts = attempts;
         self.delivery_backoff = backoff;
-        self
-    }
-
-    /// Makes something go wrong with the delivery of callbacks.
-    pub fn delivery_fault(self, fault: DeliveryFault) -> Self {
-        self.delivery_faults.add(fault);
         self
     }
 
@@ -276,7 +256,6 @@ impl EmulatorBuilder {
             delivery_backoff: self.delivery_backoff,
             private_callbacks: self.private_callbacks,
             loopback_callbacks: self.loopback_callbacks,
-            delivery_faults: self.delivery_faults,
             tried: Notify::new(),
             sender: callback::sender()?,
             places: Arc::new(Semaphore::new(self.concurrency)),
@@ -310,218 +289,5 @@ impl EmulatorBuilder {
 impl std::fmt::Debug for EmulatorBuilder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("EmulatorBuilder").field("listen", &self.listen).field("tls", &self.tls).finish_non_exhaustive()
-    }
-}
-
-/// How many connections there were, and are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Connections {
-    /// Accepted since the start.
-    pub accepted: u64,
-    /// Open now.
-    pub open: u64,
-}
-
-/// The service on one machine. It stops when it is dropped.
-pub struct Emulator {
-    address: SocketAddr,
-    ca_pem: Option<String>,
-    service: Arc<Service>,
-    accepting: AbortHandle,
-}
-
-impl Emulator {
-    /// An emulator with a configuration of its own.
-    pub fn builder() -> EmulatorBuilder {
-        EmulatorBuilder {
-            listen: (Ipv4Addr::LOCALHOST, 0).into(),
-            tls: false,
-            api_key: None,
-            concurrency: Semaphore::MAX_PERMITS,
-            daily_cap: None,
-            deployments: HashMap::new(),
-            config: None,
-            logger: None,
-            recorded: 100_000,
-            #[cfg(feature = "page")]
-            page: false,
-            workspaces: Vec::new(),
-            indexing: Duration::ZERO,
-            asset_link_lifetime: Duration::from_secs(60 * 60),
-            #[cfg(feature = "store")]
-            data: None,
-            scripts: HashMap::new(),
-            faults: Faults::default(),
-            fault_header: false,
-            delivery_attempts: 5,
-            delivery_backoff: Duration::from_millis(200),
-            private_callbacks: false,
-            loopback_callbacks: false,
-            delivery_faults: DeliveryFaults::default(),
-        }
-    }
-
-    /// An emulator on a free port of loopback that answers everything.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError`] when there is no free port.
-    pub async fn start() -> Result<Self, StartError> {
-        Self::builder().start().await
-    }
-
-    /// What answers requests, for a client without a socket.
-    pub fn handler(&self) -> Handler {
-        Handler(Arc::clone(&self.service))
-    }
-
-    /// The base URL for a client.
-    pub fn base_url(&self) -> String {
-        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}/v1", self.address)
-    }
-
-    /// The address it listens on.
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// The authority that signed the certificate, as PEM, when it serves https.
-    pub fn ca_pem(&self) -> Option<&str> {
-        self.ca_pem.as_deref()
-    }
-
-    /// Counts of connections.
-    pub fn connections(&self) -> Connections {
-        let read = |count: &std::sync::atomic::AtomicU64| count.load(Ordering::SeqCst);
-        Connections { accepted: read(&self.service.accepted), open: read(&self.service.open) }
-    }
-
-    /// Every request so far.
-    pub fn requests(&self) -> Vec<RecordedRequest> {
-        self.service.requests.all()
-    }
-
-    /// Every run so far.
-    pub fn runs(&self) -> Vec<RecordedRun> {
-        self.service.runs.all()
-    }
-
-    /// Every try to deliver a callback so far.
-    pub fn deliveries(&self) -> Vec<Delivery> {
-        self.service.deliveries.all()
-    }
-
-    /// How many runs are under way.
-    pub fn runs_in_flight(&self) -> usize {
-        self.service.in_flight.load(Ordering::SeqCst)
-    }
-
-    /// How many runs were under way at once at the most.
-    pub fn max_runs_in_flight(&self) -> usize {
-        self.service.max_in_flight.load(Ordering::SeqCst)
-    }
-
-    /// How many streams are being sent.
-    pub fn open_streams(&self) -> usize {
-        self.service.open_streams.load(Ordering::SeqCst)
-    }
-
-    /// Makes something go wrong from now on.
-    pub fn add_fault(&self, fault: Fault) {
-        self.service.faults.add(fault);
-    }
-
-    /// Makes something go wrong with the delivery of callbacks from now on.
-    pub fn add_delivery_fault(&self, fault: DeliveryFault) {
-        self.service.delivery_faults.add(fault);
-    }
-
-    /// Ends all faults, of deliveries too.
-    pub fn clear_faults(&self) {
-        self.service.faults.clear();
-        self.service.delivery_faults.clear();
-    }
-}
-
-impl std::fmt::Debug for Emulator {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Emulator").field("base_url", &self.base_url()).finish_non_exhaustive()
-    }
-}
-
-impl Drop for Emulator {
-    fn drop(&mut self) {
-        self.accepting.abort();
-        self.service.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-    }
-}
-
-/// Accepts connections; they end with this task.
-async fn accept(listener: TcpListener, tls: Option<Arc<Identity>>, service: Arc<Service>) {
-    let mut connections = JoinSet::new();
-    loop {
-        while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of file handles, most likely: others may be closed by then.
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            continue;
-        };
-        let number = service.accepted.fetch_add(1, Ordering::SeqCst) + 1;
-        connections.spawn(serve(stream, tls.clone(), Open::new(&service), number));
-    }
-}
-
-async fn serve(mut stream: TcpStream, tls: Option<Arc<Identity>>, open: Open, number: u64) {
-    let _ = stream.set_nodelay(true);
-    let connecting = open.0.faults.connection();
-    match connecting {
-        Some(Connecting::Reset) => {
-            // What has come and was not read makes the reset certain.
-            let _ = stream.peek(&mut [0]).await;
-            return wire::reset(&stream);
-        }
-        Some(Connecting::Silent) => {
-            let mut rest = [0; 1024];
-            while matches!(stream.read(&mut rest).await, Ok(1..)) {}
-            return;
-        }
-        _ => {}
-    }
-    let Some(identity) = tls else { return converse(stream, &open, number).await };
-    let config = match connecting {
-        None => Ok(identity.config()),
-        Some(wrong) => identity.wrong(wrong),
-    };
-    if let Ok(config) = config {
-        if let Ok(stream) = TlsAcceptor::from(config).accept(stream).await {
-            converse(stream, &open, number).await;
-        }
-    }
-}
-
-async fn converse(stream: impl OverTcp + Send + 'static, open: &Open, number: u64) {
-    let service = Arc::clone(&open.0);
-    let takeover = Takeover::default();
-    let stream = Wire::new(stream, takeover.clone());
-    let handler = service_fn(move |request| Arc::clone(&service).handle(number, takeover.clone(), request));
-    // What a peer does to its connection is no failure of ours.
-    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), handler).await;
-}
-
-/// Counts a connection as open until it is dropped.
-struct Open(Arc<Service>);
-
-impl Open {
-    fn new(service: &Arc<Service>) -> Self {
-        service.open.fetch_add(1, Ordering::SeqCst);
-        Self(Arc::clone(service))
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
     }
 }
