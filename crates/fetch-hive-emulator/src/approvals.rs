@@ -96,6 +96,15 @@ impl Pending {
     }
 }
 
+/// Ends the time for what a run waits for.
+pub(crate) fn expire(service: &Service, request_id: &str) {
+    let waits = |approval: &Value| status(approval) == "pending" && approval["_request_id"] == request_id;
+    while let Some((scope, approval)) = service.store.find(APPROVAL.name, waits) {
+        let id = approval["id"].as_str().unwrap_or_default();
+        service.store.update(APPROVAL.name, &scope, id, |approval| approval["expires_at"] = moment::now().into());
+    }
+}
+
 /// Where an approval stands now: nobody marks one that expires.
 fn status(approval: &Value) -> &str {
     let status = approval["status"].as_str().unwrap_or("pending");

@@ -11,12 +11,14 @@ use crate::callback;
 use crate::catalog::Catalog;
 use crate::config;
 use crate::connections::accept;
+use crate::delegations;
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::emulator::Emulator;
 use crate::fault::Fault;
 use crate::faults::Faults;
 use crate::plan::Plan;
 use crate::record::Log;
+use crate::run;
 use crate::script::Script;
 use crate::service::{Logger, Service};
 use crate::start_error::StartError;
@@ -273,10 +275,12 @@ impl EmulatorBuilder {
             max_in_flight: 0.into(),
             accepted: 0.into(),
             open: 0.into(),
-            today: Mutex::default(),
+            counting: Mutex::default(),
             tasks: Mutex::default(),
         });
         service.declare(declared);
+        delegations::recover(&service);
+        run::recover(&service);
         if let Some(file) = self.config {
             service.spawn(config::follow(Arc::downgrade(&service), file));
         }

@@ -10,6 +10,7 @@ use crate::moment;
 use crate::reply::{Reply, json_reply};
 use crate::resources::{DELEGATION, new_id, visible};
 use crate::run::Run;
+use crate::run::STOPPED;
 use crate::service::Service;
 
 /// What is left to the background.
@@ -69,6 +70,17 @@ async fn finish(service: &Arc<Service>, id: &str, work: Work) {
         let data = json!({"delegation": visible(delegation)});
         work.run.post("agent.delegation.completed", url, secret, data).await;
         service.store.update(DELEGATION.name, "", id, |delegation| delegation["delivered_at"] = moment::now().into());
+    }
+}
+
+/// Ends what an emulator of the same file left under way.
+pub(crate) fn recover(service: &Service) {
+    for delegation in service.store.list(DELEGATION.name, "").iter().filter(|one| is_open(one)) {
+        let id = delegation["id"].as_str().unwrap_or_default();
+        service.store.update(DELEGATION.name, "", id, |delegation| {
+            delegation["status"] = "failed".into();
+            delegation["result"] = json!({"error": STOPPED});
+        });
     }
 }
 

@@ -72,7 +72,7 @@ impl Fault {
 }
 
 /// Which operation a request is to, and the faults that it asks for itself.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct Cause {
     /// Its name in the contract; empty where there is none.
     pub(crate) operation: &'static str,

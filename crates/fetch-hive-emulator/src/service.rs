@@ -36,6 +36,9 @@ use crate::store::{RUN, Store};
 use crate::wire::Takeover;
 use crate::{agents, approvals, assets, chat, delegations, knowledge, trigger, turn, workflow};
 
+/// The kind of the record of how many calls were made: `today`, of the day since 1970.
+const CALLS: &str = "calls";
+
 /// The largest body that is taken.
 const MAX_BODY: usize = 64 << 20;
 
@@ -88,8 +91,8 @@ pub(crate) struct Service {
     pub(crate) max_in_flight: AtomicUsize,
     pub(crate) accepted: AtomicU64,
     pub(crate) open: AtomicU64,
-    /// The day since 1970, and the calls made on it.
-    pub(crate) today: Mutex<(u64, u64)>,
+    /// Held while a call is counted against the plan.
+    pub(crate) counting: Mutex<()>,
     pub(crate) tasks: Mutex<JoinSet<()>>,
 }
 
@@ -204,23 +207,22 @@ impl Service {
 
     fn count_call(&self) -> Result<(), Box<Reply>> {
         let Some(limit) = self.daily_cap else { return Ok(()) };
+        let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
         let day = moment::today();
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        if today.0 != day {
-            *today = (day, 0);
-        }
-        if today.1 >= limit {
+        let today = self.store.get(CALLS, "", "today").filter(|counted| counted["day"] == day);
+        let made = today.and_then(|counted| counted["calls"].as_u64()).unwrap_or(0);
+        if made >= limit {
             return Err(Box::new(json_reply(
                 429,
                 &json!({
                     "error": "You've reached the daily limit of API calls of your plan.",
                     "error_code": "api_rate_limit_exceeded",
                     "limit": limit,
-                    "current": today.1,
+                    "current": made,
                 }),
             )));
         }
-        today.1 += 1;
+        self.store.put(CALLS, "", "today", json!({"day": day, "calls": made + 1}));
         Ok(())
     }
 

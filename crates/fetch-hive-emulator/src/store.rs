@@ -61,6 +61,10 @@ impl Store {
         self.lock().records.get(&key(kind, scope)).map_or_else(Vec::new, |records| records.values().cloned().collect())
     }
 
+    pub(crate) fn ids(&self, kind: &str, scope: &str) -> Vec<String> {
+        self.lock().records.get(&key(kind, scope)).map_or_else(Vec::new, |records| records.keys().cloned().collect())
+    }
+
     pub(crate) fn count(&self, kind: &str, scope: &str) -> usize {
         self.lock().records.get(&key(kind, scope)).map_or(0, BTreeMap::len)
     }

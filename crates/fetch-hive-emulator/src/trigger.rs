@@ -26,6 +26,7 @@ pub(crate) async fn hive_agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let deployment = service.deployment(DeploymentKind::HiveAgent, name);
     let run = Run::start(call, "hive_agent", name, &body, "pending");
     let (id, secret) = (run_id(), service.secret(&deployment));
+    run.owes(&url, &secret, &body);
     let accepted = json!({"run_id": id, "request_id": run.id, "status": "pending", "webhook_secret": secret});
     service.spawn(async move {
         run.stands("running");
@@ -35,7 +36,7 @@ pub(crate) async fn hive_agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
         outcome["run_id"] = id.into();
         outcome["status"] = outcome["run_status"].clone();
         run.end(&outcome);
-        run.report(url, secret, outcome).await;
+        run.report().await;
     });
     Ok(callback::accepted(call, &accepted).await)
 }
@@ -55,17 +56,18 @@ pub(crate) async fn deployment(call: &Call<'_>, kind: DeploymentKind) -> Result<
     body["variant"] = call.id("variant_id").into();
     body["inputs"] = checked(&deployment, &body)?;
     if kind == DeploymentKind::Workflow {
-        let accepted = accept(call, deployment, body, url);
+        let accepted = accept(call, deployment, body, &url);
         // Who triggers has the secret already.
         let told = json!({"request_id": accepted["request_id"], "run_status": accepted["run_status"]});
         return Ok(callback::accepted(call, &told).await);
     }
     let service = Arc::clone(call.service);
     let run = Run::start(call, "prompt", &deployment.name, &body, "running");
+    run.owes(&url, &service.secret(&deployment), &body);
     let accepted = json!({"request_id": run.id, "run_status": "running"});
     call.service.spawn(async move {
-        let outcome = prompt_outcome(&run, &deployment, &body).await;
-        run.report(url, service.secret(&deployment), outcome).await;
+        prompt_outcome(&run, &deployment, &body).await;
+        run.report().await;
     });
     Ok(callback::accepted(call, &accepted).await)
 }
@@ -77,11 +79,11 @@ pub(crate) async fn agent(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     body["agent"] = deployment.name.as_str().into();
     let service = Arc::clone(call.service);
     let run = Run::start(call, "agent", &deployment.name, &body, "running");
+    run.owes(&url, &service.secret(&deployment), &body);
     let accepted = json!({"request_id": run.id, "run_status": "running"});
     call.service.spawn(async move {
-        let secret = service.secret(&deployment);
-        let (run, outcome) = turn::outcome(&service, run, deployment, body).await;
-        run.report(url, secret, outcome).await;
+        let run = turn::unattended(&service, run, deployment, body).await;
+        run.report().await;
     });
     Ok(callback::accepted(call, &accepted).await)
 }

@@ -58,11 +58,9 @@ fn refuse_references(body: &Value) -> Result<(), Box<Reply>> {
 }
 
 /// How a message to an agent ends that came by a trigger: nobody is there to be asked.
-pub(crate) async fn outcome(service: &Arc<Service>, run: Run, deployment: Deployment, body: Value) -> (Run, Value) {
+pub(crate) async fn unattended(service: &Arc<Service>, run: Run, deployment: Deployment, body: Value) -> Run {
     tokio::time::sleep(deployment.delay()).await;
-    let turn = Turn::take(service, run, deployment, body, true);
-    let outcome = turn.outcome();
-    (turn.run, outcome)
+    Turn::take(service, run, deployment, body, true).run
 }
 
 struct Turn {
@@ -164,9 +162,10 @@ impl Turn {
         full: Result<String, String>,
         thread: Option<Thread>,
     ) {
-        let (working, deployment, body, id) =
-            (Arc::clone(service), self.deployment.clone(), self.body.clone(), self.run.id.clone());
-        let run = self.run.clone();
+        let (working, run, body) = (Arc::clone(service), self.run.clone(), &self.body);
+        if let Some(url) = body["async"]["callback_url"].as_str().filter(|url| !url.is_empty()) {
+            run.owes(url, &service.secret(&self.deployment), body);
+        }
         service.spawn(async move {
             let mut denied = Vec::new();
             for pending in &asked {
@@ -180,11 +179,9 @@ impl Turn {
                 thread.say(&working, "assistant", said);
             }
             let mut outcome = ended(&full);
-            outcome["run_id"] = id.into();
+            outcome["run_id"] = run.id.as_str().into();
             run.end(&outcome);
-            if let Some(url) = body["async"]["callback_url"].as_str().filter(|url| !url.is_empty()) {
-                run.report(url.to_owned(), working.secret(&deployment), outcome).await;
-            }
+            run.report().await;
         });
     }
 

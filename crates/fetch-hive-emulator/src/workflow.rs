@@ -22,7 +22,7 @@ pub(crate) async fn invoke(call: &Call<'_>) -> Result<Reply, Box<Reply>> {
     let deployment = service.deployment(DeploymentKind::Workflow, body["deployment"].as_str().unwrap_or_default());
     body["inputs"] = checked(&deployment, &body)?;
     match url {
-        Some(url) => Ok(callback::accepted(call, &accept(call, deployment, body, url)).await),
+        Some(url) => Ok(callback::accepted(call, &accept(call, deployment, body, &url)).await),
         None if deployment.needs_someone() => {
             let error = "This workflow has a Human in the Loop step: invoke it with async enabled and a callback_url.";
             Err(Box::new(refusal(422, "validation_error", error)))
@@ -71,12 +71,13 @@ async fn direct(call: &Call<'_>, deployment: Deployment, body: Value) -> Result<
 }
 
 /// Takes a run whose outcome goes to a callback URL: at once where there is a place, else when there is. Gives what the caller is told.
-pub(crate) fn accept(call: &Call<'_>, deployment: Deployment, body: Value, url: String) -> Value {
+pub(crate) fn accept(call: &Call<'_>, deployment: Deployment, body: Value, url: &str) -> Value {
     let service = call.service;
     let place = service.places.clone().try_acquire_owned();
     let run_status = if place.is_ok() { "running" } else { "queued" };
     let run = Run::start(call, "workflow", &deployment.name, &body, run_status);
     let secret = service.secret(&deployment);
+    run.owes(url, &secret, &body);
     let accepted = json!({"request_id": run.id, "run_status": run_status, "webhook_secret": secret});
     let working = Arc::clone(service);
     service.spawn(async move {
@@ -88,8 +89,8 @@ pub(crate) fn accept(call: &Call<'_>, deployment: Deployment, body: Value, url: 
                 Err(_) => return,
             },
         };
-        let outcome = carry_out(&working, &run, place, &deployment, &body).await;
-        run.report(url, secret, outcome).await;
+        carry_out(&working, &run, place, &deployment, &body).await;
+        run.report().await;
     });
     accepted
 }

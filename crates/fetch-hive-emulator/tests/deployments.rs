@@ -184,6 +184,60 @@ async fn records_in_a_file_outlive_the_emulator() {
     assert!(matches!(Emulator::builder().data(&other.0).start().await.unwrap_err(), StartError::Data(_)));
 }
 
+#[cfg(feature = "store")]
+#[tokio::test]
+async fn what_was_under_way_fails_with_the_emulator_and_its_callback_still_comes() {
+    let (file, config) = (File::new("stopped.redb"), "[[workflow]]\ndeployment = \"slow\"\ndelay_ms = 60000\n");
+    let config = File::with(
+        "stopped.toml",
+        &format!("{config}[[agent]]\nagent = \"a\"\ntools = [{{ tool = \"t\", approval = \"ask\" }}]\n"),
+    );
+    let start = || Emulator::builder().data(&file.0).config(&config.0).daily_cap(3).concurrency(1).start();
+    let mut inbox = Inbox::start().await.unwrap();
+    let emulator = start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    let mode = json!({"enabled": true, "callback_url": inbox.url()});
+    let run = json!({"deployment": "slow", "async": mode, "metadata": {"order": "7"}});
+    let (_, running) = caller.call("POST", "/workflow/invoke", run.clone()).await;
+    let (_, queued) = caller.call("POST", "/workflow/invoke", run).await;
+    let (_, asked) = caller.call("POST", "/agent/invoke", json!({"agent": "a", "message": "m"})).await;
+    assert_eq!((&running["run_status"], &queued["run_status"]), (&json!("running"), &json!("queued")));
+    let approval = asked["pending_tool_approvals"][0]["approval_id"].as_str().unwrap();
+    drop((caller, emulator));
+
+    let emulator = start().await.unwrap();
+    let caller = Caller::new(&emulator);
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
+        assert_eq!(
+            (&event["event_type"], &event["data"]["user_metadata"]["order"]),
+            (&json!("workflow.failed"), &json!("7"))
+        );
+        told.push(event["request_id"].clone());
+    }
+    for run in [&running, &queued, &asked] {
+        let path = format!("/public/requests/{}", run["request_id"].as_str().unwrap());
+        let (_, record) = caller.call("GET", &path, Value::Null).await;
+        assert_eq!(record["status"], "failed");
+        assert!(record["message"].as_str().unwrap().contains("stopped"), "{record}");
+        assert_eq!(told.contains(&run["request_id"]), run.get("webhook_secret").is_some());
+    }
+    let path = format!("/public/workspaces/{DEFAULT_WORKSPACE}/tool_action_approvals/{approval}");
+    assert_eq!(caller.call("GET", &path, Value::Null).await.1["approval"]["status"], "expired");
+    let (status, capped) = caller.call("POST", "/prompt/invoke", json!({"deployment": "d"})).await;
+    assert_eq!((status, &capped["current"]), (429, &json!(3)), "the day's calls are counted on");
+    while emulator.deliveries().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop((caller, emulator));
+
+    // What was told is not told again.
+    let emulator = start().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(emulator.deliveries().len(), 0);
+}
+
 #[tokio::test]
 async fn a_plan_is_its_limits() {
     let file = File::with("plan.toml", "[[workflow]]\ndeployment = \"slow\"\ndelay_ms = 60000\n");
