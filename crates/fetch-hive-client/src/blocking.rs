@@ -41,7 +41,7 @@ pub use ureq::{UreqTransport, UreqTransportBuilder};
 
 #[cfg(feature = "conformance")]
 pub(crate) use run::block_on;
-#[cfg(feature = "conformance")]
+#[cfg(any(feature = "conformance", feature = "test-util"))]
 pub(crate) use transport::Blocks;
 
 /// A call that is being put together: nothing is sent until [`send`](crate::Call::send) or `stream` is called.

@@ -17,7 +17,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What a transport cannot do is said with [`Suite::lacks`]; the checks that need it are skipped, and the report says why.
+//! A blocking transport is checked without a runtime:
+//!
+//! ```
+//! # #[cfg(feature = "ureq")] {
+//! use fetch_hive_client::blocking::UreqTransport;
+//! use fetch_hive_client::conformance::Suite;
+//!
+//! // In a test: #[test]
+//! let report = Suite::blocking(UreqTransport::builder().build()?).run_blocking()?;
+//! assert!(report.is_passed(), "{report}");
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What a whole kind of transport cannot do is said with [`Suite::lacks`]: the checks that need it are skipped. What a library does wrong, and cannot
+//! be made to do right, is said with [`Suite::known_to_fail`]: the check is run and does not count. The report says why of both. [`Check`] has the
+//! demands, one by one; the page `transport` of the guide says what to do where a library makes one hard.
 //!
 //! The server speaks HTTP/1.1 without TLS; one check needs that `https` URLs are known. What HTTP/2 and certificates do is not checked here.
 
@@ -60,6 +76,7 @@ pub enum Capability {
 pub struct Suite {
     subject: Subject,
     lacks: Vec<(Capability, String)>,
+    known: Vec<(Check, String)>,
 }
 
 /// What a check has at hand.
@@ -84,7 +101,7 @@ impl Suite {
             #[cfg(feature = "blocking")]
             blocks: false,
         };
-        Self { subject, lacks: Vec::new() }
+        Self { subject, lacks: Vec::new(), known: Vec::new() }
     }
 
     /// The checks of a blocking transport; [`run_blocking`](Self::run_blocking) runs them.
@@ -92,7 +109,7 @@ impl Suite {
     pub fn blocking(transport: impl crate::blocking::BlockingTransport) -> Self {
         let mut suite = Self::new(crate::blocking::Blocks(transport));
         suite.subject.blocks = true;
-        suite.lacks(Capability::CancelOnDrop, "what blocks cannot be dropped")
+        suite.lacks(Capability::CancelOnDrop, "a call that blocks cannot be dropped")
     }
 
     /// Runs all checks on this thread, one after the other.
@@ -112,6 +129,16 @@ impl Suite {
         self
     }
 
+    /// Says which check the transport is known to fail, and why: what its library does, and how a caller gets along with it. The check is run;
+    /// the report says what the transport does and why, and does not count it as failed.
+    ///
+    /// It is not for [`CutBody`](Check::CutBody), [`LostReply`](Check::LostReply) and [`Repeats`](Check::Repeats) if a client with this transport
+    /// sends runs: a run would be lost, or charged twice.
+    pub fn known_to_fail(mut self, check: Check, why: impl Into<String>) -> Self {
+        self.known.push((check, why.into()));
+        self
+    }
+
     /// How long a check waits for what should come at once: 10 s by default.
     pub fn patience(mut self, patience: Duration) -> Self {
         self.subject.patience = patience;
@@ -124,7 +151,11 @@ impl Suite {
         for check in Check::ALL {
             let outcome = match self.reason_to_skip(*check) {
                 Some(why) => Outcome::Skipped(why),
-                None => self.subject.check(*check).await.map_or_else(Outcome::Failed, |()| Outcome::Passed),
+                None => match (self.subject.check(*check).await, self.known.iter().find(|(known, _)| known == check)) {
+                    (Ok(()), _) => Outcome::Passed,
+                    (Err(what), None) => Outcome::Failed(what),
+                    (Err(what), Some((_, why))) => Outcome::Known { what, why: why.clone() },
+                },
             };
             outcomes.push((*check, outcome));
         }
@@ -137,6 +168,9 @@ impl Suite {
         let needs: &[Capability] = match check {
             Check::HeadersFirst | Check::Streaming => &[Capability::Streaming],
             Check::DropRequest => &[Capability::CancelOnDrop],
+            // Between two reads nothing blocks: a body can be dropped then.
+            #[cfg(feature = "blocking")]
+            Check::DropBody if self.subject.blocks => &[Capability::Streaming],
             Check::DropBody => &[Capability::CancelOnDrop, Capability::Streaming],
             Check::ConnectLimit => &[Capability::ConnectLimit, Capability::Connections],
             Check::Refused | Check::LostReply => &[Capability::Connections],
@@ -151,7 +185,7 @@ impl Suite {
 
 impl fmt::Debug for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Suite").field("lacks", &self.lacks).finish_non_exhaustive()
+        f.debug_struct("Suite").field("lacks", &self.lacks).field("known", &self.known).finish_non_exhaustive()
     }
 }
 

@@ -6,6 +6,8 @@
 //! - [`Recorder`] writes what another transport does to a file, without secrets.
 //! - [`PausedClock`] is at the end of every wait at once.
 //!
+//! The blocking client takes them by `async_transport` of its builder.
+//!
 //! How a program meets a full service, in less than a millisecond:
 //!
 //! ```

@@ -257,3 +257,15 @@ async fn what_a_transport_lacks_is_skipped_with_its_reason() {
     );
     assert!(report.to_string().ends_with("14 passed, 0 failed, 7 skipped"), "{report}");
 }
+
+#[tokio::test]
+async fn what_is_known_to_fail_is_run_and_told_and_does_not_count() {
+    let suite = Suite::new(Mutant::new(Check::Cookies)).patience(Duration::from_secs(4));
+    let report =
+        suite.known_to_fail(Check::Cookies, "it is a mutant").known_to_fail(Check::Upload, "unused").run().await;
+    assert!(report.is_passed(), "{report}");
+    let outcome = |wanted| report.outcomes().find(|(check, _)| *check == wanted).unwrap().1;
+    assert!(matches!(outcome(Check::Cookies), Outcome::Known { why, .. } if why == "it is a mutant"), "{report}");
+    assert_eq!(outcome(Check::Upload), &Outcome::Passed);
+    assert!(report.to_string().ends_with("19 passed, 0 failed, 1 skipped, 1 known to fail"), "{report}");
+}

@@ -6,8 +6,8 @@ use std::error::Error as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
-use fetch_hive_client::types::{DeploymentTrigger, StreamEvent};
-use fetch_hive_client::{Client, Clock, Error, ErrorKind, HyperTransport, Timeout, Transport};
+use fetch_hive_client::types::{DeploymentTrigger, InvokeWorkflow, StreamEvent};
+use fetch_hive_client::{Client, Clock, Error, ErrorKind, HyperTransport, Timeout, Transport, blocking};
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use http::Method;
 use pollster::block_on;
@@ -125,6 +125,140 @@ fn requests_are_captured_and_failures_played() {
     let late = Replay::new([Exchange::timeout(Timeout::Headers)]);
     let error = block_on(client(late, &clock).invoke_workflow("d").into_future()).unwrap_err();
     assert_eq!(error.timeout(), Some(Timeout::Headers));
+}
+
+#[test]
+fn the_blocking_client_takes_them_too() {
+    let clock = PausedClock::new();
+    let builder = || blocking::Client::builder().api_key("fhk_test").clock(clock.clone());
+    let busy = Exchange::status(429).header("retry-after", "40").body(r#"{"error":"limit"}"#);
+    let replay = Replay::new([busy, done().expect(Method::POST, "/v1/workflow/invoke")]);
+    let run = builder().async_transport(replay.clone()).build().unwrap().invoke_workflow("d").send().unwrap();
+    assert_eq!(run.parts().attempts, 2);
+    assert!(clock.elapsed() >= Duration::from_secs(40));
+    replay.finish().unwrap();
+
+    let error = builder().async_transport(Never).build().unwrap().invoke_workflow("d").send().unwrap_err();
+    assert_eq!(error.timeout(), Some(Timeout::Deadline));
+    // And by the real clock, on this thread.
+    let client = blocking::Client::builder().api_key("fhk_test").async_transport(Never).build().unwrap();
+    let error = client.invoke_workflow("d").timeout(Duration::from_millis(50)).send().unwrap_err();
+    assert_eq!((error.timeout(), error.may_have_run()), (Some(Timeout::Deadline), true));
+    let stalling = Exchange::status(200).body("data: {\"type\":\"response\",\"response\":\"a\"}\n\n").stalls();
+    let client = builder().async_transport(Replay::new([stalling])).build().unwrap();
+    let mut events = client.invoke_prompt("d").stream().unwrap();
+    assert!(events.next().unwrap().is_ok());
+    assert_eq!(events.next().unwrap().unwrap_err().timeout(), Some(Timeout::Idle));
+}
+
+#[test]
+fn a_blocking_client_records_and_replays() {
+    let path = std::env::temp_dir().join(format!("fetch-hive-blocking-{}.jsonl", std::process::id()));
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let emulator = servers.block_on(Emulator::start()).unwrap();
+    let ureq = blocking::UreqTransport::builder().build().unwrap();
+    let recorder = Recorder::blocking_to_file(ureq, &path).unwrap();
+    let builder = || blocking::Client::builder().api_key("fhk_SECRET_0");
+    let live = builder().base_url(emulator.base_url()).async_transport(recorder).build().unwrap();
+    let first = live.invoke_workflow("d").send().unwrap();
+    assert!(!std::fs::read_to_string(&path).unwrap().contains("SECRET"));
+    let replay = Replay::from_file(&path).unwrap();
+    let client = builder().async_transport(replay.clone()).build().unwrap();
+    assert_eq!(client.invoke_workflow("d").send().unwrap().output, first.output);
+    replay.finish().unwrap();
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// Every place where a secret was once found to stand. The word marks what must not be recorded.
+#[test]
+fn secrets_are_left_out_wherever_they_stand() {
+    let path = std::env::temp_dir().join(format!("fetch-hive-secrets-{}.jsonl", std::process::id()));
+    let signed = "https://files.example.com/a.png?X-Amz-Signature=SECRET_0123456789abcdef&X-Amz-Expires=60";
+    let whole = json!({
+        "request_id": "req_1",
+        "run_status": "completed",
+        "output": format!("see ![it]({signed}) and [that]({signed}), or postgres://bob:SECRETpassword@db.example.com/x"),
+        "file_url": signed,
+        "website_urls": [signed],
+        "accessToken": "SECRET_camel", "X-Api-Key": "SECRET_header", "secret_access_key": "SECRET_key",
+        "api_keys": ["SECRET_first", "SECRET_second"],
+        "credentials": {"provider": "SECRET_in_an_object", "more": [{"value": "SECRET_deeper"}]},
+        "tool_calls": [{"observation": "{\"api_key\":\"SECRET_in_text\",\"url\":\"https://bob:SECRETpass@example.com/\"}"}],
+        "note": "the key is fhk_SECRET_of_another, the hook's is whsec_SECRET/abc+def=",
+        "echo": "a\"SECRET\\quoted",
+        "usage": {"prompt_tokens": {"total_tokens": 24}, "author": "kept", "max_token": 7},
+    });
+    let binary = [b"\xff\xfe fhk_SECRET_of_the_client".as_slice(), b" \xff"].concat();
+    let answers = Replay::new([
+        Exchange::status(200)
+            .header("location", signed)
+            .header("x-request-signature", "SECRET_signature")
+            .body(whole.to_string()),
+        Exchange::status(502).body(format!("<a href=\"{signed}\">fhk_SECRET_in_a_page, SECRET+percent/encoded==</a>")),
+        Exchange::status(500).body(binary),
+    ]);
+    let clock = PausedClock::new();
+    let recorder = Recorder::to_file(answers, &path).unwrap();
+    let builder = Client::builder().api_key("fhk_SECRET_of_the_client").transport(recorder).clock(clock.clone());
+    let live = builder.build().unwrap();
+    let calls = |client: &Client| {
+        let run = client.invoke_workflow("d").input("password", "a\"SECRET\\quoted").input("n", 1);
+        let call = run.input("text", format!("look at {signed}"));
+        let first = block_on(call.into_future());
+        let trigger = DeploymentTrigger::new("https://example.com/cb");
+        let trigger = client.trigger_workflow("e", "v", "SECRET+percent/encoded==", trigger).secret_in_query();
+        (first, block_on(trigger.into_future()), block_on(client.invoke_workflow("d").into_future()))
+    };
+    let run = calls(&live).0.unwrap();
+    assert!(run.output_text().unwrap().contains("SECRET"), "the caller has what came");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("SECRET"), "{text}");
+    for kept in [r#"\"kept\""#, r#"\"total_tokens\":24"#, "see ![it](https://files.example.com/a.png?REMOVED) and"] {
+        assert!(text.contains(kept), "{kept}: {text}");
+    }
+    let binary = text.lines().last().unwrap();
+    let binary: serde_json::Value = serde_json::from_str(binary).unwrap();
+    assert_eq!(binary["reply"]["body"]["base64"], "//4gUkVNT1ZFRCD/");
+
+    let replay = Replay::from_file(&path).unwrap();
+    let _ = calls(&client(replay.clone(), &clock));
+    replay.finish().unwrap();
+    std::fs::remove_file(&path).unwrap();
+}
+
+/// What is done to a request.
+type Change = fn(InvokeWorkflow) -> InvokeWorkflow;
+
+#[test]
+fn what_is_not_as_recorded_is_said_where_it_differs() {
+    let path = std::env::temp_dir().join(format!("fetch-hive-differs-{}.jsonl", std::process::id()));
+    let clock = PausedClock::new();
+    let recorder = Recorder::to_file(Replay::new([done()]), &path).unwrap();
+    block_on(client(recorder, &clock).invoke_workflow("d").input("topic", "AI").user("u").into_future()).unwrap();
+    let call = |change: Change| {
+        let replay = Replay::from_file(&path).unwrap();
+        let call = client(replay.clone(), &clock).invoke_workflow("d").input("topic", "AI").user("u").map(change);
+        let _ = block_on(call.into_future());
+        replay.finish().map_err(|mismatch| mismatch.to_string())
+    };
+    call(|request| request).unwrap();
+    let rows: [(Change, &str); 3] = [
+        (|request| request.input("topic", "ML"), r#"at `/inputs/topic`: recorded was "AI", got "ML""#),
+        (
+            |request| request.input("api_key", "SECRET_now"),
+            r#"at `/inputs/api_key`: recorded was nothing, got "REMOVED""#,
+        ),
+        (|_| InvokeWorkflow::new("d").input("topic", "AI"), r#"at `/user`: recorded was "u", got nothing"#),
+    ];
+    for (change, want) in rows {
+        let said = call(change).unwrap_err();
+        assert!(said.contains("request 1: ") && said.contains(want), "{said}");
+    }
+    let replay = Replay::from_file(&path).unwrap();
+    let _ = block_on(client(replay.clone(), &clock).models().into_future());
+    let said = replay.finish().unwrap_err().to_string();
+    assert!(said.contains("recorded was POST /v1/workflow/invoke, got GET /v1/public/models"), "{said}");
+    std::fs::remove_file(&path).unwrap();
 }
 
 #[tokio::test]

@@ -109,6 +109,12 @@ impl ClientBuilder {
         self
     }
 
+    /// An async transport that needs no runtime: it is awaited on the thread that calls. Those of `test_util` are such.
+    pub fn async_transport(mut self, transport: impl crate::Transport) -> Self {
+        self.transport = Some(Arc::new(transport));
+        self
+    }
+
     /// Checks the configuration and makes the client. Opens no connection.
     ///
     /// # Errors

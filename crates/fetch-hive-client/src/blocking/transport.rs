@@ -17,14 +17,22 @@ const PIECE: usize = 16 << 10;
 /// # Contract
 ///
 /// That of [`Transport`], but for what dropping does: nothing can end a call that blocks, so it keeps the
-/// [`Limits`](crate::Limits) in the request's extensions itself, `deadline` for the reading of the body too. A limit that runs out is
-/// [`TransportError::timeout`]; where a stack has one time-out for several of them, tell the one that was the nearest.
+/// [`Limits`](crate::Limits) in the request's extensions itself, each of which may be none:
+///
+/// | limit | for | ends as [`TransportError::timeout`] with |
+/// |---|---|---|
+/// | `connect` | name lookup, TCP and TLS | [`Timeout::Connect`](crate::Timeout::Connect): nothing was sent |
+/// | `headers` | from `send` until the head is in | [`Timeout::Headers`](crate::Timeout::Headers) |
+/// | `idle` | each piece of the body, and not the time before the head: a run sends nothing until it ends | [`Timeout::Idle`](crate::Timeout::Idle) |
+/// | `deadline` | from `send` to the end of the body, whoever reads it when | [`Timeout::Deadline`](crate::Timeout::Deadline); while connecting, `Timeout::Connect` |
+///
+/// Where a stack has one time-out for several of them, tell the one that was the nearest.
 ///
 /// It returns as soon as the head of the response is in; the body is read when the client reads. `read` returns what has come, and does not wait
 /// until its buffer is full. An error of `read` that wraps a [`TransportError`] stays what it is; any other one is
 /// [`TransportError::may_have_run`]. Dropping the body gives the connection up.
 ///
-/// The feature `conformance` checks one with `Suite::blocking`.
+/// The feature `conformance` checks one with `Suite::blocking`. The page `transport` of the guide has one to begin with.
 pub trait BlockingTransport: Send + Sync + 'static {
     /// Sends one request.
     ///

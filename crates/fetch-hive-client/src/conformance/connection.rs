@@ -178,8 +178,9 @@ impl Subject {
             expect(&format!("the error at {target}"), &error.kind(), &TransportErrorKind::Timeout(timeout))?;
         }
         self.given_up(&gone).await?;
-        // A body that is slower than its limits, all in all, and never idle.
+        // A run sends nothing until it ends, and its body is slower than the limit, all in all: it is never idle.
         let slow = Server::start(|_, peer| {
+            std::thread::sleep(SHORT * 2);
             peer.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
             for _ in 0..6 {
                 std::thread::sleep(SHORT / 3);
@@ -189,7 +190,9 @@ impl Subject {
         })
         .map_err(started)?;
         let request = limited(post(&slow.url("/"))?, |limits| limits.idle = Some(SHORT));
-        let mut body = self.respond(request).await?.into_body();
+        let response = self.respond(request).await;
+        let mut body =
+            response.map_err(|wrong| format!("the idle limit ran out before the head: {wrong}"))?.into_body();
         let mut came = 0;
         while let Some(piece) = next(&mut body).await.map_err(|error| format!("a slow body fails: {}", told(&error)))? {
             came += piece.len();

@@ -53,6 +53,7 @@ checks! {
 
 /// What came of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// The transport does what is demanded.
     Passed,
@@ -60,6 +61,13 @@ pub enum Outcome {
     Failed(String),
     /// It was not run; this is why.
     Skipped(String),
+    /// It does not, and is [known not to](super::Suite::known_to_fail).
+    Known {
+        /// What it does.
+        what: String,
+        /// Why.
+        why: String,
+    },
 }
 
 /// What came of all checks. `Display` prints a line for each.
@@ -68,7 +76,7 @@ pub enum Outcome {
 pub struct Report(pub(super) Vec<(Check, Outcome)>);
 
 impl Report {
-    /// Whether no check failed.
+    /// Whether no check failed, but for those that are known to.
     pub fn is_passed(&self) -> bool {
         self.failures().next().is_none()
     }
@@ -78,7 +86,7 @@ impl Report {
         self.0.iter().map(|(check, outcome)| (*check, outcome))
     }
 
-    /// The checks that failed.
+    /// The checks that failed; those that are known to are none of them.
     pub fn failures(&self) -> impl Iterator<Item = Check> {
         self.outcomes().filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_))).map(|(check, _)| check)
     }
@@ -92,6 +100,9 @@ impl fmt::Display for Report {
                 Outcome::Passed => writeln!(f, "passed   {name:<17} {}", check.demand())?,
                 Outcome::Failed(what) => writeln!(f, "FAILED   {name:<17} {} But: {what}", check.demand())?,
                 Outcome::Skipped(why) => writeln!(f, "skipped  {name:<17} {why}")?,
+                Outcome::Known { what, why } => {
+                    writeln!(f, "known    {name:<17} {} But: {what} Known: {why}", check.demand())?;
+                }
             }
         }
         let count = |wanted: fn(&Outcome) -> bool| self.outcomes().filter(|(_, outcome)| wanted(outcome)).count();
@@ -101,6 +112,10 @@ impl fmt::Display for Report {
             count(|outcome| *outcome == Outcome::Passed),
             count(|outcome| matches!(outcome, Outcome::Failed(_))),
             count(|outcome| matches!(outcome, Outcome::Skipped(_)))
-        )
+        )?;
+        match count(|outcome| matches!(outcome, Outcome::Known { .. })) {
+            0 => Ok(()),
+            known => write!(f, ", {known} known to fail"),
+        }
     }
 }

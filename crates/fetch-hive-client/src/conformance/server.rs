@@ -118,7 +118,9 @@ impl Shared {
         // What a peer does to its connection is for the check to judge.
         while let Ok(Some(request)) = peer.read(self.resets) {
             lock(&self.requests).push(request.clone());
-            if !matches!((self.handler)(&request, peer), Ok(Then::Next)) {
+            let then = (self.handler)(&request, peer);
+            let last = request.all("connection").iter().any(|value| value.eq_ignore_ascii_case("close"));
+            if last || !matches!(then, Ok(Then::Next)) {
                 return;
             }
         }

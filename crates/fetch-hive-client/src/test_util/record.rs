@@ -19,9 +19,9 @@ use crate::{ResponseBody, Transport, TransportError};
 /// A transport that writes what another one does to a file, for a [`Replay`](super::Replay).
 ///
 /// The file has one exchange as JSON on each line. Secrets are left out: the headers that authenticate and cookies, members and
-/// parameters whose names say that they are secret, what stands before the host and in the query of a URL, and each of these wherever it is
-/// repeated in the exchange. Inputs and outputs are kept as they are: name what else is secret with [`remove`](Recorder::remove), and read
-/// the file before you share it. The host is not recorded.
+/// parameters whose names say that they are secret, in JSON within a text too, what stands before the host and in the query of any URL, what begins
+/// with `fhk_` or `whsec_`, and each of these wherever it is repeated in the exchange. Else inputs and outputs are kept as they are: name what else is
+/// secret with [`remove`](Recorder::remove), such as a URL whose path is one, and read the file before you share it. The host is not recorded.
 ///
 /// A reply's body is recorded whole, in one piece, when it was read or dropped.
 pub struct Recorder {
@@ -45,6 +45,20 @@ impl Recorder {
     pub fn to_file(transport: impl Transport, path: impl AsRef<Path>) -> io::Result<Self> {
         let output = Output { file: File::create(path)?, next: 0, failed: None };
         Ok(Self { transport: Box::new(transport), also: Secrets::default(), output: Arc::new(Mutex::new(output)) })
+    }
+
+    /// As [`to_file`](Self::to_file), of a blocking transport. A blocking client takes it by
+    /// [`async_transport`](crate::blocking::ClientBuilder::async_transport).
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be made.
+    #[cfg(feature = "blocking")]
+    pub fn blocking_to_file(
+        transport: impl crate::blocking::BlockingTransport,
+        path: impl AsRef<Path>,
+    ) -> io::Result<Self> {
+        Self::to_file(crate::blocking::Blocks(transport), path)
     }
 
     /// Leaves out a text wherever it stands, such as a name that must not become known. It has 8 bytes or more.

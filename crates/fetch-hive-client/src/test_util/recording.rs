@@ -86,7 +86,10 @@ impl Content {
     pub(super) fn remove(self, secrets: &Secrets) -> Self {
         match self {
             Self::Text(text) => Self::Text(secrets.remove(&text)),
-            binary @ Self::Base64 { .. } => binary,
+            Self::Base64 { base64 } => {
+                let bytes = secrets.remove_from_bytes(STANDARD.decode(base64).unwrap_or_default());
+                Self::Base64 { base64: STANDARD.encode(bytes) }
+            }
         }
     }
 
@@ -171,13 +174,16 @@ fn exchange(line: Line) -> Exchange {
     exchange.expect_that(move |request| {
         let got_path = request.uri().path_and_query().map_or("", |path| path.as_str());
         if request.method().as_str() != method || !fits(&path, got_path) {
-            return Err(format!("recorded was {method} {path}, got another path or method"));
+            let got = Secrets::default().of_path(got_path);
+            return Err(format!("recorded was {method} {path}, got {} {got}", request.method()));
         }
         let Some(want) = &want else { return Ok(()) };
-        match serde_json::from_slice(request.body()) {
-            Ok(got) if is_like(want, &got) => Ok(()),
-            _ => Err(format!("recorded was the body {want}, got another one")),
-        }
+        let got: Value = serde_json::from_slice(request.body())
+            .map_err(|error| format!("recorded was the body {want}, got no JSON: {error}"))?;
+        let Some(at) = difference(String::new(), want, &got) else { return Ok(()) };
+        let shown = |value: &Value| value.pointer(&at).map_or("nothing".to_owned(), Value::to_string);
+        let got = Secrets::default().of_value(got);
+        Err(format!("the body is not as recorded at `{at}`: recorded was {}, got {}", shown(want), shown(&got)))
     })
 }
 
@@ -193,16 +199,23 @@ fn fits(recorded: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-fn is_like(recorded: &Value, got: &Value) -> bool {
+/// The place, as a JSON pointer, where a body is not as recorded.
+fn difference(at: String, recorded: &Value, got: &Value) -> Option<String> {
     match (recorded, got) {
-        (Value::String(recorded), Value::String(got)) => fits(recorded, got),
-        (Value::Array(recorded), Value::Array(got)) => {
-            recorded.len() == got.len() && recorded.iter().zip(got).all(|(recorded, got)| is_like(recorded, got))
+        (Value::String(recorded), Value::String(got)) if fits(recorded, got) => None,
+        (Value::Array(recorded), Value::Array(got)) if recorded.len() == got.len() => {
+            let mut pairs = recorded.iter().zip(got).enumerate();
+            pairs.find_map(|(index, (recorded, got))| difference(format!("{at}/{index}"), recorded, got))
         }
         (Value::Object(recorded), Value::Object(got)) => {
-            recorded.len() == got.len()
-                && recorded.iter().all(|(name, value)| got.get(name).is_some_and(|got| is_like(value, got)))
+            let at = |name: &str| format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
+            let more = got.keys().find(|name| !recorded.contains_key(*name)).map(|name| at(name));
+            let differs = recorded.iter().find_map(|(name, recorded)| match got.get(name) {
+                Some(got) => difference(at(name), recorded, got),
+                None => Some(at(name)),
+            });
+            differs.or(more)
         }
-        _ => recorded == got,
+        _ => (recorded != got).then_some(at),
     }
 }
