@@ -5,6 +5,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+#[cfg(feature = "hyper")]
+use crate::hyper::Tracked;
 use crate::{BoxError, TransportError};
 
 /// The body of a response: whole, or arriving in pieces.
@@ -15,6 +17,9 @@ pub struct ResponseBody(Inner);
 enum Inner {
     Whole(Option<Bytes>),
     Streaming(Box<dyn Body<Data = Bytes, Error = TransportError> + Send + Unpin>),
+    /// What the included transport mostly gives, without a box.
+    #[cfg(feature = "hyper")]
+    Hyper(Sent<Tracked>),
 }
 
 impl ResponseBody {
@@ -33,6 +38,11 @@ impl ResponseBody {
     {
         Self(Inner::Streaming(Box::new(Sent(body))))
     }
+
+    #[cfg(feature = "hyper")]
+    pub(crate) fn hyper(body: Tracked) -> Self {
+        Self(Inner::Hyper(Sent(body)))
+    }
 }
 
 impl Body for ResponseBody {
@@ -46,6 +56,8 @@ impl Body for ResponseBody {
         match &mut self.0 {
             Inner::Whole(body) => Poll::Ready(body.take().filter(|body| !body.is_empty()).map(|b| Ok(Frame::data(b)))),
             Inner::Streaming(body) => Pin::new(body).poll_frame(cx),
+            #[cfg(feature = "hyper")]
+            Inner::Hyper(body) => Pin::new(body).poll_frame(cx),
         }
     }
 
@@ -53,6 +65,8 @@ impl Body for ResponseBody {
         match &self.0 {
             Inner::Whole(body) => body.as_ref().is_none_or(Bytes::is_empty),
             Inner::Streaming(body) => body.is_end_stream(),
+            #[cfg(feature = "hyper")]
+            Inner::Hyper(body) => body.is_end_stream(),
         }
     }
 
@@ -60,6 +74,8 @@ impl Body for ResponseBody {
         match &self.0 {
             Inner::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
             Inner::Streaming(body) => body.size_hint(),
+            #[cfg(feature = "hyper")]
+            Inner::Hyper(body) => body.size_hint(),
         }
     }
 }
@@ -68,7 +84,7 @@ impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Inner::Whole(body) => write!(f, "ResponseBody({} bytes)", body.as_ref().map_or(0, Bytes::len)),
-            Inner::Streaming(_) => f.write_str("ResponseBody(streaming)"),
+            _ => f.write_str("ResponseBody(streaming)"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fetch_hive_core::engine::RepeatPolicy;
 use fetch_hive_core::types::{ApiKey, InvalidSecret};
-use fetch_hive_core::{Api, BaseUrl, InvalidInput, Limits};
+use fetch_hive_core::{Api, BaseUrl, InvalidInput, KeyHeader, Limits};
 
 use crate::client::Shared;
 use crate::credentials::Credentials;
@@ -196,7 +196,7 @@ impl<C> ClientBuilder<C> {
     pub(crate) fn finish(self) -> Result<Client, Error> {
         let credentials = match (self.provider, self.api_key) {
             (Some(provider), _) => Credentials::Provider(provider),
-            (None, key) => Credentials::Key(api_key(key)?),
+            (None, key) => Credentials::Key(KeyHeader::new(&api_key(key)?)?),
         };
         let base_url = match (self.base_url.as_deref(), self.plain_http) {
             (None, _) => BaseUrl::default(),

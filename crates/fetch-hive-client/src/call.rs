@@ -134,7 +134,7 @@ impl<E: Endpoint, C> Call<E, C> {
             endpoint.validate().map_err(|invalid| Error::from_core(W::NAME, invalid.into()))?;
         }
         let build = |key: Option<&_>| {
-            let mut built = self.client.shared.api.request(endpoint, key)?;
+            let mut built = self.client.shared.api.request_with(endpoint, key)?;
             for (name, value) in &self.headers {
                 built.headers_mut().insert(name, value.clone());
             }

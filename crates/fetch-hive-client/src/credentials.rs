@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use fetch_hive_core::KeyHeader;
 use fetch_hive_core::types::ApiKey;
 
 use crate::BoxError;
@@ -22,7 +23,7 @@ pub trait CredentialProvider: Send + Sync + 'static {
 /// Where the key of a client comes from.
 #[derive(Clone)]
 pub(crate) enum Credentials {
-    Key(ApiKey),
+    Key(KeyHeader),
     Provider(Arc<dyn CredentialProvider>),
 }
 

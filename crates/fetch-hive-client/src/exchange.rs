@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetch_hive_core::engine::{Action, Call, Input, Moment, RepeatPolicy};
-use fetch_hive_core::types::ApiKey;
-use fetch_hive_core::{ApiError, InvalidInput, Limits, Operation, find_request_id};
+use fetch_hive_core::{ApiError, InvalidInput, KeyHeader, Limits, Operation, find_request_id};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
@@ -23,7 +22,7 @@ use crate::{Clock, Error, ErrorKind, ResponseBody, Timeout, TransportError};
 
 /// Builds the request of an attempt; asked for each one, so that a rotated key is taken up and nothing is cloned for a repeat that
 /// never comes.
-type Build<'a> = dyn Fn(Option<&ApiKey>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
+type Build<'a> = dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
 
 /// A response with a success status, and what it took.
 pub(crate) struct Done {
@@ -78,29 +77,31 @@ async fn converse(
     let broken = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let mut place = match &shared.places {
         Some(places) if operation.runs => {
-            let entered = within(clock, limits.deadline, Timeout::Queue, async { Ok(places.enter().await) }).await;
+            let entered = within(clock, limits.deadline, Timeout::Queue, pin!(places.enter())).await;
             watch.queued = watch.elapsed();
             Some(entered.map_err(|_| broken(Timeout::Queue))?)
         }
         _ => None,
     };
     let mut call = Call::new(operation.repeat, policy, limits);
-    let mut action = call.next(moment(clock, began), Input::Begin);
-    // What the engine ends with before anything was sent: a deadline of zero.
-    let mut last = Err(broken(Timeout::Deadline));
+    // The calendar and chance are for waits, and nothing waits yet.
+    let now = Moment { elapsed: watch.elapsed(), wall: std::time::SystemTime::UNIX_EPOCH, random: 0 };
+    let mut action = call.next(now, Input::Begin);
+    let mut last = None;
     loop {
         (watch.attempts, watch.waited) = (call.attempts(), call.waited());
         match action {
             Action::Send(limits) => {
                 set_running(&mut place, true);
-                last = attempt(watch, limits, needs, build).await;
-                let running = match &last {
+                let attempted = last.insert(attempt(watch, limits, needs, build).await);
+                let running = match attempted {
                     Ok((_, open)) => open.is_some(),
                     Err(error) => error.run_may_go_on(),
                 };
                 set_running(&mut place, running);
-                let input = match &last {
-                    Ok(_) => Input::Succeeded,
+                let input = match attempted {
+                    // After a success there is nothing to ask.
+                    Ok(_) => break,
                     Err(error) => match error.kind() {
                         ErrorKind::Api(api) => Input::Refused(api),
                         ErrorKind::Transport(error) if error.is_not_sent() => Input::NotSent,
@@ -114,7 +115,7 @@ async fn converse(
                     Action::Sleep(wait) => wait,
                     _ => break,
                 };
-                let why = last.as_ref().err().map_or("", Error::error_type);
+                let why = attempted.as_ref().err().map_or("", Error::error_type);
                 watch.span.repeat(operation, call.attempts(), why, wait);
             }
             Action::Sleep(duration) => {
@@ -125,7 +126,8 @@ async fn converse(
         }
     }
     (watch.attempts, watch.waited) = (call.attempts(), call.waited());
-    let (response, open) = last?;
+    // A deadline of zero ends the call before anything is sent.
+    let (response, open) = last.unwrap_or_else(|| Err(broken(Timeout::Deadline)))?;
     let place = place.filter(|_| open.is_some());
     Ok(Done { response, open, place, span: watch.span.clone(), attempts: watch.attempts, waited: watch.waited })
 }
@@ -178,13 +180,14 @@ async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, b
             _ if !needs.key => None,
             Credentials::Key(key) => Some(key.clone()),
             Credentials::Provider(provider) => {
-                Some(provider.api_key().await.map_err(|error| failed(ErrorKind::Credentials(error)))?)
+                let key = provider.api_key().await.map_err(|error| failed(ErrorKind::Credentials(error)))?;
+                Some(KeyHeader::new(&key).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?)
             }
         };
         let mut request = build(key.as_ref()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
         request.extensions_mut().insert(limits);
-        let sent = within(clock, limits.headers, Timeout::Headers, shared.transport.send(request)).await;
-        let (parts, body) = sent.map_err(broken)?.into_parts();
+        let sent = within(clock, limits.headers, Timeout::Headers, shared.transport.send(request).as_mut()).await;
+        let (parts, body) = sent.and_then(|sent| sent).map_err(broken)?.into_parts();
         span.head(parts.status, parts.version);
         let success = parts.status.is_success();
         let stream = needs.stream && success && may_be_stream(&parts.headers);
@@ -196,7 +199,7 @@ async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, b
         let limit = if success { shared.max_reply_bytes } else { shared.max_error_bytes };
         collect(clock, limits.idle, body, limit, &mut collected).await.map_err(failed)
     };
-    let ended = within(clock, limits.deadline, Timeout::Deadline, async { Ok(work.await) }).await;
+    let ended = within(clock, limits.deadline, Timeout::Deadline, pin!(work)).await;
     let result = ended.unwrap_or_else(|error| Err(broken(error)));
     let body = collected.into_bytes();
     let Some(parts) = head else {
@@ -264,9 +267,10 @@ async fn collect(
     into: &mut Collected,
 ) -> Result<(), ErrorKind> {
     loop {
-        let next = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
-        let frame = within(clock, idle, Timeout::Idle, async { next.await.transpose() }).await;
-        let Some(frame) = frame.map_err(ErrorKind::Transport)? else { return Ok(()) };
+        let next = pin!(poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)));
+        let frame = within(clock, idle, Timeout::Idle, next).await;
+        let frame = frame.and_then(Option::transpose).map_err(ErrorKind::Transport)?;
+        let Some(frame) = frame else { return Ok(()) };
         let Ok(piece) = frame.into_data() else { continue };
         let room = limit.saturating_sub(into.len());
         if piece.len() > room {
@@ -277,18 +281,18 @@ async fn collect(
     }
 }
 
-/// Waits for a future, no longer than a limit. The clock is asked only if the future is not ready at once.
-async fn within<T>(
-    clock: &dyn Clock,
+/// Waits for a future, no longer than a limit. The clock is asked only if the future is not ready at once. The future stays where its
+/// caller has it: moved in here, it would take its room in the call twice.
+fn within<'a, F: Future + ?Sized>(
+    clock: &'a dyn Clock,
     limit: Option<Duration>,
     timeout: Timeout,
-    future: impl Future<Output = Result<T, TransportError>>,
-) -> Result<T, TransportError> {
-    let mut future = pin!(future);
+    mut future: Pin<&'a mut F>,
+) -> impl Future<Output = Result<F::Output, TransportError>> + 'a {
     let mut sleep = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = future.as_mut().poll(cx) {
-            return Poll::Ready(result);
+    poll_fn(move |cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
         }
         let Some(limit) = limit else { return Poll::Pending };
         sleep
@@ -297,5 +301,4 @@ async fn within<T>(
             .poll(cx)
             .map(|()| Err(TransportError::timeout(timeout)))
     })
-    .await
 }

@@ -10,21 +10,24 @@ use std::error::Error as _;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_core::{InvalidInput, Limits};
-use http::header::PROXY_AUTHORIZATION;
-use http::uri::Scheme;
+use http::HeaderValue;
+use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::uri::{Authority, Scheme};
 use http_body_util::Full;
 use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::client::legacy::{Client, Error as HyperError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use self::connect::{Proxies, Routes};
-use self::idle::{Tracked, is_stale};
+pub(crate) use self::idle::Tracked;
+use self::idle::is_stale;
 use self::negotiate::{Negotiator, Pinned, Protocol};
 use crate::{Error, ResponseBody, Timeout, Transport, TransportError};
 
@@ -37,7 +40,7 @@ type Pool = Client<Pinned, Full<Bytes>>;
 ///
 /// - Certificates are checked against the platform's roots; where it has none, against the bundled ones.
 /// - `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured, but never for a loopback host; an explicit proxy always is.
-/// - The head of a reply has at most 64 KiB, unless another limit is set.
+/// - The head of a reply has at most 64 KiB, unless another limit is set, and over HTTP/1.1 at most 256 headers.
 /// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
 /// - It needs a tokio runtime when it sends, and none when it is made.
 pub struct HyperTransport {
@@ -46,6 +49,8 @@ pub struct HyperTransport {
     negotiator: Negotiator,
     proxies: Proxies,
     max_header_bytes: u32,
+    /// The header for the host that was asked first, which is mostly the only one.
+    host: OnceLock<(Scheme, Authority, HeaderValue)>,
 }
 
 impl HyperTransport {
@@ -64,28 +69,48 @@ impl HyperTransport {
         Ok((pool, Some(protocol)))
     }
 
+    /// What `host` says over HTTP/1.1.
+    fn host(&self, uri: &http::Uri) -> Option<HeaderValue> {
+        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
+        if let Some((_, _, value)) = self.host.get().filter(|first| (&first.0, &first.1) == (scheme, authority)) {
+            return Some(value.clone());
+        }
+        let usual = if *scheme == Scheme::HTTPS { 443 } else { 80 };
+        let value = match authority.port_u16() {
+            Some(port) if port != usual => format!("{}:{port}", authority.host()),
+            _ => authority.host().to_owned(),
+        };
+        let value = HeaderValue::try_from(value).ok()?;
+        // Whichever host was first stays.
+        let _ = self.host.set((scheme.clone(), authority.clone(), value.clone()));
+        Some(value)
+    }
+
     async fn exchange(
         &self,
         mut request: http::Request<Full<Bytes>>,
         connect: Option<Duration>,
     ) -> Result<http::Response<hyper::body::Incoming>, TransportError> {
         let captured = capture_connection(&mut request);
-        let uri = request.uri().clone();
-        let mut timer = connect.map(|limit| Box::pin(tokio::time::sleep(limit)));
+        // A connection of the pool is mostly at hand at once, and then no time is to be measured.
+        let (mut connect, mut timer) = (connect, None);
         let mut sending = pin!(async {
-            let (pool, negotiated) = self.pool(&uri).await?;
+            let (pool, negotiated) = self.pool(request.uri()).await?;
+            let authority = negotiated.and_then(|_| request.uri().authority().cloned());
             if negotiated == Some(Protocol::Http2) {
                 // The runtime may not have run for a while, and a connection may have ended meanwhile. HTTP/2 leaves no way to ask the
                 // socket, so the tasks of the connections get a turn before one of them is taken.
                 for _ in 0..TURNS {
                     tokio::task::yield_now().await;
                 }
+            } else if let Some(host) = self.host(request.uri()) {
+                request.headers_mut().entry(HOST).or_insert(host);
             }
             pool.request(request).await.map_err(|error| {
                 let error = classify(error);
-                if negotiated.is_some() && error.is_not_sent() {
+                if let Some(authority) = authority.filter(|_| error.is_not_sent()) {
                     // The host may speak another protocol by now.
-                    self.negotiator.forget(&uri);
+                    self.negotiator.forget(&authority);
                 }
                 error
             })
@@ -94,13 +119,13 @@ impl HyperTransport {
             if let Poll::Ready(result) = sending.as_mut().poll(cx) {
                 return Poll::Ready(result);
             }
-            if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
-                timer = None;
-                if captured.connection_metadata().is_none() {
-                    return Poll::Ready(Err(TransportError::timeout(Timeout::Connect)));
-                }
+            let Some(limit) = connect else { return Poll::Pending };
+            if captured.connection_metadata().is_some() {
+                (connect, timer) = (None, None);
+                return Poll::Pending;
             }
-            Poll::Pending
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            timer.as_mut().poll(cx).map(|()| Err(TransportError::timeout(Timeout::Connect)))
         })
         .await
     }
@@ -269,6 +294,7 @@ impl HyperTransportBuilder {
             negotiator,
             proxies,
             max_header_bytes: self.max_header_bytes,
+            host: OnceLock::new(),
         })
     }
 }

@@ -3,7 +3,7 @@ use std::fmt;
 use bytes::Bytes;
 use fetch_hive_types::ApiKey;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
 
 use crate::path::PathWriter;
@@ -75,8 +75,21 @@ impl Api {
     /// [`InvalidInput`] when the endpoint's own checks fail, an id cannot stand in the path, the body cannot be written, or the
     /// operation needs a key and none is given.
     pub fn request<E: Endpoint>(&self, endpoint: &E, key: Option<&ApiKey>) -> Result<Request<Bytes>, InvalidInput> {
+        self.request_with(endpoint, key.map(KeyHeader::new).transpose()?.as_ref())
+    }
+
+    /// As [`request`](Api::request), with the header of the key made beforehand.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Api::request).
+    pub fn request_with<E: Endpoint>(
+        &self,
+        endpoint: &E,
+        key: Option<&KeyHeader>,
+    ) -> Result<Request<Bytes>, InvalidInput> {
         endpoint.validate()?;
-        let mut path = PathWriter::new(self.base_url.as_str(), E::PATH);
+        let mut path = PathWriter::new(self.base_url.path(), E::PATH);
         endpoint.path(&mut path);
         let mut query = path.finish()?;
         endpoint.query(&mut query);
@@ -84,8 +97,9 @@ impl Api {
         let Body { content_type, bytes } = endpoint.body()?;
         let mut request = Request::new(bytes);
         *request.method_mut() = E::METHOD;
-        *request.uri_mut() =
-            query.finish().parse().map_err(|_| InvalidInput::new("path", "together with the base URL is no URL"))?;
+        *request.uri_mut() = self.base_url.with(query.finish())?;
+        // With room for what a transport adds.
+        *request.headers_mut() = HeaderMap::with_capacity(8);
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static(E::ACCEPT));
         headers.insert(USER_AGENT, self.user_agent.clone());
@@ -96,11 +110,14 @@ impl Api {
             Auth::None => {}
             Auth::Key => {
                 let key = key.ok_or_else(|| InvalidInput::new("api_key", "is required by this operation"))?;
-                headers.insert(AUTHORIZATION, secret_header("api_key", format!("Bearer {}", key.expose()))?);
+                headers.insert(AUTHORIZATION, key.0.clone());
             }
             Auth::WebhookSecret(secret) => {
                 secret.check().map_err(|invalid| InvalidInput::new("webhook_secret", invalid.to_string()))?;
-                headers.insert(WEBHOOK_SECRET_HEADER, secret_header("webhook_secret", secret.expose().to_owned())?);
+                headers.insert(
+                    WEBHOOK_SECRET_HEADER,
+                    secret_header("webhook_secret", Bytes::copy_from_slice(secret.expose().as_bytes()))?,
+                );
             }
         }
         request.extensions_mut().insert(Operation::of::<E>());
@@ -114,14 +131,16 @@ impl Api {
     /// # Errors
     ///
     /// [`InvalidInput`] when the URL leads to another host than the base URL: the key must not go there.
-    pub fn complete(&self, mut request: Request<Bytes>, key: Option<&ApiKey>) -> Result<Request<Bytes>, InvalidInput> {
+    pub fn complete(
+        &self,
+        mut request: Request<Bytes>,
+        key: Option<&KeyHeader>,
+    ) -> Result<Request<Bytes>, InvalidInput> {
         let uri = request.uri();
         if uri.scheme().is_none() {
             let path = uri.path_and_query().map_or("", |path| path.as_str());
             let slash = if path.starts_with('/') { "" } else { "/" };
-            *request.uri_mut() = format!("{}{slash}{path}", self.base_url.as_str())
-                .parse()
-                .map_err(|_| InvalidInput::new("path", "together with the base URL is no URL"))?;
+            *request.uri_mut() = self.base_url.with(format!("{}{slash}{path}", self.base_url.path()))?;
         } else if !self.base_url.is_above(uri) {
             return Err(InvalidInput::new("uri", "is not below the base URL, and the API key must not go elsewhere"));
         }
@@ -129,14 +148,38 @@ impl Api {
         headers.entry(ACCEPT).or_insert(JSON);
         headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
         if let Some(key) = key {
-            headers.insert(AUTHORIZATION, secret_header("api_key", format!("Bearer {}", key.expose()))?);
+            headers.insert(AUTHORIZATION, key.0.clone());
         }
         Ok(request)
     }
 }
 
-fn secret_header(field: &'static str, value: String) -> Result<HeaderValue, InvalidInput> {
-    let mut header = HeaderValue::try_from(value)
+/// The header that carries an API key, made once for many requests. Its buffer is zeroed when the last request that holds it is gone.
+#[derive(Clone, Debug)]
+pub struct KeyHeader(HeaderValue);
+
+impl KeyHeader {
+    /// The header of a key.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`] for `api_key` when a header cannot carry it; an [`ApiKey`] has been checked for that.
+    pub fn new(key: &ApiKey) -> Result<Self, InvalidInput> {
+        /// An owner whose buffer is zeroed.
+        struct Bearer(ApiKey);
+
+        impl AsRef<[u8]> for Bearer {
+            fn as_ref(&self) -> &[u8] {
+                self.0.bearer().as_bytes()
+            }
+        }
+
+        secret_header("api_key", Bytes::from_owner(Bearer(key.clone()))).map(Self)
+    }
+}
+
+fn secret_header(field: &'static str, value: Bytes) -> Result<HeaderValue, InvalidInput> {
+    let mut header = HeaderValue::from_maybe_shared(value)
         .map_err(|_| InvalidInput::new(field, "holds a byte that a header cannot carry"))?;
     header.set_sensitive(true);
     Ok(header)

@@ -23,7 +23,7 @@ mod url;
 
 pub use fetch_hive_types as types;
 
-pub use api::{Api, WEBHOOK_SECRET_HEADER, raw_reply, reply};
+pub use api::{Api, KeyHeader, WEBHOOK_SECRET_HEADER, raw_reply, reply};
 pub use api_error::{ApiError, ErrorPayload, RateLimit};
 pub use endpoint::{Auth, Body, Endpoint, Repeat};
 pub use endpoints::SecretInQuery;

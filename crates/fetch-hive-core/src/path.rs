@@ -20,7 +20,9 @@ pub struct PathWriter {
 
 impl PathWriter {
     pub(crate) fn new(base: &str, template: &'static str) -> Self {
-        let mut out = String::with_capacity(base.len() + template.len() + 64);
+        // A path without placeholders is known to the byte.
+        let ids = if template.contains('{') { 64 } else { 0 };
+        let mut out = String::with_capacity(base.len() + template.len() + ids);
         out.push_str(base);
         Self { out, rest: template, refused: None }
     }

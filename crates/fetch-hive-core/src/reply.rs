@@ -26,8 +26,6 @@ pub struct ReplyParts {
     pub headers: HeaderMap,
     /// The body as it came. It may hold a webhook secret.
     pub body: Bytes,
-    /// The reply's `x-request-id` header, if it has one. The public id of a run stands in the value.
-    pub request_id: Option<RequestId>,
     /// How often the request was sent.
     pub attempts: u32,
     /// How long was waited between the attempts.
@@ -36,14 +34,12 @@ pub struct ReplyParts {
 
 impl ReplyParts {
     pub(crate) fn new(parts: http::response::Parts, body: Bytes) -> Self {
-        Self {
-            request_id: crate::api_error::header_request_id(&parts.headers),
-            status: parts.status,
-            headers: parts.headers,
-            body,
-            attempts: 1,
-            waited: Duration::ZERO,
-        }
+        Self { status: parts.status, headers: parts.headers, body, attempts: 1, waited: Duration::ZERO }
+    }
+
+    /// The reply's `x-request-id` header, if it has one. The public id of a run stands in the value.
+    pub fn request_id(&self) -> Option<RequestId> {
+        crate::api_error::header_request_id(&self.headers)
     }
 }
 
@@ -121,7 +117,7 @@ impl fmt::Debug for ReplyParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ReplyParts")
             .field("status", &self.status)
-            .field("request_id", &self.request_id)
+            .field("request_id", &self.request_id())
             .field("attempts", &self.attempts)
             .field("waited", &self.waited)
             .field("body_length", &self.body.len())

@@ -1,27 +1,10 @@
 //! The one table of names that differ between sources of the contract: both are read, the documented one is written.
 
-use serde::Deserialize;
-use serde::de::Deserializer;
-use serde_json::{Map, Value};
-
 /// `(type, name that is read too, documented name that is written)`.
 ///
-/// Where a reply has both names, the documented one is used and the other is kept in `extra`.
+/// Where a reply has values under both names, the documented one is used and the other is kept in `extra`.
 pub const ALIASES: &[(&str, &str, &str)] =
     &[("ErrorBody", "code", "error_code"), ("WorkflowRun", "status", "run_status")];
-
-/// Reads an object of the type `owner` with the aliases of that type renamed.
-pub(crate) fn renamed<'de, D: Deserializer<'de>>(owner: &str, deserializer: D) -> Result<Value, D::Error> {
-    let mut object = Map::deserialize(deserializer)?;
-    for (_, alias, documented) in ALIASES.iter().filter(|row| row.0 == owner) {
-        if !object.contains_key(*documented) {
-            if let Some(value) = object.remove(*alias) {
-                object.insert((*documented).to_owned(), value);
-            }
-        }
-    }
-    Ok(Value::Object(object))
-}
 
 /// Declares a record as `record!` does, with the aliases of the table. The text is the type's name once more.
 macro_rules! aliased_record {
@@ -54,7 +37,19 @@ macro_rules! aliased_record {
 
             impl<'de> serde::Deserialize<'de> for $name {
                 fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    Plain::deserialize($crate::alias::renamed($text, deserializer)?).map_err(serde::de::Error::custom)
+                    // A value under the other name is among the fields that are not known; mostly there are none.
+                    let mut record = Plain::deserialize(deserializer)?;
+                    for (_, alias, documented) in $crate::ALIASES.iter().filter(|row| row.0 == $text) {
+                        $(
+                            if *documented == stringify!($field) && $crate::model::is_default(&record.$field) {
+                                if let Some(value) = record.extra.remove(*alias) {
+                                    let value = $crate::model::null_as_default(value);
+                                    record.$field = value.map_err(serde::de::Error::custom)?;
+                                }
+                            }
+                        )*
+                    }
+                    Ok(record)
                 }
             }
 

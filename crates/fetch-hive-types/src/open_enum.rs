@@ -1,3 +1,8 @@
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::Visitor;
+
 /// Declares an enum of the service that stays open: a value that this version does not know is kept as its text, so
 /// that one new value never loses the object it stands in.
 macro_rules! open_enum {
@@ -61,10 +66,29 @@ macro_rules! open_enum {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                std::borrow::Cow::<'de, str>::deserialize(deserializer).map(|text| Self::from(text.into_owned()))
+                deserializer.deserialize_str($crate::open_enum::TextVisitor(std::marker::PhantomData))
             }
         }
     };
 }
 
 pub(crate) use open_enum;
+
+/// Reads a text into what is made of it; a known value needs no copy of the text.
+pub(crate) struct TextVisitor<T>(pub(crate) PhantomData<T>);
+
+impl<T: for<'a> From<&'a str> + From<String>> Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<T, E> {
+        Ok(T::from(text))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<T, E> {
+        Ok(T::from(text))
+    }
+}

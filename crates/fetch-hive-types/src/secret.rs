@@ -36,6 +36,8 @@ fn check(text: &str) -> Result<(), InvalidSecret> {
     }
 }
 
+const BEARER: &str = "Bearer ";
+
 /// An API key (`fhk_…`), sent as `Authorization: Bearer …` (contract, section 1).
 ///
 /// `Debug` shows no part of it, and its buffer is zeroed when dropped. There is no `Display`: call [`ApiKey::expose`]
@@ -54,11 +56,19 @@ impl ApiKey {
     pub fn new(key: impl Into<String>) -> Result<Self, InvalidSecret> {
         let key = Zeroizing::new(key.into());
         check(&key)?;
-        Ok(Self(key))
+        let mut header = Zeroizing::new(String::with_capacity(BEARER.len() + key.len()));
+        header.push_str(BEARER);
+        header.push_str(&key);
+        Ok(Self(header))
     }
 
     /// The key as text.
     pub fn expose(&self) -> &str {
+        &self.0[BEARER.len()..]
+    }
+
+    /// The value of the header `Authorization` that carries the key.
+    pub fn bearer(&self) -> &str {
         &self.0
     }
 }

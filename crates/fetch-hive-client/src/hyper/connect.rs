@@ -40,7 +40,7 @@ impl Proxies {
     pub(super) fn new(choice: ProxyChoice) -> Result<Self, Error> {
         Ok(match choice {
             ProxyChoice::None => Self { matcher: None, loopback: false },
-            ProxyChoice::Environment if none_for_all() => Self { matcher: None, loopback: false },
+            ProxyChoice::Environment if !named() || none_for_all() => Self { matcher: None, loopback: false },
             ProxyChoice::Environment => Self { matcher: Some(Arc::new(Matcher::from_env())), loopback: false },
             ProxyChoice::Explicit(url) => {
                 let known = ["http://", "https://", "socks5://", "socks5h://"].iter().any(|s| url.starts_with(s));
@@ -55,10 +55,11 @@ impl Proxies {
 
     fn intercept(&self, uri: &Uri) -> Option<Intercept> {
         // A proxy of the environment is on another machine, where loopback is another host.
+        let matcher = self.matcher.as_ref()?;
         if !self.loopback && uri.host().is_some_and(is_loopback) {
             return None;
         }
-        self.matcher.as_ref()?.intercept(uri)
+        matcher.intercept(uri)
     }
 
     /// What a plain http request carries for its proxy; https and SOCKS authenticate when the tunnel is made.
@@ -68,6 +69,13 @@ impl Proxies {
         }
         self.intercept(uri)?.basic_auth().cloned()
     }
+}
+
+/// Whether the environment names a proxy at all. Mostly it does not, and no request has to be matched.
+fn named() -> bool {
+    ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
 }
 
 /// Whether `NO_PROXY` is `*`, which the matcher takes for names alone, and not for addresses.
@@ -163,7 +171,9 @@ fn with_port(uri: &Uri) -> Uri {
 
 impl Connection for Route {
     fn connected(&self) -> Connected {
-        self.stream.connected().proxy(self.proxied).extra(self.idle.clone())
+        // What else the connector tells would be copied into each reply.
+        let connected = Connected::new().proxy(self.proxied).extra(self.idle.clone());
+        if self.stream.connected().is_negotiated_h2() { connected.negotiated_h2() } else { connected }
     }
 }
 

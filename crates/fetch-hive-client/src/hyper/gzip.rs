@@ -25,7 +25,7 @@ pub(super) fn undo(response: http::Response<Tracked>) -> http::Response<Response
         encoding.as_bytes().eq_ignore_ascii_case(b"gzip") || encoding.as_bytes().eq_ignore_ascii_case(b"x-gzip")
     });
     if !packed || body.is_end_stream() {
-        return http::Response::from_parts(parts, ResponseBody::streaming(body));
+        return http::Response::from_parts(parts, ResponseBody::hyper(body));
     }
     parts.headers.remove(CONTENT_ENCODING);
     parts.headers.remove(CONTENT_LENGTH);

@@ -60,7 +60,7 @@ pub(super) fn is_stale(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// A response's body that says when its connection is idle again.
-pub(super) struct Tracked {
+pub(crate) struct Tracked {
     body: Incoming,
     idle: Option<Idle>,
 }

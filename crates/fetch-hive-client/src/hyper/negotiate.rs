@@ -53,18 +53,23 @@ struct Hosts {
 
 #[derive(Clone)]
 pub(super) struct Negotiator {
+    /// Behind a pointer, because a pool clones its connector with each request.
+    connectors: Arc<Connectors>,
+    hosts: Arc<Mutex<Hosts>>,
+}
+
+struct Connectors {
     both: HttpsConnector<Routes>,
     http1: HttpsConnector<Routes>,
-    hosts: Arc<Mutex<Hosts>>,
 }
 
 impl Negotiator {
     pub(super) fn new(routes: Routes, both: Arc<ClientConfig>, http1: Arc<ClientConfig>) -> Self {
-        Self {
+        let connectors = Connectors {
             both: HttpsConnector::from((routes.clone(), both)),
             http1: HttpsConnector::from((routes, http1)),
-            hosts: Arc::default(),
-        }
+        };
+        Self { connectors: Arc::new(connectors), hosts: Arc::default() }
     }
 
     /// The connector of the pool of one protocol.
@@ -106,7 +111,7 @@ impl Negotiator {
 
     /// Opens a connection in a task of its own: the call that asked for it may be dropped while others wait for it.
     fn probe(&self, uri: Uri, authority: Authority, tell: Arc<watch::Sender<Found>>) {
-        let (mut connector, hosts) = (self.both.clone(), Arc::clone(&self.hosts));
+        let (mut connector, hosts) = (self.connectors.both.clone(), Arc::clone(&self.hosts));
         tokio::spawn(async move {
             let mut connecting = pin!(tokio::time::timeout(LONGEST_PROBE, connect(&mut connector, uri)));
             let connected = loop {
@@ -141,13 +146,11 @@ impl Negotiator {
     }
 
     /// Forgets what a host speaks; the next request finds it out anew.
-    pub(super) fn forget(&self, uri: &Uri) {
-        if let Some(authority) = uri.authority() {
-            let mut hosts = lock(&self.hosts);
-            if matches!(hosts.known.get(authority), Some(Host::Known(_))) {
-                hosts.known.remove(authority);
-                hosts.parked.remove(authority);
-            }
+    pub(super) fn forget(&self, authority: &Authority) {
+        let mut hosts = lock(&self.hosts);
+        if matches!(hosts.known.get(authority), Some(Host::Known(_))) {
+            hosts.known.remove(authority);
+            hosts.parked.remove(authority);
         }
     }
 }
@@ -187,8 +190,8 @@ impl Service<Uri> for Pinned {
     type Error = BoxError;
     type Future = Connecting;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.negotiator.both.poll_ready(cx)
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, uri: Uri) -> Connecting {
@@ -201,13 +204,10 @@ impl Service<Uri> for Pinned {
                 }
             }
         }
-        let connector = match want {
-            Protocol::Http1 => &mut self.negotiator.http1,
-            Protocol::Http2 => &mut self.negotiator.both,
-        };
-        let connecting = connector.call(uri);
+        let connectors = &self.negotiator.connectors;
+        let mut connector = if want == Protocol::Http1 { &connectors.http1 } else { &connectors.both }.clone();
         Box::pin(async move {
-            let stream = connecting.await?;
+            let stream = connect(&mut connector, uri).await?;
             if want == Protocol::Http2 && protocol_of(&stream) != want {
                 return Err("the host no longer speaks HTTP/2".into());
             }
