@@ -1,9 +1,39 @@
+//! Measurements against named peers, written to `BENCHMARKS.md`. What is measured, and how, is told there.
+
+mod build;
+mod call;
+mod programs;
+mod table;
+
+use self::programs::Programs;
+use self::table::{Row, write};
 use crate::run::step;
 
-/// Times and counts come from two builds, for counting allocations costs time.
-pub(crate) fn bench(_: &[String]) -> Result<(), String> {
-    // A folder of its own: the two choices of features would otherwise build everything anew with each change.
-    let folder = [("CARGO_TARGET_DIR", "target/bench")];
-    step("streams: events per second", "run --release -p fetch-hive-bench", &folder)?;
-    step("streams: allocations", "run --release -p fetch-hive-bench --features count", &folder)
+type Section = (&'static str, fn(&Programs) -> Result<Vec<Row>, String>);
+
+const SECTIONS: [Section; 5] = [
+    ("call", call::call),
+    ("streams", programs::streams),
+    ("verify", programs::verify),
+    ("memory", programs::memory),
+    ("weight", build::weight),
+];
+
+/// Takes the sections that are named, or all of them.
+pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
+    if let Some(unknown) = arguments.iter().find(|name| !SECTIONS.iter().any(|section| section.0 == *name)) {
+        return Err(format!("no section is named {unknown}; there are call, streams, verify, memory and weight"));
+    }
+    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
+    step("programs", "build --release --bins --manifest-path bench/Cargo.toml --target-dir target/bench", &[])?;
+    let programs = Programs::new();
+    for (name, section) in SECTIONS.into_iter().filter(|section| wanted(section.0)) {
+        println!("\n== bench: {name}");
+        let rows = section(&programs)?;
+        for row in &rows {
+            println!("   {}", row.line(name));
+        }
+        write(name, &rows)?;
+    }
+    Ok(())
 }

@@ -4,7 +4,7 @@ use crate::emulator::{self, Emulator};
 use crate::run::root;
 
 /// The official SDK, at the version whose behaviour the contract describes.
-const SDK: &str = "fetch-hive-sdk==0.4.1";
+pub(crate) const SDK: &str = "fetch-hive-sdk==0.4.1";
 
 /// Whether there is a Python to try it with.
 pub(crate) fn is_possible() -> bool {

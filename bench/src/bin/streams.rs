@@ -1,24 +1,18 @@
 //! Events per second and allocations per event: ours, two libraries, and the floor, over the same chunks in one run.
 
-use std::alloc::System;
 use std::fmt::Write as _;
 use std::hint::black_box;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
 
 use bytes::Bytes;
 use eventsource_stream::Eventsource as _;
+use fetch_hive_bench::{Meter, Took};
 use fetch_hive_core::stream::EventReader;
 use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::Value;
 use sse_stream::SseStream;
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-
-// Counting costs each allocation some nanoseconds, so that counts and times come from two builds.
-#[cfg_attr(feature = "count", global_allocator)]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const EVENTS: usize = 50_000;
 const ROUNDS: usize = 7;
@@ -133,41 +127,24 @@ fn sse(chunks: &[Bytes]) -> usize {
 
 type Reader = fn(&[Bytes]) -> usize;
 
-fn main() {
+pub fn main() {
     let input = Bytes::from(input());
-    if cfg!(feature = "count") {
-        println!("| chunk | allocations per event: ours | floor | eventsource-stream + Value | sse-stream + struct |");
-        println!("|---|---|---|---|---|");
-    } else {
-        println!(
-            "{EVENTS} text events, best of {ROUNDS} rounds in turn; ratios are events per second, ours to the peer's\n"
-        );
-        println!("| chunk | ours : floor | ours : eventsource-stream + Value | ours : sse-stream + struct |");
-        println!("|---|---|---|---|");
-    }
     for size in [64, 1_400, 16_384] {
         let chunks: Vec<Bytes> =
             (0..input.len()).step_by(size).map(|at| input.slice(at..(at + size).min(input.len()))).collect();
-        let readers: [Reader; 4] = [ours, floor, eventsource, sse];
-        let mut best = [f64::INFINITY; 4];
-        let mut allocations = [0.0; 4];
+        let readers: [(&str, Reader); 4] =
+            [("ours", ours), ("floor", floor), ("eventsource", eventsource), ("sse", sse)];
+        let mut best = [Took::NEVER; 4];
         for _ in 0..ROUNDS {
-            for (n, reader) in readers.iter().enumerate() {
-                let region = Region::new(ALLOCATOR);
-                let began = Instant::now();
+            for (best, (name, reader)) in best.iter_mut().zip(readers) {
+                let meter = Meter::start();
                 let count = reader(&chunks);
-                best[n] = best[n].min(began.elapsed().as_secs_f64());
-                let change = region.change();
-                #[allow(clippy::cast_precision_loss, reason = "counts of a benchmark")]
-                let per_event = (change.allocations + change.reallocations) as f64 / EVENTS as f64;
-                allocations[n] = per_event;
-                assert_eq!(count, EVENTS, "reader {n}");
+                *best = best.better(meter.per(EVENTS));
+                assert_eq!(count, EVENTS, "{name}");
             }
         }
-        if cfg!(feature = "count") {
-            println!("| {size} | {} |", allocations.map(|count| format!("{count:.2}")).join(" | "));
-        } else {
-            println!("| {size} | {} |", [1, 2, 3].map(|peer| format!("{:.2}", best[peer] / best[0])).join(" | "));
+        for (best, (name, _)) in best.iter().zip(readers) {
+            println!("{}", best.line(&format!("{name} {size}")));
         }
     }
 }

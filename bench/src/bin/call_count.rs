@@ -1,0 +1,15 @@
+//! `call` with an allocator that counts.
+
+use std::alloc::System;
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+
+#[path = "call.rs"]
+mod call;
+
+#[global_allocator]
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+fn main() {
+    call::main();
+}
