@@ -88,19 +88,23 @@ fn allocations_of_an_event() {
     for (size, budget) in [(stream.len(), 8), (1_400, 200), (64, EVENTS + EVENTS / 8)] {
         let chunks: Vec<_> =
             (0..stream.len()).step_by(size).map(|at| stream.slice(at..stream.len().min(at + size))).collect();
-        let mut kept = Vec::with_capacity(EVENTS);
-        let mut reader = EventReader::new(1 << 20);
-        let region = Region::new(ALLOCATOR);
-        for chunk in &chunks {
-            reader.push(chunk.clone());
-            while let Some(event) = reader.next_event() {
-                kept.push(event.unwrap());
+        // The test's own runner may allocate meanwhile, so the least of some rounds counts.
+        let count = || {
+            let mut kept = Vec::with_capacity(EVENTS);
+            let mut reader = EventReader::new(1 << 20);
+            let region = Region::new(ALLOCATOR);
+            for chunk in &chunks {
+                reader.push(chunk.clone());
+                while let Some(event) = reader.next_event() {
+                    kept.push(event.unwrap());
+                }
             }
-        }
-        let change = region.change();
-        assert_eq!(kept.len(), EVENTS);
-        assert!(kept.iter().all(|event| matches!(event.event, StreamEvent::Response(_))));
-        let allocations = change.allocations + change.reallocations;
+            let change = region.change();
+            assert_eq!(kept.len(), EVENTS);
+            assert!(kept.iter().all(|event| matches!(event.event, StreamEvent::Response(_))));
+            change.allocations + change.reallocations
+        };
+        let allocations = [count(), count(), count()].into_iter().min().unwrap();
         println!("{EVENTS} events in chunks of {size} bytes: {allocations} allocations");
         assert!(allocations <= budget, "{allocations} allocations in {EVENTS} events in chunks of {size} bytes");
     }
@@ -108,6 +112,7 @@ fn allocations_of_an_event() {
 
 #[test]
 fn sizes_of_what_is_moved() {
+    let _alone = alone();
     let client = Client::builder().api_key("fhk_test").base_url("http://127.0.0.1:9").build().unwrap();
     let reply = call(&client).into_future();
     let stream = client.invoke_agent("researcher", "What is new?").stream();
