@@ -84,9 +84,7 @@ async fn converse(
         _ => None,
     };
     let mut call = Call::new(operation.repeat, policy, limits);
-    // The calendar and chance are for waits, and nothing waits yet.
-    let now = Moment { elapsed: watch.elapsed(), wall: std::time::SystemTime::UNIX_EPOCH, random: 0 };
-    let mut action = call.next(now, Input::Begin);
+    let mut action = call.next(moment(clock, began), Input::Begin);
     let mut last = None;
     loop {
         (watch.attempts, watch.waited) = (call.attempts(), call.waited());
