@@ -124,8 +124,8 @@ async fn converse(
         }
     }
     (watch.attempts, watch.waited) = (call.attempts(), call.waited());
-    // A deadline of zero ends the call before anything is sent.
-    let (response, open) = last.unwrap_or_else(|| Err(broken(Timeout::Deadline)))?;
+    // A deadline of zero ends the call before anything is sent: it leaves no time to connect.
+    let (response, open) = last.unwrap_or_else(|| Err(broken(Timeout::Connect)))?;
     let place = place.filter(|_| open.is_some());
     Ok(Done { response, open, place, span: watch.span.clone(), attempts: watch.attempts, waited: watch.waited })
 }

@@ -1,5 +1,6 @@
 use bytes::Bytes;
-use fetch_hive_core::{Operation, Repeat, Reply, raw_reply};
+use fetch_hive_core::types::{InvokeAgent, InvokePrompt, InvokeWorkflow};
+use fetch_hive_core::{Endpoint, Operation, Repeat, Reply, raw_reply};
 
 use crate::exchange::{Needs, exchange};
 use crate::{Client, Error};
@@ -9,7 +10,8 @@ const NAME: &str = "raw request";
 
 impl Client {
     /// Sends a request that was put together by hand, for what this version does not know: its path is taken below the base URL, and it gets
-    /// the key, the user agent, the client's limits and repeats like any other call.
+    /// the key, the user agent, the client's limits and repeats like any other call. One that invokes a workflow, a prompt or an agent takes
+    /// a place among the [`max_runs_in_flight`](crate::ClientBuilder::max_runs_in_flight).
     ///
     /// # Errors
     ///
@@ -25,7 +27,8 @@ impl Client {
     /// # Ok(()) }
     /// ```
     pub async fn send_raw(&self, request: http::Request<Bytes>, repeat: Repeat) -> Result<Reply<Bytes>, Error> {
-        let operation = Operation::raw(NAME, request.method().clone(), repeat);
+        let mut operation = Operation::raw(NAME, request.method().clone(), repeat);
+        operation.runs = invokes(&request);
         let build = |key: Option<&_>| {
             let mut request = self.shared.api.complete(request.clone(), key)?;
             request.extensions_mut().insert(operation.clone());
@@ -38,4 +41,12 @@ impl Client {
             .map(|reply| reply.with_attempts(done.attempts, done.waited))
             .map_err(|error| Error::from_core(NAME, error).with_attempts(done.attempts, done.waited))
     }
+}
+
+/// Whether it is what the endpoints of runs send.
+fn invokes(request: &http::Request<Bytes>) -> bool {
+    let is = |method: http::Method, path: &str| *request.method() == method && request.uri().path().ends_with(path);
+    is(InvokeWorkflow::METHOD, InvokeWorkflow::PATH)
+        || is(InvokePrompt::METHOD, InvokePrompt::PATH)
+        || is(InvokeAgent::METHOD, InvokeAgent::PATH)
 }

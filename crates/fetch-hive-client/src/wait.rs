@@ -3,7 +3,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use fetch_hive_core::types::{RequestId, RequestRecord, RunStatus};
+use fetch_hive_core::types::{OneLine, RequestId, RequestRecord, RunStatus};
 use fetch_hive_core::{RateLimit, Reply};
 
 use crate::exchange::random;
@@ -68,7 +68,7 @@ struct Run<'a>(&'a Option<RequestId>);
 impl fmt::Display for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(id) => write!(f, "the run {id}"),
+            Some(id) => write!(f, "the run {}", OneLine(id)),
             None => f.write_str("a run whose request id the reply did not name"),
         }
     }
@@ -78,7 +78,7 @@ struct Seen<'a>(&'a Option<RunStatus>);
 
 impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |status| write!(f, " (it was last seen {})", status.as_str()))
+        self.0.as_ref().map_or(Ok(()), |status| write!(f, " (it was last seen {})", OneLine(status)))
     }
 }
 

@@ -5,6 +5,7 @@ use fetch_hive_types::ApiKey;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Request, Response};
 use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use zeroize::Zeroizing;
 
 use crate::path::PathWriter;
 use crate::reply::ReplyParts;
@@ -116,7 +117,7 @@ impl Api {
                 secret.check().map_err(|invalid| InvalidInput::new("webhook_secret", invalid.to_string()))?;
                 headers.insert(
                     WEBHOOK_SECRET_HEADER,
-                    secret_header("webhook_secret", Bytes::copy_from_slice(secret.expose().as_bytes()))?,
+                    secret_header("webhook_secret", Zeroizing::new(secret.expose().to_owned()))?,
                 );
             }
         }
@@ -174,12 +175,13 @@ impl KeyHeader {
             }
         }
 
-        secret_header("api_key", Bytes::from_owner(Bearer(key.clone()))).map(Self)
+        secret_header("api_key", Bearer(key.clone())).map(Self)
     }
 }
 
-fn secret_header(field: &'static str, value: Bytes) -> Result<HeaderValue, InvalidInput> {
-    let mut header = HeaderValue::from_maybe_shared(value)
+/// A header that no `Debug` shows, and whose buffer is its owner's to zero when the last clone of it is gone.
+fn secret_header(field: &'static str, value: impl AsRef<[u8]> + Send + 'static) -> Result<HeaderValue, InvalidInput> {
+    let mut header = HeaderValue::from_maybe_shared(Bytes::from_owner(value))
         .map_err(|_| InvalidInput::new(field, "holds a byte that a header cannot carry"))?;
     header.set_sensitive(true);
     Ok(header)

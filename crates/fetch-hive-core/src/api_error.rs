@@ -2,13 +2,13 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fetch_hive_types::{ErrorBody, ErrorCode, RequestId};
+use fetch_hive_types::{ErrorBody, ErrorCode, OneLine, RequestId};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 /// The service, or a proxy before it, answered with a status that is no success. Nothing of the answer is lost.
 ///
-/// `Display` and `Debug` show status, code, reason and request id, and never the body.
+/// `Display` and `Debug` show status, code, reason and request id on one line, and never the body.
 #[non_exhaustive]
 pub struct ApiError {
     /// The operation that was refused.
@@ -169,10 +169,10 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} was answered {}", self.operation, self.status)?;
         if let Some(code) = self.code() {
-            write!(f, " ({code})")?;
+            write!(f, " ({})", OneLine(code))?;
         }
         match (self.message(), &self.payload) {
-            (Some(message), _) => write!(f, ": {}", message.trim_end_matches('.'))?,
+            (Some(message), _) => write!(f, ": {}", OneLine(message.trim_end_matches('.')))?,
             (None, ErrorPayload::Raw) => write!(f, " with {} bytes that are no JSON", self.body.len())?,
             (None, _) => {}
         }

@@ -97,7 +97,7 @@ pub fn is_transient(repeat: Repeat, error: &ApiError) -> bool {
     }
 }
 
-/// No attempt after the first is begun with less time than this before the deadline.
+/// No attempt after the first is begun with less time than this before the deadline; the first one needs any time at all.
 const LEAST_TIME: Duration = Duration::from_millis(25);
 
 /// One call: its attempts and the waits between them.
@@ -154,7 +154,8 @@ impl Call {
 
     fn send(&mut self, at: Moment) -> Action {
         let deadline = self.limits.deadline.map(|deadline| deadline.saturating_sub(at.elapsed));
-        if self.attempts > 0 && deadline.is_some_and(|left| left < LEAST_TIME) {
+        let least = if self.attempts == 0 { Duration::from_nanos(1) } else { LEAST_TIME };
+        if deadline.is_some_and(|left| left < least) {
             return Action::Done;
         }
         self.attempts += 1;
@@ -287,6 +288,9 @@ mod tests {
         assert_eq!(call.next(at(50, 0), Input::NotSent), Action::Done);
         assert_eq!(call.attempts(), 3);
         assert_eq!(after(Repeat::Safe, RepeatPolicy::never(), Input::NotSent), Action::Done);
+        // No time at all: nothing is sent, not even once.
+        let mut none = Call::new(Repeat::Safe, POLICY, Limits { deadline: Some(Duration::ZERO), ..DEADLINE });
+        assert_eq!((none.next(at(0, 0), Input::Begin), none.attempts()), (Action::Done, 0));
         let mut late = begun(Repeat::Safe, POLICY, DEADLINE);
         assert!(matches!(late.next(at(119, 0), Input::MayHaveRun), Action::Sleep(_)));
         assert_eq!(late.next(at(121, 0), Input::Slept), Action::Done);

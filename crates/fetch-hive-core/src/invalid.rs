@@ -1,10 +1,12 @@
 use std::borrow::Cow;
 
+use fetch_hive_types::OneLine;
+
 /// Input that was refused before anything was sent. Nothing was charged, and repeating the call unchanged cannot help.
 ///
 /// Names the field and the reason, and never holds the refused value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid `{field}`: {reason}; nothing was sent")]
+#[error("invalid `{}`: {}; nothing was sent", OneLine(field), OneLine(reason))]
 #[non_exhaustive]
 pub struct InvalidInput {
     /// The field, as it stands on the wire or in the configuration.

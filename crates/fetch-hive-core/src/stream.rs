@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use fetch_hive_types::{
-    AgentReply, ErrorCode, ErrorEvent, GeneratedArtifact, InvokeAgent, InvokePrompt, PromptReply, RequestId,
+    AgentReply, ErrorCode, ErrorEvent, GeneratedArtifact, InvokeAgent, InvokePrompt, OneLine, PromptReply, RequestId,
     StreamEvent, ToolInvocation,
 };
 use http::Method;
@@ -204,10 +204,10 @@ impl fmt::Display for StreamError {
             Self::Failed { event, .. } => {
                 f.write_str("the run failed while it streamed")?;
                 if let Some(code) = &event.error_code {
-                    write!(f, " ({code})")?;
+                    write!(f, " ({})", OneLine(code))?;
                 }
                 match event.message.as_deref().or(event.error.as_ref().and_then(Value::as_str)) {
-                    Some(message) => write!(f, ": {message}"),
+                    Some(message) => write!(f, ": {}", OneLine(message)),
                     None => Ok(()),
                 }
             }

@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 use std::future::IntoFuture as _;
+use std::pin::Pin;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use fetch_hive_client::{Client, RepeatPolicy, Timeout};
+use bytes::Bytes;
+use fetch_hive_client::{Client, Repeat, RepeatPolicy, Timeout};
 use fetch_hive_emulator::{Deployment, Emulator, Fault, Script};
 use fetch_hive_tests::stack;
 use serde_json::{Value, json};
@@ -26,6 +29,10 @@ fn received(emulator: &Emulator) -> Vec<u64> {
     emulator.requests().iter().map(|request| number(&request.body)).collect()
 }
 
+async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+}
+
 #[tokio::test]
 async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
     // The plan allows 4: a direct run beyond that would get a 429, and one beyond 3 is seen.
@@ -37,8 +44,7 @@ async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
         let call = client.clone().invoke_workflow("d").input("n", n).into_future();
         let mut call = Box::pin(call);
         // Each stands in line before the next one comes.
-        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx))).await;
-        assert!(polled.is_pending());
+        assert!(poll_once(call.as_mut()).await.is_pending());
         calls.push((n, call));
     }
     // A third leave the line; none of the first three, whose runs are under way.
@@ -69,10 +75,19 @@ async fn waiting_in_line_counts_against_the_deadline_and_nothing_is_sent() {
     let error = client.invoke_workflow("d").input("n", 2).timeout(Duration::from_millis(60)).await.unwrap_err();
     assert_eq!((error.timeout(), error.attempts()), (Some(Timeout::Queue), 0));
     assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
+    // What is put together by hand stands in line where it starts a run, and nowhere else.
+    let raw = |path: &str| http::Request::post(path).body(Bytes::from_static(b"{\"deployment\":\"d\"}")).unwrap();
+    let mut by_hand = Box::pin(client.send_raw(raw("/workflow/invoke"), Repeat::OnlyIfUnsent));
+    assert!(poll_once(by_hand.as_mut()).await.is_pending());
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(poll_once(by_hand.as_mut()).await.is_pending());
+    assert_eq!(emulator.requests().len(), 1);
+    drop(by_hand);
     // Input that is wrong is refused at once, and operations that run nothing do not stand in line.
     assert!(client.invoke_workflow("").await.unwrap_err().attempts() == 0);
     let _ = client.models().await;
-    assert_eq!(emulator.requests().len(), 2);
+    let _ = client.send_raw(raw("/models"), Repeat::Safe).await;
+    assert_eq!(emulator.requests().len(), 3);
     running.abort();
 }
 
@@ -120,4 +135,19 @@ async fn a_stream_keeps_its_place_until_its_run_has_ended() {
     let waiting = client.invoke_prompt("whole").timeout(short).await.unwrap_err();
     assert_eq!(waiting.timeout(), Some(Timeout::Queue));
     client.invoke_prompt("whole").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_without_any_time_is_never_sent() {
+    let emulator = Emulator::start().await.unwrap();
+    let client = client(&emulator, 1, Duration::from_secs(60));
+    // With a connection at hand that it could go by.
+    client.invoke_workflow("d").await.unwrap();
+    let no_time = || client.invoke_workflow("d").timeout(Duration::ZERO);
+    let stream = client.invoke_prompt("d").timeout(Duration::ZERO).stream().await.unwrap_err();
+    for error in [no_time().await.unwrap_err(), stream] {
+        assert_eq!((error.timeout(), error.attempts()), (Some(Timeout::Connect), 0), "{error}");
+        assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
+    }
+    assert_eq!(emulator.requests().len(), 1);
 }

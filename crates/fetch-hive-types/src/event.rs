@@ -1,17 +1,19 @@
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 mod plain;
 
+use crate::extra::Masked;
 use crate::{
     AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, Piece, RequestId,
     RunId, ThreadId, TokenUsage, ToolApproval,
 };
 
 /// One event of a prompt's or an agent's stream (contract, section 7).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StreamEvent {
     /// A piece of the model's reasoning.
@@ -32,6 +34,23 @@ pub enum StreamEvent {
     Error(Box<ErrorEvent>),
     /// An event of a type that this version does not know, or JSON that is no event, as it came.
     Other(Value),
+}
+
+impl fmt::Debug for StreamEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reasoning(event) => f.debug_tuple("Reasoning").field(event).finish(),
+            Self::Response(event) => f.debug_tuple("Response").field(event).finish(),
+            Self::Tool(event) => f.debug_tuple("Tool").field(event).finish(),
+            Self::Artifact(event) => f.debug_tuple("Artifact").field(event).finish(),
+            Self::ToolApproval(event) => f.debug_tuple("ToolApproval").field(event).finish(),
+            Self::Summary(event) => f.debug_tuple("Summary").field(event).finish(),
+            Self::Usage(event) => f.debug_tuple("Usage").field(event).finish(),
+            Self::Error(event) => f.debug_tuple("Error").field(event).finish(),
+            // As the fields that no version knows are.
+            Self::Other(value) => f.debug_tuple("Other").field(&Masked(value)).finish(),
+        }
+    }
 }
 
 /// A piece of text.

@@ -1,6 +1,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::Extra;
+
 /// A value that could not be taken into a request; reported before anything is sent, with the name it was given under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,7 +19,7 @@ pub struct InvalidField {
 /// written as one chain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
-    values: Map<String, Value>,
+    values: Extra,
     invalid: Option<InvalidField>,
 }
 
@@ -69,7 +71,7 @@ impl Inputs {
 
 impl From<Map<String, Value>> for Inputs {
     fn from(values: Map<String, Value>) -> Self {
-        Self { values, invalid: None }
+        Self { values: values.into(), invalid: None }
     }
 }
 
@@ -81,7 +83,7 @@ impl Serialize for Inputs {
 
 impl<'de> Deserialize<'de> for Inputs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Map::deserialize(deserializer).map(Self::from)
+        Extra::deserialize(deserializer).map(|values| Self { values, invalid: None })
     }
 }
 

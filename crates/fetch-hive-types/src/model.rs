@@ -2,9 +2,6 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Fields of an object that this version does not know, by name.
-pub type Extra = serde_json::Map<String, serde_json::Value>;
-
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{RequestId, RunStatus, WorkflowRun};
+use crate::{OneLine, RequestId, RunStatus, WorkflowRun};
 
 /// A run that ended without its output. The service reports it with a 200 (contract, section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl fmt::Display for RunFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed", Run(self.request_id.as_ref()))?;
         match &self.reason {
-            Some(reason) => write!(f, ": {reason}"),
+            Some(reason) => write!(f, ": {}", OneLine(reason)),
             None => f.write_str(" and the service gave no reason"),
         }
     }
@@ -68,7 +68,7 @@ struct Run<'a>(Option<&'a RequestId>);
 impl fmt::Display for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(id) => write!(f, "the run {id}"),
+            Some(id) => write!(f, "the run {}", OneLine(id)),
             None => f.write_str("the run"),
         }
     }
@@ -80,7 +80,7 @@ impl fmt::Display for OutputError {
             Self::Failed(failed) => failed.fmt(f),
             Self::NotCompleted { request_id, run_status } => {
                 let status = run_status.as_ref().map_or("unknown", RunStatus::as_str);
-                write!(f, "{} has no output yet: its status is `{status}`", Run(request_id.as_ref()))
+                write!(f, "{} has no output yet: its status is `{}`", Run(request_id.as_ref()), OneLine(status))
             }
             Self::Mismatch(mismatch) => {
                 write!(f, "the output of {} is not of the wanted type", Run(mismatch.request_id.as_ref()))

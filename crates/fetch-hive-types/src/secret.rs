@@ -41,8 +41,9 @@ const BEARER: &str = "Bearer ";
 /// An API key (`fhk_…`), sent as `Authorization: Bearer …` (contract, section 1).
 ///
 /// `Debug` shows no part of it, and its buffer is zeroed when dropped. There is no `Display`: call [`ApiKey::expose`]
-/// where the text is really needed. A copy stands in the header of each request while it is sent; that buffer belongs to the HTTP stack, and is
-/// marked as sensitive, but not zeroed.
+/// where the text is really needed. A copy stands in the header of each request while it is sent: it is marked as sensitive, and zeroed too.
+/// Not zeroed are the buffers below: what the HTTP stack has written and TLS has not yet encrypted, a variable of the environment, and the
+/// text that the key was made from, unless it was handed over as a `String`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(Zeroizing<String>);
 
