@@ -2,16 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+use std::collections::{HashMap, VecDeque};
 use std::future::IntoFuture as _;
-use std::pin::Pin;
-use std::task::Poll;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Client, Repeat, RepeatPolicy, Timeout};
+use fetch_hive_client::{Client, Repeat, RepeatPolicy, ResponseBody, Timeout, Transport, TransportError};
 use fetch_hive_emulator::{Deployment, Emulator, Fault, Script};
 use fetch_hive_tests::stack;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 fn client(emulator: &Emulator, runs: usize, grace: Duration) -> Client {
     stack::client(&emulator)
@@ -23,14 +25,14 @@ fn client(emulator: &Emulator, runs: usize, grace: Duration) -> Client {
         .unwrap()
 }
 
-/// The input `n` of each request that was received, in the order of arrival.
-fn received(emulator: &Emulator) -> Vec<u64> {
-    let number = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap()["inputs"]["n"].as_u64().unwrap();
-    emulator.requests().iter().map(|request| number(&request.body)).collect()
+/// The input `n` of a request.
+fn number(body: &[u8]) -> u64 {
+    serde_json::from_slice::<Value>(body).unwrap()["inputs"]["n"].as_u64().unwrap()
 }
 
-async fn poll_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
+/// The input `n` of each request that was received, in the order of arrival.
+fn received(emulator: &Emulator) -> Vec<u64> {
+    emulator.requests().iter().map(|request| number(&request.body)).collect()
 }
 
 #[tokio::test]
@@ -44,7 +46,8 @@ async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
         let call = client.clone().invoke_workflow("d").input("n", n).into_future();
         let mut call = Box::pin(call);
         // Each stands in line before the next one comes.
-        assert!(poll_once(call.as_mut()).await.is_pending());
+        let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx))).await;
+        assert!(polled.is_pending());
         calls.push((n, call));
     }
     // A third leave the line; none of the first three, whose runs are under way.
@@ -64,6 +67,72 @@ async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
     }
 }
 
+/// Notes the runs as they are sent, and answers each when the test says so.
+#[derive(Clone, Default)]
+struct Gate {
+    sent: Arc<Mutex<Vec<u64>>>,
+    open: Arc<Mutex<HashMap<u64, oneshot::Sender<()>>>>,
+}
+
+#[async_trait]
+impl Transport for Gate {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
+        let n = number(request.body());
+        let (sender, receiver) = oneshot::channel();
+        self.sent.lock().unwrap().push(n);
+        self.open.lock().unwrap().insert(n, sender);
+        receiver.await.map_err(TransportError::may_have_run)?;
+        Ok(http::Response::new(ResponseBody::whole(r#"{"request_id":"req_1","run_status":"completed"}"#)))
+    }
+}
+
+#[tokio::test]
+async fn of_fifty_callers_the_first_of_those_who_still_wait_is_always_sent_next() {
+    let gate = Gate::default();
+    let builder = Client::builder().api_key("fhk_test").transport(gate.clone()).max_runs_in_flight(3);
+    let client = builder.unknown_run_grace(Duration::ZERO).build().unwrap();
+    // One thread: after a few turns every task has done what it can.
+    let settle = || async {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let (mut calls, mut line, mut want) = (HashMap::new(), VecDeque::new(), Vec::new());
+    for n in 0..50_u64 {
+        calls.insert(n, tokio::spawn(client.invoke_workflow("d").input("n", n).into_future()));
+        settle().await;
+        if n < 3 { want.push(n) } else { line.push_back(n) }
+    }
+    let mut random = 7_u64;
+    let mut below = move |bound: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(random >> 33).unwrap() % bound
+    };
+    let (mut running, mut left) = (want.clone(), 0);
+    while !running.is_empty() {
+        if left < 16 && line.len() > 1 && below(2) == 0 {
+            // One that waits goes away, from wherever it stands.
+            let gone = line.remove(below(line.len())).unwrap();
+            calls.remove(&gone).unwrap().abort();
+            left += 1;
+        } else {
+            // One that runs ends, whichever; whoever is first in line is sent.
+            let ended = running.remove(below(running.len()));
+            gate.open.lock().unwrap().remove(&ended).unwrap().send(()).unwrap();
+            if let Some(next) = line.pop_front() {
+                want.push(next);
+                running.push(next);
+            }
+        }
+        settle().await;
+        assert_eq!(*gate.sent.lock().unwrap(), want);
+    }
+    assert_eq!((want.len(), left), (34, 16));
+    for call in calls.into_values() {
+        call.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn waiting_in_line_counts_against_the_deadline_and_nothing_is_sent() {
     let emulator = Emulator::builder().fault(Fault::hang().nth(1)).start().await.unwrap();
@@ -77,12 +146,9 @@ async fn waiting_in_line_counts_against_the_deadline_and_nothing_is_sent() {
     assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
     // What is put together by hand stands in line where it starts a run, and nowhere else.
     let raw = |path: &str| http::Request::post(path).body(Bytes::from_static(b"{\"deployment\":\"d\"}")).unwrap();
-    let mut by_hand = Box::pin(client.send_raw(raw("/workflow/invoke"), Repeat::OnlyIfUnsent));
-    assert!(poll_once(by_hand.as_mut()).await.is_pending());
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(poll_once(by_hand.as_mut()).await.is_pending());
+    let by_hand = client.send_raw(raw("/workflow/invoke"), Repeat::OnlyIfUnsent);
+    assert!(tokio::time::timeout(Duration::from_millis(150), by_hand).await.is_err());
     assert_eq!(emulator.requests().len(), 1);
-    drop(by_hand);
     // Input that is wrong is refused at once, and operations that run nothing do not stand in line.
     assert!(client.invoke_workflow("").await.unwrap_err().attempts() == 0);
     let _ = client.models().await;

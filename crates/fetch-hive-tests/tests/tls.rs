@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+#[cfg(feature = "two-providers")]
+use fetch_hive_client::blocking::UreqTransport;
 use fetch_hive_client::{Client, Error, HyperTransport, HyperTransportBuilder, RepeatPolicy};
 use fetch_hive_emulator::Emulator;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -144,4 +146,24 @@ async fn without_certificates_on_the_machine_a_client_is_built_and_trusts_nobody
     // The client was built, and the authority of the emulator is not among the bundled ones.
     assert!(!output.status.success() && printed.contains("UnknownIssuer"), "{printed}");
     assert!(emulator.requests().is_empty());
+}
+
+#[cfg(feature = "two-providers")]
+#[tokio::test]
+async fn trap_01_two_rustls_providers_in_one_graph_work() {
+    // The trap is set: with both, rustls cannot tell which one is meant, and panics unless it is told.
+    std::panic::catch_unwind(|| drop(ClientConfig::builder())).unwrap_err();
+    let emulator = Emulator::builder().tls(true).start().await.unwrap();
+    let pem = emulator.ca_pem().unwrap().to_owned();
+    call(&emulator.base_url(), HyperTransport::builder().add_root_certificates_pem(pem.as_str())).await.unwrap();
+    let error = call(&emulator.base_url(), HyperTransport::builder()).await.unwrap_err();
+    assert!(!error.may_have_run(), "{error:?}");
+    let base_url = emulator.base_url();
+    let blocking = move || {
+        let transport = UreqTransport::builder().no_proxy().root_certificates_pem(pem).build().unwrap();
+        let builder = fetch_hive_client::blocking::Client::builder().api_key("fhk_test").base_url(base_url);
+        builder.transport(transport).build().unwrap().invoke_workflow("d").send().unwrap();
+    };
+    tokio::task::spawn_blocking(blocking).await.unwrap();
+    assert_eq!(emulator.requests().len(), 2);
 }

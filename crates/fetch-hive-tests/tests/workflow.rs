@@ -145,7 +145,7 @@ async fn the_services_refusals_come_typed() {
 }
 
 #[tokio::test]
-async fn trap_01_https_works_with_the_right_authority_and_is_not_sent_with_another() {
+async fn https_works_with_the_right_authority_and_is_not_sent_with_another() {
     fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::builder().tls(true).start().await.unwrap();
     let trusting = HyperTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
