@@ -39,7 +39,7 @@ impl std::fmt::Debug for Frame {
 }
 
 /// How the bytes of a stream ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct End {
     /// Whether the end mark `[DONE]` was seen.
@@ -49,7 +49,14 @@ pub struct End {
     pub unfinished: Option<Bytes>,
 }
 
-/// Decodes one stream.
+impl std::fmt::Debug for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let unfinished = self.unfinished.as_ref().map(Bytes::len);
+        f.debug_struct("End").field("done", &self.done).field("unfinished_length", &unfinished).finish()
+    }
+}
+
+/// Decodes one stream. `Debug` shows nothing of its content.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -63,7 +70,6 @@ pub struct End {
 /// assert!(decoder.next_frame().is_none());
 /// assert!(decoder.finish().done);
 /// ```
-#[derive(Debug)]
 pub struct Decoder {
     limit: usize,
     /// What was pushed and not yet looked at.
@@ -83,7 +89,7 @@ pub struct Decoder {
 }
 
 /// The data lines of the event so far.
-#[derive(Debug, Default)]
+#[derive(Default)]
 enum Data {
     #[default]
     None,
@@ -103,6 +109,12 @@ enum State {
 enum Step {
     On,
     Frame(Frame),
+}
+
+impl std::fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Decoder").field("limit", &self.limit).field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl Decoder {

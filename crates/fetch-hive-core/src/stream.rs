@@ -122,14 +122,20 @@ impl Streams for InvokeAgent {
     }
 }
 
-/// An event, with its JSON as it came. It derefs to the [`StreamEvent`].
-#[derive(Clone, Debug, PartialEq)]
+/// An event, with its JSON as it came. It derefs to the [`StreamEvent`]. `Debug` shows what it says, and of the JSON the length.
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
     /// What it says.
     pub event: StreamEvent,
     /// Its JSON: a slice of what came in. Fields that the typed event does not have are here.
     pub raw: Bytes,
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("event", &self.event).field("raw_length", &self.raw.len()).finish()
+    }
 }
 
 impl Deref for Event {
@@ -226,7 +232,6 @@ impl fmt::Debug for StreamError {
 impl std::error::Error for StreamError {}
 
 /// Reads the events of one stream from its bytes. It does no IO.
-#[derive(Debug)]
 pub struct EventReader {
     decoder: Decoder,
     /// The lines of a merged frame that are still to be handed over.
@@ -234,6 +239,16 @@ pub struct EventReader {
     /// The `usage` event, or an error, was seen: the end of the bytes is no cut any more.
     concluded: bool,
     ended: bool,
+}
+
+impl fmt::Debug for EventReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventReader")
+            .field("decoder", &self.decoder)
+            .field("concluded", &self.concluded)
+            .field("ended", &self.ended)
+            .finish_non_exhaustive()
+    }
 }
 
 impl EventReader {
