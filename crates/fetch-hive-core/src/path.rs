@@ -1,4 +1,4 @@
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -70,11 +70,16 @@ impl PathWriter {
     }
 }
 
-/// Writes the query of a request, percent-encoded.
-#[derive(Debug)]
+/// Writes the query of a request, percent-encoded. `Debug` shows none of it: a webhook secret may be in it.
 pub struct QueryWriter {
     out: String,
     separator: char,
+}
+
+impl fmt::Debug for QueryWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueryWriter").field("length", &self.out.len()).finish_non_exhaustive()
+    }
 }
 
 impl QueryWriter {

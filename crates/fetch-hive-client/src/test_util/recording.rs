@@ -25,14 +25,14 @@ pub enum RecordingError {
         source: std::io::Error,
     },
     /// A line is no exchange.
-    #[error("line {line} of the recording {} is no exchange", path.display())]
+    #[error("line {line} of the recording {} is no exchange, from column {column} on", path.display())]
     Line {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// The column from which on it does not fit, counted from 1. What stands there is not told: it may be of a body.
+        column: usize,
     },
 }
 
@@ -140,10 +140,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<Exchange>, RecordingError> {
         std::fs::read_to_string(path).map_err(|source| RecordingError::File { path: path.to_owned(), source })?;
     let mut lines = Vec::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let line: Line = serde_json::from_str(line).map_err(|source| RecordingError::Line {
+        let line: Line = serde_json::from_str(line).map_err(|error| RecordingError::Line {
             path: path.to_owned(),
             line: index + 1,
-            source,
+            column: error.column(),
         })?;
         lines.push(line);
     }
