@@ -230,7 +230,7 @@ impl EmulatorBuilder {
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
         let declared = self.config.as_deref().map(config::read).transpose()?.unwrap_or_default();
-        let identity = if self.tls { Some(Identity::new()?) } else { None };
+        let identity = if self.tls { Some(Identity::new(address.ip())?) } else { None };
         #[cfg(feature = "store")]
         let store = match self.data {
             Some(file) => Store::in_file(file).await?,

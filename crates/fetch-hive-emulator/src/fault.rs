@@ -6,6 +6,8 @@ use http::StatusCode;
 
 use crate::callback_fault::Wrong;
 
+mod text;
+
 /// Something that goes wrong: with a connection before a request is read; with a request, before the operation is carried out or
 /// [after it](Fault::after_run); or with the callbacks of a run.
 ///

@@ -16,18 +16,19 @@ pub struct FaultError {
 }
 
 const KINDS: &str = "it begins with status=CODE, delay=MS, hang, close, reset, garbage, cut-head, go-away, go-away-processed, \
-                     reset-stream=REASON, reset-connection, silent-connection, wrong-certificate-name, expired-certificate, \
+                     reset-stream=REASON, raw=BYTES, reset-connection, silent-connection, wrong-certificate-name, expired-certificate, \
                      unknown-issuer, callback-early, callback-late=MS, callback-repeat=N, callback-reorder, callback-corrupt, \
                      callback-missign, callback-unsigned or callback-lost";
 
 const SELECTION: &str = "after what goes wrong come operation=ID, nth=N, every=N, offset=N, times=N, chance=FROM_0_TO_1; for a status \
-                         body=TEXT, header=NAME:VALUE, cut-after=BYTES, reset-after=BYTES, stall-after=BYTES; for a request after-run; \
+                         body=TEXT, body-blanks=N, header=NAME:VALUE, cut-after=BYTES, reset-after=BYTES, stall-after=BYTES; for a request after-run; \
                          for a callback event=TYPE, first-tries=N";
 
 /// Words with blanks between them: what goes wrong, then what narrows it.
 ///
-/// Requests: `status=CODE` takes `body=TEXT` and `header=NAME:VALUE`, in which `_` stands for a blank, and `cut-after=BYTES`,
-/// `reset-after=BYTES` or `stall-after=BYTES`; `delay=MS`, `hang`, `close`, `reset`, `garbage`, `cut-head`, `go-away`, `go-away-processed`,
+/// Requests: `status=CODE` takes `body=TEXT` or `body-blanks=N`, and `header=NAME:VALUE`, and `cut-after=BYTES`, `reset-after=BYTES` or
+/// `stall-after=BYTES`; in texts `_` stands for a blank, and `%` with two hex digits for any byte (`%5F` for `_`); `raw=BYTES` answers with
+/// these alone, written so; `delay=MS`, `hang`, `close`, `reset`, `garbage`, `cut-head`, `go-away`, `go-away-processed`,
 /// `reset-stream=REASON`. All take `after-run`.
 ///
 /// Connections: `reset-connection`, `silent-connection`, `wrong-certificate-name`, `expired-certificate`, `unknown-issuer`.
@@ -52,6 +53,9 @@ impl FromStr for Fault {
 
 fn kind(word: &str) -> Result<Fault, FaultError> {
     let (name, value) = word.split_once('=').unwrap_or((word, ""));
+    if let ("raw", Some((_, bytes))) = (name, word.split_once('=')) {
+        return Ok(Fault::raw(bytes_of(bytes)));
+    }
     let milliseconds = || number(word, value).map(Duration::from_millis);
     let fault = match name {
         "status" => match number(word, value)? {
@@ -90,7 +94,7 @@ fn narrow(fault: Fault, word: &str) -> Result<Fault, FaultError> {
     let (name, value) = word.split_once('=').unwrap_or((word, ""));
     // A word that would change nothing is a mistake.
     let misplaced = match (name, &fault.action) {
-        ("body" | "header" | "cut-after" | "reset-after" | "stall-after", action) => {
+        ("body" | "body-blanks" | "header" | "cut-after" | "reset-after" | "stall-after", action) => {
             (!matches!(action, Action::Reply { .. })).then_some("only a status takes it")
         }
         ("operation", Action::Connection(_)) => Some("a connection is of no operation"),
@@ -104,9 +108,13 @@ fn narrow(fault: Fault, word: &str) -> Result<Fault, FaultError> {
         return wrong(word, reason);
     }
     Ok(match name {
-        "body" => fault.body(value.replace('_', " ")),
+        "body" => fault.body(bytes_of(value)),
+        "body-blanks" => match number(word, value)? {
+            count if count <= MOST_BLANKS => fault.body(vec![b' '; count]),
+            _ => return wrong(word, "that is more than a GiB"),
+        },
         "header" => match value.split_once(':') {
-            Some((name, value)) => fault.header(name, value.replace('_', " ")),
+            Some((name, value)) => fault.header(name, String::from_utf8_lossy(&bytes_of(value))),
             None => return wrong(word, "a header is NAME:VALUE"),
         },
         "cut-after" => fault.cut_after(number(word, value)?),
@@ -127,6 +135,14 @@ fn narrow(fault: Fault, word: &str) -> Result<Fault, FaultError> {
         "after-run" if value.is_empty() => fault.after_run(),
         _ => return wrong(word, SELECTION),
     })
+}
+
+/// What a body may have of them.
+const MOST_BLANKS: usize = 1 << 30;
+
+/// The bytes of a value: `_` stands for a blank, and `%` with two digits for any byte.
+fn bytes_of(value: &str) -> Vec<u8> {
+    percent_encoding::percent_decode_str(&value.replace('_', " ")).collect()
 }
 
 fn counted(word: &str, value: &str) -> Result<u64, FaultError> {

@@ -67,7 +67,8 @@ PUT /_emulator/records/KIND/WORKSPACE/ID puts a record (agent, knowledge_base, a
 Words of a fault begin with what goes wrong:
   a request      status=CODE, delay=MS, hang, close, reset, garbage, cut-head, go-away, go-away-processed,
                  reset-stream=REASON; with after-run (the run starts, its reply is lost), and for a status
-                 body=TEXT (_ is a blank), header=NAME:VALUE, cut-after=, reset-after=, stall-after=BYTES
+                 body=TEXT (_ is a blank, %XX any byte), body-blanks=N, header=NAME:VALUE,
+                 cut-after=, reset-after=, stall-after=BYTES; raw=BYTES in place of an answer
   a connection   reset-connection, silent-connection, wrong-certificate-name, expired-certificate, unknown-issuer
   a callback     callback-late=MS, callback-repeat=TIMES, callback-reorder, callback-corrupt, callback-missign,
                  callback-unsigned, callback-lost, callback-early (before the invocation is answered);

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -8,6 +9,8 @@ use crate::fault::Connecting;
 
 /// A certificate for loopback, and the authority that signed it.
 pub(crate) struct Identity {
+    /// Where the emulator listens.
+    own: IpAddr,
     authority: CertifiedIssuer<'static, KeyPair>,
     config: Arc<ServerConfig>,
 }
@@ -20,11 +23,11 @@ pub struct TlsError(Box<dyn std::error::Error + Send + Sync>);
 type Made<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 impl Identity {
-    pub(crate) fn new() -> Result<Self, TlsError> {
+    pub(crate) fn new(own: IpAddr) -> Result<Self, TlsError> {
         let make = || {
             let authority = authority()?;
-            let config = server(&authority, &loopback()?)?;
-            Ok(Self { authority, config })
+            let config = server(&authority, &names(own)?)?;
+            Ok(Self { own, authority, config })
         };
         make().map_err(TlsError)
     }
@@ -43,9 +46,9 @@ impl Identity {
             Connecting::WrongName => {
                 server(&self.authority, &CertificateParams::new(vec!["another.example".to_owned()])?)
             }
-            Connecting::Stranger => server(&authority()?, &loopback()?),
+            Connecting::Stranger => server(&authority()?, &names(self.own)?),
             _ => {
-                let mut certificate = loopback()?;
+                let mut certificate = names(self.own)?;
                 certificate.not_before = rcgen::date_time_ymd(2000, 1, 1);
                 certificate.not_after = rcgen::date_time_ymd(2001, 1, 1);
                 server(&self.authority, &certificate)
@@ -62,8 +65,13 @@ fn authority() -> Made<CertifiedIssuer<'static, KeyPair>> {
     Ok(CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?)
 }
 
-fn loopback() -> Made<CertificateParams> {
-    Ok(CertificateParams::new(["localhost", "127.0.0.1", "::1"].map(str::to_owned))?)
+/// For loopback, and the address that is listened on.
+fn names(own: IpAddr) -> Made<CertificateParams> {
+    let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    if !own.is_loopback() && !own.is_unspecified() {
+        names.push(own.to_string());
+    }
+    Ok(CertificateParams::new(names)?)
 }
 
 fn server(authority: &CertifiedIssuer<'static, KeyPair>, certificate: &CertificateParams) -> Made<Arc<ServerConfig>> {

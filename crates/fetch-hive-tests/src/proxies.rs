@@ -1,6 +1,6 @@
 //! The client through real proxies, tinyproxy and microsocks, with passwords: `cargo xtask proxies`.
 
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
@@ -173,6 +173,7 @@ async fn check_in(folder: &Path) -> Result<(), Failure> {
         let via = requests.last().is_some_and(|request| request.headers.contains_key("via"));
         said(name, status && requests.len() == received + 1 && via == want_via)?;
     }
+    https_by_environment(folder, own, &proxy, &nowhere, &connects).await?;
     let received = outside.requests().len();
     let status = call(outside.base_url(), vec![("HTTP_PROXY".to_owned(), nowhere.clone())]).await?;
     said(
@@ -181,6 +182,39 @@ async fn check_in(folder: &Path) -> Result<(), Failure> {
     )?;
     let status = call(plain.base_url(), vec![("HTTP_PROXY".to_owned(), nowhere)]).await?;
     said("a proxy of the environment is not used for loopback", status)
+}
+
+/// The same for https: who is trusted is told to the process by `SSL_CERT_FILE`, which the platform's roots are read from.
+async fn https_by_environment(
+    folder: &Path,
+    own: IpAddr,
+    proxy: &str,
+    nowhere: &str,
+    connects: &impl Fn() -> usize,
+) -> Result<(), Failure> {
+    let outside = Emulator::builder().listen((own, 0).into()).tls(true).start().await?;
+    let roots = folder.join("roots.pem");
+    std::fs::write(&roots, outside.ca_pem().unwrap_or_default())?;
+    let own = own.to_string();
+    let rows: [(&str, Variables<'_>, bool, usize); 8] = [
+        ("https: HTTPS_PROXY is used", &[("HTTPS_PROXY", proxy)], true, 1),
+        ("https: https_proxy is used", &[("https_proxy", proxy)], true, 1),
+        ("https: ALL_PROXY is used", &[("ALL_PROXY", proxy)], true, 1),
+        ("https: HTTP_PROXY is for http", &[("HTTP_PROXY", nowhere)], true, 0),
+        ("https: NO_PROXY with the address", &[("HTTPS_PROXY", nowhere), ("NO_PROXY", &own)], true, 0),
+        ("https: no_proxy with the address", &[("https_proxy", nowhere), ("no_proxy", &own)], true, 0),
+        ("https: NO_PROXY with *", &[("HTTPS_PROXY", nowhere), ("NO_PROXY", "*")], true, 0),
+        ("https: HTTPS_PROXY that is not there fails the call", &[("HTTPS_PROXY", nowhere)], false, 0),
+    ];
+    for (name, environment, works, tunnels) in rows {
+        let (received, before) = (outside.requests().len(), connects());
+        let mut all: Vec<_> = environment.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        all.push(("SSL_CERT_FILE".to_owned(), roots.display().to_string()));
+        let status = call(outside.base_url(), all).await?;
+        let now = outside.requests().len();
+        said(name, status == works && now == received + usize::from(works) && connects() == before + tunnels)?;
+    }
+    Ok(())
 }
 
 /// Calls by a process of its own, for the environment belongs to the whole process.
@@ -197,7 +231,7 @@ async fn call(url: String, environment: Vec<(String, String)>) -> Result<bool, F
 }
 
 /// The address by which this machine would reach others; nothing is sent.
-fn own_address() -> Option<std::net::IpAddr> {
+fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
     socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
     let address = socket.local_addr().ok()?.ip();

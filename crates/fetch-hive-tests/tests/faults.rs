@@ -120,3 +120,18 @@ fn what_cannot_apply_is_known() {
     let without = left_out(Over::Reqwest);
     assert_eq!(without.len(), 21, "{without:?}");
 }
+
+#[test]
+fn the_fault_of_every_row_can_be_had_in_words() {
+    let mut faults = 0;
+    for row in rows() {
+        for fault in &row.faults {
+            let words = fault.to_string();
+            let read: fetch_hive_emulator::Fault =
+                words.parse().unwrap_or_else(|error| panic!("{}: {error}", row.name));
+            assert!(format!("{read:?}") == format!("{fault:?}"), "{}: {}", row.name, &words[..words.len().min(200)]);
+            faults += 1;
+        }
+    }
+    assert!(faults > 50, "{faults}");
+}
