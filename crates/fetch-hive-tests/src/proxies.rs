@@ -196,15 +196,15 @@ async fn https_by_environment(
     let roots = folder.join("roots.pem");
     std::fs::write(&roots, outside.ca_pem().unwrap_or_default())?;
     let own = own.to_string();
-    let rows: [(&str, Variables<'_>, bool, usize); 8] = [
-        ("https: HTTPS_PROXY is used", &[("HTTPS_PROXY", proxy)], true, 1),
-        ("https: https_proxy is used", &[("https_proxy", proxy)], true, 1),
-        ("https: ALL_PROXY is used", &[("ALL_PROXY", proxy)], true, 1),
-        ("https: HTTP_PROXY is for http", &[("HTTP_PROXY", nowhere)], true, 0),
-        ("https: NO_PROXY with the address", &[("HTTPS_PROXY", nowhere), ("NO_PROXY", &own)], true, 0),
-        ("https: no_proxy with the address", &[("https_proxy", nowhere), ("no_proxy", &own)], true, 0),
-        ("https: NO_PROXY with *", &[("HTTPS_PROXY", nowhere), ("NO_PROXY", "*")], true, 0),
-        ("https: HTTPS_PROXY that is not there fails the call", &[("HTTPS_PROXY", nowhere)], false, 0),
+    let rows: [(&str, Variables<'_>, bool, bool); 8] = [
+        ("https: HTTPS_PROXY is used", &[("HTTPS_PROXY", proxy)], true, true),
+        ("https: https_proxy is used", &[("https_proxy", proxy)], true, true),
+        ("https: ALL_PROXY is used", &[("ALL_PROXY", proxy)], true, true),
+        ("https: HTTP_PROXY is for http", &[("HTTP_PROXY", nowhere)], true, false),
+        ("https: NO_PROXY with the address", &[("HTTPS_PROXY", nowhere), ("NO_PROXY", &own)], true, false),
+        ("https: no_proxy with the address", &[("https_proxy", nowhere), ("no_proxy", &own)], true, false),
+        ("https: NO_PROXY with *", &[("HTTPS_PROXY", nowhere), ("NO_PROXY", "*")], true, false),
+        ("https: HTTPS_PROXY that is not there fails the call", &[("HTTPS_PROXY", nowhere)], false, false),
     ];
     for (name, environment, works, tunnels) in rows {
         let (received, before) = (outside.requests().len(), connects());
@@ -212,7 +212,7 @@ async fn https_by_environment(
         all.push(("SSL_CERT_FILE".to_owned(), roots.display().to_string()));
         let status = call(outside.base_url(), all).await?;
         let now = outside.requests().len();
-        said(name, status == works && now == received + usize::from(works) && connects() == before + tunnels)?;
+        said(name, status == works && now == received + usize::from(works) && (connects() > before) == tunnels)?;
     }
     Ok(())
 }
