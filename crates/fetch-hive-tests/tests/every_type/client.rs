@@ -39,11 +39,11 @@ pub(crate) async fn client(printed: &mut Printed) {
             .base_url(emulator.base_url())
             .repeat(RepeatPolicy::never())
             .on_attempt(move |report| {
-                attempts.lock().unwrap().push(("fetch_hive_client::AttemptReport", format!("{report:?}")))
+                attempts.lock().unwrap().push(("fetch_hive_client::AttemptReport", format!("{report:?}")));
             })
             .on_call(move |report| calls.lock().unwrap().push(("fetch_hive_client::CallReport", format!("{report:?}"))))
             .on_usage(move |report| {
-                usage.lock().unwrap().push(("fetch_hive_client::UsageReport", format!("{report:?}")))
+                usage.lock().unwrap().push(("fetch_hive_client::UsageReport", format!("{report:?}")));
             })
     };
     let client = builder().build().unwrap();
@@ -225,13 +225,13 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
         delivered(&json!({"event_type": "agent.completed", "request_id": "req_1", "data": {"x": BODY}}).to_string());
     let mut request = Request::post("/callbacks").body(body).unwrap();
     *request.headers_mut() = headers;
-    let (sender, received) = std::sync::mpsc::channel();
+    let (sender, handed_over) = std::sync::mpsc::channel();
     let handle = move |received| {
         sender.send(received).unwrap();
         std::future::ready(Ok::<_, fetch_hive_client::BoxError>(()))
     };
     assert_eq!(receiver.receive_bytes(request, handle).await.status(), 200);
-    printed.debug("fetch_hive_client::callback::Received", &received.recv().unwrap());
+    printed.debug("fetch_hive_client::callback::Received", &handed_over.recv().unwrap());
     let report = Suite::new(Never).patience(Duration::from_millis(1)).run().await;
     printed.debug("fetch_hive_client::conformance::Report", &report);
     for (check, outcome) in report.outcomes() {

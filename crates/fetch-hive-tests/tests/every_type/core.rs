@@ -18,6 +18,24 @@ fn refusal(status: u16, body: String) -> Response<Bytes> {
     answer.body(body.into()).unwrap()
 }
 
+/// Prints the writers that it is given.
+struct Writing;
+impl fetch_hive_core::Endpoint for Writing {
+    type Response = Value;
+    const NAME: &'static str = "writing";
+    const METHOD: http::Method = http::Method::GET;
+    const PATH: &'static str = "/writing";
+    const REPEAT: fetch_hive_core::Repeat = fetch_hive_core::Repeat::Safe;
+
+    fn path(&self, path: &mut fetch_hive_core::PathWriter) {
+        Printed::default().debug("fetch_hive_core::PathWriter", path);
+    }
+
+    fn query(&self, query: &mut fetch_hive_core::QueryWriter) {
+        Printed::default().debug("fetch_hive_core::QueryWriter", query.fields(&json!({"secret": SECRET})));
+    }
+}
+
 pub(crate) fn core(printed: &mut Printed) {
     let documented = json!({
         "error": "E", "message": "no\n\r\u{1b}[31m\u{9b}\u{2028}", "error_code": "odd\nforged", "errors": [BODY], BODY: 1,
@@ -56,6 +74,8 @@ pub(crate) fn core(printed: &mut Printed) {
         fetch_hive_core::Body = fetch_hive_core::Body::json(&json!({"text": BODY})).unwrap();
         fetch_hive_core::ErrorPayload = api(documented.to_string()).payload;
         fetch_hive_core::ErrorPayload = api(format!("{{\"detail\":\"{BODY}\"}}")).payload;
+        fetch_hive_core::KeyHeader =
+            fetch_hive_core::KeyHeader::new(&fetch_hive_client::types::ApiKey::new(KEY).unwrap()).unwrap();
         fetch_hive_core::Limits = fetch_hive_core::Limits::default();
         fetch_hive_core::Operation = fetch_hive_core::Operation::of::<InvokeWorkflow>();
         fetch_hive_core::RateLimit = fetch_hive_core::RateLimit::Concurrency;
@@ -96,22 +116,6 @@ pub(crate) fn core(printed: &mut Printed) {
         "fetch_hive_core::engine::Input",
         &fetch_hive_core::engine::Input::Refused(&api(documented.to_string())),
     );
-    struct Writing;
-    impl fetch_hive_core::Endpoint for Writing {
-        type Response = Value;
-        const NAME: &'static str = "writing";
-        const METHOD: http::Method = http::Method::GET;
-        const PATH: &'static str = "/writing";
-        const REPEAT: fetch_hive_core::Repeat = fetch_hive_core::Repeat::Safe;
-
-        fn path(&self, path: &mut fetch_hive_core::PathWriter) {
-            Printed::default().debug("fetch_hive_core::PathWriter", path);
-        }
-
-        fn query(&self, query: &mut fetch_hive_core::QueryWriter) {
-            Printed::default().debug("fetch_hive_core::QueryWriter", query.fields(&json!({"secret": SECRET})));
-        }
-    }
     fetch_hive_core::Api::default()
         .request(&Writing, Some(&fetch_hive_client::types::ApiKey::new(KEY).unwrap()))
         .unwrap();

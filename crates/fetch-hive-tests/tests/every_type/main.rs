@@ -3,6 +3,7 @@
 //! not printed here fails the test.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+#![allow(clippy::too_many_lines, reason = "a list of types has a line for each")]
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
