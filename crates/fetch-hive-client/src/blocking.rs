@@ -16,6 +16,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! Callbacks are received by [`Receiver::receive_blocking`](crate::callback::Receiver::receive_blocking), and waited for by
+//! [`run_and_wait`](crate::Call::run_and_wait); [`requests().wait(…)`](crate::resources::Requests::wait) looks a run up until it has ended.
+//!
 //! It is the async client whose futures are awaited on the thread that calls: requests, checks, repeats, limits, events and errors are the
 //! same by construction. What differs is that limits are kept by the [`BlockingTransport`], which alone can end what blocks.
 //!
@@ -27,17 +30,20 @@
 //! Without tokio in the graph a task cannot be told from a thread; the call then blocks, and ends at its limits.
 
 mod client;
+mod receive;
 mod run;
 mod stream;
 mod transport;
 #[cfg(feature = "ureq")]
 mod ureq;
+mod wait;
 
 pub use client::Client;
 pub use stream::{Approvals, EventStream, TextStream};
 pub use transport::BlockingTransport;
 #[cfg(feature = "ureq")]
 pub use ureq::{UreqTransport, UreqTransportBuilder};
+pub use wait::{RunWait, StartedRun};
 
 #[cfg(feature = "conformance")]
 pub(crate) use run::block_on;
@@ -46,6 +52,9 @@ pub(crate) use transport::Blocks;
 
 /// A call that is being put together: nothing is sent until [`send`](crate::Call::send) or `stream` is called.
 pub type Call<E> = crate::Call<E, Client>;
+
+/// The wait for the end of a run by looking it up: nothing is sent until [`send`](crate::WaitForRun::send) is called.
+pub type WaitForRun = crate::WaitForRun<Client>;
 
 /// The configuration of a [`Client`].
 pub type ClientBuilder = crate::ClientBuilder<Client>;

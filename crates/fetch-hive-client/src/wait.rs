@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -117,23 +118,16 @@ impl Requests<Client> {
     /// # Ok(()) }
     /// ```
     pub fn wait(&self, id: impl Into<RequestId>) -> WaitForRun {
-        WaitForRun {
-            client: self.client.clone(),
-            id: id.into(),
-            timeout: Some(Duration::from_secs(600)),
-            interval: Duration::from_secs(1),
-            longest: Duration::from_secs(15),
-            until_approval: false,
-            progress: None,
-        }
+        WaitForRun::new(self.client.clone(), id.into())
     }
 }
 
 /// The wait for the end of a run by looking it up. Nothing is sent until it is awaited; dropping the awaited future ends the wait, and not
 /// the run.
 #[must_use = "a wait does nothing until it is awaited"]
-pub struct WaitForRun {
+pub struct WaitForRun<C = Client> {
     client: Client,
+    kind: PhantomData<fn() -> C>,
     id: RequestId,
     timeout: Option<Duration>,
     interval: Duration,
@@ -142,9 +136,25 @@ pub struct WaitForRun {
     progress: Option<Box<Progress>>,
 }
 
+/// No look comes sooner after another.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 type Progress = dyn FnMut(&RequestRecord) + Send;
 
-impl WaitForRun {
+impl<C> WaitForRun<C> {
+    pub(crate) fn new(client: Client, id: RequestId) -> Self {
+        Self {
+            client,
+            kind: PhantomData,
+            id,
+            timeout: Some(Duration::from_secs(600)),
+            interval: Duration::from_secs(1),
+            longest: Duration::from_secs(15),
+            until_approval: false,
+            progress: None,
+        }
+    }
+
     /// How long to wait: 600 s by default; `None` for as long as it takes.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
@@ -152,7 +162,8 @@ impl WaitForRun {
     }
 
     /// The first interval between two looks, and the longest: 1 s and 15 s by default. Each is half as long again as the one before,
-    /// and up to a tenth shorter or longer at random, so that many waits do not ask at once.
+    /// and up to a tenth shorter or longer at random, so that many waits do not ask at once. None is shorter than a millisecond, or than a
+    /// refused look was asked to wait.
     pub fn interval(mut self, first: Duration, longest: Duration) -> Self {
         self.interval = first;
         self.longest = longest;
@@ -171,6 +182,48 @@ impl WaitForRun {
         self.progress = Some(Box::new(progress));
         self
     }
+
+    /// Looks until the run has ended, for whichever kind of client.
+    pub(crate) async fn ended(mut self) -> Result<Reply<RequestRecord>, Error> {
+        let clock = std::sync::Arc::clone(&self.client.shared.clock);
+        let began = clock.now();
+        let (mut interval, mut last_status) = (self.interval, None);
+        loop {
+            let left = |timeout: Duration| timeout.saturating_sub(clock.now().saturating_duration_since(began));
+            let mut look = self.client.requests().get(&self.id);
+            if let Some(timeout) = self.timeout {
+                look = look.no_longer_than(left(timeout));
+            }
+            let last_error = match look.await {
+                Ok(record) => {
+                    if let Some(progress) = &mut self.progress {
+                        progress(&record);
+                    }
+                    if record.has_ended() || self.until_approval && record.is_awaiting_approval() {
+                        return Ok(record);
+                    }
+                    last_status.clone_from(&record.status);
+                    None
+                }
+                Err(error) if passes(&error) => Some(Box::new(error)),
+                Err(error) => return Err(error),
+            };
+            let asked = last_error.as_ref().and_then(|error| error.retry_after()).unwrap_or_default();
+            let pause = spread(interval, random()).max(asked).max(SHORTEST);
+            interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.longest);
+            match self.timeout {
+                None => clock.sleep(pause).await,
+                Some(timeout) if left(timeout) > pause => clock.sleep(pause).await,
+                Some(timeout) => {
+                    // One more look would come too late.
+                    clock.sleep(left(timeout)).await;
+                    let request_id = Some(self.id);
+                    let error = WaitError::Deadline { request_id, waited: timeout, last_status, last_error };
+                    return Err(Error::new(WAIT, ErrorKind::Wait(Box::new(error))));
+                }
+            }
+        }
+    }
 }
 
 impl IntoFuture for WaitForRun {
@@ -181,53 +234,15 @@ impl IntoFuture for WaitForRun {
     type Output = Result<Reply<RequestRecord>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let clock = std::sync::Arc::clone(&self.client.shared.clock);
-            let began = clock.now();
-            let (mut interval, mut last_status) = (self.interval, None);
-            loop {
-                let left = |timeout: Duration| timeout.saturating_sub(clock.now().saturating_duration_since(began));
-                let mut look = self.client.requests().get(&self.id);
-                if let Some(timeout) = self.timeout {
-                    look = look.no_longer_than(left(timeout));
-                }
-                let last_error = match look.await {
-                    Ok(record) => {
-                        if let Some(progress) = &mut self.progress {
-                            progress(&record);
-                        }
-                        if record.has_ended() || self.until_approval && record.is_awaiting_approval() {
-                            return Ok(record);
-                        }
-                        last_status.clone_from(&record.status);
-                        None
-                    }
-                    Err(error) if passes(&error) => Some(Box::new(error)),
-                    Err(error) => return Err(error),
-                };
-                let pause = spread(interval, random());
-                interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.longest);
-                match self.timeout {
-                    None => clock.sleep(pause).await,
-                    Some(timeout) if left(timeout) > pause => clock.sleep(pause).await,
-                    Some(timeout) => {
-                        // One more look would come too late.
-                        clock.sleep(left(timeout)).await;
-                        let request_id = Some(self.id);
-                        let error = WaitError::Deadline { request_id, waited: timeout, last_status, last_error };
-                        return Err(Error::new(WAIT, ErrorKind::Wait(Box::new(error))));
-                    }
-                }
-            }
-        })
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.ended())
     }
 }
 
 /// Whether a look that failed may succeed later.
 fn passes(error: &Error) -> bool {
     match error.kind() {
-        ErrorKind::Transport(_) => true,
+        ErrorKind::Transport(_) | ErrorKind::Credentials(_) => true,
         ErrorKind::Api(api) => {
             let may_pass = api.status.is_server_error() || matches!(api.status.as_u16(), 408 | 429);
             may_pass && !matches!(api.rate_limit(), Some(RateLimit::DailyCap { .. }))
@@ -243,7 +258,7 @@ fn spread(interval: Duration, random: u64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * share)
 }
 
-impl fmt::Debug for WaitForRun {
+impl<C> fmt::Debug for WaitForRun<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitForRun").field("id", &self.id).field("timeout", &self.timeout).finish_non_exhaustive()
     }

@@ -13,6 +13,9 @@ use http::HeaderMap;
 /// The header that carries the signature of a callback.
 pub const SIGNATURE_HEADER: &str = "x-fetch-hive-signature";
 
+/// How many signatures are compared of one callback: enough for any rotation, and too few to keep a receiver busy.
+const MOST_SIGNATURES: usize = 16;
+
 /// Why a callback was not accepted. Holds neither the secret nor the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -66,7 +69,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Verifies the raw body of a callback against its [`SIGNATURE_HEADER`].
 ///
 /// Several secrets may be given, so that a secret can be rotated, and the header may come several times: one match is
-/// enough. A value may itself hold several signatures, separated by commas or blanks. The comparison takes constant time.
+/// enough. A value may itself hold several signatures, separated by commas or blanks; the first 16 digests are compared. The comparison takes
+/// constant time.
 ///
 /// # Errors
 ///
@@ -77,11 +81,11 @@ pub fn verify<'a>(
     body: &[u8],
 ) -> Result<(), SignatureError> {
     let mut seen = SignatureError::Missing;
-    let mut digests = Vec::new();
+    let mut digests = Vec::with_capacity(1);
     for value in headers.get_all(SIGNATURE_HEADER) {
         seen = SignatureError::Malformed;
         let parts = value.as_bytes().split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|part| !part.is_empty());
-        digests.extend(parts.filter_map(decode));
+        digests.extend(parts.filter_map(decode).take(MOST_SIGNATURES - digests.len()));
     }
     let macs: Vec<_> = secrets
         .into_iter()
@@ -160,6 +164,15 @@ mod tests {
         assert_eq!(check("whsec_test", &format!("{old},{HEX}"), BODY), Ok(()));
         let secret = WebhookSecret::new("whsec_test");
         assert_eq!(verify([&secret], &headers(&[&old, HEX]), BODY), Ok(()));
+        // As many as a sender could need, and no more.
+        for (stale, verdict) in
+            [(15, Ok(())), (16, Err(SignatureError::Mismatch)), (900, Err(SignatureError::Mismatch))]
+        {
+            let several = format!("{}{HEX}", format!("{old},").repeat(stale));
+            assert_eq!(check("whsec_test", &several, BODY), verdict, "{stale} in one value");
+            let values: Vec<&str> = std::iter::repeat_n(old.as_str(), stale).chain([HEX]).collect();
+            assert_eq!(verify([&secret], &headers(&values), BODY), verdict, "{stale} in values of their own");
+        }
         let rotated = WebhookSecret::new("whsec_new");
         assert_eq!(verify([&rotated, &secret], &headers(&[HEX]), BODY), Ok(()));
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fetch_hive_client::callback::{
     CallbackError, Claim, Claimed, EventKey, MemoryGuard, Outcome, Received, Receiver, RepeatGuard, SignatureError,
-    Verifier, signed_request,
+    Verifier, sign, signed_request,
 };
 use fetch_hive_client::types::{CallbackEventType, RunStatus};
 use fetch_hive_client::{BoxError, Client};
@@ -170,6 +170,41 @@ async fn an_event_whose_handler_died_is_handled_again_after_the_lease() {
     assert_eq!(receiver.receive_bytes(deliver(), never).await.status(), 200);
 }
 
+#[tokio::test]
+async fn a_handler_that_outlives_its_lease_neither_commits_nor_releases_for_another() {
+    for first_fails in [false, true] {
+        let outcomes = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&outcomes);
+        let receiver = receiver()
+            .guard(MemoryGuard::new())
+            .lease(Duration::from_millis(20))
+            .on_outcome(move |outcome| seen.lock().unwrap().push(outcome.to_string()));
+        let deliver = || signed_request(SECRET, DONE);
+        let (tell, told) = tokio::sync::oneshot::channel::<()>();
+        let (entered, inside) = tokio::sync::oneshot::channel::<()>();
+        let slow = |_| async move {
+            entered.send(()).unwrap();
+            told.await.map_err(IoError::other)?;
+            if first_fails { Err(IoError::other("no")) } else { Ok(()) }
+        };
+        let first = receiver.receive_bytes(deliver(), slow);
+        let second = async {
+            inside.await.unwrap();
+            // The event comes again until the lease is over; then it is another's, who takes it.
+            while receiver.receive_bytes(deliver(), nothing).await.status() == StatusCode::SERVICE_UNAVAILABLE {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tell.send(()).unwrap();
+        };
+        let (first, ()) = tokio::join!(first, second);
+        assert_eq!(first.status().as_u16(), if first_fails { 500 } else { 200 });
+        let last = outcomes.lock().unwrap().last().cloned().unwrap();
+        assert!(last.contains(if first_fails { "failed: no" } else { "the lease ran out" }), "{last}");
+        // Whatever became of the first, the second has committed.
+        assert_eq!(receiver.receive_bytes(deliver(), never).await.status(), 200);
+    }
+}
+
 /// A store that is away, or comes back too late.
 struct Away {
     claims: bool,
@@ -208,8 +243,13 @@ async fn a_store_that_is_away_stops_the_handler_and_not_what_it_has_done() {
 
 /// Posts bytes as they are, and gives the status of the answer.
 async fn post(address: std::net::SocketAddr, head: &str, body: &[u8]) -> u16 {
+    request(address, "POST", head, body).await
+}
+
+async fn request(address: std::net::SocketAddr, method: &str, head: &str, body: &[u8]) -> u16 {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("POST /callbacks HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n").as_bytes()).await.unwrap();
+    let head = format!("{method} /callbacks HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
     let _ = stream.write_all(body).await;
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
@@ -228,6 +268,45 @@ async fn a_body_is_read_no_further_than_its_limit() {
     let chunk = [b"3e9\r\n", [b'x'; 1_001].as_slice()].concat();
     assert_eq!(post(address, "transfer-encoding: chunked", &chunk).await, 413);
     assert_eq!(post(address, "content-length: 3", b"abc").await, 401);
+}
+
+#[tokio::test]
+async fn the_signature_alone_decides_however_a_post_is_written() {
+    let listening = Listening::anywhere().await.unwrap();
+    let address = listening.address();
+    let handled = Arc::new(AtomicUsize::new(0));
+    let runs = Arc::clone(&handled);
+    let _server = listening.serve(receiver(), move |_| {
+        runs.fetch_add(1, Ordering::SeqCst);
+        async { Ok(()) }
+    });
+    let (good, other) = (sign(&SECRET.into(), DONE.as_bytes()), sign(&"whsec_other".into(), DONE.as_bytes()));
+    let length = format!("content-length: {}", DONE.len());
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE"] {
+        let head = format!("x-fetch-hive-signature: {good}\r\n{length}");
+        assert_eq!(request(address, method, &head, DONE.as_bytes()).await, 405, "{method}");
+    }
+    assert_eq!(handled.load(Ordering::SeqCst), 0);
+    let chunks: Vec<u8> = DONE.bytes().flat_map(|byte| [b'1', b'\r', b'\n', byte, b'\r', b'\n']).collect();
+    let chunks = [&chunks, b"0\r\nx-trailer: x\r\n\r\n".as_slice()].concat();
+    for (status, head, body) in [
+        (200, format!("x-fetch-hive-signature: {good}\r\ncontent-type: text/plain\r\n{length}"), DONE.as_bytes()),
+        (200, format!("x-fetch-hive-signature: sha256={}\r\n{length}", good.to_uppercase()), DONE.as_bytes()),
+        (
+            200,
+            format!("X-Fetch-Hive-Signature: {other}\r\nx-fetch-hive-signature: {good}\r\n{length}"),
+            DONE.as_bytes(),
+        ),
+        (200, format!("x-fetch-hive-signature: {good}\r\ntransfer-encoding: chunked"), &chunks),
+        (401, format!("x-fetch-hive-signature: {other}\r\n{length}"), DONE.as_bytes()),
+        (401, format!("x-fetch-hive-signature: {}{good}\r\n{length}", format!("{other},").repeat(16)), DONE.as_bytes()),
+        (401, format!("x-fetch-hive-signature: \u{e4}\r\n{length}"), DONE.as_bytes()),
+        (401, length.clone(), DONE.as_bytes()),
+    ] {
+        let before = handled.load(Ordering::SeqCst);
+        assert_eq!(post(address, &head, body).await, status, "{head}");
+        assert_eq!(handled.load(Ordering::SeqCst) - before, usize::from(status == 200), "{head}");
+    }
 }
 
 #[tokio::test]

@@ -2,15 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use fetch_hive_client::callback::{CallbackRun, Received, Receiver, Verifier, WaitHandle, signed_request};
+use fetch_hive_client::test_util::{Exchange, PausedClock, Replay};
 use fetch_hive_client::types::{
-    AgentTrigger, ApprovalDecision, ApprovalFilter, CallbackEventType, DeploymentTrigger, InvokeHiveAgent, RequestId,
-    RunStatus, TriggerPrompt,
+    AgentTrigger, ApiKey, ApprovalDecision, ApprovalFilter, CallbackEventType, DeploymentTrigger, InvokeHiveAgent,
+    RequestId, RunStatus, TriggerPrompt,
 };
-use fetch_hive_client::{BoxError, Client, Error, ErrorKind, WaitError};
+use fetch_hive_client::{BoxError, Client, CredentialProvider, Error, ErrorKind, RepeatPolicy, WaitError};
 use fetch_hive_emulator::{DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault, Inbox};
 use fetch_hive_tests::{Listening, Receiving, Scripted, Step};
 use serde_json::json;
@@ -437,6 +440,37 @@ async fn intervals_grow() {
     // 10, 15, 22.5, 33.7, 50.6, 75.9, 113.9 ms: at the most 9 looks in 400 ms, where 40 would fit.
     let looks = server.requests().len();
     assert!(looks <= 9, "{looks}");
+}
+
+/// A vault that is closed at first.
+struct Vault(AtomicUsize);
+
+#[async_trait]
+impl CredentialProvider for Vault {
+    async fn api_key(&self) -> Result<ApiKey, BoxError> {
+        if self.0.fetch_add(1, Ordering::SeqCst) == 0 { Err("closed".into()) } else { Ok(ApiKey::new("fhk_test")?) }
+    }
+}
+
+#[tokio::test]
+async fn a_look_comes_no_sooner_than_it_was_asked_to_and_never_at_once() {
+    let looks = |exchanges: Vec<Exchange>| {
+        let (replay, clock) = (Replay::new(exchanges), PausedClock::new());
+        let builder = Client::builder().credentials(Vault(AtomicUsize::new(0))).transport(replay).clock(clock.clone());
+        (builder.repeat(RepeatPolicy::never()).build().unwrap(), clock)
+    };
+    let record = |status: &str| Exchange::status(200).body(json!({"id": "r", "status": status}).to_string());
+    let busy = || Exchange::status(503).header("retry-after", "30");
+    let (client, clock) = looks(vec![busy(), record("running"), record("completed")]);
+    client.requests().wait("req_1").interval(Duration::ZERO, Duration::ZERO).await.unwrap();
+    let (short, asked) = (Duration::from_millis(1), Duration::from_secs(30));
+    assert_eq!(clock.sleeps(), [short, asked, short], "the vault, the refusal, the run that goes on");
+
+    // A wait that was asked for and goes beyond the deadline is not begun.
+    let (client, clock) = looks(vec![busy()]);
+    let error = client.requests().wait("req_1").timeout(Duration::from_secs(20)).await.unwrap_err();
+    assert!(matches!(wait_error(&error), WaitError::Deadline { last_error: Some(_), .. }), "{error:?}");
+    assert_eq!(clock.elapsed(), Duration::from_secs(20));
 }
 
 #[tokio::test]

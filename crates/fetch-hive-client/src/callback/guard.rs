@@ -124,6 +124,7 @@ impl MemoryGuard {
             None if state.events.len() < self.max_events || state.make_room(now) => {}
             None => return Err("as many events are being handled as the guard may remember".into()),
         }
+        state.drop_superseded();
         state.claims += 1;
         let number = state.claims;
         // A lease beyond what the clock can count lasts for a year.
@@ -147,6 +148,14 @@ impl State {
             self.events.remove(key);
         }
         is_its_own
+    }
+
+    /// An event that fails again and again leaves a claim behind each time, which must not pile up behind an older one that stands.
+    fn drop_superseded(&mut self) {
+        if self.order.len() > 2 * self.events.len() + 16 {
+            let events = &self.events;
+            self.order.retain(|(_, key, number)| events.get(key).is_some_and(|slot| slot.number == *number));
+        }
     }
 
     fn forget_old(&mut self, now: Instant, age: Duration) {
@@ -281,5 +290,18 @@ mod tests {
         assert!(guard.claim_at(old, &key(12), Duration::ZERO).is_err());
         // Leases that nobody ended make room in the end.
         claimed(&guard, old + Duration::from_secs(20), 12);
+    }
+
+    #[test]
+    fn an_event_that_fails_again_and_again_takes_no_more_room() {
+        let guard = MemoryGuard::new();
+        let now = Instant::now();
+        commit(&guard, &claimed(&guard, now, 0)).unwrap();
+        for _ in 0..1_000 {
+            pollster::block_on(guard.release(&claimed(&guard, now, 1))).unwrap();
+        }
+        let length = guard.state.lock().unwrap().order.len();
+        assert!(length < 40, "{length}");
+        assert_eq!(claim(&guard, now, 0), Claimed::Done);
     }
 }

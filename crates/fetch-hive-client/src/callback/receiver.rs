@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use fetch_hive_core::callback::{Callback, Verifier};
+use fetch_hive_core::callback::{Callback, EventKey, Verifier};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
@@ -165,7 +165,7 @@ impl Receiver {
         self.answer(outcome)
     }
 
-    fn answer(&self, outcome: Outcome) -> Response<String> {
+    pub(crate) fn answer(&self, outcome: Outcome) -> Response<String> {
         if let Some(hook) = &self.hook {
             hook(&outcome);
         }
@@ -178,38 +178,41 @@ impl Receiver {
         F: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
-        let callback = match Token::of_path(parts.uri.path()) {
-            Some(token) => match self.waits.arrive(&token, &parts.headers, body, &self.verifier) {
-                Arrival::Over(outcome) => return outcome,
-                Arrival::Event(callback) => *callback,
-            },
-            None => match self.verifier.verify(&parts.headers, body) {
-                Ok(callback) => callback,
-                Err(error) => return Outcome::Refused(error),
-            },
-        };
-        self.handle(callback, handler).await
+        match self.admit(parts, body).await {
+            Err(outcome) => outcome,
+            Ok((key, received)) => {
+                let claim = received.claim.clone();
+                let result = handler(received).await.map_err(Into::into);
+                self.settle(key, claim, result).await
+            }
+        }
     }
 
-    async fn handle<H, F, E>(&self, callback: Callback, handler: H) -> Outcome
-    where
-        H: FnOnce(Received) -> F,
-        F: Future<Output = Result<(), E>>,
-        E: Into<BoxError>,
-    {
+    /// Verifies a delivery and claims its event, for a handler; what became of it, where none is to run.
+    pub(crate) async fn admit(&self, parts: &Parts, body: Bytes) -> Result<(EventKey, Received), Outcome> {
+        let callback = match Token::of_path(parts.uri.path()) {
+            Some(token) => match self.waits.arrive(&token, &parts.headers, body, &self.verifier) {
+                Arrival::Over(outcome) => return Err(outcome),
+                Arrival::Event(callback) => *callback,
+            },
+            None => self.verifier.verify(&parts.headers, body).map_err(Outcome::Refused)?,
+        };
         let key = callback.key();
-        let claimed = match &self.guard {
+        let claim = match &self.guard {
             None => None,
             Some(guard) => match guard.claim(&key, self.lease).await {
-                Ok(Claimed::Yes(claim)) => Some((guard, claim)),
-                Ok(Claimed::Running) => return Outcome::InProgress(key),
-                Ok(Claimed::Done) => return Outcome::Repeated(key),
-                Err(error) => return Outcome::GuardFailed { key, error },
+                Ok(Claimed::Yes(claim)) => Some(claim),
+                Ok(Claimed::Running) => return Err(Outcome::InProgress(key)),
+                Ok(Claimed::Done) => return Err(Outcome::Repeated(key)),
+                Err(error) => return Err(Outcome::GuardFailed { key, error }),
             },
         };
-        let claim = claimed.as_ref().map(|(_, claim)| claim.clone());
-        let result = handler(Received { callback, claim }).await;
-        match (result, claimed) {
+        Ok((key, Received { callback, claim }))
+    }
+
+    /// Notes what a handler did with an event.
+    pub(crate) async fn settle(&self, key: EventKey, claim: Option<Claim>, result: Result<(), BoxError>) -> Outcome {
+        match (result, self.guard.as_ref().zip(claim)) {
             (Ok(()), None) => Outcome::Handled(key),
             (Ok(()), Some((guard, claim))) => match guard.commit(&claim).await {
                 Ok(()) => Outcome::Handled(key),
@@ -220,9 +223,15 @@ impl Receiver {
                     // If it cannot be released, its lease ends.
                     let _ = guard.release(&claim).await;
                 }
-                Outcome::HandlerFailed { key, error: error.into() }
+                Outcome::HandlerFailed { key, error }
             }
         }
+    }
+
+    /// The largest body that is read.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn limit(&self) -> usize {
+        self.max_body_bytes
     }
 
     /// The verifier of what comes without a token.

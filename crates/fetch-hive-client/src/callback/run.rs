@@ -17,7 +17,12 @@ use super::waits::Found;
 use crate::wait::{WAIT, WaitError};
 use crate::{Call, Client, Error, ErrorKind};
 
-/// A request whose run delivers its outcome to a callback URL.
+/// A request whose run delivers its outcome to a callback URL: workflows, hive agents, and all triggers.
+///
+/// An agent is invoked with a callback URL too, but the reply to the invocation has the answer; to the URL go the events of what it left to the
+/// background ([`AgentAsync`](fetch_hive_core::types::AgentAsync)), which are for a handler of [`Receiver::receive`]. One that stops for an
+/// approval is waited for by [looking it up](crate::resources::Requests::wait). A prompt that is invoked has no callback; one that is triggered
+/// has.
 pub trait CallbackRun: Endpoint {
     /// The request with that callback URL, in place of its own.
     #[must_use]
@@ -124,16 +129,7 @@ impl<E: CallbackRun + Clone + 'static> Call<E> {
         receiver: &Receiver,
         timeout: impl Into<Option<Duration>>,
     ) -> Result<Callback, Error> {
-        let timeout = timeout.into();
-        let clock = std::sync::Arc::clone(&self.client().shared.clock);
-        let began = clock.now();
-        let call = match timeout {
-            Some(timeout) => self.no_longer_than(timeout),
-            None => self,
-        };
-        let mut started = call.start(receiver).await?;
-        let left = timeout.map(|timeout| timeout.saturating_sub(clock.now().saturating_duration_since(began)));
-        started.wait.event(left).await
+        self.event(receiver, timeout.into()).await
     }
 
     /// Starts a run whose callback goes to a receiver in this process, and returns when the service has accepted it.
@@ -145,6 +141,26 @@ impl<E: CallbackRun + Clone + 'static> Call<E> {
     /// - [`WaitError::NoSecret`] when the reply holds no secret and the receiver has none: the run was started, and its callback could not be
     ///   verified. Look it up by its request id.
     pub async fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
+        self.started(receiver).await
+    }
+}
+
+impl<E: CallbackRun + Clone + 'static, C> Call<E, C> {
+    /// The event that ends the run, for whichever kind of client the call is of.
+    pub(crate) async fn event(self, receiver: &Receiver, timeout: Option<Duration>) -> Result<Callback, Error> {
+        let clock = std::sync::Arc::clone(&self.client().shared.clock);
+        let began = clock.now();
+        let call = match timeout {
+            Some(timeout) => self.no_longer_than(timeout),
+            None => self,
+        };
+        let mut started = call.started(receiver).await?;
+        let left = timeout.map(|timeout| timeout.saturating_sub(clock.now().saturating_duration_since(began)));
+        started.wait.event(left).await
+    }
+
+    /// The run that was accepted, for whichever kind of client the call is of.
+    pub(crate) async fn started(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
         let refused =
             |field, reason: &str| Error::new(E::NAME, ErrorKind::Invalid(InvalidInput::new(field, reason.to_owned())));
         let Some(base) = receiver.base_url() else {
@@ -156,7 +172,7 @@ impl<E: CallbackRun + Clone + 'static> Call<E> {
         let mut wait = RunWait::open(self.client().clone(), receiver.clone(), token);
         let call = self.map(|request| request.deliver_to(url));
         let request = call.request().clone();
-        let reply = call.await?;
+        let reply = call.reply().await?;
         wait.handle.request_id = E::request_id(&reply).cloned();
         wait.handle.webhook_secret = request.webhook_secret(&reply);
         wait.know(E::NAME)?;
@@ -189,11 +205,11 @@ impl Client {
 /// A run that the service has accepted, and the wait for its callback.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct StartedRun<R> {
+pub struct StartedRun<R, W = RunWait> {
     /// The reply to the invocation.
     pub reply: Reply<R>,
     /// The wait. Dropping it ends the wait, and not the run.
-    pub wait: RunWait,
+    pub wait: W,
 }
 
 /// What a wait is taken up again with. It can be stored: it serialises with the secret as plain text, so whoever can read it can sign
