@@ -166,6 +166,24 @@ fn a_handler_runs_once_for_an_event_and_may_call_the_client() {
     assert_eq!(*seen.lock().unwrap(), [(run.request_id.clone(), "made".to_owned())]);
 }
 
+/// A body that must not be read.
+struct Unread;
+
+impl Read for Unread {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        panic!("it was read")
+    }
+}
+
+/// A body that breaks off.
+struct Broken;
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+        Err(IoError::other("gone"))
+    }
+}
+
 #[test]
 fn deliveries_are_judged_as_by_the_async_receiver() {
     let receiver = Receiver::new(Verifier::new([SECRET])).max_body_bytes(200);
@@ -189,21 +207,9 @@ fn deliveries_are_judged_as_by_the_async_receiver() {
     // A body without an end is read no further than the limit, and one that is announced as larger not at all.
     let endless = good().map(|_| std::io::repeat(b'x'));
     assert_eq!(receiver.receive_blocking(endless, never).unwrap().status(), 413);
-    struct Unread;
-    impl Read for Unread {
-        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            panic!("it was read")
-        }
-    }
     let mut announced = good().map(|_| Unread);
     announced.headers_mut().insert("content-length", 201.into());
     assert_eq!(receiver.receive_blocking(announced, never).unwrap().status(), 413);
-    struct Broken;
-    impl Read for Broken {
-        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            Err(IoError::other("gone"))
-        }
-    }
     assert_eq!(receiver.receive_blocking(good().map(|_| Broken), never).unwrap().status(), 400);
 }
 

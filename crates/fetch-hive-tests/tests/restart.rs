@@ -27,7 +27,7 @@ impl Waiting {
     }
 
     fn line(&mut self) -> String {
-        self.lines.next().expect("it ended without a word").unwrap()
+        self.lines.next().unwrap_or_else(|| panic!("it ended without a word")).unwrap()
     }
 
     /// Nothing of it runs after this.
