@@ -249,6 +249,9 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
         blocking.debug("fetch_hive_client::blocking::UreqTransport", &transport);
         let client = blocking::Client::builder().api_key(KEY).base_url(base_url).transport(transport).build().unwrap();
         blocking.debug("fetch_hive_client::blocking::Client", &client);
+        let waiting = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
+        let started = client.invoke_workflow("d").start(&waiting).unwrap();
+        blocking.debug("fetch_hive_client::blocking::RunWait", &started.wait);
         let approvals = client.workspace("w").approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         blocking.debug("fetch_hive_client::blocking::Approvals", &approvals);
         let stream = || client.invoke_prompt("s").stream().unwrap();
