@@ -17,6 +17,8 @@ The first line on standard output is `listening on URL`, with the base URL for a
 accepted, but fhk_invalid and fhk_revoked; any workspace exists. Every deployment and agent answers with
 a text made from its inputs, unless a file declares it. A page that shows requests, replies, streams and
 callbacks is at /_emulator/ of the same address; a line about each is on standard error.
+A callback is signed in x-fetch-hive-signature: the HMAC-SHA256 of its body in hex, keyed with the webhook
+secret, which the reply to the invocation has.
 
 Options:
       --listen ADDRESS     where to listen [default: 127.0.0.1:8787]; port 0 takes a free one
@@ -68,7 +70,7 @@ Words of a fault begin with what goes wrong:
   a request      status=CODE, delay=MS, hang, close, reset, garbage, cut-head, go-away, go-away-processed,
                  reset-stream=REASON; with after-run (the run starts, its reply is lost), and for a status
                  body=TEXT (_ is a blank, %XX any byte), body-blanks=N, header=NAME:VALUE,
-                 cut-after=, reset-after=, stall-after=BYTES; raw=BYTES in place of an answer
+                 cut-after=, reset-after=, stall-after=BYTES of that body; raw=BYTES in place of an answer
   a connection   reset-connection, silent-connection, wrong-certificate-name, expired-certificate, unknown-issuer
   a callback     callback-late=MS, callback-repeat=TIMES, callback-reorder, callback-corrupt, callback-missign,
                  callback-unsigned, callback-lost, callback-early (before the invocation is answered);
@@ -76,6 +78,7 @@ Words of a fault begin with what goes wrong:
 and go on with which of them: operation=ID (such as invokeAgent), nth=N, every=N, offset=N (not the first N),
 times=N (no more than N), chance=0.1. Of the faults for a request the first that strikes does; of those for a
 callback, all do: 'callback-repeat=2 every=10', 'callback-missign first-tries=1 operation=invokeWorkflow'.
+A fault counts what it could strike from when it is added, without what another fault for requests struck before it.
 
 Exit codes: 0 stopped by a signal, 1 could not start, 2 wrong options or file.
 ";
