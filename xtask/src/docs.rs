@@ -13,8 +13,12 @@ use serde_json::Value;
 use self::markdown::{Listed, commands, dead_links, matches};
 use crate::run::{cargo, output, root, target};
 
-/// The commands that are CI itself: they run beside this, and take long.
-const SKIPPED: [&str; 2] = ["cargo test --workspace", "cargo xtask ci"];
+/// The commands that are left out, and why.
+const SKIPPED: [(&str, &str); 3] = [
+    ("cargo test --workspace", "it is CI itself"),
+    ("cargo xtask ci", "it is CI itself"),
+    ("cargo xtask bench", "it measures for an hour, on an idle machine"),
+];
 
 /// What every command finds at its standard input; the example `chat` asks for it.
 const TYPED: &str = "What is new?\n";
@@ -41,15 +45,15 @@ pub(crate) fn docs(arguments: &[String]) -> Result<(), String> {
     }
     let mut run = 0;
     for listed in &listed {
-        if SKIPPED.contains(&listed.command.as_str()) {
-            println!("   left out: {} (it is CI itself)", listed.command);
+        if let Some((skipped, why)) = SKIPPED.iter().find(|skipped| listed.command == skipped.0) {
+            println!("   left out: {skipped} ({why})");
             continue;
         }
         self::run(listed, &clone)?;
         run += 1;
     }
-    let unlisted = SKIPPED.iter().find(|skipped| !listed.iter().any(|listed| listed.command == **skipped));
-    if let Some(unlisted) = unlisted {
+    let unlisted = SKIPPED.iter().find(|skipped| !listed.iter().any(|listed| listed.command == skipped.0));
+    if let Some((unlisted, _)) = unlisted {
         return Err(format!("`{unlisted}` is to be left out, and the README does not list it"));
     }
     println!("   {run} commands ran, {} examples among them", names.len());
