@@ -17,7 +17,7 @@ use crate::run::{cargo, output, root, target};
 const SKIPPED: [(&str, &str); 3] = [
     ("cargo test --workspace", "it is CI itself"),
     ("cargo xtask ci", "it is CI itself"),
-    ("cargo xtask bench", "it measures for an hour, on an idle machine"),
+    ("cargo xtask bench", "it measures, and wants an idle machine"),
 ];
 
 /// What every command finds at its standard input; the example `chat` asks for it.
