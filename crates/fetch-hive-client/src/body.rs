@@ -84,7 +84,9 @@ impl fmt::Debug for ResponseBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Inner::Whole(body) => write!(f, "ResponseBody({} bytes)", body.as_ref().map_or(0, Bytes::len)),
-            _ => f.write_str("ResponseBody(streaming)"),
+            Inner::Streaming(_) => f.write_str("ResponseBody(streaming)"),
+            #[cfg(feature = "hyper")]
+            Inner::Hyper(_) => f.write_str("ResponseBody(streaming)"),
         }
     }
 }
