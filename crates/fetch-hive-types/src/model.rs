@@ -15,7 +15,9 @@ pub(crate) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserializ
 /// Declares an object that the service sends. Fields are `Option` or `Vec`: whatever the service leaves out, or sends as
 /// null, is the default, and is left out again on writing. Unknown fields are kept in `extra`.
 macro_rules! record {
-    ($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* }) => {
+    ($(#[$meta:meta])* $name:ident {
+        $($(#[$field_meta:meta])* $field:ident: $(Option<$type:ty>)? $(Vec<$item:ty>)?,)*
+    }) => {
         #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
         $(#[$meta])*
         #[serde(default)]
@@ -23,11 +25,17 @@ macro_rules! record {
         pub struct $name {
             $(
                 $(#[$field_meta])*
-                #[serde(
-                    deserialize_with = "crate::model::null_as_default",
-                    skip_serializing_if = "crate::model::is_default"
-                )]
-                pub $field: $type,
+                $(
+                    #[serde(skip_serializing_if = "Option::is_none")]
+                    pub $field: Option<$type>,
+                )?
+                $(
+                    #[serde(
+                        deserialize_with = "crate::model::null_as_default",
+                        skip_serializing_if = "Vec::is_empty"
+                    )]
+                    pub $field: Vec<$item>,
+                )?
             )*
             /// Fields that this version does not know, as they came.
             #[serde(flatten)]
