@@ -3,54 +3,45 @@
 mod connect;
 mod gzip;
 mod idle;
-mod negotiate;
+mod open;
+mod pool;
 mod tls;
 
 use std::error::Error as _;
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::sync::OnceLock;
-use std::task::Poll;
+use std::future::Future;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_core::{InvalidInput, Limits};
-use http::HeaderValue;
+use http::Uri;
 use http::header::{HOST, PROXY_AUTHORIZATION};
-use http::uri::{Authority, Scheme};
+use http::uri::Parts;
 use http_body_util::Full;
-use hyper_util::client::legacy::connect::capture_connection;
-use hyper_util::client::legacy::{Client, Error as HyperError};
+use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use self::connect::{Proxies, Routes};
 pub(crate) use self::idle::Tracked;
 use self::idle::is_stale;
-use self::negotiate::{Negotiator, Pinned, Protocol};
+use self::open::Opener;
+use self::pool::{Connection, Pool};
 use crate::{Error, ResponseBody, Timeout, Transport, TransportError};
-
-/// How many headers the head of an HTTP/1.1 reply may have.
-const MAX_HEADERS: usize = 256;
-
-type Pool = Client<Pinned, Full<Bytes>>;
 
 /// HTTP/1.1 and HTTP/2 by hyper, TLS by rustls, with pooled connections.
 ///
 /// - Certificates are checked against the platform's roots; where it has none, against the bundled ones.
 /// - `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured, but never for a loopback host; an explicit proxy always is.
-/// - The head of a reply has at most 64 KiB, unless another limit is set, and over HTTP/1.1 at most 256 headers.
+/// - The head of a reply has at most 64 KiB, unless another limit is set, and over HTTP/1.1 at most 100 headers.
+/// - A connection that nobody uses is kept for 45 to 90 seconds.
 /// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
 /// - It needs a tokio runtime when it sends, and none when it is made.
 pub struct HyperTransport {
-    http1: Pool,
-    http2: Pool,
-    negotiator: Negotiator,
+    pool: Pool,
     proxies: Proxies,
     max_header_bytes: u32,
-    /// The header for the host that was asked first, which is mostly the only one.
-    host: OnceLock<(Scheme, Authority, HeaderValue)>,
 }
 
 impl HyperTransport {
@@ -59,76 +50,66 @@ impl HyperTransport {
         HyperTransportBuilder::default()
     }
 
-    /// The pool for a request: https by what the host was found to speak, plain http over HTTP/1.1.
-    async fn pool(&self, uri: &http::Uri) -> Result<(&Pool, Option<Protocol>), TransportError> {
-        if uri.scheme() != Some(&Scheme::HTTPS) {
-            return Ok((&self.http1, None));
-        }
-        let protocol = self.negotiator.protocol(uri).await?;
-        let pool = if protocol == Protocol::Http1 { &self.http1 } else { &self.http2 };
-        Ok((pool, Some(protocol)))
-    }
-
-    /// What `host` says over HTTP/1.1.
-    fn host(&self, uri: &http::Uri) -> Option<HeaderValue> {
-        let (scheme, authority) = (uri.scheme()?, uri.authority()?);
-        if let Some((_, _, value)) = self.host.get().filter(|first| (&first.0, &first.1) == (scheme, authority)) {
-            return Some(value.clone());
-        }
-        let usual = if *scheme == Scheme::HTTPS { 443 } else { 80 };
-        let value = match authority.port_u16() {
-            Some(port) if port != usual => format!("{}:{port}", authority.host()),
-            _ => authority.host().to_owned(),
-        };
-        let value = HeaderValue::try_from(value).ok()?;
-        // Whichever host was first stays.
-        let _ = self.host.set((scheme.clone(), authority.clone(), value.clone()));
-        Some(value)
-    }
-
     async fn exchange(
         &self,
         mut request: http::Request<Full<Bytes>>,
         connect: Option<Duration>,
-    ) -> Result<http::Response<hyper::body::Incoming>, TransportError> {
-        let captured = capture_connection(&mut request);
-        // A connection of the pool is mostly at hand at once, and then no time is to be measured.
-        let (mut connect, mut timer) = (connect, None);
-        let mut sending = pin!(async {
-            let (pool, negotiated) = self.pool(request.uri()).await?;
-            let authority = negotiated.and_then(|_| request.uri().authority().cloned());
-            if negotiated == Some(Protocol::Http2) {
-                // The runtime may not have run for a while, and a connection may have ended meanwhile. HTTP/2 leaves no way to ask the
-                // socket, so the tasks of the connections get a turn before one of them is taken.
-                for _ in 0..TURNS {
-                    tokio::task::yield_now().await;
+    ) -> Result<http::Response<Tracked>, TransportError> {
+        let host = self.pool.host(request.uri())?;
+        let mut connection = host.ready();
+        if let Some(Connection::Http2(found)) = &connection {
+            // The runtime may not have run for a while, and a connection may have ended meanwhile. HTTP/2 leaves no way to ask the
+            // socket, so the tasks of the connections get a turn before one of them is taken.
+            for _ in 0..TURNS {
+                tokio::task::yield_now().await;
+            }
+            if found.sender.is_closed() {
+                connection = host.ready();
+            }
+        }
+        let connection = match connection {
+            Some(connection) => connection,
+            None => opened(connect, Box::pin(host.wait(request.uri()))).await?,
+        };
+        let (error, failed) = match connection {
+            Connection::Http1(mut connection) => {
+                request.headers_mut().entry(HOST).or_insert_with(|| host.name.clone());
+                if !connection.proxied {
+                    strip(request.uri_mut());
                 }
-            } else if let Some(host) = self.host(request.uri()) {
-                request.headers_mut().entry(HOST).or_insert(host);
-            }
-            pool.request(request).await.map_err(|error| {
-                let error = classify(error);
-                if let Some(authority) = authority.filter(|_| error.is_not_sent()) {
-                    // The host may speak another protocol by now.
-                    self.negotiator.forget(&authority);
+                match connection.sender.send_request(request).await {
+                    Ok(response) => return Ok(response.map(|body| Tracked::new(body, Connection::Http1(connection)))),
+                    Err(error) => (error, None),
                 }
-                error
-            })
-        });
-        poll_fn(|cx| {
-            if let Poll::Ready(result) = sending.as_mut().poll(cx) {
-                return Poll::Ready(result);
             }
-            let Some(limit) = connect else { return Poll::Pending };
-            if captured.connection_metadata().is_some() {
-                (connect, timer) = (None, None);
-                return Poll::Pending;
-            }
-            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-            timer.as_mut().poll(cx).map(|()| Err(TransportError::timeout(Timeout::Connect)))
-        })
-        .await
+            Connection::Http2(mut connection) => match connection.sender.send_request(request).await {
+                Ok(response) => return Ok(response.map(|body| Tracked::new(body, Connection::Http2(connection)))),
+                Err(error) => (error, Some(connection)),
+            },
+        };
+        let error = classify(error);
+        if error.is_not_sent() {
+            host.forget(failed.as_ref());
+        }
+        Err(error)
     }
+}
+
+/// Waits for a connection, no longer than the limit for connecting.
+async fn opened<C>(
+    limit: Option<Duration>,
+    opening: impl Future<Output = Result<C, TransportError>>,
+) -> Result<C, TransportError> {
+    let Some(limit) = limit else { return opening.await };
+    let timeout = |_| Err(TransportError::timeout(Timeout::Connect));
+    tokio::time::timeout(limit, opening).await.unwrap_or_else(timeout)
+}
+
+/// Leaves of a URL what HTTP/1.1 sends to a server: path and query.
+fn strip(uri: &mut Uri) {
+    let mut parts = Parts::default();
+    parts.path_and_query = uri.path_and_query().cloned();
+    *uri = Uri::from_parts(parts).unwrap_or_default();
 }
 
 #[async_trait]
@@ -151,7 +132,7 @@ impl Transport for HyperTransport {
         if head_bytes(response.headers()) > self.max_header_bytes as usize {
             return Err(TransportError::may_have_run("the head of the reply is larger than the limit"));
         }
-        Ok(gzip::undo(Tracked::new(response)))
+        Ok(gzip::undo(response))
     }
 }
 
@@ -162,27 +143,20 @@ fn head_bytes(headers: &http::HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
-/// What an error of hyper means for the run: not sent where no connection was made, or where the connection was over before it took the
-/// request, or where the server says that it did not process it.
-fn classify(error: HyperError) -> TransportError {
+/// What an error of hyper means for the run: not sent where the connection was over before it took the request, or where the server says
+/// that it did not process it.
+fn classify(error: hyper::Error) -> TransportError {
     let unstarted = || {
-        let mut source = error.source();
-        while let Some(cause) = source {
-            if is_stale(cause)
-                || cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
-                || cause.downcast_ref::<h2::Error>().is_some_and(is_unprocessed)
-            {
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            if is_stale(error) || error.downcast_ref::<h2::Error>().is_some_and(is_unprocessed) {
                 return true;
             }
-            source = cause.source();
+            cause = error.source();
         }
-        false
+        error.is_canceled()
     };
-    if error.is_connect() || unstarted() {
-        TransportError::not_sent(error)
-    } else {
-        TransportError::may_have_run(error)
-    }
+    if unstarted() { TransportError::not_sent(error) } else { TransportError::may_have_run(error) }
 }
 
 /// Whether the server says that it did not process a request (RFC 9113, section 8.7): its stream was refused, or is beyond the last one of a
@@ -204,11 +178,17 @@ pub struct HyperTransportBuilder {
     tls: tls::Choice,
     proxy: connect::ProxyChoice,
     max_header_bytes: u32,
+    max_headers: Option<NonZeroUsize>,
 }
 
 impl Default for HyperTransportBuilder {
     fn default() -> Self {
-        Self { tls: tls::Choice::default(), proxy: connect::ProxyChoice::default(), max_header_bytes: 64 << 10 }
+        Self {
+            tls: tls::Choice::default(),
+            proxy: connect::ProxyChoice::default(),
+            max_header_bytes: 64 << 10,
+            max_headers: None,
+        }
     }
 }
 
@@ -246,6 +226,13 @@ impl HyperTransportBuilder {
         self
     }
 
+    /// How many headers the head of an HTTP/1.1 reply may have: 100 by default. A reply with more of them fails the call. Another number than
+    /// the default makes each call a little slower, as the table for them is no longer on the stack.
+    pub fn max_headers(mut self, headers: NonZeroUsize) -> Self {
+        self.max_headers = Some(headers);
+        self
+    }
+
     /// Sends everything through a proxy, loopback hosts too: `http://`, `https://`, `socks5://` or `socks5h://`, with user name and
     /// password in the URL if it needs them.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
@@ -272,30 +259,20 @@ impl HyperTransportBuilder {
         let tls = tls::Configs::new(self.tls)?;
         let proxies = Proxies::new(self.proxy)?;
         let routes = Routes::new(proxies.clone(), tls.proxy);
-        let negotiator = Negotiator::new(routes, tls.both, tls.http1);
-        let pool = |protocol| {
-            let mut builder = Client::builder(TokioExecutor::new());
-            builder
-                .retry_canceled_requests(false)
-                .http1_max_buf_size(self.max_header_bytes as usize)
-                .http1_max_headers(MAX_HEADERS)
-                .http2_max_header_list_size(self.max_header_bytes)
-                .http2_only(protocol == Protocol::Http2)
-                // The window of the connection is never the limit, so that unread streams hold back nobody but themselves.
-                .http2_initial_stream_window_size(1 << 20)
-                .http2_initial_connection_window_size((1 << 31) - 1)
-                .pool_timer(TokioTimer::new())
-                .timer(TokioTimer::new());
-            builder.build(negotiator.connector(protocol))
-        };
-        Ok(HyperTransport {
-            http1: pool(Protocol::Http1),
-            http2: pool(Protocol::Http2),
-            negotiator,
-            proxies,
-            max_header_bytes: self.max_header_bytes,
-            host: OnceLock::new(),
-        })
+        let mut http1 = http1::Builder::new();
+        http1.max_buf_size(self.max_header_bytes as usize);
+        if let Some(headers) = self.max_headers {
+            http1.max_headers(headers.get());
+        }
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .max_header_list_size(self.max_header_bytes)
+            // The window of the connection is never the limit, so that unread streams hold back nobody but themselves.
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size((1 << 31) - 1)
+            .timer(TokioTimer::new());
+        let pool = Pool::new(Opener::new(routes, tls.both, tls.http1, http1, http2));
+        Ok(HyperTransport { pool, proxies, max_header_bytes: self.max_header_bytes })
     }
 }
 

@@ -151,9 +151,6 @@ impl Decoder {
     /// [`FrameTooLarge`], once; there is nothing more after it.
     pub fn next_frame(&mut self) -> Option<Result<Frame, FrameTooLarge>> {
         while self.state == State::Open {
-            if let Some(frame) = self.whole_frame() {
-                return Some(Ok(frame));
-            }
             if std::mem::take(&mut self.after_cr) {
                 match self.chunk.first() {
                     Some(b'\n') => drop(self.chunk.split_to(1)),
@@ -175,6 +172,9 @@ impl Decoder {
                 self.line.extend_from_slice(&rest);
                 return None;
             };
+            if let Some(frame) = self.whole_frame(end) {
+                return Some(Ok(frame));
+            }
             if self.over_limit(self.line.len() + end) {
                 return Some(Err(self.too_large()));
             }
@@ -197,11 +197,11 @@ impl Decoder {
         None
     }
 
-    /// The short way for the usual event: one line of JSON, which may have begun in an earlier chunk, and a blank one, with nothing
-    /// pending beside it.
-    fn whole_frame(&mut self) -> Option<Frame> {
+    /// The short way for the usual event: one line of JSON, which may have begun in an earlier chunk and ends at `end`, and a blank one,
+    /// with nothing pending beside it.
+    fn whole_frame(&mut self, end: usize) -> Option<Frame> {
         const NAME: &[u8] = b"data: ";
-        let pending = self.after_cr || self.first_line || self.event.is_some();
+        let pending = self.first_line || self.event.is_some();
         if pending || !matches!(self.data, Data::None) {
             return None;
         }
@@ -210,7 +210,6 @@ impl Decoder {
         if !start.starts_with(b"data: {") {
             return None;
         }
-        let end = memchr2(b'\n', b'\r', &self.chunk)?;
         if begun + end > self.limit || !self.chunk[end..].starts_with(b"\n\n") {
             return None;
         }

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fetch_hive_client::{Client, HyperTransport, RepeatPolicy};
 use fetch_hive_emulator::Emulator;
 use fetch_hive_tests::{Scripted, Step, stack};
+use tokio::sync::Notify;
 
 const DONE: &str = r#"{"request_id":"req_1","run_status":"completed","output":"done"}"#;
 
@@ -190,4 +193,109 @@ async fn a_call_that_is_dropped_while_it_connects_leaves_no_task_and_no_connecti
     assert_eq!(error.error_type(), "timeout_connect");
     until(&|| emulator.connections().open == 0).await;
     client.invoke_workflow("d").await.unwrap();
+}
+
+/// Waits until something is so, for five seconds of the machine's clock.
+async fn until(reached: impl Fn() -> bool) {
+    for _ in 0..1_000 {
+        if reached() {
+            return;
+        }
+        // The clock of the runtime may stand still.
+        std::thread::sleep(Duration::from_millis(5));
+        tokio::task::yield_now().await;
+    }
+    panic!("it was never so");
+}
+
+/// Lets time pass on the clock of the runtime, which stands still, and what waits for it run.
+async fn pass(time: Duration) {
+    tokio::time::advance(time).await;
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(1));
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_connection_that_nobody_uses_is_closed_and_one_that_is_read_is_not() {
+    fetch_hive_tests::needs!(Hyper);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for tls in [false, true] {
+        let emulator = servers.block_on(Emulator::builder().tls(tls).start()).unwrap();
+        let mut transport = HyperTransport::builder();
+        if let Some(pem) = emulator.ca_pem() {
+            transport = transport.add_root_certificates_pem(pem);
+        }
+        let builder = Client::builder().api_key("fhk_test").base_url(emulator.base_url());
+        let client = builder.transport(transport.build().unwrap()).build().unwrap();
+        let open = || emulator.connections().open;
+        runtime.block_on(async {
+            client.invoke_workflow("d").await.unwrap();
+            let stream = client.invoke_prompt("d").stream().await.unwrap();
+            tokio::time::pause();
+            for _ in 0..5 {
+                pass(Duration::from_secs(46)).await;
+            }
+            assert_eq!(open(), 1, "the one that the stream comes by");
+            tokio::time::resume();
+            drop(stream);
+            client.invoke_workflow("d").await.unwrap();
+            assert_eq!(open(), 1);
+            tokio::time::pause();
+            pass(Duration::from_secs(46)).await;
+            assert_eq!(open(), 1, "used since the last look");
+            pass(Duration::from_secs(46)).await;
+            until(|| open() == 0).await;
+            tokio::time::resume();
+            client.invoke_workflow("d").await.unwrap();
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_call_takes_a_connection_that_becomes_free_before_its_own_is_there() {
+    fetch_hive_tests::needs!(Hyper);
+    // A SOCKS proxy, of which the first connection is made and the second is not.
+    let go = Arc::new(Notify::new());
+    let made = [
+        Step::ReadSome(3),
+        Step::Write(vec![5, 0]),
+        Step::ReadSome(10),
+        Step::Write(vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
+    ];
+    let served = [Step::Read, Step::Until(Arc::clone(&go)), answer(), Step::Read, answer()];
+    let stuck = vec![Step::ReadSome(3), Step::Wait(Duration::from_secs(60))];
+    let proxy = Scripted::start(vec![[&made[..], &served[..]].concat(), stuck]).await.unwrap();
+    let url = proxy.base_url().replace("http://", "socks5://").replace("/v1", "");
+    let transport = HyperTransport::builder().proxy(url).build().unwrap();
+    let builder = Client::builder().api_key("fhk_test").base_url("http://127.0.0.1:9/v1").transport(transport);
+    let client = builder.repeat(RepeatPolicy::never()).build().unwrap();
+    let first = tokio::spawn(client.invoke_workflow("first").into_future());
+    until(|| proxy.requests().len() == 1).await;
+    let second = tokio::spawn(client.invoke_workflow("second").into_future());
+    until(|| proxy.connections() == 2).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!second.is_finished());
+    go.notify_one();
+    let both = async { (first.await.unwrap().unwrap(), second.await.unwrap().unwrap()) };
+    tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
+    assert_eq!((proxy.connections(), proxy.requests().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn how_many_headers_a_reply_may_have_is_a_setting() {
+    fetch_hive_tests::needs!(Hyper);
+    let headers: String = (0..150).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    let server = Scripted::start(vec![vec![Step::Read, Step::respond("200 OK", &headers, DONE)]]).await.unwrap();
+    let client = |transport: fetch_hive_client::HyperTransportBuilder| {
+        let builder = Client::builder().api_key("fhk_test").base_url(server.base_url());
+        builder.transport(transport.build().unwrap()).build().unwrap()
+    };
+    let error = client(HyperTransport::builder()).invoke_workflow("d").await.unwrap_err();
+    assert!(error.may_have_run(), "{error:?}");
+    let more = HyperTransport::builder().max_headers(NonZeroUsize::new(160).unwrap());
+    let run = client(more).invoke_workflow("d").await.unwrap();
+    assert_eq!(run.headers()["x-149"], "149");
 }

@@ -102,16 +102,47 @@ impl Routes {
     }
 }
 
+/// What bytes are read from and written to.
+pub(super) trait Io: Read + Write + Send + Unpin {}
+
+impl<T: Read + Write + Send + Unpin> Io for T {}
+
 /// A connection to the service or to a proxy before it.
 pub(super) struct Route {
-    stream: MaybeHttpsStream<TokioIo<TcpStream>>,
-    proxied: bool,
-    idle: Idle,
+    wire: Wire,
+    /// Whether its other end is a proxy that is told the whole URL.
+    pub(super) proxied: bool,
+    pub(super) idle: Idle,
+}
+
+enum Wire {
+    Tcp(TokioIo<TcpStream>),
+    /// To an https proxy; behind a pointer, for it is large and rare.
+    Tls(Box<dyn Io>),
 }
 
 impl Route {
     fn new(stream: MaybeHttpsStream<TokioIo<TcpStream>>, proxied: bool) -> Self {
-        Self { stream, proxied, idle: Idle::default() }
+        let wire = match stream {
+            MaybeHttpsStream::Http(tcp) => Wire::Tcp(tcp),
+            MaybeHttpsStream::Https(tls) => Wire::Tls(Box::new(tls)),
+        };
+        Self { wire, proxied, idle: Idle::default() }
+    }
+
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        match &mut self.wire {
+            Wire::Tcp(tcp) => Pin::new(tcp),
+            Wire::Tls(tls) => Pin::new(tls),
+        }
+    }
+
+    /// Refuses the first write after a rest if the connection is over. The TLS of a proxy hides the socket, and is taken as it is.
+    fn look(&self) -> io::Result<()> {
+        match &self.wire {
+            Wire::Tcp(tcp) => self.idle.end(tcp.inner()),
+            Wire::Tls(_) => Ok(()),
+        }
     }
 }
 
@@ -170,35 +201,37 @@ fn with_port(uri: &Uri) -> Uri {
 }
 
 impl Connection for Route {
+    /// What is to be known of it is read from itself.
     fn connected(&self) -> Connected {
-        // What else the connector tells would be copied into each reply.
-        let connected = Connected::new().proxy(self.proxied).extra(self.idle.clone());
-        if self.stream.connected().is_negotiated_h2() { connected.negotiated_h2() } else { connected }
+        Connected::new()
     }
 }
 
 impl Read for Route {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.io().poll_read(cx, buf)
     }
 }
 
 impl Write for Route {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.idle.end(&self.stream)?;
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.look()?;
+        self.io().poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.io().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        self.io().poll_shutdown(cx)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.wire {
+            Wire::Tcp(tcp) => tcp.is_write_vectored(),
+            Wire::Tls(tls) => tls.is_write_vectored(),
+        }
     }
 
     fn poll_write_vectored(
@@ -206,8 +239,8 @@ impl Write for Route {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.idle.end(&self.stream)?;
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        self.look()?;
+        self.io().poll_write_vectored(cx, bufs)
     }
 }
 

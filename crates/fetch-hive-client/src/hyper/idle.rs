@@ -12,28 +12,30 @@ use std::task::{Context, Poll};
 use std::{fmt, io};
 
 use bytes::Bytes;
-use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper_rustls::MaybeHttpsStream;
-use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use tokio::net::TcpStream;
+
+use super::pool::Connection;
 
 /// Whether a connection waits for its next request. HTTP/1.1 only: an HTTP/2 connection carries several at a time.
 #[derive(Clone, Default)]
 pub(super) struct Idle(Arc<AtomicBool>);
 
 impl Idle {
+    /// The next write is the first after a rest.
+    pub(super) fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
     /// Ends the idle time with a write; refused if the peer has ended the connection, or has said anything that nobody asked for.
-    pub(super) fn end(&self, stream: &MaybeHttpsStream<TokioIo<TcpStream>>) -> io::Result<()> {
+    pub(super) fn end(&self, socket: &TcpStream) -> io::Result<()> {
         if !self.0.swap(false, Ordering::AcqRel) {
             return Ok(());
         }
-        // The TLS of a proxy hides the socket; its connections are taken as they are.
-        let MaybeHttpsStream::Http(stream) = stream else { return Ok(()) };
         let mut byte = [MaybeUninit::uninit()];
-        match SockRef::from(stream.inner()).peek(&mut byte) {
+        match SockRef::from(socket).peek(&mut byte) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             _ => Err(io::Error::new(io::ErrorKind::NotConnected, Stale)),
         }
@@ -59,19 +61,17 @@ pub(super) fn is_stale(error: &(dyn StdError + 'static)) -> bool {
         .is_some_and(<dyn StdError + Send + Sync>::is::<Stale>)
 }
 
-/// A response's body that says when its connection is idle again.
+/// A response's body that gives its connection back.
 pub(crate) struct Tracked {
     body: Incoming,
-    idle: Option<Idle>,
+    connection: Option<Connection>,
 }
 
 impl Tracked {
-    pub(super) fn new(response: http::Response<Incoming>) -> http::Response<Self> {
-        let (parts, body) = response.into_parts();
-        let idle = parts.extensions.get::<Idle>().filter(|_| parts.version != Version::HTTP_2).cloned();
-        let mut tracked = Self { body, idle };
+    pub(super) fn new(body: Incoming, connection: Connection) -> Self {
+        let mut tracked = Self { body, connection: Some(connection) };
         tracked.look();
-        http::Response::from_parts(parts, tracked)
+        tracked
     }
 
     fn look(&mut self) {
@@ -81,15 +81,14 @@ impl Tracked {
     }
 
     fn rest(&mut self) {
-        if let Some(idle) = self.idle.take() {
-            idle.0.store(true, Ordering::Release);
+        if let Some(Connection::Http1(connection)) = self.connection.take() {
+            connection.rest();
         }
     }
 }
 
 impl Drop for Tracked {
-    /// A stream's reader leaves at `[DONE]`, before the end of the body. If hyper can read that end, it keeps the connection; else it
-    /// closes it, and nothing is written to it again.
+    /// A stream's reader leaves at `[DONE]`, before the end of the body.
     fn drop(&mut self) {
         self.rest();
     }
