@@ -10,7 +10,6 @@ mod tls;
 use std::error::Error as _;
 use std::fmt;
 use std::future::Future;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -178,7 +177,7 @@ pub struct HyperTransportBuilder {
     tls: tls::Choice,
     proxy: connect::ProxyChoice,
     max_header_bytes: u32,
-    max_headers: Option<NonZeroUsize>,
+    max_headers: Option<usize>,
 }
 
 impl Default for HyperTransportBuilder {
@@ -228,7 +227,7 @@ impl HyperTransportBuilder {
 
     /// How many headers the head of an HTTP/1.1 reply may have: 100 by default. A reply with more of them fails the call. Another number than
     /// the default makes each call a little slower, as the table for them is no longer on the stack.
-    pub fn max_headers(mut self, headers: NonZeroUsize) -> Self {
+    pub fn max_headers(mut self, headers: usize) -> Self {
         self.max_headers = Some(headers);
         self
     }
@@ -256,13 +255,16 @@ impl HyperTransportBuilder {
         if self.max_header_bytes < 8 << 10 {
             return Err(invalid("max_header_bytes", "must be at least 8192"));
         }
+        if self.max_headers == Some(0) {
+            return Err(invalid("max_headers", "must be at least 1"));
+        }
         let tls = tls::Configs::new(self.tls)?;
         let proxies = Proxies::new(self.proxy)?;
         let routes = Routes::new(proxies.clone(), tls.proxy);
         let mut http1 = http1::Builder::new();
         http1.max_buf_size(self.max_header_bytes as usize);
         if let Some(headers) = self.max_headers {
-            http1.max_headers(headers.get());
+            http1.max_headers(headers);
         }
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2

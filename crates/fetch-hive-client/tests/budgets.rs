@@ -74,8 +74,8 @@ fn allocations_of_a_call() {
     });
     let (allocations, bytes) = ((change.allocations + change.reallocations) / CALLS, change.bytes_allocated / CALLS);
     println!("a call: {allocations} allocations, {bytes} bytes");
-    assert!(allocations <= 40, "{allocations} allocations in a call");
-    assert!(bytes <= 40_000, "{bytes} bytes allocated in a call");
+    assert!(allocations <= 30, "{allocations} allocations in a call");
+    assert!(bytes <= 18_000, "{bytes} bytes allocated in a call");
 }
 
 #[test]
