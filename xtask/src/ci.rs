@@ -1,5 +1,5 @@
 use crate::run::{Checks, PUBLISHED, root, step};
-use crate::{contract, python_sdk, weight};
+use crate::{contract, docs, python_sdk, weight};
 
 pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     let mut checks = Checks::default();
@@ -36,6 +36,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     } else {
         checks.next("python-sdk", || python_sdk::python_sdk(&[]));
     }
+    checks.next("docs", || docs::docs(&["--run".to_owned()]));
     checks.end()
 }
 

@@ -6,8 +6,8 @@ mod minimal;
 mod rust_1_85;
 pub(crate) mod tools;
 
+use crate::public_api;
 use crate::run::{Checks, PUBLISHED, apart, cargo, cargo_of, output, root, shown, step, target};
-use crate::{docs, public_api};
 
 /// A check: its name, what it does, and the function.
 type Check = (&'static str, &'static str, fn() -> Result<(), String>);
@@ -15,7 +15,6 @@ type Check = (&'static str, &'static str, fn() -> Result<(), String>);
 const CHECKS: &[Check] = &[
     ("texts", "changelog, security policy, and what lies in each package", texts),
     ("package", "each published crate is packaged, and built from its package", package),
-    ("docs", "every command of the README and every example, from a fresh clone", || docs::docs(&["--run".to_owned()])),
     ("deny", "licences, sources and double versions of all that we depend on", deny),
     (
         "features",
