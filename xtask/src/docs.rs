@@ -118,7 +118,8 @@ fn run(listed: &Listed, clone: &Path) -> Result<(), String> {
     }
 }
 
-/// A clone of what is committed. Where there is no repository, a source archive for example, the folder itself.
+/// A clone of what is committed; or this folder itself, where it holds nothing else but what was built, as in CI, or where there is no
+/// repository, as in a source archive.
 fn fresh_clone() -> Result<PathBuf, String> {
     let folder = target().join("docs");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
@@ -128,10 +129,12 @@ fn fresh_clone() -> Result<PathBuf, String> {
     }
     let git = |words: &[&str]| output(Command::new("git").arg("-C").arg(root()).args(words));
     let head = git(&["rev-parse", "HEAD"])?;
-    let changes = git(&["status", "--porcelain"])?.lines().count();
-    if changes > 0 {
-        println!("   {changes} changes are not committed, and so not in the clone");
+    let others = git(&["status", "--porcelain", "--ignored"])?.lines().filter(|line| *line != "!! target/").count();
+    if others == 0 {
+        println!("   this folder is as a clone of {} is", head.trim());
+        return Ok(root());
     }
+    println!("   {others} files here are not as they are in the clone");
     let clone = folder.join("clone");
     let _ = fs::remove_dir_all(&clone);
     output(Command::new("git").args(["clone", "--quiet", "--no-checkout"]).arg(root()).arg(&clone))?;
