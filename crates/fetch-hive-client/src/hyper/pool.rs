@@ -218,11 +218,16 @@ impl Host {
 
     /// Opens a connection that speaks HTTP/1.1, unless another becomes free before it is there.
     async fn open(self: &Arc<Self>, uri: &Uri) -> Result<Http1, BoxError> {
-        let (tell, told) = oneshot::channel();
+        let (tell, mut told) = oneshot::channel();
         {
             let waiting = &mut lock(&self.connections).waiting;
             waiting.retain(|waiting| !waiting.is_closed());
             waiting.push_back(tell);
+        }
+        // One whose reply has just ended is given back by its task, which may only need a turn.
+        tokio::task::yield_now().await;
+        if let Ok(freed) = told.try_recv() {
+            return Ok(freed);
         }
         let (host, uri) = (Arc::clone(self), uri.clone());
         let opening = Box::pin(async move {
