@@ -5,12 +5,12 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::conformance::{Capability, Check, Outcome, Suite};
-use fetch_hive_client::{HyperTransport, Limits, ResponseBody, Transport, TransportError, TransportErrorKind};
+use fetch_hive_client::{HyperTransport, Limits, ResponseBody, Timeout, Transport, TransportError, TransportErrorKind};
 use http::header::{CONTENT_ENCODING, COOKIE, HeaderValue, LOCATION, SET_COOKIE};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body::{Body, Frame};
@@ -226,6 +226,78 @@ async fn each_check_catches_its_mutant_and_no_other_does() {
         assert_eq!(report.failures().collect::<Vec<_>>(), [wrong], "{}: {report}", wrong.name());
         let said = report.outcomes().find(|(check, _)| *check == wrong).unwrap().1;
         println!("{:<17} {said:?}", wrong.name());
+    }
+}
+
+/// Keeps the limits itself. As a mutant it starts the deadline anew with each piece of a body.
+struct Keeper {
+    hyper: HyperTransport,
+    starts_anew: bool,
+}
+
+/// The limit that runs out first, and when.
+fn first(limits: [(Option<Duration>, Instant, Timeout); 2]) -> Option<(Instant, Timeout)> {
+    let set = limits.into_iter().filter_map(|(limit, began, timeout)| Some((began + limit?, timeout)));
+    set.min_by_key(|(at, _)| *at)
+}
+
+#[async_trait]
+impl Transport for Keeper {
+    async fn send(&self, request: Request<Bytes>) -> Answer {
+        let (limits, began) = (request.extensions().get::<Limits>().copied().unwrap_or_default(), Instant::now());
+        let limit = first([(limits.headers, began, Timeout::Headers), (limits.deadline, began, Timeout::Deadline)]);
+        let response = match limit {
+            Some((at, timeout)) => {
+                let sent = tokio::time::timeout_at(at.into(), self.hyper.send(request)).await;
+                sent.unwrap_or_else(|_| Err(TransportError::timeout(timeout)))?
+            }
+            None => self.hyper.send(request).await?,
+        };
+        let starts_anew = self.starts_anew;
+        Ok(response.map(|body| ResponseBody::streaming(Kept { body, limits, began, starts_anew, running: None })))
+    }
+}
+
+struct Kept {
+    body: ResponseBody,
+    limits: Limits,
+    began: Instant,
+    starts_anew: bool,
+    running: Option<(Pin<Box<tokio::time::Sleep>>, Timeout)>,
+}
+
+impl Body for Kept {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let this = &mut *self;
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.running = None;
+            if this.starts_anew {
+                this.began = Instant::now();
+            }
+            return Poll::Ready(frame);
+        }
+        let (limits, now) = (this.limits, Instant::now());
+        let limit = first([(limits.idle, now, Timeout::Idle), (limits.deadline, this.began, Timeout::Deadline)]);
+        let Some((at, timeout)) = limit else { return Poll::Pending };
+        let running = this.running.get_or_insert_with(|| (Box::pin(tokio::time::sleep_until(at.into())), timeout));
+        running.0.as_mut().poll(cx).map(|()| Some(Err(TransportError::timeout(running.1))))
+    }
+}
+
+#[tokio::test]
+async fn limits_that_a_transport_keeps_itself_are_kept_as_the_client_would() {
+    for starts_anew in [false, true] {
+        let keeper = Keeper { hyper: HyperTransport::builder().build().unwrap(), starts_anew };
+        let suite = Suite::new(keeper).lacks(Capability::CancelOnDrop, "it is not dropped here");
+        let report = suite.patience(Duration::from_secs(4)).run().await;
+        let want = if starts_anew { vec![Check::OwnLimits] } else { Vec::new() };
+        assert_eq!(report.failures().collect::<Vec<_>>(), want, "{report}");
     }
 }
 

@@ -148,9 +148,17 @@ impl Subject {
         let gone = Gate::default();
         let left = gone.clone();
         let server = Server::start(move |request, peer| {
-            if request.target == "/body" {
+            if request.target != "/" {
                 peer.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
                 peer.chunk("data: 1\n\n")?;
+            }
+            if request.target == "/drip" {
+                // A deadline that starts anew with each piece does not run out before the body ends.
+                for _ in 0..12 {
+                    std::thread::sleep(SHORT / 3);
+                    peer.chunk(".")?;
+                }
+                return peer.chunk("").map(|()| Then::Close);
             }
             if peer.is_gone(patience) {
                 left.open();
@@ -158,10 +166,11 @@ impl Subject {
             Ok(Then::Close)
         })
         .map_err(started)?;
-        let rows: [Row; 3] = [
+        let rows: [Row; 4] = [
             (Timeout::Headers, "/", |limits| limits.headers = Some(SHORT)),
             (Timeout::Deadline, "/", |limits| limits.deadline = Some(SHORT)),
             (Timeout::Deadline, "/body", |limits| limits.deadline = Some(SHORT)),
+            (Timeout::Deadline, "/drip", |limits| limits.deadline = Some(SHORT)),
         ];
         let idle: Row = (Timeout::Idle, "/body", |limits| limits.idle = Some(SHORT));
         for (timeout, target, set) in rows.into_iter().chain(self.streams.then_some(idle)) {
