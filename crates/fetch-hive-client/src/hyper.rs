@@ -21,6 +21,7 @@ use http::uri::Parts;
 use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::runtime::{self, Handle};
 
 use self::connect::{Proxies, Routes};
 pub(crate) use self::idle::Tracked;
@@ -36,7 +37,7 @@ use crate::{Error, ResponseBody, Timeout, Transport, TransportError};
 /// - The head of a reply has at most 64 KiB, unless another limit is set, and over HTTP/1.1 at most 100 headers.
 /// - A connection that nobody uses is kept for 45 to 90 seconds.
 /// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
-/// - It needs a tokio runtime when it sends, and none when it is made.
+/// - It needs a tokio runtime with I/O and time when it sends, and none when it is made. Each runtime has connections of its own.
 pub struct HyperTransport {
     pool: Pool,
     proxies: Proxies,
@@ -53,8 +54,9 @@ impl HyperTransport {
         &self,
         mut request: http::Request<Full<Bytes>>,
         connect: Option<Duration>,
+        runtime: runtime::Id,
     ) -> Result<http::Response<Tracked>, TransportError> {
-        let host = self.pool.host(request.uri())?;
+        let host = self.pool.host(request.uri(), runtime)?;
         let mut connection = host.ready();
         if let Some(Connection::Http2(found)) = &connection {
             // The runtime may not have run for a while, and a connection may have ended meanwhile. HTTP/2 leaves no way to ask the
@@ -114,9 +116,9 @@ fn strip(uri: &mut Uri) {
 #[async_trait]
 impl Transport for HyperTransport {
     async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
-        if tokio::runtime::Handle::try_current().is_err() {
+        let Ok(runtime) = Handle::try_current() else {
             return Err(TransportError::not_sent("the hyper transport needs a tokio runtime; call it from one"));
-        }
+        };
         let limits = request.extensions().get::<Limits>().copied().unwrap_or_default();
         let mut request = request.map(Full::new);
         gzip::accept(request.headers_mut());
@@ -126,7 +128,7 @@ impl Transport for HyperTransport {
         // A call's deadline shorter than the connect limit must still tell that nothing was sent, so it runs out here a little earlier.
         let deadline = limits.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
         let connect = [limits.connect, deadline].into_iter().flatten().min();
-        let response = self.exchange(request, connect).await?;
+        let response = self.exchange(request, connect, runtime.id()).await?;
         // hyper stops reading somewhat later: its limit is that of a buffer.
         if head_bytes(response.headers()) > self.max_header_bytes as usize {
             return Err(TransportError::may_have_run("the head of the reply is larger than the limit"));

@@ -253,24 +253,27 @@ fn a_connection_that_nobody_uses_is_closed_and_one_that_is_read_is_not() {
     }
 }
 
-#[tokio::test]
-async fn a_call_takes_a_connection_that_becomes_free_before_its_own_is_there() {
-    fetch_hive_tests::needs!(Hyper);
-    // A SOCKS proxy, of which the first connection is made and the second is not.
-    let go = Arc::new(Notify::new());
-    let made = [
-        Step::ReadSome(3),
-        Step::Write(vec![5, 0]),
-        Step::ReadSome(10),
-        Step::Write(vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0]),
-    ];
-    let served = [Step::Read, Step::Until(Arc::clone(&go)), answer(), Step::Read, answer()];
-    let stuck = vec![Step::ReadSome(3), Step::Wait(Duration::from_secs(60))];
-    let proxy = Scripted::start(vec![[&made[..], &served[..]].concat(), stuck]).await.unwrap();
+/// A client whose connections are opened by a SOCKS proxy: connection n is made as soon as the script says so, and follows it.
+async fn through_socks(scripts: impl IntoIterator<Item = Vec<Step>>) -> (Scripted, Client) {
+    let asked = [Step::ReadSome(3), Step::Write(vec![5, 0]), Step::ReadSome(10)];
+    let scripts = scripts.into_iter().map(|script| [&asked[..], &script].concat()).collect();
+    let proxy = Scripted::start(scripts).await.unwrap();
     let url = proxy.base_url().replace("http://", "socks5://").replace("/v1", "");
     let transport = HyperTransport::builder().proxy(url).build().unwrap();
     let builder = Client::builder().api_key("fhk_test").base_url("http://127.0.0.1:9/v1").transport(transport);
-    let client = builder.repeat(RepeatPolicy::never()).build().unwrap();
+    (proxy, builder.repeat(RepeatPolicy::never()).build().unwrap())
+}
+
+fn made() -> Step {
+    Step::Write(vec![5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+}
+
+#[tokio::test]
+async fn a_call_takes_a_connection_that_becomes_free_before_its_own_is_there() {
+    fetch_hive_tests::needs!(Hyper);
+    let go = Arc::new(Notify::new());
+    let served = vec![made(), Step::Read, Step::Until(Arc::clone(&go)), answer(), Step::Read, answer()];
+    let (proxy, client) = through_socks([served, vec![Step::Wait(Duration::from_secs(60))]]).await;
     let first = tokio::spawn(client.invoke_workflow("first").into_future());
     until(|| proxy.requests().len() == 1).await;
     let second = tokio::spawn(client.invoke_workflow("second").into_future());
@@ -281,6 +284,88 @@ async fn a_call_takes_a_connection_that_becomes_free_before_its_own_is_there() {
     let both = async { (first.await.unwrap().unwrap(), second.await.unwrap().unwrap()) };
     tokio::time::timeout(Duration::from_secs(5), both).await.unwrap();
     assert_eq!((proxy.connections(), proxy.requests().len()), (2, 2));
+}
+
+#[tokio::test]
+async fn a_connection_that_became_free_and_ended_before_the_call_was_polled_is_not_taken() {
+    fetch_hive_tests::needs!(Hyper);
+    let go = Arc::new(Notify::new());
+    let served = vec![
+        made(),
+        Step::Read,
+        Step::Until(Arc::clone(&go)),
+        answer(),
+        Step::Wait(Duration::from_millis(50)),
+        Step::Close,
+    ];
+    let (proxy, client) = through_socks([served, vec![made(), Step::Read, answer()]]).await;
+    let first = tokio::spawn(client.invoke_workflow("first").into_future());
+    until(|| proxy.requests().len() == 1).await;
+    // As in `select!`: it is polled, and then put aside for a while.
+    let mut second = client.invoke_workflow("second").into_future();
+    for _ in 0..2 {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(second.as_mut().poll(&mut context).is_pending());
+    }
+    go.notify_one();
+    first.await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    second.await.unwrap();
+    assert_eq!((proxy.connections(), proxy.requests().len()), (2, 2));
+}
+
+#[test]
+fn a_connection_that_was_opened_and_not_needed_is_looked_at_before_its_first_request() {
+    fetch_hive_tests::needs!(Hyper);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let [go, then] = [Arc::new(Notify::new()), Arc::new(Notify::new())];
+    let served = vec![made(), Step::Read, Step::Until(Arc::clone(&go)), answer(), Step::Read, answer(), Step::Close];
+    let spare = vec![Step::Until(Arc::clone(&then)), made(), Step::Wait(Duration::from_millis(200)), Step::Close];
+    let (proxy, client) = servers.block_on(through_socks([served, spare, vec![made(), Step::Read, answer()]]));
+    runtime.block_on(async {
+        let first = tokio::spawn(client.invoke_workflow("first").into_future());
+        until(|| proxy.requests().len() == 1).await;
+        let second = tokio::spawn(client.invoke_workflow("second").into_future());
+        until(|| proxy.connections() == 2).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        go.notify_one();
+        first.await.unwrap().unwrap();
+        second.await.unwrap().unwrap();
+        then.notify_one();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    });
+    // The connection ends while nothing of the client runs.
+    std::thread::sleep(Duration::from_millis(300));
+    let error = runtime.block_on(client.invoke_workflow("third").into_future()).unwrap_err();
+    assert!(!error.may_have_run(), "{error:?}");
+    runtime.block_on(client.invoke_workflow("third").into_future()).unwrap();
+}
+
+#[test]
+fn a_runtime_uses_no_connection_that_another_one_drives() {
+    fetch_hive_tests::needs!(Hyper);
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for tls in [false, true] {
+        let emulator = servers.block_on(Emulator::builder().tls(tls).start()).unwrap();
+        let mut transport = HyperTransport::builder();
+        if let Some(pem) = emulator.ca_pem() {
+            transport = transport.add_root_certificates_pem(pem);
+        }
+        let builder = Client::builder().api_key("fhk_test").base_url(emulator.base_url());
+        let client = builder.transport(transport.build().unwrap()).build().unwrap();
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let [still, running] = [runtime(), runtime()];
+        still.block_on(client.invoke_workflow("d").into_future()).unwrap();
+        // The first one is there, and does nothing.
+        let call =
+            async { tokio::time::timeout(Duration::from_secs(5), client.invoke_workflow("d").into_future()).await };
+        running.block_on(call).unwrap().unwrap();
+        assert_eq!(emulator.connections().open, 2);
+        drop(still);
+        running.block_on(client.invoke_workflow("d").into_future()).unwrap();
+        assert_eq!(emulator.connections().accepted, 2);
+    }
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
 use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
-use tokio::runtime::Handle;
+use tokio::runtime::{self, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
@@ -28,24 +28,30 @@ const SWEEP: Duration = Duration::from_secs(45);
 /// A first connection is given up after this, whatever the limit of the call that asked for it.
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
 
-/// The hosts that were asked, each with its connections.
+/// How often a call finds out what a host speaks, if each connection over HTTP/2 is over at once.
+const PROBES: usize = 3;
+
+/// The hosts that were asked, each with its connections: apart for each runtime, since it alone drives the connections that were made on it,
+/// and ends them when it ends. And apart for http and https.
 pub(super) struct Pool {
     opener: Arc<Opener>,
-    plain: Mutex<HashMap<Authority, Arc<Host>>>,
-    secure: Mutex<HashMap<Authority, Arc<Host>>>,
+    hosts: Mutex<HashMap<(runtime::Id, bool), Hosts>>,
 }
+
+type Hosts = HashMap<Authority, Arc<Host>>;
 
 impl Pool {
     pub(super) fn new(opener: Opener) -> Self {
-        Self { opener: Arc::new(opener), plain: Mutex::default(), secure: Mutex::default() }
+        Self { opener: Arc::new(opener), hosts: Mutex::default() }
     }
 
-    pub(super) fn host(&self, uri: &Uri) -> Result<Arc<Host>, TransportError> {
+    /// The host of a URL, asked from a runtime.
+    pub(super) fn host(&self, uri: &Uri, runtime: runtime::Id) -> Result<Arc<Host>, TransportError> {
         let invalid = || TransportError::not_sent("the URL of the request has no host");
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(invalid()) };
         let secure = *scheme == Scheme::HTTPS;
-        let mut hosts = lock(if secure { &self.secure } else { &self.plain });
-        if let Some(host) = hosts.get(authority) {
+        let mut hosts = lock(&self.hosts);
+        if let Some(host) = hosts.get(&(runtime, secure)).and_then(|hosts| hosts.get(authority)) {
             return Ok(Arc::clone(host));
         }
         let usual = if secure { 443 } else { 80 };
@@ -59,7 +65,12 @@ impl Pool {
             opener: Arc::clone(&self.opener),
             connections: Mutex::default(),
         });
-        hosts.insert(authority.clone(), Arc::clone(&host));
+        // What belongs to a runtime that has ended goes.
+        hosts.retain(|_, hosts| {
+            hosts.retain(|_, host| Arc::strong_count(host) > 1 || lock(&host.connections).is_swept());
+            !hosts.is_empty()
+        });
+        hosts.entry((runtime, secure)).or_default().insert(authority.clone(), Arc::clone(&host));
         Ok(host)
     }
 }
@@ -147,7 +158,13 @@ impl Host {
     /// By https, the first connection finds out what a host speaks before others are opened: a cold burst of requests would open one for
     /// each of them, and throw all but one away when HTTP/2 comes out.
     pub(super) async fn wait(self: &Arc<Self>, uri: &Uri) -> Result<Connection, TransportError> {
-        if let Some(mut found) = self.probe(uri) {
+        for _ in 0..PROBES {
+            let Some(mut found) = self.probe(uri) else {
+                return self.open(uri).await.map(Connection::Http1).map_err(|error| {
+                    self.forget(None);
+                    TransportError::not_sent(error)
+                });
+            };
             let found = found.wait_for(Option::is_some).await.ok().and_then(|found| found.clone());
             match found {
                 Some(Ok(())) => {}
@@ -158,10 +175,7 @@ impl Host {
                 return Ok(connection);
             }
         }
-        self.open(uri).await.map(Connection::Http1).map_err(|error| {
-            self.forget(None);
-            TransportError::not_sent(error)
-        })
+        Err(TransportError::not_sent("the host closed each connection as soon as it was made"))
     }
 
     /// The probe that finds out what the host speaks; nothing if that is HTTP/1.1.
@@ -204,6 +218,9 @@ impl Host {
                 (Speaks::Http2(Http2 { sender, requests: Arc::default(), used: true }), Ok(()))
             }
             Ok(Opened::Http1 { sender, idle, proxied }) => {
+                if tell.receiver_count() == 0 {
+                    idle.begin();
+                }
                 self.keep(self.http1(sender, idle, proxied));
                 (Speaks::Http1, Ok(()))
             }
@@ -224,11 +241,6 @@ impl Host {
             waiting.retain(|waiting| !waiting.is_closed());
             waiting.push_back(tell);
         }
-        // One whose reply has just ended is given back by its task, which may only need a turn.
-        tokio::task::yield_now().await;
-        if let Ok(freed) = told.try_recv() {
-            return Ok(freed);
-        }
         let (host, uri) = (Arc::clone(self), uri.clone());
         let opening = Box::pin(async move {
             match host.opener.open(uri, Offer::Http1).await? {
@@ -236,18 +248,24 @@ impl Host {
                 Opened::Http2(_) => Err("the host chose HTTP/2, which it was not offered".into()),
             }
         });
+        // One whose reply has just ended is given back by its task, which may only need a turn.
+        tokio::task::yield_now().await;
+        if let Ok(freed) = told.try_recv() {
+            return if freed.sender.is_ready() { Ok(freed) } else { opening.await };
+        }
         match select(told, opening).await {
-            Either::Left((Ok(freed), opening)) => {
+            Either::Left((Ok(freed), opening)) if freed.sender.is_ready() => {
                 // The other one serves a later request.
                 tokio::spawn(async move {
                     if let Ok(Ok(connection)) = tokio::time::timeout(LONGEST_PROBE, opening).await {
+                        connection.idle.begin();
                         connection.keep();
                     }
                 });
                 Ok(freed)
             }
-            // Nobody drops the sender of a call that waits.
-            Either::Left((Err(_), opening)) => opening.await,
+            // It has ended since it was given.
+            Either::Left((_, opening)) => opening.await,
             Either::Right((opened, mut told)) => {
                 told.close();
                 if let Ok(freed) = told.try_recv() {
@@ -288,9 +306,9 @@ impl Host {
         }
     }
 
-    /// Starts the task that closes what nobody uses, unless it runs: it may never have run, or its runtime may have ended.
+    /// Starts the task that closes what nobody uses, unless it runs.
     fn see_to_sweeping(self: &Arc<Self>, connections: &mut Connections) {
-        if connections.sweeper.as_ref().is_none_or(AbortHandle::is_finished) {
+        if !connections.is_swept() {
             let host = Arc::downgrade(self);
             connections.sweeper = Handle::try_current().ok().map(|runtime| {
                 let sweeping = runtime.spawn(async move {
@@ -307,6 +325,10 @@ impl Host {
 }
 
 impl Connections {
+    fn is_swept(&self) -> bool {
+        self.sweeper.as_ref().is_some_and(|sweeper| !sweeper.is_finished())
+    }
+
     fn sweep(&mut self) {
         self.resting.retain_mut(|connection| std::mem::take(&mut connection.used) && !connection.sender.is_closed());
         if let Speaks::Http2(connection) = &mut self.speaks {
