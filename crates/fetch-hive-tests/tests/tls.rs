@@ -4,6 +4,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 #[cfg(feature = "two-providers")]
 use fetch_hive_client::blocking::UreqTransport;
@@ -13,6 +15,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::TlsAcceptor;
@@ -45,22 +48,27 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A server that takes nobody without a certificate of `authority`.
-async fn strict(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store(authority)), provider()).build().unwrap();
+/// A server's end of TLS, with a certificate of `authority`.
+fn acceptor(authority: &CertifiedIssuer<'static, KeyPair>, clients: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
     let own = identity(authority);
     let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_client_cert_verifier(verifier)
+        .with_client_cert_verifier(clients)
         .with_single_cert(
             vec![CertificateDer::from_pem_slice(own.as_bytes()).unwrap()],
             PrivateKeyDer::from_pem_slice(own.as_bytes()).unwrap(),
         )
         .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server that takes nobody without a certificate of `authority`.
+async fn strict(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store(authority)), provider()).build().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = acceptor(authority, verifier);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
@@ -109,6 +117,67 @@ async fn an_own_root_only_and_an_own_configuration_are_what_they_say() {
     // What cannot be true together is said when the client is built.
     let both = HyperTransport::builder().add_root_certificates_pem(pem).rustls_0_23_config(config(own)).build();
     assert_eq!(both.unwrap_err().error_type(), "invalid");
+}
+
+/// A server that negotiates no protocol, so that it is HTTP/1.1, and answers so many requests on each connection. Counts its connections.
+async fn http1(authority: &CertifiedIssuer<'static, KeyPair>, requests: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = acceptor(authority, WebPkiClientVerifier::no_client_auth());
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept(stream).await.unwrap();
+                for _ in 0..requests {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"}") {
+                        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+                }
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (address, accepted)
+}
+
+#[tokio::test]
+async fn http1_by_https_keeps_its_connections_and_takes_none_that_has_ended() {
+    let authority = authority();
+    let client = |address: SocketAddr| {
+        let transport =
+            HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(authority.pem());
+        let builder = Client::builder().api_key("fhk_test").base_url(format!("https://{address}/v1"));
+        builder.repeat(RepeatPolicy::never()).transport(transport.no_proxy().build().unwrap()).build().unwrap()
+    };
+    let (address, accepted) = http1(&authority, usize::MAX).await;
+    let kept = client(address);
+    for _ in 0..20 {
+        kept.invoke_workflow("d").await.unwrap();
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    // At once, and cold: one finds out what the host speaks, the others open their own or take one that becomes free.
+    let cold = client(address);
+    let calls: Vec<_> = (0..16).map(|_| tokio::spawn(cold.invoke_workflow("d").into_future())).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert!(accepted.load(Ordering::SeqCst) <= 17);
+    // Each reply is the last of its connection, and nothing says so.
+    let (address, accepted) = http1(&authority, 1).await;
+    let ended = client(address);
+    for _ in 0..10 {
+        ended.invoke_workflow("d").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 10);
 }
 
 #[test]
