@@ -3,7 +3,7 @@
 //! Two things must be known of a connection here that the pools of libraries tell late or at a price for each request: whether there is one
 //! yet, where the limit for connecting ends, and whether it has rested, so that it is looked at before it is written to.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -31,14 +31,11 @@ const LONGEST_PROBE: Duration = Duration::from_secs(60);
 /// How often a call finds out what a host speaks, if each connection over HTTP/2 is over at once.
 const PROBES: usize = 3;
 
-/// The hosts that were asked, each with its connections: apart for each runtime, since it alone drives the connections that were made on it,
-/// and ends them when it ends. And apart for http and https.
+/// The hosts that were asked. Mostly there is one, so that no table is faster than a list.
 pub(super) struct Pool {
     opener: Arc<Opener>,
-    hosts: Mutex<HashMap<(runtime::Id, bool), Hosts>>,
+    hosts: Mutex<Vec<Arc<Host>>>,
 }
-
-type Hosts = HashMap<Authority, Arc<Host>>;
 
 impl Pool {
     pub(super) fn new(opener: Opener) -> Self {
@@ -51,7 +48,9 @@ impl Pool {
         let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return Err(invalid()) };
         let secure = *scheme == Scheme::HTTPS;
         let mut hosts = lock(&self.hosts);
-        if let Some(host) = hosts.get(&(runtime, secure)).and_then(|hosts| hosts.get(authority)) {
+        let known =
+            |host: &&Arc<Host>| host.runtime == runtime && host.secure == secure && host.authority == *authority;
+        if let Some(host) = hosts.iter().find(known) {
             return Ok(Arc::clone(host));
         }
         let usual = if secure { 443 } else { 80 };
@@ -60,25 +59,27 @@ impl Pool {
             _ => HeaderValue::from_str(authority.host()),
         };
         let host = Arc::new(Host {
-            name: name.map_err(|_| invalid())?,
+            runtime,
             secure,
+            authority: authority.clone(),
+            name: name.map_err(|_| invalid())?,
             opener: Arc::clone(&self.opener),
             connections: Mutex::default(),
         });
         // What belongs to a runtime that has ended goes.
-        hosts.retain(|_, hosts| {
-            hosts.retain(|_, host| Arc::strong_count(host) > 1 || lock(&host.connections).is_swept());
-            !hosts.is_empty()
-        });
-        hosts.entry((runtime, secure)).or_default().insert(authority.clone(), Arc::clone(&host));
+        hosts.retain(|host| Arc::strong_count(host) > 1 || lock(&host.connections).is_swept());
+        hosts.push(Arc::clone(&host));
         Ok(host)
     }
 }
 
+/// A host and its connections, for one runtime: it alone drives the connections that were made on it, and ends them when it ends.
 pub(super) struct Host {
+    runtime: runtime::Id,
+    secure: bool,
+    authority: Authority,
     /// What `host` says over HTTP/1.1.
     pub(super) name: HeaderValue,
-    secure: bool,
     opener: Arc<Opener>,
     connections: Mutex<Connections>,
 }
