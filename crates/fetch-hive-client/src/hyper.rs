@@ -35,7 +35,7 @@ use crate::{Error, ResponseBody, Timeout, Transport, TransportError};
 /// - Certificates are checked against the platform's roots; where it has none, against the bundled ones.
 /// - `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are honoured, but never for a loopback host; an explicit proxy always is.
 /// - The head of a reply has at most 64 KiB, unless another limit is set, and over HTTP/1.1 at most 100 headers.
-/// - A connection that nobody uses is kept for 45 to 90 seconds.
+/// - A connection that nobody uses is kept for 90 seconds at the most, unless another limit is set.
 /// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
 /// - It needs a tokio runtime with I/O and time when it sends, and none when it is made. Each runtime has connections of its own.
 pub struct HyperTransport {
@@ -157,7 +157,13 @@ fn classify(error: hyper::Error) -> TransportError {
         }
         error.is_canceled()
     };
-    if unstarted() { TransportError::not_sent(error) } else { TransportError::may_have_run(error) }
+    if unstarted() {
+        TransportError::not_sent(error)
+    } else if error.is_parse_too_large() {
+        TransportError::may_have_run("the head of the reply is beyond `max_headers` or `max_header_bytes`")
+    } else {
+        TransportError::may_have_run(error)
+    }
 }
 
 /// Whether the server says that it did not process a request (RFC 9113, section 8.7): its stream was refused, or is beyond the last one of a
@@ -180,6 +186,7 @@ pub struct HyperTransportBuilder {
     proxy: connect::ProxyChoice,
     max_header_bytes: u32,
     max_headers: Option<usize>,
+    kept: Duration,
 }
 
 impl Default for HyperTransportBuilder {
@@ -189,6 +196,7 @@ impl Default for HyperTransportBuilder {
             proxy: connect::ProxyChoice::default(),
             max_header_bytes: 64 << 10,
             max_headers: None,
+            kept: Duration::from_secs(90),
         }
     }
 }
@@ -227,10 +235,18 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How many headers the head of an HTTP/1.1 reply may have: 100 by default. A reply with more of them fails the call. Another number than
-    /// the default makes each call a little slower, as the table for them is no longer on the stack.
+    /// How many headers the head of an HTTP/1.1 reply may have: 100 by default. A reply with more of them fails the call, which may have
+    /// run. Another number than the default makes each call a little slower, as the table for them is no longer on the stack.
     pub fn max_headers(mut self, headers: usize) -> Self {
         self.max_headers = Some(headers);
+        self
+    }
+
+    /// How long a connection is kept that nobody uses: 90 s at the most by default. What lies between here and the service forgets a connection
+    /// that is still, and an invoke that is written to such a one may have run for all that its caller learns; so this should be less than the
+    /// shortest time after which a gateway does.
+    pub fn keep_connections_for(mut self, longest: Duration) -> Self {
+        self.kept = longest;
         self
     }
 
@@ -257,6 +273,9 @@ impl HyperTransportBuilder {
         if self.max_header_bytes < 8 << 10 {
             return Err(invalid("max_header_bytes", "must be at least 8192"));
         }
+        if self.kept.is_zero() {
+            return Err(invalid("keep_connections_for", "must not be zero"));
+        }
         if self.max_headers == Some(0) {
             return Err(invalid("max_headers", "must be at least 1"));
         }
@@ -275,7 +294,7 @@ impl HyperTransportBuilder {
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size((1 << 31) - 1)
             .timer(TokioTimer::new());
-        let pool = Pool::new(Opener::new(routes, tls.both, tls.http1, http1, http2));
+        let pool = Pool::new(Opener::new(routes, tls.both, tls.http1, http1, http2), self.kept);
         Ok(HyperTransport { pool, proxies, max_header_bytes: self.max_header_bytes })
     }
 }

@@ -378,9 +378,33 @@ async fn how_many_headers_a_reply_may_have_is_a_setting() {
         builder.transport(transport.build().unwrap()).build().unwrap()
     };
     let error = client(HyperTransport::builder()).invoke_workflow("d").await.unwrap_err();
-    assert!(error.may_have_run(), "{error:?}");
+    assert!(error.may_have_run() && format!("{error:?}").contains("max_headers"), "{error:?}");
     let more = HyperTransport::builder().max_headers(160);
     let run = client(more).invoke_workflow("d").await.unwrap();
     assert_eq!(run.headers().get_all("x-many").iter().count(), 150);
     assert!(HyperTransport::builder().max_headers(0).build().is_err());
+}
+
+#[test]
+fn a_connection_that_rested_too_long_is_not_used_even_if_nothing_ran_meanwhile() {
+    fetch_hive_tests::needs!(Hyper);
+    assert!(HyperTransport::builder().keep_connections_for(Duration::ZERO).build().is_err());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    for tls in [false, true] {
+        let emulator = servers.block_on(Emulator::builder().tls(tls).start()).unwrap();
+        for (kept, connections) in [(Duration::from_millis(200), 2), (Duration::from_secs(90), 1)] {
+            let before = emulator.connections().accepted;
+            let mut transport = HyperTransport::builder().keep_connections_for(kept);
+            if let Some(pem) = emulator.ca_pem() {
+                transport = transport.add_root_certificates_pem(pem);
+            }
+            let builder = Client::builder().api_key("fhk_test").base_url(emulator.base_url());
+            let client = builder.transport(transport.build().unwrap()).build().unwrap();
+            runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
+            std::thread::sleep(Duration::from_millis(250));
+            runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
+            assert_eq!(emulator.connections().accepted - before, connections, "{tls} {kept:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::{Either, select};
@@ -22,9 +22,6 @@ use super::idle::Idle;
 use super::open::{Offer, Opened, Opener};
 use crate::{BoxError, TransportError};
 
-/// A connection that nobody uses is closed after one of these at the least, and two at the most.
-const SWEEP: Duration = Duration::from_secs(45);
-
 /// A first connection is given up after this, whatever the limit of the call that asked for it.
 const LONGEST_PROBE: Duration = Duration::from_secs(60);
 
@@ -34,12 +31,14 @@ const PROBES: usize = 3;
 /// The hosts that were asked. Mostly there is one, so that no table is faster than a list.
 pub(super) struct Pool {
     opener: Arc<Opener>,
+    /// The longest that a connection may rest.
+    kept: Duration,
     hosts: Mutex<Vec<Arc<Host>>>,
 }
 
 impl Pool {
-    pub(super) fn new(opener: Opener) -> Self {
-        Self { opener: Arc::new(opener), hosts: Mutex::default() }
+    pub(super) fn new(opener: Opener, kept: Duration) -> Self {
+        Self { opener: Arc::new(opener), kept, hosts: Mutex::default() }
     }
 
     /// The host of a URL, asked from a runtime.
@@ -64,6 +63,7 @@ impl Pool {
             authority: authority.clone(),
             name: name.map_err(|_| invalid())?,
             opener: Arc::clone(&self.opener),
+            kept: self.kept,
             connections: Mutex::default(),
         });
         // What belongs to a runtime that has ended goes.
@@ -81,6 +81,7 @@ pub(super) struct Host {
     /// What `host` says over HTTP/1.1.
     pub(super) name: HeaderValue,
     opener: Arc<Opener>,
+    kept: Duration,
     connections: Mutex<Connections>,
 }
 
@@ -114,6 +115,8 @@ pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<Full<Bytes>>,
     pub(super) proxied: bool,
     idle: Idle,
+    /// Since when nobody uses it. Unlike other clocks this one goes on while the machine sleeps.
+    rests: SystemTime,
     /// Since the last sweep.
     used: bool,
     host: Weak<Host>,
@@ -125,6 +128,8 @@ pub(super) struct Http2 {
     pub(super) sender: http2::SendRequest<Full<Bytes>>,
     /// Cloned with it: how many requests there are.
     requests: Arc<()>,
+    /// When it was taken the last time.
+    taken: SystemTime,
     /// Since the last sweep.
     used: bool,
 }
@@ -140,18 +145,25 @@ impl Host {
     pub(super) fn ready(&self) -> Option<Connection> {
         let mut connections = lock(&self.connections);
         if let Speaks::Http2(connection) = &mut connections.speaks {
-            if !connection.sender.is_closed() {
-                connection.used = true;
+            let in_use = Arc::strong_count(&connection.requests) > 1;
+            if !connection.sender.is_closed() && (in_use || self.may_rest_since(connection.taken)) {
+                (connection.used, connection.taken) = (true, SystemTime::now());
                 return Some(Connection::Http2(connection.clone()));
             }
             connections.speaks = Speaks::Unknown;
         }
         loop {
             let connection = connections.resting.pop()?;
-            if connection.sender.is_ready() {
+            if connection.sender.is_ready() && self.may_rest_since(connection.rests) {
                 return Some(Connection::Http1(connection));
             }
         }
+    }
+
+    /// Whether a connection is still to be used. What lies between may have forgotten it by then without a word, and a request that is
+    /// written to it would be lost, and might have run. The sweeper cannot be relied on: the runtime may not have run.
+    fn may_rest_since(&self, time: SystemTime) -> bool {
+        time.elapsed().is_ok_and(|rest| rest < self.kept)
     }
 
     /// A connection that is opened, or becomes free before.
@@ -215,9 +227,10 @@ impl Host {
             }
         };
         let (speaks, found) = match opened {
-            Ok(Opened::Http2(sender)) => {
-                (Speaks::Http2(Http2 { sender, requests: Arc::default(), used: true }), Ok(()))
-            }
+            Ok(Opened::Http2(sender)) => (
+                Speaks::Http2(Http2 { sender, requests: Arc::default(), taken: SystemTime::now(), used: true }),
+                Ok(()),
+            ),
             Ok(Opened::Http1 { sender, idle, proxied }) => {
                 if tell.receiver_count() == 0 {
                     idle.begin();
@@ -278,7 +291,7 @@ impl Host {
     }
 
     fn http1(self: &Arc<Self>, sender: http1::SendRequest<Full<Bytes>>, idle: Idle, proxied: bool) -> Http1 {
-        Http1 { sender, proxied, idle, used: true, host: Arc::downgrade(self) }
+        Http1 { sender, proxied, idle, rests: SystemTime::now(), used: true, host: Arc::downgrade(self) }
     }
 
     fn keep(self: &Arc<Self>, mut connection: Http1) {
@@ -289,7 +302,7 @@ impl Host {
                 Err(back) => connection = back,
             }
         }
-        connection.used = true;
+        (connection.used, connection.rests) = (true, SystemTime::now());
         connections.resting.push(connection);
         self.see_to_sweeping(&mut connections);
     }
@@ -311,10 +324,12 @@ impl Host {
     fn see_to_sweeping(self: &Arc<Self>, connections: &mut Connections) {
         if !connections.is_swept() {
             let host = Arc::downgrade(self);
+            // What was not used between two sweeps is closed.
+            let between = (self.kept / 2).max(Duration::from_millis(50));
             connections.sweeper = Handle::try_current().ok().map(|runtime| {
                 let sweeping = runtime.spawn(async move {
                     loop {
-                        tokio::time::sleep(SWEEP).await;
+                        tokio::time::sleep(between).await;
                         let Some(host) = host.upgrade() else { return };
                         lock(&host.connections).sweep();
                     }
