@@ -159,7 +159,7 @@ fn classify(error: hyper::Error) -> TransportError {
     };
     if unstarted() {
         TransportError::not_sent(error)
-    } else if error.is_parse_too_large() {
+    } else if error.is_parse() && error.to_string().contains("head is too large") {
         TransportError::may_have_run("the head of the reply is beyond `max_headers` or `max_header_bytes`")
     } else {
         TransportError::may_have_run(error)

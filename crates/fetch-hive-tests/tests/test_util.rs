@@ -89,6 +89,7 @@ fn what_is_not_as_expected_is_said() {
     let clock = PausedClock::new();
     let rows = [
         (done().expect(Method::GET, "/v1/workflow/invoke"), "expected GET"),
+        (done().expect_json(r#"{ "deployment": "e" }"#), r#"expected the body {"deployment":"e"}, got"#),
         (done().expect_json(json!({"deployment": "e"})), r#"expected the body {"deployment":"e"}, got"#),
         (done().expect_header("x-trace", "1"), "another value of the header x-trace"),
         (done().expect_that(|_| Err("odd".to_owned())), "request 1: odd"),

@@ -89,7 +89,7 @@ pub(super) struct Host {
 struct Connections {
     speaks: Speaks,
     /// The one used last comes last, and is used first.
-    resting: Vec<Http1>,
+    resting: Vec<Resting>,
     /// Calls that open a connection, and take one that becomes free before theirs is there.
     waiting: VecDeque<oneshot::Sender<Http1>>,
     /// The task that closes what nobody uses.
@@ -115,11 +115,16 @@ pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<Full<Bytes>>,
     pub(super) proxied: bool,
     idle: Idle,
-    /// Since when nobody uses it. Unlike other clocks this one goes on while the machine sleeps.
-    rests: SystemTime,
-    /// Since the last sweep.
-    used: bool,
     host: Weak<Host>,
+}
+
+/// A connection that nobody uses.
+struct Resting {
+    connection: Http1,
+    /// Unlike other clocks this one goes on while the machine sleeps.
+    since: SystemTime,
+    /// Whether it was used since the last sweep.
+    used: bool,
 }
 
 /// A connection that carries many requests at a time.
@@ -153,8 +158,8 @@ impl Host {
             connections.speaks = Speaks::Unknown;
         }
         loop {
-            let connection = connections.resting.pop()?;
-            if connection.sender.is_ready() && self.may_rest_since(connection.rests) {
+            let Resting { connection, since, .. } = connections.resting.pop()?;
+            if connection.sender.is_ready() && self.may_rest_since(since) {
                 return Some(Connection::Http1(connection));
             }
         }
@@ -291,7 +296,7 @@ impl Host {
     }
 
     fn http1(self: &Arc<Self>, sender: http1::SendRequest<Full<Bytes>>, idle: Idle, proxied: bool) -> Http1 {
-        Http1 { sender, proxied, idle, rests: SystemTime::now(), used: true, host: Arc::downgrade(self) }
+        Http1 { sender, proxied, idle, host: Arc::downgrade(self) }
     }
 
     fn keep(self: &Arc<Self>, mut connection: Http1) {
@@ -302,8 +307,7 @@ impl Host {
                 Err(back) => connection = back,
             }
         }
-        (connection.used, connection.rests) = (true, SystemTime::now());
-        connections.resting.push(connection);
+        connections.resting.push(Resting { connection, since: SystemTime::now(), used: true });
         self.see_to_sweeping(&mut connections);
     }
 
@@ -346,7 +350,7 @@ impl Connections {
     }
 
     fn sweep(&mut self) {
-        self.resting.retain_mut(|connection| std::mem::take(&mut connection.used) && !connection.sender.is_closed());
+        self.resting.retain_mut(|resting| std::mem::take(&mut resting.used) && !resting.connection.sender.is_closed());
         if let Speaks::Http2(connection) = &mut self.speaks {
             let used = std::mem::take(&mut connection.used) || Arc::strong_count(&connection.requests) > 1;
             if !used || connection.sender.is_closed() {

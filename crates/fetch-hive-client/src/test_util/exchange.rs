@@ -114,9 +114,13 @@ impl Exchange {
         })
     }
 
-    /// Expects a JSON body; the order of members and white space do not matter.
+    /// Expects a JSON body, given as a value or as a text; the order of members and white space do not matter.
     pub fn expect_json(self, want: impl Into<Value>) -> Self {
-        let want = want.into();
+        let want = match want.into() {
+            // No request is a bare string.
+            Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+            value => value,
+        };
         self.expect_that(move |request| match serde_json::from_slice::<Value>(request.body()) {
             Ok(got) if got == want => Ok(()),
             Ok(got) => Err(format!("expected the body {want}, got {got}")),
