@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fetch_hive_client::Client;
 use fetch_hive_client::core::signature::verify;
-use fetch_hive_client::types::{RunStatus, WorkflowRun};
+use fetch_hive_client::types::{RunStatus, InvokeWorkflowResponse};
 use fetch_hive_emulator::{Emulator, Inbox};
 
 #[tokio::main]
@@ -63,7 +63,7 @@ async fn callback(client: &Client, deployment: &str) -> Result<(), Box<dyn Error
     Ok(())
 }
 
-fn print_run(what: &str, run: &WorkflowRun) -> Result<(), Box<dyn Error>> {
+fn print_run(what: &str, run: &InvokeWorkflowResponse) -> Result<(), Box<dyn Error>> {
     let status = run.run_status.as_ref().map_or("unknown", RunStatus::as_str);
     let id = run.request_id.as_ref().map_or("none", |id| id.as_str());
     println!("{what}: status {status}, request id {id}");

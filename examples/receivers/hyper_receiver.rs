@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
-use fetch_hive_client::callback::{MemoryGuard, Received, Receiver, Verifier};
+use fetch_hive_client::callback::{MemoryDedupStore, Received, Receiver, Verifier};
 use fetch_hive_client::{BoxError, Client};
 use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use hyper::service::service_fn;
@@ -20,7 +20,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // One process, so the guard may live in its memory.
     let receiver = Receiver::new(Verifier::new(["whsec_example"]))
-        .guard(MemoryGuard::new())
+        .guard(MemoryDedupStore::new())
         .on_outcome(|outcome| println!("callback {outcome}"));
     let (tell, mut told) = mpsc::unbounded_channel();
     tokio::spawn(serve(listener, receiver, tell));

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use fetch_hive_core::types::{ApprovalFilter, ToolActionApproval, ToolActionApprovalList, WorkspaceId};
-use fetch_hive_core::{ApprovalPager, Reply};
+use fetch_hive_core::{ApprovalPager, ApiResponse};
 use futures_core::Stream;
 
 use crate::resources::Approvals;
@@ -35,7 +35,7 @@ impl Approvals<Client> {
     }
 }
 
-type Fetching = Pin<Box<dyn Future<Output = Result<Reply<ToolActionApprovalList>, Error>> + Send>>;
+type Fetching = Pin<Box<dyn Future<Output = Result<ApiResponse<ToolActionApprovalList>, Error>> + Send>>;
 
 /// Approvals from all pages of a list. An error comes after everything that was fetched, and nothing comes after it.
 ///
@@ -88,7 +88,7 @@ impl Stream for ApprovalStream {
                 return Poll::Ready(Some(Err(error)));
             }
             let Some(request) = this.pager.request() else { return Poll::Ready(None) };
-            this.fetching = Some(this.client.send(request.clone()).into_future());
+            this.fetching = Some(this.client.call(request.clone()).into_future());
         }
     }
 }

@@ -2,13 +2,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fetch_hive_core::engine::RepeatPolicy;
+use fetch_hive_core::engine::RetryPolicy;
 use fetch_hive_core::types::{ApiKey, InvalidSecret};
-use fetch_hive_core::{Api, BaseUrl, InvalidInput, KeyHeader, Limits};
+use fetch_hive_core::{Api, BaseUrl, InvalidInput, KeyHeader, Timeouts};
 
 use crate::client::Shared;
 use crate::credentials::Credentials;
-use crate::places::Places;
+use crate::run_limit::MemoryRunLimiter;
 use crate::report::{AttemptHook, CallHook};
 use crate::trace::Server;
 use crate::usage::{UsageHook, UsageReport};
@@ -25,13 +25,13 @@ pub struct ClientBuilder<C = Client> {
     base_url: Option<String>,
     plain_http: bool,
     user_agent: Option<String>,
-    limits: Limits,
-    policy: RepeatPolicy,
-    max_reply_bytes: usize,
+    timeouts: Timeouts,
+    policy: RetryPolicy,
+    max_response_bytes: usize,
     max_event_bytes: usize,
     max_error_bytes: usize,
-    max_runs_in_flight: Option<usize>,
-    unknown_run_grace: Duration,
+    max_concurrent_runs: Option<usize>,
+    unresolved_run_hold: Duration,
     usage: Option<UsageHook>,
     on_attempt: Option<AttemptHook>,
     on_call: Option<CallHook>,
@@ -42,23 +42,23 @@ pub struct ClientBuilder<C = Client> {
 
 impl<C> ClientBuilder<C> {
     pub(crate) fn new() -> Self {
-        let mut limits = Limits::default();
-        limits.connect = Some(Duration::from_secs(10));
-        limits.idle = Some(Duration::from_secs(120));
-        limits.deadline = Some(Duration::from_secs(120));
+        let mut timeouts = Timeouts::default();
+        timeouts.connect = Some(Duration::from_secs(10));
+        timeouts.idle = Some(Duration::from_secs(120));
+        timeouts.deadline = Some(Duration::from_secs(120));
         Self {
-            limits,
-            max_reply_bytes: 64 << 20,
+            timeouts,
+            max_response_bytes: 64 << 20,
             max_event_bytes: 16 << 20,
             max_error_bytes: 1 << 20,
-            unknown_run_grace: Duration::from_secs(60),
+            unresolved_run_hold: Duration::from_secs(60),
             api_key: None,
             provider: None,
             base_url: None,
             plain_http: false,
             user_agent: None,
-            policy: RepeatPolicy::default(),
-            max_runs_in_flight: None,
+            policy: RetryPolicy::default(),
+            max_concurrent_runs: None,
             usage: None,
             on_attempt: None,
             on_call: None,
@@ -101,37 +101,37 @@ impl<C> ClientBuilder<C> {
     /// The deadline of a whole call that is no stream, attempts and waits included: 120 s by default, as in the Python SDK. `None` for
     /// no deadline. Direct workflow runs may take longer: the service's documentation suggests 600 s for them.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.deadline = timeout.into();
+        self.timeouts.deadline = timeout.into();
         self
     }
 
     /// The limit for making a connection, name lookup and TLS included: 10 s by default. Nothing was sent when it runs out.
     pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.connect = timeout.into();
+        self.timeouts.connect = timeout.into();
         self
     }
 
     /// The limit until the head of the reply is in, in each attempt. None by default: a direct run sends nothing until it ends.
     pub fn headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.headers = timeout.into();
+        self.timeouts.headers = timeout.into();
         self
     }
 
     /// The limit between two pieces of a reply's body: 120 s by default.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.idle = timeout.into();
+        self.timeouts.idle = timeout.into();
         self
     }
 
     /// How often, and after which waits, a call is repeated.
-    pub fn repeat(mut self, policy: RepeatPolicy) -> Self {
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
     }
 
     /// The largest body of a reply that is taken, in bytes after decompression: 64 MiB by default.
-    pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
-        self.max_reply_bytes = bytes;
+    pub fn max_response_bytes(mut self, bytes: usize) -> Self {
+        self.max_response_bytes = bytes;
         self
     }
 
@@ -154,15 +154,15 @@ impl<C> ClientBuilder<C> {
     /// It counts the calls that are answered when a run has ended: direct workflow runs, prompts and agents, streamed ones until their
     /// stream ends. A call beyond the limit waits in line, first come, first served, within its deadline; one that is dropped leaves the
     /// line. Runs with callback delivery are answered at once and queue at the service, so they are counted only until then.
-    pub fn max_runs_in_flight(mut self, runs: usize) -> Self {
-        self.max_runs_in_flight = Some(runs);
+    pub fn max_concurrent_runs(mut self, runs: usize) -> Self {
+        self.max_concurrent_runs = Some(runs);
         self
     }
 
     /// How long a place stays taken when nobody knows whether its run has ended: after a time limit, a lost connection, a gateway's error, or
-    /// when the call or the stream was dropped. 60 s by default. Only with [`max_runs_in_flight`](Self::max_runs_in_flight).
-    pub fn unknown_run_grace(mut self, grace: Duration) -> Self {
-        self.unknown_run_grace = grace;
+    /// when the call or the stream was dropped. 60 s by default. Only with [`max_concurrent_runs`](Self::max_concurrent_runs).
+    pub fn unresolved_run_hold(mut self, grace: Duration) -> Self {
+        self.unresolved_run_hold = grace;
         self
     }
 
@@ -207,21 +207,21 @@ impl<C> ClientBuilder<C> {
         if let Some(suffix) = self.user_agent {
             api = api.user_agent_suffix(suffix)?;
         }
-        if self.max_runs_in_flight == Some(0) {
-            return Err(InvalidInput::new("max_runs_in_flight", "must be at least 1").into());
+        if self.max_concurrent_runs == Some(0) {
+            return Err(InvalidInput::new("max_concurrent_runs", "must be at least 1").into());
         }
         let clock = self.clock.ok_or_else(|| InvalidInput::new("clock", "is required"))?;
-        let places = |places| Places::new(places, self.unknown_run_grace, Arc::clone(&clock));
+        let places = |places| MemoryRunLimiter::new(places, self.unresolved_run_hold, Arc::clone(&clock));
         let shared = Shared {
             server: Server::of(api.base_url().as_str()),
-            places: self.max_runs_in_flight.map(places),
+            places: self.max_concurrent_runs.map(places),
             api,
             credentials,
             transport: self.transport.ok_or_else(|| InvalidInput::new("transport", "is required"))?,
             clock,
-            limits: self.limits,
+            timeouts: self.timeouts,
             policy: self.policy,
-            max_reply_bytes: self.max_reply_bytes,
+            max_response_bytes: self.max_response_bytes,
             max_event_bytes: self.max_event_bytes,
             max_error_bytes: self.max_error_bytes,
             usage: self.usage,
@@ -294,9 +294,9 @@ impl<C> std::fmt::Debug for ClientBuilder<C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("base_url", &self.base_url)
-            .field("limits", &self.limits)
-            .field("repeat", &self.policy)
-            .field("max_reply_bytes", &self.max_reply_bytes)
+            .field("timeouts", &self.timeouts)
+            .field("retry", &self.policy)
+            .field("max_response_bytes", &self.max_response_bytes)
             .finish_non_exhaustive()
     }
 }

@@ -4,19 +4,19 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use fetch_hive_core::engine::RepeatPolicy;
-use fetch_hive_core::stream::{Streaming, Streams};
+use fetch_hive_core::engine::RetryPolicy;
+use fetch_hive_core::stream::{Streaming, StreamingEndpoint};
 use fetch_hive_core::types::{
-    AgentAsync, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
+    AgentAsyncOptions, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
     InvokeHiveAgent, InvokePrompt, InvokeWorkflow, MetadataValue, ThreadId, ToolApproval, TriggerAgent, TriggerPrompt,
     TriggerWorkflow,
 };
-use fetch_hive_core::{Auth, Endpoint, InvalidInput, Limits, Operation, Reply, SecretInQuery};
+use fetch_hive_core::{Auth, Endpoint, InvalidInput, Timeouts, Operation, ApiResponse, SecretInQuery};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::PartialReply;
+use crate::error::PartialResponse;
 use crate::exchange::{Done, Needs, exchange};
 use crate::stream::Sent;
 use crate::{Client, Error, ErrorKind, EventStream, UsageReport};
@@ -30,22 +30,22 @@ pub struct Call<E, C = Client> {
     client: Client,
     kind: PhantomData<fn() -> C>,
     request: E,
-    limits: Limits,
+    timeouts: Timeouts,
     /// Whether the deadline was set for this call: a stream has none otherwise.
     deadline_is_own: bool,
-    policy: RepeatPolicy,
+    policy: RetryPolicy,
     headers: HeaderMap,
     invalid: Option<InvalidInput>,
 }
 
 impl<E, C> Call<E, C> {
     pub(crate) fn new(client: Client, request: E) -> Self {
-        let (limits, policy) = (client.shared.limits, client.shared.policy);
+        let (timeouts, policy) = (client.shared.timeouts, client.shared.policy);
         Self {
             client,
             kind: PhantomData,
             request,
-            limits,
+            timeouts,
             deadline_is_own: false,
             policy,
             headers: HeaderMap::new(),
@@ -56,31 +56,31 @@ impl<E, C> Call<E, C> {
     /// The deadline of this call, attempts and waits included; `None` for none. A stream has no deadline unless it is set here; then it
     /// is that of the whole stream.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.deadline = timeout.into();
+        self.timeouts.deadline = timeout.into();
         self.deadline_is_own = true;
         self
     }
 
     /// The limit for making a connection, in this call.
     pub fn connect_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.connect = timeout.into();
+        self.timeouts.connect = timeout.into();
         self
     }
 
     /// The limit until the head of the reply is in, in each attempt of this call.
     pub fn headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.headers = timeout.into();
+        self.timeouts.headers = timeout.into();
         self
     }
 
     /// The limit between two pieces of the reply's body, in this call.
     pub fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.limits.idle = timeout.into();
+        self.timeouts.idle = timeout.into();
         self
     }
 
     /// How often, and after which waits, this call is repeated.
-    pub fn repeat(mut self, policy: RepeatPolicy) -> Self {
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
         self.policy = policy;
         self
     }
@@ -98,7 +98,7 @@ impl<E, C> Call<E, C> {
 
     /// Sets the deadline to this, unless it is shorter.
     pub(crate) fn no_longer_than(self, timeout: Duration) -> Self {
-        let own = self.limits.deadline;
+        let own = self.timeouts.deadline;
         self.timeout(own.map_or(timeout, |own| own.min(timeout)))
     }
 
@@ -117,14 +117,14 @@ impl<E, C> Call<E, C> {
     }
 
     fn wrap<W>(self, wrapper: impl FnOnce(E) -> W) -> Call<W, C> {
-        let Self { client, kind, request, limits, deadline_is_own, policy, headers, invalid } = self;
-        Call { client, kind, request: wrapper(request), limits, deadline_is_own, policy, headers, invalid }
+        let Self { client, kind, request, timeouts, deadline_is_own, policy, headers, invalid } = self;
+        Call { client, kind, request: wrapper(request), timeouts, deadline_is_own, policy, headers, invalid }
     }
 }
 
 impl<E: Endpoint, C> Call<E, C> {
     /// Sends `endpoint`, which is the request or a wrapper around it, as this call says.
-    async fn exchange<W: Endpoint>(&self, endpoint: &W, limits: Limits, stream: bool) -> Result<Done, Error> {
+    async fn exchange<W: Endpoint>(&self, endpoint: &W, timeouts: Timeouts, stream: bool) -> Result<Done, Error> {
         if let Some(invalid) = &self.invalid {
             return Err(Error::from_core(W::NAME, invalid.clone().into()));
         }
@@ -141,15 +141,15 @@ impl<E: Endpoint, C> Call<E, C> {
             Ok(built)
         };
         let needs = Needs { key: matches!(endpoint.auth(), Auth::Key), stream };
-        exchange(&self.client.shared, &operation, limits, self.policy, needs, &build).await
+        exchange(&self.client.shared, &operation, timeouts, self.policy, needs, &build).await
     }
 }
 
 impl<E: Endpoint + 'static, C> Call<E, C> {
     /// The reply, whichever kind of client the call is of.
-    pub(crate) async fn reply(self) -> Result<Reply<E::Response>, Error> {
-        let done = self.exchange(&self.request, self.limits, false).await?;
-        let reply = fetch_hive_core::reply::<E>(done.response)
+    pub(crate) async fn reply(self) -> Result<ApiResponse<E::Response>, Error> {
+        let done = self.exchange(&self.request, self.timeouts, false).await?;
+        let reply = fetch_hive_core::parse_response::<E>(done.response)
             .map_err(|error| Error::from_core(E::NAME, error).with_attempts(done.attempts, done.waited))?;
         let hook = self.client.shared.usage.as_ref();
         if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&reply), self.request.target()) {
@@ -160,7 +160,7 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
 }
 
 impl<E: Endpoint + 'static> IntoFuture for Call<E> {
-    type Output = Result<Reply<E::Response>, Error>;
+    type Output = Result<ApiResponse<E::Response>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -168,7 +168,7 @@ impl<E: Endpoint + 'static> IntoFuture for Call<E> {
     }
 }
 
-impl<E: Streams + Clone + 'static> Call<E> {
+impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
     /// Sends the call and returns when the head of the reply is in: the events follow as they arrive.
     ///
     /// Dropping the stream ends it, and closes its connection (HTTP/1.1) or resets it (HTTP/2).
@@ -197,34 +197,34 @@ impl<E: Streams + Clone + 'static> Call<E> {
     }
 }
 
-impl<E: Streams + Clone + 'static, C> Call<E, C> {
+impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
     /// The stream, whichever kind of client the call is of.
     pub(crate) async fn open(self) -> Result<EventStream<E>, Error> {
-        let mut limits = self.limits;
+        let mut timeouts = self.timeouts;
         if !self.deadline_is_own {
-            limits.deadline = None;
+            timeouts.deadline = None;
         }
         let began = self.client.shared.clock.now();
-        let done = self.exchange(&Streaming(self.request.clone()), limits, true).await?;
+        let done = self.exchange(&Streaming(self.request.clone()), timeouts, true).await?;
         let (parts, body) = done.response.into_parts();
         let Some(open) = done.open else {
             let received = body.len() as u64;
-            let partial = PartialReply { status: parts.status, headers: parts.headers, body, received };
+            let partial = PartialResponse { status: parts.status, headers: parts.headers, body, received };
             return Err(Error::new(E::NAME, ErrorKind::NotAStream)
                 .with_partial(Some(partial))
                 .with_attempts(done.attempts, done.waited));
         };
-        limits.deadline = limits
+        timeouts.deadline = timeouts
             .deadline
             .map(|deadline| deadline.saturating_sub(self.client.shared.clock.now().saturating_duration_since(began)));
         let sent = Sent { span: done.span, place: done.place, attempts: done.attempts, waited: done.waited };
-        Ok(EventStream::new(self.client, &self.request, limits, parts, open, sent))
+        Ok(EventStream::new(self.client, &self.request, timeouts, parts, open, sent))
     }
 }
 
 impl<E: fmt::Debug, C> fmt::Debug for Call<E, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("request", &self.request).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Call").field("request", &self.request).field("timeouts", &self.timeouts).finish_non_exhaustive()
     }
 }
 
@@ -285,7 +285,7 @@ setters!(InvokeAgent {
     attachments(attachments: impl IntoIterator<Item: Into<AgentAttachment>>);
     known_artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
     artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
-    async_mode(mode: impl Into<AgentAsync>);
+    async_mode(mode: impl Into<AgentAsyncOptions>);
     tool_approval(mode: impl Into<ToolApproval>);
     user(user: impl Into<String>);
     metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>);

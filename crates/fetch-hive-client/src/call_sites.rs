@@ -4,26 +4,26 @@
 macro_rules! call_sites {
     ($client:ident) => {
         impl $client {
-            /// Runs a workflow deployment: see [`InvokeWorkflow`]. The reply is a [`WorkflowRun`](crate::types::WorkflowRun).
+            /// Runs a workflow deployment: see [`InvokeWorkflow`]. The reply is a [`InvokeWorkflowResponse`](crate::types::InvokeWorkflowResponse).
             ///
             /// A direct run is answered when it has ended, which takes seconds to minutes. If its reply is lost on the way, it cannot be looked
             /// up: see [`may_have_run`](crate::Error::may_have_run).
             pub fn invoke_workflow(&self, deployment: impl Into<String>) -> $crate::Call<InvokeWorkflow, $client> {
-                self.send(InvokeWorkflow::new(deployment))
+                self.call(InvokeWorkflow::new(deployment))
             }
 
-            /// Runs a prompt deployment: see [`InvokePrompt`]. The reply is a [`PromptReply`](crate::types::PromptReply).
+            /// Runs a prompt deployment: see [`InvokePrompt`]. The reply is a [`InvokePromptResponse`](crate::types::InvokePromptResponse).
             pub fn invoke_prompt(&self, deployment: impl Into<String>) -> $crate::Call<InvokePrompt, $client> {
-                self.send(InvokePrompt::new(deployment))
+                self.call(InvokePrompt::new(deployment))
             }
 
-            /// Sends a message to an agent: see [`InvokeAgent`]. The reply is an [`AgentReply`](crate::types::AgentReply).
+            /// Sends a message to an agent: see [`InvokeAgent`]. The reply is an [`InvokeAgentResponse`](crate::types::InvokeAgentResponse).
             pub fn invoke_agent(
                 &self,
                 agent: impl Into<AgentId>,
                 message: impl Into<String>,
             ) -> $crate::Call<InvokeAgent, $client> {
-                self.send(InvokeAgent::new(agent, message))
+                self.call(InvokeAgent::new(agent, message))
             }
 
             /// Gives a hive agent an objective; the outcome goes to the callback URL: see [`InvokeHiveAgent`].
@@ -33,7 +33,7 @@ macro_rules! call_sites {
                 objective: impl Into<String>,
                 callback_url: impl Into<String>,
             ) -> $crate::Call<InvokeHiveAgent, $client> {
-                self.send(InvokeHiveAgent::new(hive_agent, objective, callback_url.into()))
+                self.call(InvokeHiveAgent::new(hive_agent, objective, callback_url.into()))
             }
 
             /// Starts a workflow with its webhook secret, and without the API key: see [`TriggerWorkflow`].
@@ -44,7 +44,7 @@ macro_rules! call_sites {
                 secret: impl Into<WebhookSecret>,
                 body: DeploymentTrigger,
             ) -> $crate::Call<TriggerWorkflow, $client> {
-                self.send(TriggerWorkflow::new(endpoint, variant, secret, body))
+                self.call(TriggerWorkflow::new(endpoint, variant, secret, body))
             }
 
             /// Starts a prompt with its webhook secret, and without the API key: see [`TriggerPrompt`].
@@ -55,7 +55,7 @@ macro_rules! call_sites {
                 secret: impl Into<WebhookSecret>,
                 body: DeploymentTrigger,
             ) -> $crate::Call<TriggerPrompt, $client> {
-                self.send(TriggerPrompt::new(endpoint, variant, secret, body))
+                self.call(TriggerPrompt::new(endpoint, variant, secret, body))
             }
 
             /// Sends a message to an agent with its webhook secret, and without the API key: see [`TriggerAgent`].
@@ -65,7 +65,7 @@ macro_rules! call_sites {
                 secret: impl Into<WebhookSecret>,
                 body: AgentTrigger,
             ) -> $crate::Call<TriggerAgent, $client> {
-                self.send(TriggerAgent::new(agent, secret, body))
+                self.call(TriggerAgent::new(agent, secret, body))
             }
 
             /// A workspace, and what belongs to it.
@@ -90,12 +90,12 @@ macro_rules! call_sites {
 
             /// Lists the models: see [`ListModels`].
             pub fn models(&self) -> $crate::Call<ListModels, $client> {
-                self.send(ListModels::new())
+                self.call(ListModels::new())
             }
 
             /// Reads the catalogue of error codes, in a language such as `es`, or in the service's default one: see [`ListErrorCodes`].
             pub fn error_codes(&self, locale: Option<&str>) -> $crate::Call<ListErrorCodes, $client> {
-                self.send(ListErrorCodes::new(locale.map(str::to_owned)))
+                self.call(ListErrorCodes::new(locale.map(str::to_owned)))
             }
         }
     };

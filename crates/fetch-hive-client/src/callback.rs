@@ -5,9 +5,9 @@
 //!
 //! ```
 //! # async fn run() {
-//! use fetch_hive_client::callback::{MemoryGuard, Receiver, Verifier, signed_request};
+//! use fetch_hive_client::callback::{MemoryDedupStore, Receiver, Verifier, signed_request};
 //!
-//! let receiver = Receiver::new(Verifier::new(["whsec_1"])).guard(MemoryGuard::new());
+//! let receiver = Receiver::new(Verifier::new(["whsec_1"])).guard(MemoryDedupStore::new());
 //!
 //! // In a test; in a server it is what came in, and `receive` reads its body.
 //! let request = signed_request("whsec_1", r#"{"event_type":"workflow.completed","request_id":"req_1","data":{"output":"done"}}"#);
@@ -24,17 +24,17 @@
 //!
 //! To wait for a run in the process that receives its callback, see [`Call::run_and_wait`](crate::Call::run_and_wait).
 
-mod guard;
+mod dedup;
 mod outcome;
 mod receiver;
 mod run;
 mod token;
-mod waits;
+mod pending_runs;
 
 pub use fetch_hive_core::callback::{Callback, CallbackError, EventKey, Verifier, signed_request};
 pub use fetch_hive_core::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
-pub use guard::{Claim, ClaimLost, Claimed, MemoryGuard, RepeatGuard};
+pub use dedup::{Claim, ClaimLost, ClaimResult, MemoryDedupStore, DedupStore};
 pub use outcome::Outcome;
 pub use receiver::{Received, Receiver};
-pub use run::{CallbackRun, RunWait, StartedRun, WaitHandle};
+pub use run::{CallbackRun, PendingRun, StartedRun, ResumeToken};

@@ -1,19 +1,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fetch_hive_core::engine::RepeatPolicy;
+use fetch_hive_core::engine::RetryPolicy;
 use fetch_hive_core::types::{
     AgentId, AgentTrigger, DeploymentTrigger, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow,
     ListErrorCodes, ListModels, TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
 };
-use fetch_hive_core::{Api, Endpoint, Limits};
+use fetch_hive_core::{Api, Endpoint, Timeouts};
 
 #[cfg(feature = "hyper")]
 use crate::Error;
 use crate::credentials::Credentials;
-use crate::places::Places;
+use crate::run_limit::MemoryRunLimiter;
 use crate::report::{AttemptHook, CallHook};
-use crate::resources::{Delegations, Requests, SearchServices, Sends, Workspace};
+use crate::resources::{Delegations, Requests, SearchServices, SendRequest, Workspace};
 use crate::trace::Server;
 use crate::usage::UsageHook;
 use crate::{Call, ClientBuilder, Clock, Transport};
@@ -41,12 +41,12 @@ pub(crate) struct Shared {
     pub(crate) credentials: Credentials,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) limits: Limits,
-    pub(crate) policy: RepeatPolicy,
-    pub(crate) max_reply_bytes: usize,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) max_response_bytes: usize,
     pub(crate) max_event_bytes: usize,
     pub(crate) max_error_bytes: usize,
-    pub(crate) places: Option<Arc<Places>>,
+    pub(crate) places: Option<Arc<MemoryRunLimiter>>,
     pub(crate) server: Server,
     pub(crate) usage: Option<UsageHook>,
     pub(crate) on_attempt: Option<AttemptHook>,
@@ -80,33 +80,33 @@ impl Client {
     }
 
     /// Sends any request of [`fetch_hive_core::types`], or an [`Endpoint`] of your own.
-    pub fn send<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
+    pub fn call<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
         Call::new(self.clone(), request)
     }
 }
 
 crate::call_sites::call_sites!(Client);
 
-impl Sends for Client {
+impl SendRequest for Client {
     type Call<E: Endpoint + 'static> = Call<E>;
 
-    fn send<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
-        Self::send(self, request)
+    fn call<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
+        Self::call(self, request)
     }
 }
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { api, credentials, limits, policy, max_reply_bytes, places, .. } = &*self.shared;
+        let Shared { api, credentials, timeouts, policy, max_response_bytes, places, .. } = &*self.shared;
         f.debug_struct("Client")
             .field("base_url", &api.base_url().as_str())
             .field("credentials", credentials)
-            .field("timeout", &limits.deadline)
-            .field("connect_timeout", &limits.connect)
-            .field("headers_timeout", &limits.headers)
-            .field("idle_timeout", &limits.idle)
-            .field("repeat", policy)
-            .field("max_reply_bytes", max_reply_bytes)
+            .field("timeout", &timeouts.deadline)
+            .field("connect_timeout", &timeouts.connect)
+            .field("headers_timeout", &timeouts.headers)
+            .field("idle_timeout", &timeouts.idle)
+            .field("retry", policy)
+            .field("max_response_bytes", max_response_bytes)
             .field("places", places)
             .finish_non_exhaustive()
     }

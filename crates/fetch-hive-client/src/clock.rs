@@ -2,7 +2,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Time, as the client needs it: for its limits, and for the waits between attempts.
+/// Time, as the client needs it: for its timeouts, and for the waits between attempts.
 pub trait Clock: Send + Sync + 'static {
     /// Now, by a clock that never goes back.
     fn now(&self) -> Instant {

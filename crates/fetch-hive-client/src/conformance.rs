@@ -55,7 +55,7 @@ use http_body::Body as _;
 
 pub use self::report::{Check, Outcome, Report};
 use self::wait::within;
-use crate::{Limits, ResponseBody, Transport, TransportError};
+use crate::{Timeouts, ResponseBody, Transport, TransportError};
 
 /// What not every transport can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,9 +63,9 @@ use crate::{Limits, ResponseBody, Transport, TransportError};
 pub enum Capability {
     /// It hands a body over as it comes. Without it, streams of events come all at once, at their end.
     Streaming,
-    /// Dropping its future, or a body, ends the exchange. Without it, it keeps [`Limits`] itself.
+    /// Dropping its future, or a body, ends the exchange. Without it, it keeps [`Timeouts`] itself.
     CancelOnDrop,
-    /// It keeps [`Limits::connect`], and knows `https`.
+    /// It keeps [`Timeouts::connect`], and knows `https`.
     ConnectLimit,
     /// It makes connections, and tells how they fail. One that calls a handler in its own process makes none.
     Connections,
@@ -175,7 +175,7 @@ impl Suite {
             Check::ConnectLimit => &[Capability::ConnectLimit, Capability::Connections],
             Check::Refused | Check::LostReply => &[Capability::Connections],
             Check::OwnLimits if lacking(Capability::CancelOnDrop).is_none() => {
-                return Some("the client keeps the limits, by dropping".to_owned());
+                return Some("the client keeps the timeouts, by dropping".to_owned());
             }
             _ => &[],
         };
@@ -218,17 +218,17 @@ impl Subject {
         }
     }
 
-    /// Limits that end what hangs, for a transport that keeps them itself: none is meant to run out.
-    fn limits(&self) -> Limits {
-        let mut limits = Limits::default();
-        limits.deadline = Some(self.patience * 2);
-        limits
+    /// Timeouts that end what hangs, for a transport that keeps them itself: none is meant to run out.
+    fn timeouts(&self) -> Timeouts {
+        let mut timeouts = Timeouts::default();
+        timeouts.deadline = Some(self.patience * 2);
+        timeouts
     }
 
     fn send(&self, request: Request<Bytes>) -> Sending<'_> {
         let mut request = request;
-        if request.extensions().get::<Limits>().is_none() {
-            request.extensions_mut().insert(self.limits());
+        if request.extensions().get::<Timeouts>().is_none() {
+            request.extensions_mut().insert(self.timeouts());
         }
         self.transport.send(request)
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fetch_hive_core::engine::is_transient;
 use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
-use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, Repeat, RepeatedCursor, find_request_id};
+use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, Retry, RepeatedCursor, find_request_id};
 use http::{HeaderMap, StatusCode};
 
 use crate::{BoxError, Timeout, TransportError, TransportErrorKind, WaitError};
@@ -27,8 +27,8 @@ struct Inner {
     operation: &'static str,
     attempts: u32,
     waited: Duration,
-    partial: Option<PartialReply>,
-    repeat: Repeat,
+    partial: Option<PartialResponse>,
+    repeat: Retry,
     /// The time of day when the call failed.
     at: Option<SystemTime>,
     request_id: Option<RequestId>,
@@ -66,7 +66,7 @@ pub enum ErrorKind {
 /// What had arrived of a reply when it broke off.
 #[derive(Clone)]
 #[non_exhaustive]
-pub struct PartialReply {
+pub struct PartialResponse {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -77,9 +77,9 @@ pub struct PartialReply {
     pub received: u64,
 }
 
-impl fmt::Debug for PartialReply {
+impl fmt::Debug for PartialResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PartialReply")
+        f.debug_struct("PartialResponse")
             .field("status", &self.status)
             .field("received", &self.received)
             .finish_non_exhaustive()
@@ -95,7 +95,7 @@ impl Error {
                 attempts: 0,
                 waited: Duration::ZERO,
                 partial: None,
-                repeat: Repeat::OnlyIfUnsent,
+                repeat: Retry::OnlyIfNotSent,
                 at: None,
                 request_id: None,
             }),
@@ -109,7 +109,7 @@ impl Error {
     }
 
     /// Of an operation that may be repeated so, and at this time of day.
-    pub(crate) fn of_class(mut self, repeat: Repeat, at: SystemTime) -> Self {
+    pub(crate) fn of_class(mut self, repeat: Retry, at: SystemTime) -> Self {
         self.inner.repeat = repeat;
         self.inner.at = Some(at);
         self
@@ -129,7 +129,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn with_partial(mut self, partial: Option<PartialReply>) -> Self {
+    pub(crate) fn with_partial(mut self, partial: Option<PartialResponse>) -> Self {
         self.inner.partial = partial;
         self
     }
@@ -193,7 +193,7 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         match &self.inner.kind {
             ErrorKind::Credentials(_) => true,
-            ErrorKind::Transport(error) => self.inner.repeat == Repeat::Safe || error.is_not_sent(),
+            ErrorKind::Transport(error) => self.inner.repeat == Retry::Idempotent || error.is_not_sent(),
             ErrorKind::Api(error) => is_transient(self.inner.repeat, error),
             _ => false,
         }
@@ -353,7 +353,7 @@ impl fmt::Display for Inner {
             }
             ErrorKind::Transport(error) => {
                 write!(f, "{operation}: {error}")?;
-                f.write_str(if self.repeat == Repeat::Safe {
+                f.write_str(if self.repeat == Retry::Idempotent {
                     "; it may be tried again"
                 } else if error.is_not_sent() {
                     "; nothing was started, so it may be tried again"
@@ -370,7 +370,7 @@ impl fmt::Display for Inner {
             }
             ErrorKind::Decode(error) => write!(f, "{error}")?,
             ErrorKind::TooLarge { limit } => {
-                write!(f, "{operation}: the reply is larger than the limit of {limit} bytes; raise `max_reply_bytes`")?;
+                write!(f, "{operation}: the reply is larger than the limit of {limit} bytes; raise `max_response_bytes`")?;
             }
         }
         if let Some(partial) = &self.partial {

@@ -5,8 +5,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_core::engine::{Action, Call, Input, Moment, RepeatPolicy};
-use fetch_hive_core::{ApiError, InvalidInput, KeyHeader, Limits, Operation, find_request_id};
+use fetch_hive_core::engine::{Action, Call, Input, Moment, RetryPolicy};
+use fetch_hive_core::{ApiError, InvalidInput, KeyHeader, Timeouts, Operation, find_request_id};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
@@ -14,8 +14,8 @@ use http_body::Body;
 
 use crate::client::Shared;
 use crate::credentials::Credentials;
-use crate::error::PartialReply;
-use crate::places::Place;
+use crate::error::PartialResponse;
+use crate::run_limit::RunPermit;
 use crate::trace::Span;
 use crate::watch::{AttemptWatch, CallWatch};
 use crate::{Clock, Error, ErrorKind, ResponseBody, Timeout, TransportError};
@@ -30,7 +30,7 @@ pub(crate) struct Done {
     /// The body that is still to be read, where a stream was asked for and came.
     pub(crate) open: Option<ResponseBody>,
     /// The place of the run that the open body tells of.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<RunPermit>,
     pub(crate) span: Span,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,
@@ -49,14 +49,14 @@ pub(crate) struct Needs {
 pub(crate) async fn exchange(
     shared: &Shared,
     operation: &Operation,
-    limits: Limits,
-    policy: RepeatPolicy,
+    timeouts: Timeouts,
+    policy: RetryPolicy,
     needs: Needs,
     build: &Build<'_>,
 ) -> Result<Done, Error> {
     let mut watch = CallWatch::begin(shared, operation);
     let span = watch.span.clone();
-    let ended = span.around(converse(&mut watch, limits, policy, needs, build)).await;
+    let ended = span.around(converse(&mut watch, timeouts, policy, needs, build)).await;
     let ended = ended.map_err(|error| {
         let error = error.with_attempts(watch.attempts, watch.waited);
         error.of_class(operation.repeat, shared.clock.wall())
@@ -67,8 +67,8 @@ pub(crate) async fn exchange(
 
 async fn converse(
     watch: &mut CallWatch<'_>,
-    limits: Limits,
-    policy: RepeatPolicy,
+    timeouts: Timeouts,
+    policy: RetryPolicy,
     needs: Needs,
     build: &Build<'_>,
 ) -> Result<Done, Error> {
@@ -77,21 +77,21 @@ async fn converse(
     let broken = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let mut place = match &shared.places {
         Some(places) if operation.runs => {
-            let entered = within(clock, limits.deadline, Timeout::Queue, pin!(places.enter())).await;
+            let entered = within(clock, timeouts.deadline, Timeout::Queue, pin!(places.enter())).await;
             watch.queued = watch.elapsed();
             Some(entered.map_err(|_| broken(Timeout::Queue))?)
         }
         _ => None,
     };
-    let mut call = Call::new(operation.repeat, policy, limits);
+    let mut call = Call::new(operation.repeat, policy, timeouts);
     let mut action = call.next(moment(clock, began), Input::Begin);
     let mut last = None;
     loop {
         (watch.attempts, watch.waited) = (call.attempts(), call.waited());
         match action {
-            Action::Send(limits) => {
+            Action::Send(timeouts) => {
                 set_running(&mut place, true);
-                let attempted = last.insert(attempt(watch, limits, needs, build).await);
+                let attempted = last.insert(attempt(watch, timeouts, needs, build).await);
                 let running = match attempted {
                     Ok((_, open)) => open.is_some(),
                     Err(error) => error.run_may_go_on(),
@@ -130,7 +130,7 @@ async fn converse(
     Ok(Done { response, open, place, span: watch.span.clone(), attempts: watch.attempts, waited: watch.waited })
 }
 
-fn set_running(place: &mut Option<Place>, running: bool) {
+fn set_running(place: &mut Option<RunPermit>, running: bool) {
     if let Some(place) = place {
         place.set_running(running);
     }
@@ -148,10 +148,10 @@ pub(crate) fn random() -> u64 {
 type Attempted = Result<(http::Response<Bytes>, Option<ResponseBody>), Error>;
 
 /// One attempt, and what is told of it.
-async fn attempt(call: &CallWatch<'_>, limits: Limits, needs: Needs, build: &Build<'_>) -> Attempted {
+async fn attempt(call: &CallWatch<'_>, timeouts: Timeouts, needs: Needs, build: &Build<'_>) -> Attempted {
     let mut watch = AttemptWatch::begin(call, call.attempts);
     let span = watch.span.clone();
-    let attempted = span.around(send(call, &span, limits, needs, build)).await;
+    let attempted = span.around(send(call, &span, timeouts, needs, build)).await;
     if watch.is_on() {
         let (status, id, error) = match &attempted {
             Ok((response, _)) => (Some(response.status()), find_request_id(response.headers(), response.body()), None),
@@ -165,7 +165,7 @@ async fn attempt(call: &CallWatch<'_>, limits: Limits, needs: Needs, build: &Bui
 }
 
 /// Sends the request once: the response if its status is a success, whole or with the stream that follows; else the error it makes.
-async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, build: &Build<'_>) -> Attempted {
+async fn send(call: &CallWatch<'_>, span: &Span, timeouts: Timeouts, needs: Needs, build: &Build<'_>) -> Attempted {
     let (shared, operation) = (call.shared, call.operation.name);
     let failed = |kind| Error::new(operation, kind);
     let broken = |error| failed(ErrorKind::Transport(error));
@@ -183,8 +183,8 @@ async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, b
             }
         };
         let mut request = build(key.as_ref()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
-        request.extensions_mut().insert(limits);
-        let sent = within(clock, limits.headers, Timeout::Headers, shared.transport.send(request).as_mut()).await;
+        request.extensions_mut().insert(timeouts);
+        let sent = within(clock, timeouts.headers, Timeout::Headers, shared.transport.send(request).as_mut()).await;
         let (parts, body) = sent.and_then(|sent| sent).map_err(broken)?.into_parts();
         span.head(parts.status, parts.version);
         let success = parts.status.is_success();
@@ -194,10 +194,10 @@ async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, b
             open = Some(body);
             return Ok(());
         }
-        let limit = if success { shared.max_reply_bytes } else { shared.max_error_bytes };
-        collect(clock, limits.idle, body, limit, &mut collected).await.map_err(failed)
+        let limit = if success { shared.max_response_bytes } else { shared.max_error_bytes };
+        collect(clock, timeouts.idle, body, limit, &mut collected).await.map_err(failed)
     };
-    let ended = within(clock, limits.deadline, Timeout::Deadline, pin!(work)).await;
+    let ended = within(clock, timeouts.deadline, Timeout::Deadline, pin!(work)).await;
     let result = ended.unwrap_or_else(|error| Err(broken(error)));
     let body = collected.into_bytes();
     let Some(parts) = head else {
@@ -212,7 +212,7 @@ async fn send(call: &CallWatch<'_>, span: &Span, limits: Limits, needs: Needs, b
         Ok(()) => Ok((http::Response::from_parts(parts, body), open)),
         Err(error) => {
             let received = body.len() as u64;
-            let partial = PartialReply { status: parts.status, headers: parts.headers, body, received };
+            let partial = PartialResponse { status: parts.status, headers: parts.headers, body, received };
             Err(error.with_partial(Some(partial)))
         }
     }

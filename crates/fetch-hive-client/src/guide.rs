@@ -6,8 +6,8 @@ pub mod streams {}
 #[doc = include_str!("../docs/callbacks.md")]
 pub mod callbacks {}
 
-#[doc = include_str!("../docs/repeats.md")]
-pub mod repeats {}
+#[doc = include_str!("../docs/retries.md")]
+pub mod retries {}
 
 #[doc = include_str!("../docs/proxies.md")]
 pub mod proxies {}

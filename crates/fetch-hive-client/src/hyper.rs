@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_core::{InvalidInput, Limits};
+use fetch_hive_core::{InvalidInput, Timeouts};
 use http::Uri;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::uri::Parts;
@@ -119,15 +119,15 @@ impl Transport for HyperTransport {
         let Ok(runtime) = Handle::try_current() else {
             return Err(TransportError::not_sent("the hyper transport needs a tokio runtime; call it from one"));
         };
-        let limits = request.extensions().get::<Limits>().copied().unwrap_or_default();
+        let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
         let mut request = request.map(Full::new);
         gzip::accept(request.headers_mut());
         if let Some(authorization) = self.proxies.authorization(request.uri()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
         // A call's deadline shorter than the connect limit must still tell that nothing was sent, so it runs out here a little earlier.
-        let deadline = limits.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
-        let connect = [limits.connect, deadline].into_iter().flatten().min();
+        let deadline = timeouts.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
+        let connect = [timeouts.connect, deadline].into_iter().flatten().min();
         let response = self.exchange(request, connect, runtime.id()).await?;
         // hyper stops reading somewhat later: its limit is that of a buffer.
         if head_bytes(response.headers()) > self.max_header_bytes as usize {
@@ -245,7 +245,7 @@ impl HyperTransportBuilder {
     /// How long a connection is kept that nobody uses: 90 s at the most by default. What lies between here and the service forgets a connection
     /// that is still, and an invoke that is written to such a one may have run for all that its caller learns; so this should be less than the
     /// shortest time after which a gateway does.
-    pub fn keep_connections_for(mut self, longest: Duration) -> Self {
+    pub fn pool_idle_timeout(mut self, longest: Duration) -> Self {
         self.kept = longest;
         self
     }
@@ -274,7 +274,7 @@ impl HyperTransportBuilder {
             return Err(invalid("max_header_bytes", "must be at least 8192"));
         }
         if self.kept.is_zero() {
-            return Err(invalid("keep_connections_for", "must not be zero"));
+            return Err(invalid("pool_idle_timeout", "must not be zero"));
         }
         if self.max_headers == Some(0) {
             return Err(invalid("max_headers", "must be at least 1"));

@@ -20,7 +20,7 @@ mod exchange;
 pub mod guide;
 #[cfg(feature = "hyper")]
 mod hyper;
-mod places;
+mod run_limit;
 mod raw;
 mod report;
 pub mod resources;
@@ -46,12 +46,12 @@ pub use clock::Clock;
 #[cfg(feature = "hyper")]
 pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
-pub use error::{Error, ErrorKind, PartialReply};
-pub use fetch_hive_core::engine::RepeatPolicy;
-pub use fetch_hive_core::stream::{Event, StreamError, Streams};
+pub use error::{Error, ErrorKind, PartialResponse};
+pub use fetch_hive_core::engine::RetryPolicy;
+pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
-    ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput, Limits, Operation, PathWriter,
-    QueryWriter, RateLimit, Repeat, Reply, ReplyParts,
+    ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput, Timeouts, Operation, PathWriter,
+    QueryWriter, RateLimit, Retry, ApiResponse, ApiResponseParts,
 };
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperTransport, HyperTransportBuilder};
@@ -60,4 +60,4 @@ pub use stream::{Collected, EventStream, TextStream};
 pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};
 pub use upload::read_asset_file;
 pub use usage::UsageReport;
-pub use wait::{WaitError, WaitForRun};
+pub use wait::{WaitError, PollRun};

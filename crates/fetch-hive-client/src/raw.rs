@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use fetch_hive_core::types::{InvokeAgent, InvokePrompt, InvokeWorkflow};
-use fetch_hive_core::{Endpoint, Operation, Repeat, Reply, raw_reply};
+use fetch_hive_core::{Endpoint, Operation, Retry, ApiResponse, parse_raw_response};
 
 use crate::exchange::{Needs, exchange};
 use crate::{Client, Error};
@@ -10,8 +10,8 @@ const NAME: &str = "raw request";
 
 impl Client {
     /// Sends a request that was put together by hand, for what this version does not know: its path is taken below the base URL, and it gets
-    /// the key, the user agent, the client's limits and repeats like any other call. One that invokes a workflow, a prompt or an agent takes
-    /// a place among the [`max_runs_in_flight`](crate::ClientBuilder::max_runs_in_flight).
+    /// the key, the user agent, the client's timeouts and repeats like any other call. One that invokes a workflow, a prompt or an agent takes
+    /// a place among the [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs).
     ///
     /// # Errors
     ///
@@ -19,14 +19,14 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
-    /// use fetch_hive_client::Repeat;
+    /// use fetch_hive_client::Retry;
     ///
     /// let request = http::Request::get("/public/something/new").body(bytes::Bytes::new())?;
-    /// let reply = client.send_raw(request, Repeat::Safe).await?;
+    /// let reply = client.call_raw(request, Retry::Idempotent).await?;
     /// println!("{} bytes", reply.len());
     /// # Ok(()) }
     /// ```
-    pub async fn send_raw(&self, request: http::Request<Bytes>, repeat: Repeat) -> Result<Reply<Bytes>, Error> {
+    pub async fn call_raw(&self, request: http::Request<Bytes>, repeat: Retry) -> Result<ApiResponse<Bytes>, Error> {
         let mut operation = Operation::raw(NAME, request.method().clone(), repeat);
         operation.runs = invokes(&request);
         let build = |key: Option<&_>| {
@@ -35,9 +35,9 @@ impl Client {
             Ok(request)
         };
         let needs = Needs { key: true, stream: false };
-        let (limits, policy) = (self.shared.limits, self.shared.policy);
-        let done = exchange(&self.shared, &operation, limits, policy, needs, &build).await?;
-        raw_reply(NAME, done.response)
+        let (timeouts, policy) = (self.shared.timeouts, self.shared.policy);
+        let done = exchange(&self.shared, &operation, timeouts, policy, needs, &build).await?;
+        parse_raw_response(NAME, done.response)
             .map(|reply| reply.with_attempts(done.attempts, done.waited))
             .map_err(|error| Error::from_core(NAME, error).with_attempts(done.attempts, done.waited))
     }

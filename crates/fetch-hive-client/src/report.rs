@@ -34,7 +34,7 @@ pub struct CallReport<'a> {
     /// How long was waited between the attempts.
     pub waited: Duration,
     /// How long the call stood in line for one of the client's places for runs: see
-    /// [`max_runs_in_flight`](crate::ClientBuilder::max_runs_in_flight).
+    /// [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs).
     pub queued: Duration,
     /// How long it took, all in all. For a stream, until the head of the reply was in.
     pub duration: Duration,

@@ -6,16 +6,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_core::Limits;
-use fetch_hive_core::stream::{Event, EventReader, StreamError, Streams};
+use fetch_hive_core::Timeouts;
+use fetch_hive_core::stream::{Event, EventReader, StreamError, StreamingEndpoint};
 use fetch_hive_core::types::{RequestId, StreamEvent};
 use futures_core::Stream;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
-use crate::error::PartialReply;
-use crate::places::Place;
+use crate::error::PartialResponse;
+use crate::run_limit::RunPermit;
 use crate::trace::Span;
 use crate::{Client, Error, ErrorKind, ResponseBody, Timeout, TransportError, UsageReport};
 
@@ -57,16 +57,16 @@ pub struct EventStream<E> {
 /// How the request of a stream was sent, and what lasts as long as the stream.
 pub(crate) struct Sent {
     pub(crate) span: Span,
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<RunPermit>,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,
 }
 
-impl<E: Streams> EventStream<E> {
+impl<E: StreamingEndpoint> EventStream<E> {
     pub(crate) fn new(
         client: Client,
         request: &E,
-        limits: Limits,
+        timeouts: Timeouts,
         parts: Parts,
         body: ResponseBody,
         sent: Sent,
@@ -75,7 +75,7 @@ impl<E: Streams> EventStream<E> {
         Self {
             operation: E::NAME,
             target: request.target().unwrap_or_default().to_owned(),
-            deadline: limits.deadline.map(|deadline| clock.sleep(deadline)),
+            deadline: timeouts.deadline.map(|deadline| clock.sleep(deadline)),
             parts,
             sent,
             request_id: None,
@@ -83,7 +83,7 @@ impl<E: Streams> EventStream<E> {
             reader: EventReader::new(limit),
             start: Vec::new(),
             received: 0,
-            idle: limits.idle,
+            idle: timeouts.idle,
             idling: None,
             broken: None,
             client,
@@ -102,11 +102,11 @@ impl<E: Streams> EventStream<E> {
     }
 
     /// Reads to the end, and puts the events together into the reply that comes without streaming. A stream of more bytes than
-    /// [`max_reply_bytes`](crate::ClientBuilder::max_reply_bytes) is given up, as such a reply would be.
+    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is given up, as such a reply would be.
     pub async fn into_reply(mut self) -> Collected<E::Response> {
         let mut reply = E::Response::default();
         let (mut end, mut malformed) = (Ok(()), Vec::new());
-        let limit = self.client.shared.max_reply_bytes;
+        let limit = self.client.shared.max_response_bytes;
         while let Some(event) = self.next().await {
             match event {
                 Ok(event) => E::collect(&mut reply, event.event),
@@ -191,7 +191,7 @@ impl<E: Streams> EventStream<E> {
                     None if !self.reader.is_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
                     None => return Some(self.hand_over(Err(StreamError::Cut { unfinished }))),
                 };
-                Some(Err(self.error(kind).with_partial(Some(PartialReply {
+                Some(Err(self.error(kind).with_partial(Some(PartialResponse {
                     status: self.parts.status,
                     headers: self.parts.headers.clone(),
                     body,
@@ -269,7 +269,7 @@ impl<E> EventStream<E> {
     }
 }
 
-impl<E: Streams> Stream for EventStream<E> {
+impl<E: StreamingEndpoint> Stream for EventStream<E> {
     type Item = Result<Event, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -292,7 +292,7 @@ impl<E> fmt::Debug for EventStream<E> {
 #[must_use = "text is read when it is asked for"]
 pub struct TextStream<E>(EventStream<E>);
 
-impl<E: Streams> TextStream<E> {
+impl<E: StreamingEndpoint> TextStream<E> {
     /// The next piece of the answer's text; `None` after the last.
     pub async fn next(&mut self) -> Option<Result<String, Error>> {
         poll_fn(|cx| self.poll(cx)).await
@@ -312,7 +312,7 @@ impl<E: Streams> TextStream<E> {
     }
 }
 
-impl<E: Streams> Stream for TextStream<E> {
+impl<E: StreamingEndpoint> Stream for TextStream<E> {
     type Item = Result<String, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

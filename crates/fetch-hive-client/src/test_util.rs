@@ -14,7 +14,7 @@
 //! use std::time::Duration;
 //!
 //! use fetch_hive_client::test_util::{Exchange, PausedClock, Replay};
-//! use fetch_hive_client::{Client, RepeatPolicy};
+//! use fetch_hive_client::{Client, RetryPolicy};
 //! use http::Method;
 //!
 //! let replay = Replay::new([

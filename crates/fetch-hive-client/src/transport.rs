@@ -38,11 +38,11 @@ pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 ///   written, is [`may_have_run`](TransportError::may_have_run). (`refused`, `lost-reply`)
 /// - Dropping the future, or the response's body, gives the connection up: the exchange ends, and nothing goes on reading it. (`drop-request`,
 ///   `drop-body`)
-/// - The request's extensions carry the [`Operation`](crate::Operation) and the [`Limits`](crate::Limits) of the attempt. `connect` is for the
+/// - The request's extensions carry the [`Operation`](crate::Operation) and the [`Timeouts`](crate::Timeouts) of the attempt. `connect` is for the
 ///   transport, which alone knows when it is connected; it ends as [`TransportError::timeout`] with [`Timeout::Connect`]. The client enforces
 ///   `headers`, `idle` and `deadline` by dropping. (`connect-limit`)
 /// - A transport that cannot be cancelled by dropping enforces all of them itself, and says which one ran out: `headers` until the head is in, `idle`
-///   between two pieces of the body and not before the head, `deadline` from `send` to the end of the body. (`own-limits`)
+///   between two pieces of the body and not before the head, `deadline` from `send` to the end of the body. (`own-timeouts`)
 #[async_trait]
 pub trait Transport: Send + Sync + 'static {
     /// Sends one request.
@@ -57,7 +57,7 @@ pub trait Transport: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timeout {
-    /// No place among the client's [`max_runs_in_flight`](crate::ClientBuilder::max_runs_in_flight) in time. Nothing was sent.
+    /// No place among the client's [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs) in time. Nothing was sent.
     Queue,
     /// No connection in time: name lookup, TCP, proxy and TLS together. Nothing was sent.
     Connect,

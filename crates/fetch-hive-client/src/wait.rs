@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use fetch_hive_core::types::{OneLine, RequestId, RequestRecord, RunStatus};
-use fetch_hive_core::{RateLimit, Reply};
+use fetch_hive_core::types::{EscapedLine, RequestId, RequestRecord, RunStatus};
+use fetch_hive_core::{RateLimit, ApiResponse};
 
 use crate::exchange::random;
 use crate::resources::Requests;
@@ -69,7 +69,7 @@ struct Run<'a>(&'a Option<RequestId>);
 impl fmt::Display for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(id) => write!(f, "the run {}", OneLine(id)),
+            Some(id) => write!(f, "the run {}", EscapedLine(id)),
             None => f.write_str("a run whose request id the reply did not name"),
         }
     }
@@ -79,7 +79,7 @@ struct Seen<'a>(&'a Option<RunStatus>);
 
 impl fmt::Display for Seen<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |status| write!(f, " (it was last seen {})", OneLine(status)))
+        self.0.as_ref().map_or(Ok(()), |status| write!(f, " (it was last seen {})", EscapedLine(status)))
     }
 }
 
@@ -96,7 +96,7 @@ impl Requests<Client> {
     /// # Ok(()) }
     /// ```
     ///
-    /// A run that stops for the decision on a tool action is seen with [`until_approval`](WaitForRun::until_approval). Decide, and wait on;
+    /// A run that stops for the decision on a tool action is seen with [`until_approval`](PollRun::until_approval). Decide, and wait on;
     /// the run goes on by itself, and must not be invoked again (contract, section 8).
     ///
     /// ```no_run
@@ -117,15 +117,15 @@ impl Requests<Client> {
     /// println!("{}", record.to_run().into_output()?);
     /// # Ok(()) }
     /// ```
-    pub fn wait(&self, id: impl Into<RequestId>) -> WaitForRun {
-        WaitForRun::new(self.client.clone(), id.into())
+    pub fn wait(&self, id: impl Into<RequestId>) -> PollRun {
+        PollRun::new(self.client.clone(), id.into())
     }
 }
 
 /// The wait for the end of a run by looking it up. Nothing is sent until it is awaited; dropping the awaited future ends the wait, and not
 /// the run.
 #[must_use = "a wait does nothing until it is awaited"]
-pub struct WaitForRun<C = Client> {
+pub struct PollRun<C = Client> {
     client: Client,
     kind: PhantomData<fn() -> C>,
     id: RequestId,
@@ -141,7 +141,7 @@ const SHORTEST: Duration = Duration::from_millis(1);
 
 type Progress = dyn FnMut(&RequestRecord) + Send;
 
-impl<C> WaitForRun<C> {
+impl<C> PollRun<C> {
     pub(crate) fn new(client: Client, id: RequestId) -> Self {
         Self {
             client,
@@ -184,7 +184,7 @@ impl<C> WaitForRun<C> {
     }
 
     /// Looks until the run has ended, for whichever kind of client.
-    pub(crate) async fn ended(mut self) -> Result<Reply<RequestRecord>, Error> {
+    pub(crate) async fn ended(mut self) -> Result<ApiResponse<RequestRecord>, Error> {
         let clock = std::sync::Arc::clone(&self.client.shared.clock);
         let began = clock.now();
         let (mut interval, mut last_status) = (self.interval, None);
@@ -226,12 +226,12 @@ impl<C> WaitForRun<C> {
     }
 }
 
-impl IntoFuture for WaitForRun {
+impl IntoFuture for PollRun {
     /// The record of the run that has ended, well or badly.
     ///
     /// The error is [`WaitError::Deadline`] when the time ran out, or that of a look that cannot succeed later: an id that the service does
     /// not know, a key that it refuses, the daily cap. Faults that pass are waited out.
-    type Output = Result<Reply<RequestRecord>, Error>;
+    type Output = Result<ApiResponse<RequestRecord>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
@@ -258,8 +258,8 @@ fn spread(interval: Duration, random: u64) -> Duration {
     interval.mul_f64(0.9 + 0.2 * share)
 }
 
-impl<C> fmt::Debug for WaitForRun<C> {
+impl<C> fmt::Debug for PollRun<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitForRun").field("id", &self.id).field("timeout", &self.timeout).finish_non_exhaustive()
+        f.debug_struct("PollRun").field("id", &self.id).field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }

@@ -10,8 +10,8 @@ use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fetch_hive_client::types::{InvokeAgent, InvokeWorkflow, StreamEvent, WorkflowRun};
-use fetch_hive_client::{Call, Client, Error, EventStream, Reply};
+use fetch_hive_client::types::{InvokeAgent, InvokeWorkflow, StreamEvent, InvokeWorkflowResponse};
+use fetch_hive_client::{Call, Client, Error, EventStream, ApiResponse};
 use fetch_hive_core::stream::EventReader;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -123,7 +123,7 @@ fn sizes_of_what_is_moved() {
         ("the future of a reply", size_of_val(&*reply), 4_224),
         ("the future of a stream", size_of_val(&stream), 5_632),
         ("a stream of events", size_of::<EventStream<InvokeAgent>>(), 704),
-        ("a reply", size_of::<Reply<WorkflowRun>>(), 200),
+        ("a reply", size_of::<ApiResponse<InvokeWorkflowResponse>>(), 200),
     ] {
         println!("{what}: {size} of {budget} bytes");
         assert!(size <= budget, "{what} has {size} bytes, its budget is {budget}");

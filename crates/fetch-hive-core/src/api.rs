@@ -8,8 +8,8 @@ use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visito
 use zeroize::Zeroizing;
 
 use crate::path::PathWriter;
-use crate::reply::ReplyParts;
-use crate::{ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, Error, InvalidInput, Operation, Reply};
+use crate::response::ApiResponseParts;
+use crate::{ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, Error, InvalidInput, Operation, ApiResponse};
 
 /// The header that carries the webhook secret of a trigger (contract, section 4).
 pub const WEBHOOK_SECRET_HEADER: &str = "x-fetch-hive-webhook-secret";
@@ -192,12 +192,12 @@ fn secret_header(field: &'static str, value: impl AsRef<[u8]> + Send + 'static) 
 /// # Errors
 ///
 /// [`Error::Api`] when the status is no success.
-pub fn raw_reply(operation: &'static str, response: Response<Bytes>) -> Result<Reply<Bytes>, Error> {
+pub fn parse_raw_response(operation: &'static str, response: Response<Bytes>) -> Result<ApiResponse<Bytes>, Error> {
     if !response.status().is_success() {
         return Err(Error::Api(Box::new(ApiError::new(operation, response))));
     }
     let (parts, body) = response.into_parts();
-    Ok(Reply::new(body.clone(), ReplyParts::new(parts, body)))
+    Ok(ApiResponse::new(body.clone(), ApiResponseParts::new(parts, body)))
 }
 
 /// Reads the whole response to an endpoint's request.
@@ -206,13 +206,13 @@ pub fn raw_reply(operation: &'static str, response: Response<Bytes>) -> Result<R
 ///
 /// [`Error::Api`] when the status is no success, [`Error::Decode`] when it is and the body is not the documented one. Both keep
 /// status, headers and body.
-pub fn reply<E: Endpoint>(response: Response<Bytes>) -> Result<Reply<E::Response>, Error> {
+pub fn parse_response<E: Endpoint>(response: Response<Bytes>) -> Result<ApiResponse<E::Response>, Error> {
     if !response.status().is_success() {
         return Err(Error::Api(Box::new(ApiError::new(E::NAME, response))));
     }
     let (parts, body) = response.into_parts();
-    match decode(E::ENVELOPE, if E::MAY_BE_EMPTY && body.is_empty() { b"{}" } else { &body }) {
-        Ok(value) => Ok(Reply::new(value, ReplyParts::new(parts, body))),
+    match decode(E::ENVELOPE, if E::ALLOWS_EMPTY_BODY && body.is_empty() { b"{}" } else { &body }) {
+        Ok(value) => Ok(ApiResponse::new(value, ApiResponseParts::new(parts, body))),
         Err(error) => Err(Error::Decode(Box::new(DecodeError {
             operation: E::NAME,
             status: parts.status,
@@ -346,7 +346,7 @@ mod tests {
     fn replies_that_are_no_json_keep_everything() {
         for body in ["<html></html>", "", "{\"request_id\":\"req_1\",\"out"] {
             let response = Response::builder().header("x-request-id", "h1").body(Bytes::from(body)).unwrap();
-            let Err(Error::Decode(error)) = reply::<InvokeWorkflow>(response) else { panic!("{body}") };
+            let Err(Error::Decode(error)) = parse_response::<InvokeWorkflow>(response) else { panic!("{body}") };
             assert_eq!(error.body, body);
             assert_eq!(error.request_id().unwrap(), "h1");
             assert!(body.is_empty() || !format!("{error} {error:?}").contains(body));

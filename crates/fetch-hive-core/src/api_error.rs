@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fetch_hive_types::{ErrorBody, ErrorCode, OneLine, RequestId};
+use fetch_hive_types::{ErrorBody, ErrorCode, EscapedLine, RequestId};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
@@ -169,10 +169,10 @@ impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} was answered {}", self.operation, self.status)?;
         if let Some(code) = self.code() {
-            write!(f, " ({})", OneLine(code))?;
+            write!(f, " ({})", EscapedLine(code))?;
         }
         match (self.message(), &self.payload) {
-            (Some(message), _) => write!(f, ": {}", OneLine(message.trim_end_matches('.')))?,
+            (Some(message), _) => write!(f, ": {}", EscapedLine(message.trim_end_matches('.')))?,
             (None, ErrorPayload::Raw) => write!(f, " with {} bytes that are no JSON", self.body.len())?,
             (None, _) => {}
         }

@@ -12,7 +12,7 @@ use crate::{InvalidInput, PathWriter, QueryWriter};
 /// the same for every operation and are no part of this trait.
 ///
 /// ```
-/// use fetch_hive_core::{Endpoint, InvalidInput, PathWriter, Repeat};
+/// use fetch_hive_core::{Endpoint, InvalidInput, PathWriter, Retry};
 /// use http::Method;
 ///
 /// struct GetAgentName { workspace_id: String, id: String }
@@ -22,7 +22,7 @@ use crate::{InvalidInput, PathWriter, QueryWriter};
 ///     const NAME: &'static str = "getAgentName";
 ///     const METHOD: Method = Method::GET;
 ///     const PATH: &'static str = "/public/workspaces/{workspace_id}/agents/{id}/name";
-///     const REPEAT: Repeat = Repeat::Safe;
+///     const RETRY: Retry = Retry::Idempotent;
 ///
 ///     fn path(&self, path: &mut PathWriter) {
 ///         path.id(&self.workspace_id).id(&self.id);
@@ -43,17 +43,17 @@ pub trait Endpoint: Send + Sync {
     const PATH: &'static str;
 
     /// When the operation may be sent again. Declared, never guessed from the method: a POST search is safe, an invoke is not.
-    const REPEAT: Repeat;
+    const RETRY: Retry;
 
     /// Whether it is answered when a run has ended, and so takes one of the plan's places for runs at a time as long as it lasts.
-    const RUNS: bool = false;
+    const OCCUPIES_RUN_SLOT: bool = false;
 
     /// The key under which the reply wraps the response, such as `agent` in `{"agent": {…}}`. A reply without that key is read
     /// as the response itself.
     const ENVELOPE: Option<&'static str> = None;
 
     /// Whether a success may come without a body, which is then read as `{}`. Where a result is expected, an empty body is an error.
-    const MAY_BE_EMPTY: bool = false;
+    const ALLOWS_EMPTY_BODY: bool = false;
 
     /// The media type that the reply should have.
     const ACCEPT: &'static str = "application/json";
@@ -101,11 +101,11 @@ pub trait Endpoint: Send + Sync {
 /// When an operation may be sent again by the [call engine](crate::engine) (contract, section 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Repeat {
+pub enum Retry {
     /// Repeating it does no harm: it reads, or its effect is the same once and twice.
-    Safe,
+    Idempotent,
     /// It may be charged, or act, each time: it is sent again only when the first one surely did not start.
-    OnlyIfUnsent,
+    OnlyIfNotSent,
 }
 
 /// How a request authenticates (contract, section 1).

@@ -27,7 +27,7 @@ macro_rules! endpoint {
             const NAME: &'static str = $name;
             const METHOD: http::Method = http::Method::$method;
             const PATH: &'static str = $path;
-            const REPEAT: $crate::Repeat = $crate::Repeat::$repeat;
+            const RETRY: $crate::Retry = $crate::Retry::$repeat;
             $(const ENVELOPE: Option<&'static str> = Some($envelope);)?
 
             fn path(&self, path: &mut $crate::PathWriter) {

@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
-use crate::{ApiError, Limits, RateLimit, Repeat};
+use crate::{ApiError, Timeouts, RateLimit, Retry};
 
 /// How often, and after which waits, a call is repeated.
 ///
 /// Only what the contract allows is ever repeated: an invoke that may have started is not, whatever the numbers here.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct RepeatPolicy {
+pub struct RetryPolicy {
     /// Attempts at the most, the first one included; 1 turns repeats off.
     pub max_attempts: u32,
     /// The longest wait before the first repeat; it doubles with each further one. The wait itself is random between nothing and
@@ -29,7 +29,7 @@ pub struct RepeatPolicy {
     pub repeat_invokes_on_gateway_errors: bool,
 }
 
-impl Default for RepeatPolicy {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_attempts: 3,
@@ -41,7 +41,7 @@ impl Default for RepeatPolicy {
     }
 }
 
-impl RepeatPolicy {
+impl RetryPolicy {
     /// Sends every request once.
     pub fn never() -> Self {
         Self { max_attempts: 1, ..Self::default() }
@@ -81,8 +81,8 @@ pub enum Input<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Send the request, within these limits.
-    Send(Limits),
+    /// Send the request, within these timeouts.
+    Send(Timeouts),
     /// Wait, then ask again with [`Input::Slept`].
     Sleep(Duration),
     /// The last outcome is the result of the call.
@@ -90,10 +90,10 @@ pub enum Action {
 }
 
 /// Whether an operation may be sent again after a refusal without harm, and with hope (contract, section 7).
-pub fn is_transient(repeat: Repeat, error: &ApiError) -> bool {
+pub fn is_transient(repeat: Retry, error: &ApiError) -> bool {
     match error.status {
         StatusCode::TOO_MANY_REQUESTS => !matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })),
-        status => repeat == Repeat::Safe && matches!(status.as_u16(), 408 | 500 | 502..=504),
+        status => repeat == Retry::Idempotent && matches!(status.as_u16(), 408 | 500 | 502..=504),
     }
 }
 
@@ -103,18 +103,18 @@ const LEAST_TIME: Duration = Duration::from_millis(25);
 /// One call: its attempts and the waits between them.
 #[derive(Clone, Debug)]
 pub struct Call {
-    repeat: Repeat,
-    policy: RepeatPolicy,
-    limits: Limits,
+    repeat: Retry,
+    policy: RetryPolicy,
+    timeouts: Timeouts,
     attempts: u32,
     waited: Duration,
     waiting: Duration,
 }
 
 impl Call {
-    /// A call that has not begun. `limits.deadline` is that of the whole call, attempts and waits included.
-    pub fn new(repeat: Repeat, policy: RepeatPolicy, limits: Limits) -> Self {
-        Self { repeat, policy, limits, attempts: 0, waited: Duration::ZERO, waiting: Duration::ZERO }
+    /// A call that has not begun. `timeouts.deadline` is that of the whole call, attempts and waits included.
+    pub fn new(repeat: Retry, policy: RetryPolicy, timeouts: Timeouts) -> Self {
+        Self { repeat, policy, timeouts, attempts: 0, waited: Duration::ZERO, waiting: Duration::ZERO }
     }
 
     /// How often the request was sent.
@@ -141,7 +141,7 @@ impl Call {
                 // What was never sent is usually a connection that went stale: the first repeat has nothing to wait for.
                 if self.attempts == 1 { self.send(at) } else { self.wait(at, None) }
             }
-            Input::MayHaveRun if self.repeat == Repeat::Safe => self.wait(at, None),
+            Input::MayHaveRun if self.repeat == Retry::Idempotent => self.wait(at, None),
             Input::Refused(error) if self.may_repeat_after(error) => self.wait(at, error.retry_after(at.wall)),
             Input::MayHaveRun | Input::Refused(_) => Action::Done,
         }
@@ -153,13 +153,13 @@ impl Call {
     }
 
     fn send(&mut self, at: Moment) -> Action {
-        let deadline = self.limits.deadline.map(|deadline| deadline.saturating_sub(at.elapsed));
+        let deadline = self.timeouts.deadline.map(|deadline| deadline.saturating_sub(at.elapsed));
         let least = if self.attempts == 0 { Duration::from_nanos(1) } else { LEAST_TIME };
         if deadline.is_some_and(|left| left < least) {
             return Action::Done;
         }
         self.attempts += 1;
-        Action::Send(Limits { deadline, ..self.limits })
+        Action::Send(Timeouts { deadline, ..self.timeouts })
     }
 
     /// Waits as the service asks, else a random time below a bound that doubles; not at all when the call's time would run out.
@@ -172,7 +172,7 @@ impl Call {
         let delay = asked.map_or(random, |asked| asked.saturating_add(random.min(asked / 4)));
         let fits = |deadline: Duration| at.elapsed.saturating_add(delay) < deadline;
         let total = self.waited.saturating_add(delay);
-        if total <= self.policy.max_total_wait && self.limits.deadline.is_none_or(fits) {
+        if total <= self.policy.max_total_wait && self.timeouts.deadline.is_none_or(fits) {
             self.waiting = delay;
             Action::Sleep(delay)
         } else {
@@ -187,15 +187,15 @@ mod tests {
 
     use super::*;
 
-    const POLICY: RepeatPolicy = RepeatPolicy {
+    const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 3,
         base_delay: Duration::from_millis(500),
         max_delay: Duration::from_secs(20),
         max_total_wait: Duration::from_secs(120),
         repeat_invokes_on_gateway_errors: false,
     };
-    const DEADLINE: Limits =
-        Limits { connect: None, headers: None, idle: None, deadline: Some(Duration::from_secs(120)) };
+    const DEADLINE: Timeouts =
+        Timeouts { connect: None, headers: None, idle: None, deadline: Some(Duration::from_secs(120)) };
 
     fn at(seconds: u64, random: u64) -> Moment {
         Moment { elapsed: Duration::from_secs(seconds), wall: SystemTime::UNIX_EPOCH, random }
@@ -209,13 +209,13 @@ mod tests {
         ApiError::new("op", response.body(Bytes::from_static(body.as_bytes())).unwrap())
     }
 
-    fn begun(repeat: Repeat, policy: RepeatPolicy, limits: Limits) -> Call {
-        let mut call = Call::new(repeat, policy, limits);
-        assert_eq!(call.next(at(0, 0), Input::Begin), Action::Send(limits));
+    fn begun(repeat: Retry, policy: RetryPolicy, timeouts: Timeouts) -> Call {
+        let mut call = Call::new(repeat, policy, timeouts);
+        assert_eq!(call.next(at(0, 0), Input::Begin), Action::Send(timeouts));
         call
     }
 
-    fn after(repeat: Repeat, policy: RepeatPolicy, input: Input<'_>) -> Action {
+    fn after(repeat: Retry, policy: RetryPolicy, input: Input<'_>) -> Action {
         begun(repeat, policy, DEADLINE).next(at(1, u64::MAX / 2), input)
     }
 
@@ -224,46 +224,46 @@ mod tests {
 
     #[test]
     fn trap_05_an_invoke_that_may_have_started_is_never_repeated() {
-        assert_eq!(after(Repeat::OnlyIfUnsent, POLICY, Input::MayHaveRun), Action::Done);
+        assert_eq!(after(Retry::OnlyIfNotSent, POLICY, Input::MayHaveRun), Action::Done);
         for status in [408, 500, 502, 503, 504] {
             let error = refusal(status, Some("0"), "");
-            assert_eq!(after(Repeat::OnlyIfUnsent, POLICY, Input::Refused(&error)), Action::Done, "{status}");
-            assert!(matches!(after(Repeat::Safe, POLICY, Input::Refused(&error)), Action::Sleep(_)), "{status}");
+            assert_eq!(after(Retry::OnlyIfNotSent, POLICY, Input::Refused(&error)), Action::Done, "{status}");
+            assert!(matches!(after(Retry::Idempotent, POLICY, Input::Refused(&error)), Action::Sleep(_)), "{status}");
         }
-        assert!(matches!(after(Repeat::Safe, POLICY, Input::MayHaveRun), Action::Sleep(_)));
-        assert!(matches!(after(Repeat::OnlyIfUnsent, POLICY, Input::NotSent), Action::Send(_)));
-        let opted_in = RepeatPolicy { repeat_invokes_on_gateway_errors: true, ..POLICY };
+        assert!(matches!(after(Retry::Idempotent, POLICY, Input::MayHaveRun), Action::Sleep(_)));
+        assert!(matches!(after(Retry::OnlyIfNotSent, POLICY, Input::NotSent), Action::Send(_)));
+        let opted_in = RetryPolicy { repeat_invokes_on_gateway_errors: true, ..POLICY };
         for (status, repeated) in [(408, false), (500, false), (502, true), (503, true), (504, true)] {
-            let action = after(Repeat::OnlyIfUnsent, opted_in, Input::Refused(&refusal(status, None, "")));
+            let action = after(Retry::OnlyIfNotSent, opted_in, Input::Refused(&refusal(status, None, "")));
             assert_eq!(matches!(action, Action::Sleep(_)), repeated, "{status}");
         }
     }
 
     #[test]
     fn the_daily_cap_is_not_slept_on_and_other_429_are() {
-        for repeat in [Repeat::Safe, Repeat::OnlyIfUnsent] {
+        for repeat in [Retry::Idempotent, Retry::OnlyIfNotSent] {
             assert_eq!(after(repeat, POLICY, Input::Refused(&refusal(429, Some("1"), DAILY))), Action::Done);
             let action = after(repeat, POLICY, Input::Refused(&refusal(429, Some("8"), CONCURRENCY)));
             let Action::Sleep(delay) = action else { panic!("{action:?}") };
             assert!(delay >= Duration::from_secs(8) && delay <= Duration::from_secs(10), "{delay:?}");
         }
-        assert_eq!(after(Repeat::Safe, POLICY, Input::Refused(&refusal(404, Some("1"), ""))), Action::Done);
+        assert_eq!(after(Retry::Idempotent, POLICY, Input::Refused(&refusal(404, Some("1"), ""))), Action::Done);
     }
 
     #[test]
     fn a_wait_beyond_the_deadline_or_the_total_returns_the_error() {
         let long = refusal(429, Some("119"), CONCURRENCY);
-        assert_eq!(after(Repeat::Safe, POLICY, Input::Refused(&long)), Action::Done);
+        assert_eq!(after(Retry::Idempotent, POLICY, Input::Refused(&long)), Action::Done);
         let endless = refusal(429, Some("121"), CONCURRENCY);
-        let mut call = begun(Repeat::Safe, POLICY, Limits::default());
+        let mut call = begun(Retry::Idempotent, POLICY, Timeouts::default());
         assert_eq!(call.next(at(1, 0), Input::Refused(&endless)), Action::Done);
     }
 
     #[test]
     fn waits_grow_are_random_and_counted() {
-        let policy = RepeatPolicy { max_attempts: 10, ..POLICY };
+        let policy = RetryPolicy { max_attempts: 10, ..POLICY };
         let bound = |random| {
-            let mut call = begun(Repeat::Safe, policy, Limits::default());
+            let mut call = begun(Retry::Idempotent, policy, Timeouts::default());
             let mut delays = Vec::new();
             while let Action::Sleep(delay) = call.next(at(0, random), Input::MayHaveRun) {
                 delays.push(delay);
@@ -279,19 +279,19 @@ mod tests {
 
     #[test]
     fn attempts_are_limited_and_the_deadline_shrinks() {
-        let mut call = begun(Repeat::Safe, POLICY, DEADLINE);
+        let mut call = begun(Retry::Idempotent, POLICY, DEADLINE);
         assert!(matches!(call.next(at(10, 0), Input::MayHaveRun), Action::Sleep(_)));
-        let left = Limits { deadline: Some(Duration::from_secs(100)), ..DEADLINE };
+        let left = Timeouts { deadline: Some(Duration::from_secs(100)), ..DEADLINE };
         assert_eq!(call.next(at(20, 0), Input::Slept), Action::Send(left));
         assert!(matches!(call.next(at(30, 0), Input::NotSent), Action::Sleep(_)));
         assert!(matches!(call.next(at(40, 0), Input::Slept), Action::Send(_)));
         assert_eq!(call.next(at(50, 0), Input::NotSent), Action::Done);
         assert_eq!(call.attempts(), 3);
-        assert_eq!(after(Repeat::Safe, RepeatPolicy::never(), Input::NotSent), Action::Done);
+        assert_eq!(after(Retry::Idempotent, RetryPolicy::never(), Input::NotSent), Action::Done);
         // No time at all: nothing is sent, not even once.
-        let mut none = Call::new(Repeat::Safe, POLICY, Limits { deadline: Some(Duration::ZERO), ..DEADLINE });
+        let mut none = Call::new(Retry::Idempotent, POLICY, Timeouts { deadline: Some(Duration::ZERO), ..DEADLINE });
         assert_eq!((none.next(at(0, 0), Input::Begin), none.attempts()), (Action::Done, 0));
-        let mut late = begun(Repeat::Safe, POLICY, DEADLINE);
+        let mut late = begun(Retry::Idempotent, POLICY, DEADLINE);
         assert!(matches!(late.next(at(119, 0), Input::MayHaveRun), Action::Sleep(_)));
         assert_eq!(late.next(at(121, 0), Input::Slept), Action::Done);
     }

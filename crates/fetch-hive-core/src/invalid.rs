@@ -1,12 +1,12 @@
 use std::borrow::Cow;
 
-use fetch_hive_types::OneLine;
+use fetch_hive_types::EscapedLine;
 
 /// Input that was refused before anything was sent. Nothing was charged, and repeating the call unchanged cannot help.
 ///
 /// Names the field and the reason, and never holds the refused value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid `{}`: {}; nothing was sent", OneLine(field), OneLine(reason))]
+#[error("invalid `{}`: {}; nothing was sent", EscapedLine(field), EscapedLine(reason))]
 #[non_exhaustive]
 pub struct InvalidInput {
     /// The field, as it stands on the wire or in the configuration.

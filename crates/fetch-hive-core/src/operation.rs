@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::{Endpoint, Repeat};
+use crate::{Endpoint, Retry};
 
 /// What a transport may know of a request beyond HTTP; in the request's extensions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,29 +15,29 @@ pub struct Operation {
     /// The path with its placeholders, without ids: of few distinct values, as traces and metrics want it.
     pub path: &'static str,
     /// When it may be sent again.
-    pub repeat: Repeat,
-    /// Whether it is answered when a run has ended: see [`Endpoint::RUNS`].
+    pub repeat: Retry,
+    /// Whether it is answered when a run has ended: see [`Endpoint::OCCUPIES_RUN_SLOT`].
     pub runs: bool,
 }
 
 impl Operation {
     /// Describes an endpoint.
     pub fn of<E: Endpoint>() -> Self {
-        Self { name: E::NAME, method: E::METHOD, path: E::PATH, repeat: E::REPEAT, runs: E::RUNS }
+        Self { name: E::NAME, method: E::METHOD, path: E::PATH, repeat: E::RETRY, runs: E::OCCUPIES_RUN_SLOT }
     }
 
     /// Describes a request that was put together by hand; its path is not known to have few values, so it is left out.
-    pub fn raw(name: &'static str, method: Method, repeat: Repeat) -> Self {
+    pub fn raw(name: &'static str, method: Method, repeat: Retry) -> Self {
         Self { name, method, path: "", repeat, runs: false }
     }
 }
 
-/// The time limits of one attempt; in the request's extensions.
+/// The timeouts of one attempt; in the request's extensions.
 ///
 /// A client enforces them by dropping the attempt. A transport whose attempts cannot be dropped must enforce them itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Limits {
+pub struct Timeouts {
     /// For name lookup, TCP and TLS together.
     pub connect: Option<Duration>,
     /// From the start of the attempt until the head of the reply is in.

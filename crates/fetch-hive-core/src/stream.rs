@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 use fetch_hive_types::{
-    AgentReply, ErrorCode, ErrorEvent, GeneratedArtifact, InvokeAgent, InvokePrompt, OneLine, PromptReply, RequestId,
+    InvokeAgentResponse, ErrorCode, ErrorEvent, GeneratedArtifact, InvokeAgent, InvokePrompt, EscapedLine, InvokePromptResponse, RequestId,
     StreamEvent, ToolInvocation,
 };
 use http::Method;
@@ -14,10 +14,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::sse::{Decoder, FrameTooLarge};
-use crate::{Auth, Body, Endpoint, InvalidInput, PathWriter, QueryWriter, Repeat};
+use crate::{Auth, Body, Endpoint, InvalidInput, PathWriter, QueryWriter, Retry};
 
 /// An operation whose reply can come as a stream of events.
-pub trait Streams: Endpoint<Response: Default> {
+pub trait StreamingEndpoint: Endpoint<Response: Default> {
     /// The body that asks for a stream.
     ///
     /// # Errors
@@ -33,13 +33,13 @@ pub trait Streams: Endpoint<Response: Default> {
 #[derive(Clone, Debug)]
 pub struct Streaming<E>(pub E);
 
-impl<E: Streams> Endpoint for Streaming<E> {
+impl<E: StreamingEndpoint> Endpoint for Streaming<E> {
     type Response = E::Response;
     const NAME: &'static str = E::NAME;
     const METHOD: Method = E::METHOD;
     const PATH: &'static str = E::PATH;
-    const REPEAT: Repeat = E::REPEAT;
-    const RUNS: bool = E::RUNS;
+    const RETRY: Retry = E::RETRY;
+    const OCCUPIES_RUN_SLOT: bool = E::OCCUPIES_RUN_SLOT;
     const ACCEPT: &'static str = "text/event-stream";
 
     fn validate(&self) -> Result<(), InvalidInput> {
@@ -67,12 +67,12 @@ impl<E: Streams> Endpoint for Streaming<E> {
     }
 }
 
-impl Streams for InvokePrompt {
+impl StreamingEndpoint for InvokePrompt {
     fn streaming_body(&self) -> Result<Body, InvalidInput> {
         Body::json_streaming(self, &self.extra, true)
     }
 
-    fn collect(reply: &mut PromptReply, event: StreamEvent) {
+    fn collect(reply: &mut InvokePromptResponse, event: StreamEvent) {
         match event {
             StreamEvent::Response(piece) => {
                 reply.response.get_or_insert_default().push_str(&piece.response);
@@ -88,12 +88,12 @@ impl Streams for InvokePrompt {
     }
 }
 
-impl Streams for InvokeAgent {
+impl StreamingEndpoint for InvokeAgent {
     fn streaming_body(&self) -> Result<Body, InvalidInput> {
         Body::json_streaming(self, &self.extra, true)
     }
 
-    fn collect(reply: &mut AgentReply, event: StreamEvent) {
+    fn collect(reply: &mut InvokeAgentResponse, event: StreamEvent) {
         match event {
             StreamEvent::Response(piece) => {
                 reply.response.get_or_insert_default().push_str(&piece.response);
@@ -210,10 +210,10 @@ impl fmt::Display for StreamError {
             Self::Failed { event, .. } => {
                 f.write_str("the run failed while it streamed")?;
                 if let Some(code) = &event.error_code {
-                    write!(f, " ({})", OneLine(code))?;
+                    write!(f, " ({})", EscapedLine(code))?;
                 }
                 match event.message.as_deref().or(event.error.as_ref().and_then(Value::as_str)) {
-                    Some(message) => write!(f, ": {}", OneLine(message)),
+                    Some(message) => write!(f, ": {}", EscapedLine(message)),
                     None => Ok(()),
                 }
             }
@@ -452,7 +452,7 @@ mod tests {
     #[test]
     fn events_add_up_to_the_reply_that_comes_without_streaming() {
         let event = |json: &str| StreamEvent::from_slice(json.as_bytes()).unwrap();
-        let mut reply = AgentReply::default();
+        let mut reply = InvokeAgentResponse::default();
         for json in [
             r#"{"type":"reasoning","response":"hm"}"#,
             r#"{"type":"response","response":"Hel","done":false}"#,
@@ -464,7 +464,7 @@ mod tests {
         ] {
             InvokeAgent::collect(&mut reply, event(json));
         }
-        let want: AgentReply = serde_json::from_str(
+        let want: InvokeAgentResponse = serde_json::from_str(
             r#"{"request_id":"req_1","run_id":"req_1","response":"Hello","thread_id":"t","status":"awaiting_approval","usage":{"total_tokens":9},
                 "tool_calls":[{"tool_name":"search","tool_input":{"q":1},"observation":"{\"n\":2}"}],"artifacts":[{"file_url":"https://x/1.png"}],
                 "pending_tool_approvals":[{"approval_id":"a"}]}"#,

@@ -92,7 +92,7 @@ impl Emulator {
     }
 
     /// How many runs were under way at once at the most.
-    pub fn max_runs_in_flight(&self) -> usize {
+    pub fn max_concurrent_runs(&self) -> usize {
         self.service.max_in_flight.load(Ordering::SeqCst)
     }
 

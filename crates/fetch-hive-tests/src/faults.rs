@@ -8,7 +8,7 @@ mod rows;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use fetch_hive_client::{BoxError, RepeatPolicy};
+use fetch_hive_client::{BoxError, RetryPolicy};
 use fetch_hive_emulator::{Deployment, Emulator, EmulatorBuilder, Fault};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -119,7 +119,7 @@ pub struct Setting {
     /// The authority to trust beside the platform's, in PEM.
     pub ca_pem: Option<String>,
     /// The repeats.
-    pub policy: RepeatPolicy,
+    pub policy: RetryPolicy,
     /// The deadline; of a stream too.
     pub deadline: Duration,
     /// The limit for a connection.
@@ -129,7 +129,7 @@ pub struct Setting {
     /// The limit between two pieces of the body.
     pub idle: Duration,
     /// The largest body.
-    pub max_reply_bytes: usize,
+    pub max_response_bytes: usize,
     /// The time of day.
     pub wall: Wall,
 }

@@ -20,7 +20,7 @@ mod guide {
     mod streams {}
     #[doc = include_str!("../../fetch-hive-client/docs/callbacks.md")]
     mod callbacks {}
-    #[doc = include_str!("../../fetch-hive-client/docs/repeats.md")]
+    #[doc = include_str!("../../fetch-hive-client/docs/retries.md")]
     mod repeats {}
     #[doc = include_str!("../../fetch-hive-client/docs/proxies.md")]
     mod proxies {}

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use fetch_hive_client::{Client, Error, HyperTransport, RepeatPolicy};
+use fetch_hive_client::{Client, Error, HyperTransport, RetryPolicy};
 use fetch_hive_emulator::Emulator;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 
 /// What a program does that says nothing of proxies.
 async fn by_environment(url: &str) -> Result<(), Failure> {
-    let client = Client::builder().api_key("fhk_test").base_url(url).allow_plain_http().repeat(RepeatPolicy::never());
+    let client = Client::builder().api_key("fhk_test").base_url(url).allow_plain_http().retry(RetryPolicy::never());
     client.build()?.invoke_workflow("d").await?;
     Ok(())
 }
@@ -95,7 +95,7 @@ async fn through(proxy: String, service: &Emulator) -> Result<(), Error> {
     if let Some(pem) = service.ca_pem() {
         transport = transport.add_root_certificates_pem(pem);
     }
-    let client = Client::builder().api_key("fhk_test").base_url(service.base_url()).repeat(RepeatPolicy::never());
+    let client = Client::builder().api_key("fhk_test").base_url(service.base_url()).retry(RetryPolicy::never());
     client.transport(transport.build()?).build()?.invoke_workflow("d").await.map(drop)
 }
 

@@ -58,7 +58,7 @@ async fn run(arguments: &[&str]) -> Result<String, BoxError> {
 
 async fn receiving(address: &str) -> Result<(Receiver, Receiving), BoxError> {
     let listening = Listening::at(address.parse()?).await?;
-    let receiver = Receiver::for_waits(listening.url());
+    let receiver = Receiver::with_callback_url(listening.url());
     let none = |event: Received| async move { Err(format!("the handler ran for {event:?}").into()) };
     Ok((receiver.clone(), listening.serve(receiver, none)))
 }

@@ -2,7 +2,7 @@ use serde_json::Number;
 
 use crate::model::{operation, record, request};
 use crate::open_enum::open_enum;
-use crate::{AgentId, Numeric, ToolApproval, WorkspaceId};
+use crate::{AgentId, NumberOrString, ToolApproval, WorkspaceId};
 
 operation! {
     /// Lists the agents of a workspace: `GET …/agents`.
@@ -157,9 +157,9 @@ record! {
         /// Its system prompt.
         instruction_prompt: Option<String>,
         /// The sampling temperature.
-        temperature: Option<Numeric>,
+        temperature: Option<NumberOrString>,
         /// How many tokens it may write.
-        max_token: Option<Numeric>,
+        max_token: Option<NumberOrString>,
         /// How many tokens it may think.
         max_thinking_token: Option<Number>,
         /// How long an Anthropic model's prompt is cached.
@@ -177,7 +177,7 @@ record! {
 
 record! {
     /// An agent after a change, with what the service says about it.
-    AgentChange {
+    AgentChangeResponse {
         /// What the service says.
         message: Option<String>,
         /// The agent.

@@ -27,7 +27,7 @@ request! {
         artifact_refs: [ArtifactRef],
         /// Whether workflow tools may go on in the background.
         #[serde(rename = "async")]
-        async_mode: AgentAsync,
+        async_mode: AgentAsyncOptions,
         /// How tool actions that need approval are treated in this run.
         tool_approval: ToolApproval,
         /// An opaque id of the caller's own user.
@@ -51,7 +51,7 @@ impl InvokeAgent {
 
 request! {
     /// The `async` block of an agent request: for background workflow tools only (contract, section 6).
-    AgentAsync() {
+    AgentAsyncOptions() {
         /// Where the signed `agent.delegation.completed` events go: an https URL.
         callback_url: String,
         /// Whether tools may go on after the reply. The service's default: yes where there is a thread or a callback URL.
@@ -174,7 +174,7 @@ open_enum! {
 
 record! {
     /// The reply of an agent (contract, section 6).
-    AgentReply {
+    InvokeAgentResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
         /// The same id, under its other name.

@@ -4,7 +4,7 @@
 ///
 /// Where a reply has values under both names, the documented one is used and the other is kept in `extra`.
 pub const ALIASES: &[(&str, &str, &str)] =
-    &[("ErrorBody", "code", "error_code"), ("WorkflowRun", "status", "run_status")];
+    &[("ErrorBody", "code", "error_code"), ("InvokeWorkflowResponse", "status", "run_status")];
 
 /// Declares a record as `record!` does, with the aliases of the table. The text is the type's name once more.
 macro_rules! aliased_record {

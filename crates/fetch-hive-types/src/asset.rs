@@ -119,7 +119,7 @@ record! {
 
 record! {
     /// An asset after its upload, with what the service says about it.
-    AssetChange {
+    AssetUploadResponse {
         /// What the service says.
         message: Option<String>,
         /// The asset.

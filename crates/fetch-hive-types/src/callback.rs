@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use crate::model::record;
 use crate::open_enum::open_enum;
-use crate::{Extra, OutputError, RequestId, RunStatus, WorkflowRun};
+use crate::{Extra, OutputError, RequestId, RunStatus, InvokeWorkflowResponse};
 
 open_enum! {
     /// What happened, in a callback (contract, section 4). The first three are documented; the others are named by analogy and
@@ -91,48 +91,48 @@ impl CallbackEvent {
     }
 
     /// The event as a run, whose output is the workflow's output, or the answer of an agent or a prompt.
-    pub fn to_run(&self) -> WorkflowRun {
+    pub fn to_run(&self) -> InvokeWorkflowResponse {
         run(self.request_id.as_ref(), self.run_status(), self.data.as_ref())
     }
 
-    /// The output, if the run completed; see [`WorkflowRun::into_output`].
+    /// The output, if the run completed; see [`InvokeWorkflowResponse::into_output`].
     ///
     /// # Errors
     ///
-    /// As [`WorkflowRun::into_output`].
+    /// As [`InvokeWorkflowResponse::into_output`].
     pub fn into_output(self) -> Result<Value, OutputError> {
         self.to_run().into_output()
     }
 
-    /// The output read as `T`, if the run completed; see [`WorkflowRun::output_as`].
+    /// The output read as `T`, if the run completed; see [`InvokeWorkflowResponse::output_as`].
     ///
     /// # Errors
     ///
-    /// As [`WorkflowRun::output_as`].
+    /// As [`InvokeWorkflowResponse::output_as`].
     pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
         self.to_run().output_as()
     }
 
-    /// The output read as `T` from JSON inside a text; see [`WorkflowRun::output_json`].
+    /// The output read as `T` from JSON inside a text; see [`InvokeWorkflowResponse::output_json`].
     ///
     /// # Errors
     ///
-    /// As [`WorkflowRun::output_json`].
+    /// As [`InvokeWorkflowResponse::output_json`].
     pub fn output_json<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
         self.to_run().output_json()
     }
 }
 
 /// What is known of a run, in the shape of a workflow's reply.
-pub(crate) fn run(request_id: Option<&RequestId>, run_status: Option<RunStatus>, data: Option<&Extra>) -> WorkflowRun {
+pub(crate) fn run(request_id: Option<&RequestId>, run_status: Option<RunStatus>, data: Option<&Extra>) -> InvokeWorkflowResponse {
     let field = |name: &str| data?.get(name).filter(|value| !value.is_null());
     let error = field("error").map(|error| error.as_str().map_or_else(|| error.to_string(), str::to_owned));
-    WorkflowRun {
+    InvokeWorkflowResponse {
         request_id: request_id.cloned(),
         run_status,
         output: field("output").or_else(|| field("response")).cloned(),
         error,
-        ..WorkflowRun::default()
+        ..InvokeWorkflowResponse::default()
     }
 }
 

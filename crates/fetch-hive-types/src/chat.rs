@@ -116,7 +116,7 @@ record! {
 
 record! {
     /// A chat after a change, with what the service says about it.
-    AgentChatChange {
+    AgentChatChangeResponse {
         /// What the service says.
         message: Option<String>,
         /// The chat.

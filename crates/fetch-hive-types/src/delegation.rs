@@ -48,7 +48,7 @@ open_enum! {
         /// Another agent.
         SubAgent = "sub_agent",
         /// A run of a hive agent.
-        HiveAgentRun = "hive_agent_run",
+        InvokeHiveAgentResponse = "hive_agent_run",
     }
 }
 

@@ -8,7 +8,7 @@ mod plain;
 
 use crate::extra::Masked;
 use crate::{
-    AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, Piece, RequestId,
+    AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, TextChunk, RequestId,
     RunId, ThreadId, TokenUsage, ToolApproval,
 };
 
@@ -60,10 +60,10 @@ impl fmt::Debug for StreamEvent {
 pub struct TextEvent {
     /// The text.
     #[serde(deserialize_with = "crate::model::null_as_default")]
-    pub response: Piece,
+    pub response: TextChunk,
     /// The model; in prompt streams.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<Piece>,
+    pub model: Option<TextChunk>,
     /// Said of each piece in agent streams. It is no end mark.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<bool>,

@@ -11,7 +11,7 @@ request! {
         objective: String,
         /// Where the outcome goes: an https URL.
         #[serde(rename = "async")]
-        async_mode: HiveAgentAsync,
+        async_mode: HiveAgentAsyncOptions,
     ) {
         /// What it may draw on.
         sources: HiveAgentSources,
@@ -28,7 +28,7 @@ with_metadata!(InvokeHiveAgent);
 
 request! {
     /// The `async` block of a hive agent: always enabled.
-    HiveAgentAsync(
+    HiveAgentAsyncOptions(
         /// Always true.
         enabled: bool,
         /// Where the outcome goes.
@@ -36,7 +36,7 @@ request! {
     ) {}
 }
 
-impl<T: Into<String>> From<T> for HiveAgentAsync {
+impl<T: Into<String>> From<T> for HiveAgentAsyncOptions {
     fn from(url: T) -> Self {
         Self::new(true, url)
     }
@@ -76,7 +76,7 @@ open_enum! {
 
 record! {
     /// The reply to a hive agent's invocation (contract, section 6).
-    HiveAgentRun {
+    InvokeHiveAgentResponse {
         /// The id of the run.
         run_id: Option<RunId>,
         /// The public id of the run.

@@ -1,6 +1,6 @@
 use crate::model::{operation, record, request};
 use crate::open_enum::open_enum;
-use crate::{Extra, KnowledgeBaseId, Numeric, Timestamp, WorkspaceId};
+use crate::{Extra, KnowledgeBaseId, NumberOrString, Timestamp, WorkspaceId};
 
 operation! {
     /// Lists the knowledge bases of a workspace: `GET …/knowledge_bases`.
@@ -125,9 +125,9 @@ record! {
         /// How many items it has.
         data_item_count: Option<u64>,
         /// The least score of a result; in lists it comes as a text.
-        search_score_threshold: Option<Numeric>,
+        search_score_threshold: Option<NumberOrString>,
         /// How many chunks a search gives.
-        search_chunk_limit: Option<Numeric>,
+        search_chunk_limit: Option<NumberOrString>,
         /// When it was made.
         generated_at: Option<Timestamp>,
         /// Whether it is in use, such as `active`.
@@ -149,7 +149,7 @@ record! {
 
 record! {
     /// A knowledge base after a change, with what the service says about it.
-    KnowledgeBaseChange {
+    KnowledgeBaseChangeResponse {
         /// What the service says.
         message: Option<String>,
         /// The knowledge base.
@@ -159,7 +159,7 @@ record! {
 
 record! {
     /// The reply to a search. The sources do not declare what a result holds.
-    KnowledgeBaseSearchReply {
+    SearchKnowledgeBaseResponse {
         /// What the service says.
         message: Option<String>,
         /// What was found.

@@ -1,6 +1,6 @@
 use crate::model::{operation, record, request};
 use crate::open_enum::open_enum;
-use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, Numeric, RequestId, WorkspaceId};
+use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, NumberOrString, RequestId, WorkspaceId};
 
 operation! {
     /// Lists the items of a knowledge base: `GET …/knowledge_bases/{knowledge_base_id}/items`.
@@ -78,7 +78,7 @@ open_enum! {
 
 open_enum! {
     /// Whether something is done.
-    Switch {
+    Toggle {
         /// It is.
         Enabled = "enabled",
         /// It is not.
@@ -103,9 +103,9 @@ request! {
         /// What to look for in its source.
         data_query: String,
         /// Whether e-mail addresses are taken out.
-        delete_email_data: Switch,
+        delete_email_data: Toggle,
         /// Whether telephone numbers are taken out.
-        delete_telephone_data: Switch,
+        delete_telephone_data: Toggle,
         /// How it is cut into chunks, such as `default`.
         chunking_strategy: String,
         /// How far chunks overlap.
@@ -129,9 +129,9 @@ request! {
         /// What to look for in its source.
         data_query: String,
         /// Whether e-mail addresses are taken out.
-        delete_email_data: Switch,
+        delete_email_data: Toggle,
         /// Whether telephone numbers are taken out.
-        delete_telephone_data: Switch,
+        delete_telephone_data: Toggle,
         /// How it is cut into chunks.
         chunking_strategy: String,
         /// How far chunks overlap.
@@ -165,15 +165,15 @@ record! {
         /// What was looked for in its source.
         data_query: Option<String>,
         /// Whether e-mail addresses are taken out.
-        delete_email_data: Option<Switch>,
+        delete_email_data: Option<Toggle>,
         /// Whether telephone numbers are taken out.
-        delete_telephone_data: Option<Switch>,
+        delete_telephone_data: Option<Toggle>,
         /// How it is cut into chunks.
         chunking_strategy: Option<String>,
         /// How far chunks overlap.
-        chunk_overlap: Option<Numeric>,
+        chunk_overlap: Option<NumberOrString>,
         /// How long a chunk may be.
-        maximum_chunk_length: Option<Numeric>,
+        maximum_chunk_length: Option<NumberOrString>,
         /// The asset that it is made from.
         asset_id: Option<AssetId>,
     }
@@ -181,7 +181,7 @@ record! {
 
 record! {
     /// An item after a change, with what the service says about it.
-    KnowledgeBaseItemChange {
+    KnowledgeBaseItemChangeResponse {
         /// What the service says.
         message: Option<String>,
         /// The item.
@@ -191,7 +191,7 @@ record! {
 
 record! {
     /// The reply to indexing an item anew.
-    RegeneratedItem {
+    RegenerateKnowledgeBaseItemResponse {
         /// What the service says.
         message: Option<String>,
         /// The run that does it.

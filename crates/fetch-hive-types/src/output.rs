@@ -4,7 +4,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{OneLine, RequestId, RunStatus, WorkflowRun};
+use crate::{EscapedLine, RequestId, RunStatus, InvokeWorkflowResponse};
 
 /// A run that ended without its output. The service reports it with a 200 (contract, section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl fmt::Display for RunFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed", Run(self.request_id.as_ref()))?;
         match &self.reason {
-            Some(reason) => write!(f, ": {}", OneLine(reason)),
+            Some(reason) => write!(f, ": {}", EscapedLine(reason)),
             None => f.write_str(" and the service gave no reason"),
         }
     }
@@ -68,7 +68,7 @@ struct Run<'a>(Option<&'a RequestId>);
 impl fmt::Display for Run<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(id) => write!(f, "the run {}", OneLine(id)),
+            Some(id) => write!(f, "the run {}", EscapedLine(id)),
             None => f.write_str("the run"),
         }
     }
@@ -80,7 +80,7 @@ impl fmt::Display for OutputError {
             Self::Failed(failed) => failed.fmt(f),
             Self::NotCompleted { request_id, run_status } => {
                 let status = run_status.as_ref().map_or("unknown", RunStatus::as_str);
-                write!(f, "{} has no output yet: its status is `{}`", Run(request_id.as_ref()), OneLine(status))
+                write!(f, "{} has no output yet: its status is `{}`", Run(request_id.as_ref()), EscapedLine(status))
             }
             Self::Mismatch(mismatch) => {
                 write!(f, "the output of {} is not of the wanted type", Run(mismatch.request_id.as_ref()))
@@ -91,7 +91,7 @@ impl fmt::Display for OutputError {
 
 impl Error for OutputError {}
 
-impl WorkflowRun {
+impl InvokeWorkflowResponse {
     /// The output, if the run completed. A completed run that sent no output has [`Value::Null`].
     ///
     /// # Errors
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
     use crate::ImageOutput;
 
-    fn run(value: Value) -> WorkflowRun {
+    fn run(value: Value) -> InvokeWorkflowResponse {
         serde_json::from_value(value).unwrap()
     }
 

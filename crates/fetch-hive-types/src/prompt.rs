@@ -24,7 +24,7 @@ with_metadata!(InvokePrompt);
 
 record! {
     /// The reply to a prompt (contract, section 5).
-    PromptReply {
+    InvokePromptResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
         /// The model that answered.

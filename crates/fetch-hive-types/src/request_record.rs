@@ -1,5 +1,5 @@
 use crate::model::{operation, record};
-use crate::{Extra, RequestId, RunStatus, Timestamp, WorkflowRun};
+use crate::{Extra, RequestId, RunStatus, Timestamp, InvokeWorkflowResponse};
 
 operation! {
     /// Looks a run up: `GET /public/requests/{id}`, the one way to poll (contract, section 2).
@@ -55,7 +55,7 @@ impl RequestRecord {
     }
 
     /// The record as a run, for its output: which of the data that is, is unconfirmed; `output` and `response` are taken.
-    pub fn to_run(&self) -> WorkflowRun {
+    pub fn to_run(&self) -> InvokeWorkflowResponse {
         let mut run = crate::callback::run(self.request_id.as_ref(), self.status.clone(), self.data.as_ref());
         run.error = run.error.or_else(|| self.message.clone().filter(|_| run.run_status == Some(RunStatus::Failed)));
         run

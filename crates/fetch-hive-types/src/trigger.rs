@@ -40,7 +40,7 @@ operation! {
 
 request! {
     /// Where the outcome of a triggered run goes; triggers always use callback delivery.
-    WebhookAsync(
+    WebhookAsyncOptions(
         /// Where the outcome goes: an https URL.
         callback_url: String,
     ) {
@@ -49,7 +49,7 @@ request! {
     }
 }
 
-impl<T: Into<String>> From<T> for WebhookAsync {
+impl<T: Into<String>> From<T> for WebhookAsyncOptions {
     fn from(url: T) -> Self {
         Self::new(url)
     }
@@ -60,7 +60,7 @@ request! {
     DeploymentTrigger(
         /// Where the outcome goes.
         #[serde(rename = "async")]
-        async_mode: WebhookAsync,
+        async_mode: WebhookAsyncOptions,
     ) {
         /// The start inputs; written even when there are none, for a body without them is taken to be the inputs itself.
         inputs = Inputs,
@@ -80,7 +80,7 @@ request! {
         message: String,
         /// Where the outcome goes.
         #[serde(rename = "async")]
-        async_mode: WebhookAsync,
+        async_mode: WebhookAsyncOptions,
     ) {
         /// The thread to go on with, or to begin.
         thread_id: ThreadId,
@@ -95,7 +95,7 @@ with_metadata!(DeploymentTrigger, AgentTrigger);
 
 record! {
     /// A triggered run was accepted. Documented for agents; workflows and prompts reply alike as far as we know.
-    TriggeredRun {
+    WebhookTriggerResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
         /// Where it stands.

@@ -20,7 +20,7 @@ request! {
         inputs => Inputs,
         /// Callback delivery; direct runs leave it out.
         #[serde(rename = "async")]
-        async_mode => Option<WorkflowAsync>,
+        async_mode => Option<WorkflowAsyncOptions>,
         /// An opaque id of the caller's own user.
         user: String,
         /// Flat facts that come back with the run.
@@ -33,7 +33,7 @@ request! {
 impl InvokeWorkflow {
     /// Asks for callback delivery to an https URL (http is accepted for loopback).
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
-        self.async_mode = Some(WorkflowAsync::new(true).callback_url(url));
+        self.async_mode = Some(WorkflowAsyncOptions::new(true).callback_url(url));
         self
     }
 }
@@ -44,7 +44,7 @@ with_metadata!(InvokeWorkflow);
 
 request! {
     /// The `async` block of a workflow request (contract, section 3).
-    WorkflowAsync(
+    WorkflowAsyncOptions(
         /// Whether the outcome is delivered to the callback URL instead of in the reply.
         enabled: bool,
     ) {
@@ -82,7 +82,7 @@ aliased_record! {
     ///
     /// A run that failed is a reply like any other: ask [`run_status`](Self::run_status), or take the output by one of the methods
     /// below, which return [`RunFailed`](crate::RunFailed) as an error.
-    "WorkflowRun" WorkflowRun {
+    "InvokeWorkflowResponse" InvokeWorkflowResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
         /// Where the run stands. Read from `status` too.

@@ -61,7 +61,7 @@ fn trap_04_every_open_enum_keeps_what_it_does_not_know() {
         Role,
         RunStatus,
         SearchType,
-        Switch,
+        Toggle,
         ToolApproval,
         ToolChoice,
         TranscriptionStatus,
@@ -115,12 +115,12 @@ fn both_forms_of_every_conflict_are_read_and_kept() {
         if let Some(status) = want.as_object_mut().unwrap().remove("status") {
             want[written] = status;
         }
-        assert_eq!(through::<WorkflowRun>(&reply), want);
+        assert_eq!(through::<InvokeWorkflowResponse>(&reply), want);
     }
     // However it is called: the aliases are no layer that can be passed by.
-    let run = WorkflowRun::deserialize(json!({"status": "failed"})).unwrap();
+    let run = InvokeWorkflowResponse::deserialize(json!({"status": "failed"})).unwrap();
     assert_eq!(run.run_status, Some(RunStatus::Failed));
-    let both: WorkflowRun = serde_json::from_value(json!({"run_status": "failed", "status": "completed"})).unwrap();
+    let both: InvokeWorkflowResponse = serde_json::from_value(json!({"run_status": "failed", "status": "completed"})).unwrap();
     assert_eq!((both.run_status, &both.extra["status"]), (Some(RunStatus::Failed), &json!("completed")));
     // The names of an error's code.
     for body in
@@ -159,18 +159,18 @@ fn both_forms_of_every_conflict_are_read_and_kept() {
     // A workflow's output: any JSON.
     for output in [json!("text"), json!(5), json!([1]), json!({"settings": {}, "assets": []}), json!(false)] {
         let reply = json!({"run_status": "completed", "output": output});
-        assert_eq!(through::<WorkflowRun>(&reply), reply);
+        assert_eq!(through::<InvokeWorkflowResponse>(&reply), reply);
     }
     // What the service leaves out, or sends as null.
     let sparse = json!({"thread_id": null, "tool_calls": null, "usage": null, "response": "x"});
-    assert_eq!(serde_json::from_value::<AgentReply>(sparse).unwrap().response.as_deref(), Some("x"));
+    assert_eq!(serde_json::from_value::<InvokeAgentResponse>(sparse).unwrap().response.as_deref(), Some("x"));
 }
 
 #[test]
 fn unknown_fields_and_events_are_kept() {
     let reply = json!({"request_id": "r", "brand_new": {"deep": [1, null]}, "usage": {"total_tokens": 1, "cost": "0.1"},
         "tool_calls": [{"tool_name": "t", "latency": 3}], "status": "brand_new"});
-    assert_eq!(through::<AgentReply>(&reply), reply);
+    assert_eq!(through::<InvokeAgentResponse>(&reply), reply);
 
     let event = StreamEvent::from_slice(br#"{"type":"brand_new","x":1}"#).unwrap();
     assert_eq!(event.event_type(), "brand_new");

@@ -6,7 +6,7 @@
 use std::error::Error;
 
 use fetch_hive_core::types::{ApiKey, InvokeWorkflow};
-use fetch_hive_core::{Api, BaseUrl, reply};
+use fetch_hive_core::{Api, BaseUrl, parse_response};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let deployment = std::env::var("FETCH_HIVE_DEPLOYMENT").unwrap_or_else(|_| "weekly-report".to_owned());
@@ -28,7 +28,7 @@ fn invoke(api: &Api, key: &ApiKey, deployment: &str) -> Result<(), Box<dyn Error
     let body = body.read_to_vec()?;
 
     // Statuses, error bodies and replies are read by the core.
-    let run = reply::<InvokeWorkflow>(http::Response::from_parts(head, body.into()))?;
+    let run = parse_response::<InvokeWorkflow>(http::Response::from_parts(head, body.into()))?;
     println!("{}: {}", run.request_id.as_ref().map_or("no request id", |id| id.as_str()), run.output_as::<String>()?);
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fetch_hive_client::BoxError;
-use fetch_hive_client::callback::{Claim, ClaimLost, Claimed, EventKey, RepeatGuard};
+use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, EventKey, DedupStore};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 /// A table of events; `until` is when the lease ends, in milliseconds since 1970, and null once the event was committed. The number goes up
@@ -87,8 +87,8 @@ impl SqliteGuard {
 }
 
 #[async_trait]
-impl RepeatGuard for SqliteGuard {
-    async fn claim(&self, key: &EventKey, lease: Duration) -> Result<Claimed, BoxError> {
+impl DedupStore for SqliteGuard {
+    async fn claim(&self, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError> {
         let key = key.clone();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
         let (now, until) = (i64::try_from(now.as_millis())?, i64::try_from((now + lease).as_millis())?);
@@ -96,11 +96,11 @@ impl RepeatGuard for SqliteGuard {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let number = transaction.query_row(CLAIM, params![key.as_str(), until, now], |row| row.get::<_, i64>(0));
             let claimed = if let Some(number) = number.optional()? {
-                Claimed::Yes(Claim::new(key, u64::try_from(number)?))
+                ClaimResult::Acquired(Claim::new(key, u64::try_from(number)?))
             } else if transaction.query_row(IS_DONE, [key.as_str()], |row| row.get(0))? {
-                Claimed::Done
+                ClaimResult::AlreadyHandled
             } else {
-                Claimed::Running
+                ClaimResult::InProgress
             };
             transaction.commit()?;
             Ok(claimed)

@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Limits, ResponseBody, Transport, TransportError};
+use fetch_hive_client::{Timeouts, ResponseBody, Transport, TransportError};
 use futures_io::AsyncRead;
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -35,7 +35,7 @@ impl IsahcTransport {
 impl Transport for IsahcTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
         let (mut parts, body) = request.into_parts();
-        let connect = parts.extensions.get::<Limits>().and_then(|limits| limits.connect);
+        let connect = parts.extensions.get::<Timeouts>().and_then(|limits| limits.connect);
         parts.extensions.clear();
         let mut request = Request::builder().method(parts.method).uri(parts.uri);
         if let Some(connect) = connect {

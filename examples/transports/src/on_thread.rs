@@ -12,7 +12,7 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tokio::sync::{mpsc, oneshot};
 
-type Piece = Result<Frame<Bytes>, TransportError>;
+type TextChunk = Result<Frame<Bytes>, TransportError>;
 
 /// Sends by a transport that blocks, such as ureq, on a thread for each request. It needs no runtime; of tokio it has the channels.
 ///
@@ -43,7 +43,7 @@ impl<T: BlockingTransport> Transport for OnThread<T> {
     }
 }
 
-fn hand_over(mut body: Box<dyn Read + Send>, pieces: &mpsc::Sender<Piece>) {
+fn hand_over(mut body: Box<dyn Read + Send>, pieces: &mpsc::Sender<TextChunk>) {
     let mut piece = vec![0; 16 << 10];
     loop {
         let read = body.read(&mut piece).map(|length| Bytes::copy_from_slice(&piece[..length]));
@@ -55,13 +55,13 @@ fn hand_over(mut body: Box<dyn Read + Send>, pieces: &mpsc::Sender<Piece>) {
     }
 }
 
-struct Pieces(mpsc::Receiver<Piece>);
+struct Pieces(mpsc::Receiver<TextChunk>);
 
 impl Body for Pieces {
     type Data = Bytes;
     type Error = TransportError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TextChunk>> {
         self.0.poll_recv(cx)
     }
 }

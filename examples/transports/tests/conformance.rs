@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::blocking::{BlockingTransport, UreqTransport};
 use fetch_hive_client::conformance::{Capability, Check, Outcome, Report, Suite};
-use fetch_hive_client::{HyperTransport, Limits, ResponseBody, Transport, TransportError};
+use fetch_hive_client::{HyperTransport, Timeouts, ResponseBody, Transport, TransportError};
 use fetch_hive_example_transports::{InProcess, IsahcTransport, OnThread, ReqwestTransport, TowerTransport};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
@@ -124,12 +124,12 @@ fn every_transport_keeps_the_contract_but_for_what_is_known() {
 }
 
 /// Ureq with one limit that it does not keep.
-struct Forgets(OnThread<UreqTransport>, fn(&mut Limits));
+struct Forgets(OnThread<UreqTransport>, fn(&mut Timeouts));
 
 #[async_trait]
 impl Transport for Forgets {
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
-        let mut limits = *request.extensions().get::<Limits>().unwrap();
+        let mut limits = *request.extensions().get::<Timeouts>().unwrap();
         (self.1)(&mut limits);
         request.extensions_mut().insert(limits);
         self.0.send(request).await
@@ -138,7 +138,7 @@ impl Transport for Forgets {
 
 #[tokio::test]
 async fn a_limit_that_is_not_kept_is_caught_by_its_check() {
-    let forgets: [fn(&mut Limits); 4] = [
+    let forgets: [fn(&mut Timeouts); 4] = [
         |limits| limits.idle = None,
         |limits| limits.headers = None,
         |limits| limits.deadline = None,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 #[allow(clippy::wildcard_imports, reason = "every request of the contract stands here")]
 use fetch_hive_core::types::*;
-use fetch_hive_core::{Api, BaseUrl, Endpoint, WEBHOOK_SECRET_HEADER, reply};
+use fetch_hive_core::{Api, BaseUrl, Endpoint, WEBHOOK_SECRET_HEADER, parse_response};
 use http::{Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,7 +38,7 @@ where
         request,
         read: |value| {
             let response = Response::new(Bytes::from(value.to_string()));
-            let read = reply::<E>(response).map_err(|error| error.to_string())?;
+            let read = parse_response::<E>(response).map_err(|error| error.to_string())?;
             serde_json::to_value(&*read).map_err(|error| error.to_string())
         },
     })

@@ -8,13 +8,13 @@ use fetch_hive_core::types::{
     AgentId, AgentTrigger, DeploymentTrigger, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow,
     ListErrorCodes, ListModels, TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
 };
-use fetch_hive_core::{Endpoint, Repeat, Reply};
+use fetch_hive_core::{Endpoint, Retry, ApiResponse};
 
 use super::run::{ThreadClock, block_on};
 use super::transport::Blocks;
 use super::{BlockingTransport, Call, ClientBuilder, EventStream};
-use crate::resources::{Delegations, Requests, SearchServices, Sends, Workspace};
-use crate::{Error, Streams};
+use crate::resources::{Delegations, Requests, SearchServices, SendRequest, Workspace};
+use crate::{Error, StreamingEndpoint};
 
 /// The blocking client. A clone is cheap and shares connections and configuration.
 #[derive(Clone)]
@@ -49,27 +49,27 @@ impl Client {
     }
 
     /// Sends any request of [`fetch_hive_core::types`], or an [`Endpoint`] of your own.
-    pub fn send<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
+    pub fn call<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
         Call::new(self.client.clone(), request)
     }
 
-    /// Sends a request that was put together by hand: see [`send_raw`](crate::Client::send_raw) of the async client.
+    /// Sends a request that was put together by hand: see [`call_raw`](crate::Client::call_raw) of the async client.
     ///
     /// # Errors
     ///
     /// As there.
-    pub fn send_raw(&self, request: http::Request<Bytes>, repeat: Repeat) -> Result<Reply<Bytes>, Error> {
-        block_on(self.client.send_raw(request, repeat))?
+    pub fn call_raw(&self, request: http::Request<Bytes>, repeat: Retry) -> Result<ApiResponse<Bytes>, Error> {
+        block_on(self.client.call_raw(request, repeat))?
     }
 }
 
 crate::call_sites::call_sites!(Client);
 
-impl Sends for Client {
+impl SendRequest for Client {
     type Call<E: Endpoint + 'static> = Call<E>;
 
-    fn send<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
-        Self::send(self, request)
+    fn call<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
+        Self::call(self, request)
     }
 }
 
@@ -86,12 +86,12 @@ impl<E: Endpoint + 'static> Call<E> {
     ///
     /// As any call; also [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` where this thread must not block: see
     /// [`blocking`](crate::blocking).
-    pub fn send(self) -> Result<Reply<E::Response>, Error> {
+    pub fn send(self) -> Result<ApiResponse<E::Response>, Error> {
         block_on(self.reply())?
     }
 }
 
-impl<E: Streams + Clone + 'static> Call<E> {
+impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
     /// Sends the call and returns when the head of the reply is in: the events are read as they are asked for.
     ///
     /// # Errors

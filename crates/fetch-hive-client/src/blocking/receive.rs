@@ -12,7 +12,7 @@ use crate::{BoxError, Error};
 /// Without async.
 impl Receiver {
     /// As [`receive`](Receiver::receive), on a thread that may block: for servers whose bodies are [`Read`]. The handler may call the
-    /// [`blocking`](crate::blocking) client, and the [`RepeatGuard`](crate::callback::RepeatGuard) is awaited on this thread.
+    /// [`blocking`](crate::blocking) client, and the [`DedupStore`](crate::callback::DedupStore) is awaited on this thread.
     ///
     /// ```
     /// use fetch_hive_client::callback::{Receiver, Verifier, signed_request};
@@ -72,7 +72,7 @@ impl Receiver {
 /// Reads the body of a post, no further than the limit.
 fn read(parts: &Parts, body: impl Read, limit: usize) -> Result<Bytes, Outcome> {
     if parts.method != Method::POST {
-        return Err(Outcome::NotPost);
+        return Err(Outcome::MethodNotAllowed);
     }
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit as u64) {
@@ -80,6 +80,6 @@ fn read(parts: &Parts, body: impl Read, limit: usize) -> Result<Bytes, Outcome> 
     }
     let mut whole = Vec::new();
     let read = body.take((limit as u64).saturating_add(1)).read_to_end(&mut whole);
-    read.map_err(|error| Outcome::Broken(error.into()))?;
+    read.map_err(|error| Outcome::BodyError(error.into()))?;
     if whole.len() > limit { Err(Outcome::TooLarge { limit }) } else { Ok(whole.into()) }
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use super::Client;
 use super::run::block_on;
 use crate::stream::Collected;
-use crate::{ApprovalStream, Error, Event, Streams};
+use crate::{ApprovalStream, Error, Event, StreamingEndpoint};
 
 /// The events of a prompt or an agent, as they arrive: an iterator that blocks until the next one is there.
 ///
@@ -17,7 +17,7 @@ pub struct EventStream<E> {
     refused: bool,
 }
 
-impl<E: Streams> EventStream<E> {
+impl<E: StreamingEndpoint> EventStream<E> {
     pub(super) fn new(stream: crate::EventStream<E>) -> Self {
         Self { stream, refused: false }
     }
@@ -59,7 +59,7 @@ impl<E> EventStream<E> {
     }
 }
 
-impl<E: Streams> Iterator for EventStream<E> {
+impl<E: StreamingEndpoint> Iterator for EventStream<E> {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -93,7 +93,7 @@ pub struct TextStream<E> {
     refused: bool,
 }
 
-impl<E: Streams> Iterator for TextStream<E> {
+impl<E: StreamingEndpoint> Iterator for TextStream<E> {
     type Item = Result<String, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {

@@ -17,7 +17,7 @@ const PIECE: usize = 16 << 10;
 /// # Contract
 ///
 /// That of [`Transport`], but for what dropping does: nothing can end a call that blocks, so it keeps the
-/// [`Limits`](crate::Limits) in the request's extensions itself, each of which may be none:
+/// [`Timeouts`](crate::Timeouts) in the request's extensions itself, each of which may be none:
 ///
 /// | limit | for | ends as [`TransportError::timeout`] with |
 /// |---|---|---|

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_core::{InvalidInput, Limits};
+use fetch_hive_core::{InvalidInput, Timeouts};
 use http::{Request, Response};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::unversioned::resolver::DefaultResolver;
@@ -23,7 +23,7 @@ use crate::{Error, Timeout, TransportError};
 /// - Certificates are checked against the bundled roots, unless others are given.
 /// - The environment's proxies are honoured, but never for a loopback host; an explicit proxy always is.
 /// - gzip is accepted and undone. No redirect is followed and nothing is repeated.
-/// - `headers` is counted from when the request was sent, the other limits as everywhere. Looking a name up may take as long as `connect`, and
+/// - `headers` is counted from when the request was sent, the other timeouts as everywhere. Looking a name up may take as long as `connect`, and
 ///   connecting as long again.
 ///
 /// **At the level trace of the crate `log`, ureq writes what it sends and receives, the API key included.** Nothing here can keep it from that: let a
@@ -137,25 +137,25 @@ impl fmt::Debug for UreqTransportBuilder {
 
 impl BlockingTransport for UreqTransport {
     fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
-        let limits = request.extensions().get::<Limits>().copied().unwrap_or_default();
+        let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
         let loopback = request.uri().host().is_some_and(|host| {
             let host = host.trim_start_matches('[').trim_end_matches(']');
             host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
         });
         let agent = if loopback { &self.direct } else { &self.agent };
         // A call's deadline shorter than the connect limit must still tell that nothing was sent, so it runs out here a little earlier.
-        let deadline = limits.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
-        let connect = [limits.connect, deadline].into_iter().flatten().min();
+        let deadline = timeouts.deadline.map(|deadline| deadline.saturating_sub(Duration::from_millis(20)));
+        let connect = [timeouts.connect, deadline].into_iter().flatten().min();
         WROTE.set(false);
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, &*body)
             .with_agent(agent)
             .configure()
-            .timeout_global(limits.deadline)
+            .timeout_global(timeouts.deadline)
             .timeout_resolve(connect)
             .timeout_connect(connect)
-            .timeout_recv_response(limits.headers)
-            .timeout_per_read(limits.idle)
+            .timeout_recv_response(timeouts.headers)
+            .timeout_per_read(timeouts.idle)
             .allow_non_standard_methods(true)
             .build();
         let response = request.run().map_err(|error| classify(error, WROTE.get()))?;
@@ -195,7 +195,7 @@ impl Read for Reading {
     }
 }
 
-/// The connections of ureq, watched for what its errors and limits do not tell.
+/// The connections of ureq, watched for what its errors and timeouts do not tell.
 #[derive(Debug)]
 struct Watched(DefaultConnector);
 

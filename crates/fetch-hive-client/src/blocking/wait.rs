@@ -1,16 +1,16 @@
 use std::time::Duration;
 
-use fetch_hive_core::Reply;
+use fetch_hive_core::ApiResponse;
 use fetch_hive_core::types::{RequestId, RequestRecord};
 
 use super::run::block_on;
-use super::{Call, Client, WaitForRun};
+use super::{Call, Client, PollRun};
 use crate::Error;
-use crate::callback::{self, Callback, CallbackRun, Receiver, WaitHandle};
+use crate::callback::{self, Callback, CallbackRun, Receiver, ResumeToken};
 use crate::resources::Requests;
 
 /// A run that the service has accepted, and the wait for its callback.
-pub type StartedRun<R> = callback::StartedRun<R, RunWait>;
+pub type StartedRun<R> = callback::StartedRun<R, PendingRun>;
 
 impl Requests<Client> {
     /// Waits until a run has ended, by looking it up at growing intervals, as the async client does.
@@ -21,12 +21,12 @@ impl Requests<Client> {
     /// println!("{}", record.to_run().into_output()?);
     /// # Ok(()) }
     /// ```
-    pub fn wait(&self, id: impl Into<RequestId>) -> WaitForRun {
-        WaitForRun::new(self.client.client.clone(), id.into())
+    pub fn wait(&self, id: impl Into<RequestId>) -> PollRun {
+        PollRun::new(self.client.client.clone(), id.into())
     }
 }
 
-impl WaitForRun {
+impl PollRun {
     /// Blocks until the run has ended, well or badly, and gives its record.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl WaitForRun {
     /// [`WaitError::Deadline`](crate::WaitError::Deadline) when the time ran out, or that of a look that cannot succeed later: an id that the
     /// service does not know, a key that it refuses, the daily cap. Faults that pass are waited out.
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` where this thread must not block.
-    pub fn send(self) -> Result<Reply<RequestRecord>, Error> {
+    pub fn send(self) -> Result<ApiResponse<RequestRecord>, Error> {
         block_on(self.ended())?
     }
 }
@@ -47,7 +47,7 @@ impl<E: CallbackRun + Clone + 'static> Call<E> {
     ///
     /// # Errors
     ///
-    /// As [`start`](Self::start) and [`RunWait::event`].
+    /// As [`start`](Self::start) and [`PendingRun::event`].
     pub fn run_and_wait(self, receiver: &Receiver, timeout: impl Into<Option<Duration>>) -> Result<Callback, Error> {
         block_on(self.event(receiver, timeout.into()))?
     }
@@ -59,7 +59,7 @@ impl<E: CallbackRun + Clone + 'static> Call<E> {
     /// As [`start`](crate::Call::start) of the async client, and as [`send`](crate::Call::send).
     pub fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
         let callback::StartedRun { reply, wait } = block_on(self.started(receiver))??;
-        Ok(StartedRun { reply, wait: RunWait(wait) })
+        Ok(StartedRun { reply, wait: PendingRun(wait) })
     }
 }
 
@@ -69,18 +69,18 @@ impl Client {
     /// # Errors
     ///
     /// As there.
-    pub fn resume(&self, receiver: &Receiver, handle: WaitHandle) -> Result<RunWait, Error> {
-        self.client.resume(receiver, handle).map(RunWait)
+    pub fn resume(&self, receiver: &Receiver, handle: ResumeToken) -> Result<PendingRun, Error> {
+        self.client.resume(receiver, handle).map(PendingRun)
     }
 }
 
 /// The wait for the callback of a run. Dropping it ends the wait, and not the run.
 #[derive(Debug)]
-pub struct RunWait(callback::RunWait);
+pub struct PendingRun(callback::PendingRun);
 
-impl RunWait {
+impl PendingRun {
     /// What the wait is taken up again with, by [`Client::resume`].
-    pub fn handle(&self) -> &WaitHandle {
+    pub fn handle(&self) -> &ResumeToken {
         self.0.handle()
     }
 
@@ -88,7 +88,7 @@ impl RunWait {
     ///
     /// # Errors
     ///
-    /// As [`event`](callback::RunWait::event) of the async client; also where this thread must not block.
+    /// As [`event`](callback::PendingRun::event) of the async client; also where this thread must not block.
     pub fn event(&mut self, timeout: impl Into<Option<Duration>>) -> Result<Callback, Error> {
         block_on(self.0.event(timeout))?
     }

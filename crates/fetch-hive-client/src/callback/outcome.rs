@@ -17,30 +17,30 @@ pub enum Outcome {
     Handled(EventKey),
     /// The handler took the event, and the guard could not note it: 200, for the work is done. Should the event come again, the handler
     /// may run again.
-    Unnoted {
+    CommitFailed {
         /// The event.
         key: EventKey,
         /// What the guard said.
         error: BoxError,
     },
     /// The event was taken before, so the handler did not run: 200.
-    Repeated(EventKey),
+    AlreadyHandled(EventKey),
     /// A run that is waited for has ended: 200.
     RunEnded(EventKey),
     /// The callback of a run whose secret is not known yet, or that nobody waits for at the moment, was put aside: 503, so that it comes
     /// again. The run does not wait for that, and nothing is lost if this process ends first.
-    Parked,
+    Held,
     /// The signature does not hold: 401. There is no secret to verify with: 500. It is signed, and no event: 400; its body is in the error.
     Refused(CallbackError),
     /// It is no POST: 405.
-    NotPost,
+    MethodNotAllowed,
     /// The body is larger than the limit: 413.
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
     },
     /// The body broke off: 400.
-    Broken(BoxError),
+    BodyError(BoxError),
     /// Another handler has the event, and may fail yet: 503.
     InProgress(EventKey),
     /// The handler failed: 500. The claim was released.
@@ -51,31 +51,31 @@ pub enum Outcome {
         error: BoxError,
     },
     /// The guard could not be asked, so the handler did not run: 503.
-    GuardFailed {
+    StoreFailed {
         /// The event.
         key: EventKey,
         /// What the guard said.
         error: BoxError,
     },
     /// The path names a run that nobody waits for here. Somebody may yet: 503.
-    UnknownWait,
+    UnknownRun,
     /// There is no room to put the event aside for those who will wait for it: 503.
-    Full,
+    BufferFull,
 }
 
 impl Outcome {
     /// The status of the answer.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Handled(_) | Self::Unnoted { .. } | Self::Repeated(_) | Self::RunEnded(_) => StatusCode::OK,
+            Self::Handled(_) | Self::CommitFailed { .. } | Self::AlreadyHandled(_) | Self::RunEnded(_) => StatusCode::OK,
             Self::Refused(CallbackError::Signature(SignatureError::NoSecret)) | Self::HandlerFailed { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             Self::Refused(CallbackError::Signature(_)) => StatusCode::UNAUTHORIZED,
-            Self::Refused(_) | Self::Broken(_) => StatusCode::BAD_REQUEST,
-            Self::NotPost => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Refused(_) | Self::BodyError(_) => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Parked | Self::InProgress(_) | Self::GuardFailed { .. } | Self::UnknownWait | Self::Full => {
+            Self::Held | Self::InProgress(_) | Self::StoreFailed { .. } | Self::UnknownRun | Self::BufferFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
         }
@@ -90,8 +90,8 @@ impl Outcome {
             }
             Self::Refused(CallbackError::Signature(_)) | Self::HandlerFailed { .. } => "failed; deliver it again",
             Self::Refused(_) => "the body is no event",
-            Self::Broken(_) => "the body broke off",
-            Self::NotPost => "callbacks are posted",
+            Self::BodyError(_) => "the body broke off",
+            Self::MethodNotAllowed => "callbacks are posted",
             Self::TooLarge { .. } => "the body is too large",
             _ if status == StatusCode::SERVICE_UNAVAILABLE => "not now; deliver it again",
             _ => "",
@@ -111,19 +111,19 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handled(key) => write!(f, "handled {key}"),
-            Self::Unnoted { key, error } => write!(f, "handled {key}, which the guard could not note: {error}"),
-            Self::Repeated(key) => write!(f, "{key} came again"),
+            Self::CommitFailed { key, error } => write!(f, "handled {key}, which the guard could not note: {error}"),
+            Self::AlreadyHandled(key) => write!(f, "{key} came again"),
             Self::RunEnded(key) => write!(f, "{key} ended a run that is waited for"),
-            Self::Parked => f.write_str("put aside for who waits for its run; it is to come again"),
+            Self::Held => f.write_str("put aside for who waits for its run; it is to come again"),
             Self::Refused(error) => write!(f, "refused: {error}"),
-            Self::NotPost => f.write_str("refused: it is no POST"),
+            Self::MethodNotAllowed => f.write_str("refused: it is no POST"),
             Self::TooLarge { limit } => write!(f, "refused: the body is larger than {limit} bytes"),
-            Self::Broken(error) => write!(f, "the body broke off: {error}"),
+            Self::BodyError(error) => write!(f, "the body broke off: {error}"),
             Self::InProgress(key) => write!(f, "{key} is being handled; it is to come again"),
             Self::HandlerFailed { key, error } => write!(f, "the handler of {key} failed: {error}"),
-            Self::GuardFailed { key, error } => write!(f, "the guard could not be asked for {key}: {error}"),
-            Self::UnknownWait => f.write_str("nobody waits for its run here; it is to come again"),
-            Self::Full => f.write_str("no room to put it aside; it is to come again"),
+            Self::StoreFailed { key, error } => write!(f, "the guard could not be asked for {key}: {error}"),
+            Self::UnknownRun => f.write_str("nobody waits for its run here; it is to come again"),
+            Self::BufferFull => f.write_str("no room to put it aside; it is to come again"),
         }
     }
 }

@@ -11,10 +11,10 @@ use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
 
-use super::guard::{Claim, Claimed, RepeatGuard};
+use super::dedup::{Claim, ClaimResult, DedupStore};
 use super::outcome::Outcome;
 use super::token::Token;
-use super::waits::{Arrival, Waits};
+use super::pending_runs::{Arrival, MemoryPendingRuns};
 use crate::BoxError;
 
 /// A verified event on its way to a handler. It derefs to the [`Callback`], and so to the event.
@@ -43,15 +43,15 @@ impl Deref for Received {
 /// whether the service should deliver again ([`Outcome`] lists them). The body of an answer is a short JSON text, in a `String`, which is
 /// an [`http_body::Body`] that axum and hyper take as it is.
 ///
-/// It has no time limits: limit the time to read a request and to answer it where your server does.
+/// It has no timeouts: limit the time to read a request and to answer it where your server does.
 #[derive(Clone)]
 pub struct Receiver {
     verifier: Verifier,
-    guard: Option<Arc<dyn RepeatGuard>>,
+    guard: Option<Arc<dyn DedupStore>>,
     lease: Duration,
     max_body_bytes: usize,
     callback_url: Option<String>,
-    pub(super) waits: Arc<Waits>,
+    pub(super) waits: Arc<MemoryPendingRuns>,
     hook: Option<Arc<Hook>>,
 }
 
@@ -73,13 +73,13 @@ impl Receiver {
 
     /// A receiver for runs that are waited for, whose secrets come with the replies to their invocations. The URL is where the receiver
     /// is reached from outside.
-    pub fn for_waits(callback_url: impl Into<String>) -> Self {
+    pub fn with_callback_url(callback_url: impl Into<String>) -> Self {
         Self::new(Verifier::new(None::<&str>)).callback_url(callback_url)
     }
 
     /// Hands each event to a handler once. Without a guard, a handler sees every delivery.
     #[must_use]
-    pub fn guard(mut self, guard: impl RepeatGuard) -> Self {
+    pub fn guard(mut self, guard: impl DedupStore) -> Self {
         self.guard = Some(Arc::new(guard));
         self
     }
@@ -111,7 +111,7 @@ impl Receiver {
     /// How many bytes of deliveries are put aside at the most, for runs whose secret is not known yet and for runs that nobody waits for at
     /// the moment: 16 MiB by default. What does not fit is to be delivered again.
     #[must_use]
-    pub fn max_parked_bytes(self, bytes: usize) -> Self {
+    pub fn max_held_bytes(self, bytes: usize) -> Self {
         self.waits.set_max_bytes(bytes);
         self
     }
@@ -141,7 +141,7 @@ impl Receiver {
                 Err(outcome) => outcome,
             }
         } else {
-            Outcome::NotPost
+            Outcome::MethodNotAllowed
         };
         self.answer(outcome)
     }
@@ -156,7 +156,7 @@ impl Receiver {
         let (parts, body) = request.into_parts();
         let limit = self.max_body_bytes;
         let outcome = if parts.method != Method::POST {
-            Outcome::NotPost
+            Outcome::MethodNotAllowed
         } else if body.len() > limit {
             Outcome::TooLarge { limit }
         } else {
@@ -201,10 +201,10 @@ impl Receiver {
         let claim = match &self.guard {
             None => None,
             Some(guard) => match guard.claim(&key, self.lease).await {
-                Ok(Claimed::Yes(claim)) => Some(claim),
-                Ok(Claimed::Running) => return Err(Outcome::InProgress(key)),
-                Ok(Claimed::Done) => return Err(Outcome::Repeated(key)),
-                Err(error) => return Err(Outcome::GuardFailed { key, error }),
+                Ok(ClaimResult::Acquired(claim)) => Some(claim),
+                Ok(ClaimResult::InProgress) => return Err(Outcome::InProgress(key)),
+                Ok(ClaimResult::AlreadyHandled) => return Err(Outcome::AlreadyHandled(key)),
+                Err(error) => return Err(Outcome::StoreFailed { key, error }),
             },
         };
         Ok((key, Received { callback, claim }))
@@ -216,7 +216,7 @@ impl Receiver {
             (Ok(()), None) => Outcome::Handled(key),
             (Ok(()), Some((guard, claim))) => match guard.commit(&claim).await {
                 Ok(()) => Outcome::Handled(key),
-                Err(error) => Outcome::Unnoted { key, error },
+                Err(error) => Outcome::CommitFailed { key, error },
             },
             (Err(error), claimed) => {
                 if let Some((guard, claim)) = claimed {
@@ -253,7 +253,7 @@ async fn read<B: Body<Error: Into<BoxError>>>(body: B, limit: usize) -> Result<B
     }
     let mut whole = Vec::new();
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        let frame = frame.map_err(|error| Outcome::Broken(error.into()))?;
+        let frame = frame.map_err(|error| Outcome::BodyError(error.into()))?;
         let Ok(mut data) = frame.into_data() else { continue };
         if data.remaining() > limit - whole.len() {
             return Err(too_large());

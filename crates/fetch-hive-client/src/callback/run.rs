@@ -8,19 +8,19 @@ use fetch_hive_core::callback::{Callback, Verifier};
 use fetch_hive_core::types::{
     InvokeHiveAgent, InvokeWorkflow, RequestId, TriggerAgent, TriggerPrompt, TriggerWorkflow, WebhookSecret,
 };
-use fetch_hive_core::{Endpoint, InvalidInput, Reply, SecretInQuery};
+use fetch_hive_core::{Endpoint, InvalidInput, ApiResponse, SecretInQuery};
 use serde::{Deserialize, Serialize};
 
 use super::receiver::Receiver;
 use super::token::Token;
-use super::waits::Found;
+use super::pending_runs::Found;
 use crate::wait::{WAIT, WaitError};
 use crate::{Call, Client, Error, ErrorKind};
 
 /// A request whose run delivers its outcome to a callback URL: workflows, hive agents, and all triggers.
 ///
 /// An agent is invoked with a callback URL too, but the reply to the invocation has the answer; to the URL go the events of what it left to the
-/// background ([`AgentAsync`](fetch_hive_core::types::AgentAsync)), which are for a handler of [`Receiver::receive`]. One that stops for an
+/// background ([`AgentAsyncOptions`](fetch_hive_core::types::AgentAsyncOptions)), which are for a handler of [`Receiver::receive`]. One that stops for an
 /// approval is waited for by [looking it up](crate::resources::Requests::wait). A prompt that is invoked has no callback; one that is triggered
 /// has.
 pub trait CallbackRun: Endpoint {
@@ -111,7 +111,7 @@ impl<E: CallbackRun + Clone + 'static> Call<E> {
     /// use fetch_hive_client::callback::Receiver;
     ///
     /// // A clone of it is in a server, which gives it what is posted below /callbacks.
-    /// let receiver = Receiver::for_waits("https://example.com/callbacks");
+    /// let receiver = Receiver::with_callback_url("https://example.com/callbacks");
     /// let call = client.invoke_workflow("weekly-report").input("topic", "enterprise AI");
     /// let event = call.run_and_wait(&receiver, Duration::from_secs(600)).await?;
     /// println!("{}", event.output_as::<String>()?);
@@ -119,11 +119,11 @@ impl<E: CallbackRun + Clone + 'static> Call<E> {
     /// ```
     ///
     /// Dropping the future ends the wait, and not the run. To take a wait up again later, use [`start`](Call::start), which gives the
-    /// [`WaitHandle`] for it.
+    /// [`ResumeToken`] for it.
     ///
     /// # Errors
     ///
-    /// As [`start`](Call::start) and [`RunWait::event`].
+    /// As [`start`](Call::start) and [`PendingRun::event`].
     pub async fn run_and_wait(
         self,
         receiver: &Receiver,
@@ -169,7 +169,7 @@ impl<E: CallbackRun + Clone + 'static, C> Call<E, C> {
         let token = Token::random().map_err(|error| refused("callback_url", &error.to_string()))?;
         let url = token.url(base);
         // From here on what is sent there is put aside, or verified.
-        let mut wait = RunWait::open(self.client().clone(), receiver.clone(), token);
+        let mut wait = PendingRun::open(self.client().clone(), receiver.clone(), token);
         let call = self.map(|request| request.deliver_to(url));
         let request = call.request().clone();
         let reply = call.reply().await?;
@@ -190,12 +190,12 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::Invalid`] when the handle's token is none; [`WaitError::NoSecret`] when neither the handle nor the receiver has a secret.
-    pub fn resume(&self, receiver: &Receiver, handle: WaitHandle) -> Result<RunWait, Error> {
+    pub fn resume(&self, receiver: &Receiver, handle: ResumeToken) -> Result<PendingRun, Error> {
         let Some(token) = Token::read(&handle.token) else {
             let invalid = InvalidInput::new("token", "is not one of a wait");
             return Err(Error::new(WAIT, ErrorKind::Invalid(invalid)));
         };
-        let mut wait = RunWait::open(self.clone(), receiver.clone(), token);
+        let mut wait = PendingRun::open(self.clone(), receiver.clone(), token);
         wait.handle = handle;
         wait.know(WAIT)?;
         Ok(wait)
@@ -205,9 +205,9 @@ impl Client {
 /// A run that the service has accepted, and the wait for its callback.
 #[derive(Debug)]
 #[non_exhaustive]
-pub struct StartedRun<R, W = RunWait> {
+pub struct StartedRun<R, W = PendingRun> {
     /// The reply to the invocation.
-    pub reply: Reply<R>,
+    pub reply: ApiResponse<R>,
     /// The wait. Dropping it ends the wait, and not the run.
     pub wait: W,
 }
@@ -216,7 +216,7 @@ pub struct StartedRun<R, W = RunWait> {
 /// callbacks of the deployment. Take the secret out if you have it elsewhere.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct WaitHandle {
+pub struct ResumeToken {
     /// The run, if the reply named it. It can be looked up by this, whatever becomes of the wait.
     pub request_id: Option<RequestId>,
     /// The last segment of the path of the run's callback URL. Who knows it can have bodies put aside for the run; without the secret, no
@@ -227,24 +227,24 @@ pub struct WaitHandle {
     pub webhook_secret: Option<WebhookSecret>,
 }
 
-impl fmt::Debug for WaitHandle {
+impl fmt::Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitHandle").field("request_id", &self.request_id).finish_non_exhaustive()
+        f.debug_struct("ResumeToken").field("request_id", &self.request_id).finish_non_exhaustive()
     }
 }
 
 /// The wait for the callback of a run. Dropping it ends the wait, and not the run.
-pub struct RunWait {
+pub struct PendingRun {
     client: Client,
     receiver: Receiver,
     token: Token,
-    handle: WaitHandle,
+    handle: ResumeToken,
 }
 
-impl RunWait {
+impl PendingRun {
     fn open(client: Client, receiver: Receiver, token: Token) -> Self {
         receiver.waits.open(&token);
-        let handle = WaitHandle { request_id: None, token: token.as_str().to_owned(), webhook_secret: None };
+        let handle = ResumeToken { request_id: None, token: token.as_str().to_owned(), webhook_secret: None };
         Self { client, receiver, token, handle }
     }
 
@@ -263,7 +263,7 @@ impl RunWait {
     }
 
     /// What the wait is taken up again with, by [`Client::resume`].
-    pub fn handle(&self) -> &WaitHandle {
+    pub fn handle(&self) -> &ResumeToken {
         &self.handle
     }
 
@@ -299,14 +299,14 @@ impl RunWait {
     }
 }
 
-impl Drop for RunWait {
+impl Drop for PendingRun {
     fn drop(&mut self) {
         self.receiver.waits.close(&self.token);
     }
 }
 
-impl fmt::Debug for RunWait {
+impl fmt::Debug for PendingRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunWait").field("request_id", &self.handle.request_id).finish_non_exhaustive()
+        f.debug_struct("PendingRun").field("request_id", &self.handle.request_id).finish_non_exhaustive()
     }
 }

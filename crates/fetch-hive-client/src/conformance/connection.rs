@@ -9,13 +9,13 @@ use http::Request;
 use super::server::{Server, Then};
 use super::wait::{Gate, pause, until, within};
 use super::{Checked, Subject, expect, get, next, read, started, told};
-use crate::{Limits, Timeout, TransportErrorKind};
+use crate::{Timeouts, Timeout, TransportErrorKind};
 
 /// A limit that is meant to run out.
 const SHORT: Duration = Duration::from_millis(300);
 
 /// A limit that must run out: which one, where, and how it is set.
-type Row = (Timeout, &'static str, fn(&mut Limits));
+type Row = (Timeout, &'static str, fn(&mut Timeouts));
 
 /// A POST, which must never be sent again.
 fn post(url: &str) -> Result<Request<Bytes>, String> {
@@ -23,10 +23,10 @@ fn post(url: &str) -> Result<Request<Bytes>, String> {
     Request::post(url).header("content-type", "application/json").body(body).map_err(|error| error.to_string())
 }
 
-fn limited(mut request: Request<Bytes>, set: impl FnOnce(&mut Limits)) -> Request<Bytes> {
-    let mut limits = Limits::default();
-    set(&mut limits);
-    request.extensions_mut().insert(limits);
+fn limited(mut request: Request<Bytes>, set: impl FnOnce(&mut Timeouts)) -> Request<Bytes> {
+    let mut timeouts = Timeouts::default();
+    set(&mut timeouts);
+    request.extensions_mut().insert(timeouts);
     request
 }
 
@@ -87,7 +87,7 @@ impl Subject {
         // It takes the connection and leaves the handshake of TLS unanswered.
         let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(started)?;
         let address = silent.local_addr().map_err(started)?;
-        let request = limited(post(&format!("https://{address}/"))?, |limits| limits.connect = Some(SHORT));
+        let request = limited(post(&format!("https://{address}/"))?, |timeouts| timeouts.connect = Some(SHORT));
         let error = match within(self.patience, self.send(request)).await {
             None => return Err("it did not run out".to_owned()),
             Some(Ok(_)) => return Err("there was a response".to_owned()),
@@ -167,12 +167,12 @@ impl Subject {
         })
         .map_err(started)?;
         let rows: [Row; 4] = [
-            (Timeout::Headers, "/", |limits| limits.headers = Some(SHORT)),
-            (Timeout::Deadline, "/", |limits| limits.deadline = Some(SHORT)),
-            (Timeout::Deadline, "/body", |limits| limits.deadline = Some(SHORT)),
-            (Timeout::Deadline, "/drip", |limits| limits.deadline = Some(SHORT)),
+            (Timeout::Headers, "/", |timeouts| timeouts.headers = Some(SHORT)),
+            (Timeout::Deadline, "/", |timeouts| timeouts.deadline = Some(SHORT)),
+            (Timeout::Deadline, "/body", |timeouts| timeouts.deadline = Some(SHORT)),
+            (Timeout::Deadline, "/drip", |timeouts| timeouts.deadline = Some(SHORT)),
         ];
-        let idle: Row = (Timeout::Idle, "/body", |limits| limits.idle = Some(SHORT));
+        let idle: Row = (Timeout::Idle, "/body", |timeouts| timeouts.idle = Some(SHORT));
         for (timeout, target, set) in rows.into_iter().chain(self.streams.then_some(idle)) {
             let request = limited(post(&server.url(target))?, set);
             let failing = async {
@@ -198,7 +198,7 @@ impl Subject {
             peer.chunk("").map(|()| Then::Next)
         })
         .map_err(started)?;
-        let request = limited(post(&slow.url("/"))?, |limits| limits.idle = Some(SHORT));
+        let request = limited(post(&slow.url("/"))?, |timeouts| timeouts.idle = Some(SHORT));
         let response = self.respond(request).await;
         let mut body =
             response.map_err(|wrong| format!("the idle limit ran out before the head: {wrong}"))?.into_body();

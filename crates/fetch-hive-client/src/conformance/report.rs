@@ -48,7 +48,7 @@ checks! {
     ConnectLimit = "connect-limit", "The limit for a connection is kept, TLS included, and nothing was sent when it runs out.";
     DropRequest = "drop-request", "Dropping the future closes the connection.";
     DropBody = "drop-body", "Dropping the body closes the connection.";
-    OwnLimits = "own-limits", "The limits are kept by the transport, which dropping does not end.";
+    OwnLimits = "own-timeouts", "The timeouts are kept by the transport, which dropping does not end.";
 }
 
 /// What came of a check.

@@ -52,7 +52,7 @@ impl fmt::Debug for Capture {
     }
 }
 
-/// A transport that never answers. The limits of a call end it; with a [`PausedClock`](super::PausedClock), at once.
+/// A transport that never answers. The timeouts of a call end it; with a [`PausedClock`](super::PausedClock), at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Never;
 

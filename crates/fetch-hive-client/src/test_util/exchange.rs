@@ -26,7 +26,7 @@ pub struct Exchange {
 
 #[derive(Clone)]
 enum Outcome {
-    Reply { status: u16, headers: Vec<(String, String)>, pieces: VecDeque<Bytes>, end: End },
+    ApiResponse { status: u16, headers: Vec<(String, String)>, pieces: VecDeque<Bytes>, end: End },
     Fails(TransportErrorKind),
     Never,
 }
@@ -46,7 +46,7 @@ impl Exchange {
 
     /// A reply with a status, and no body unless one is set.
     pub fn status(status: u16) -> Self {
-        Self::new(Outcome::Reply { status, headers: Vec::new(), pieces: VecDeque::new(), end: End::Whole })
+        Self::new(Outcome::ApiResponse { status, headers: Vec::new(), pieces: VecDeque::new(), end: End::Whole })
     }
 
     /// No reply: the request surely never reached the service.
@@ -64,14 +64,14 @@ impl Exchange {
         Self::new(Outcome::Fails(TransportErrorKind::Timeout(timeout)))
     }
 
-    /// Nothing, ever. The limits of the call end it; with a [`PausedClock`](super::PausedClock), at once.
+    /// Nothing, ever. The timeouts of the call end it; with a [`PausedClock`](super::PausedClock), at once.
     pub fn never() -> Self {
         Self::new(Outcome::Never)
     }
 
     /// A header of the reply. Several of one name are all sent.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        if let Outcome::Reply { headers, .. } = &mut self.outcome {
+        if let Outcome::ApiResponse { headers, .. } = &mut self.outcome {
             headers.push((name.into(), value.into()));
         }
         self
@@ -79,7 +79,7 @@ impl Exchange {
 
     /// The body of the reply; called again, the next piece of it: each is read on its own, as a stream's are.
     pub fn body(mut self, piece: impl Into<Bytes>) -> Self {
-        if let Outcome::Reply { pieces, .. } = &mut self.outcome {
+        if let Outcome::ApiResponse { pieces, .. } = &mut self.outcome {
             pieces.push_back(piece.into());
         }
         self
@@ -96,7 +96,7 @@ impl Exchange {
     }
 
     fn ends(mut self, how: End) -> Self {
-        if let Outcome::Reply { end, .. } = &mut self.outcome {
+        if let Outcome::ApiResponse { end, .. } = &mut self.outcome {
             *end = how;
         }
         self
@@ -164,7 +164,7 @@ impl Exchange {
                 TransportErrorKind::MayHaveRun => TransportError::may_have_run("the test says that the reply was lost"),
                 TransportErrorKind::Timeout(timeout) => TransportError::timeout(*timeout),
             }),
-            Outcome::Reply { status, headers, pieces, end } => {
+            Outcome::ApiResponse { status, headers, pieces, end } => {
                 let builder = headers
                     .iter()
                     .fold(Response::builder().status(*status), |builder, (name, value)| builder.header(name, value));
@@ -178,7 +178,7 @@ impl Exchange {
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = match &self.outcome {
-            Outcome::Reply { status, .. } => status.to_string(),
+            Outcome::ApiResponse { status, .. } => status.to_string(),
             Outcome::Fails(kind) => format!("{kind:?}"),
             Outcome::Never => "never".to_owned(),
         };

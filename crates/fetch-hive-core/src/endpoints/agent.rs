@@ -1,21 +1,21 @@
-use fetch_hive_types::{Agent, AgentChange, MessageResponse};
+use fetch_hive_types::{Agent, AgentChangeResponse, MessageResponse};
 
 use super::endpoint;
 use crate::checks::{Checked, finite, not_blank};
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    ListAgents(workspace_id): "listAgents", GET "/public/workspaces/{workspace_id}/agents", Safe,
+    ListAgents(workspace_id): "listAgents", GET "/public/workspaces/{workspace_id}/agents", Idempotent,
         envelope "agents" => Vec<Agent>;
 }
 
 endpoint! {
-    GetAgent(workspace_id, id): "getAgent", GET "/public/workspaces/{workspace_id}/agents/{id}", Safe,
+    GetAgent(workspace_id, id): "getAgent", GET "/public/workspaces/{workspace_id}/agents/{id}", Idempotent,
         envelope "agent" => Agent;
 }
 
 endpoint! {
-    CreateAgent(workspace_id): "createAgent", POST "/public/workspaces/{workspace_id}/agents", OnlyIfUnsent => AgentChange;
+    CreateAgent(workspace_id): "createAgent", POST "/public/workspaces/{workspace_id}/agents", OnlyIfNotSent => AgentChangeResponse;
 
     fn validate(&self) -> Checked {
         not_blank("agent.name", &self.agent.name)?;
@@ -30,7 +30,7 @@ endpoint! {
 }
 
 endpoint! {
-    UpdateAgent(workspace_id, id): "updateAgent", PATCH "/public/workspaces/{workspace_id}/agents/{id}", Safe => AgentChange;
+    UpdateAgent(workspace_id, id): "updateAgent", PATCH "/public/workspaces/{workspace_id}/agents/{id}", Idempotent => AgentChangeResponse;
 
     fn validate(&self) -> Checked {
         finite("agent.temperature", self.agent.temperature)
@@ -42,7 +42,7 @@ endpoint! {
 }
 
 endpoint! {
-    DeleteAgent(workspace_id, id): "deleteAgent", DELETE "/public/workspaces/{workspace_id}/agents/{id}", Safe => MessageResponse;
+    DeleteAgent(workspace_id, id): "deleteAgent", DELETE "/public/workspaces/{workspace_id}/agents/{id}", Idempotent => MessageResponse;
 
-    const MAY_BE_EMPTY: bool = true;
+    const ALLOWS_EMPTY_BODY: bool = true;
 }

@@ -7,7 +7,7 @@ use crate::{Body, InvalidInput, QueryWriter};
 
 endpoint! {
     ListToolActionApprovals(workspace_id): "listToolActionApprovals",
-        GET "/public/workspaces/{workspace_id}/tool_action_approvals", Safe => ToolActionApprovalList;
+        GET "/public/workspaces/{workspace_id}/tool_action_approvals", Idempotent => ToolActionApprovalList;
 
     fn validate(&self) -> Checked {
         let fits = self.filter.limit.is_none_or(|limit| (1..=50).contains(&limit));
@@ -21,16 +21,16 @@ endpoint! {
 
 endpoint! {
     GetToolActionApproval(workspace_id, id): "getToolActionApproval",
-        GET "/public/workspaces/{workspace_id}/tool_action_approvals/{id}", Safe, envelope "approval" => ToolActionApproval;
+        GET "/public/workspaces/{workspace_id}/tool_action_approvals/{id}", Idempotent, envelope "approval" => ToolActionApproval;
 }
 
 endpoint! {
     DecideToolActionApproval(workspace_id, id): "decideToolActionApproval",
-        POST "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide", OnlyIfUnsent,
+        POST "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide", OnlyIfNotSent,
         envelope "approval" => ToolActionApproval;
 
     // The sources declare no body of this reply.
-    const MAY_BE_EMPTY: bool = true;
+    const ALLOWS_EMPTY_BODY: bool = true;
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json(&json!({"decision": self.decision}))

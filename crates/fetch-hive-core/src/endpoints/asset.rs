@@ -1,4 +1,4 @@
-use fetch_hive_types::{Asset, AssetChange};
+use fetch_hive_types::{Asset, AssetUploadResponse};
 use http::HeaderValue;
 
 use super::endpoint;
@@ -9,12 +9,12 @@ use crate::{Body, InvalidInput, multipart};
 const PART: &str = "file";
 
 endpoint! {
-    ListAssets(workspace_id): "listAssets", GET "/public/workspaces/{workspace_id}/assets", Safe,
+    ListAssets(workspace_id): "listAssets", GET "/public/workspaces/{workspace_id}/assets", Idempotent,
         envelope "assets" => Vec<Asset>;
 }
 
 endpoint! {
-    UploadAsset(workspace_id): "uploadAsset", POST "/public/workspaces/{workspace_id}/assets", OnlyIfUnsent => AssetChange;
+    UploadAsset(workspace_id): "uploadAsset", POST "/public/workspaces/{workspace_id}/assets", OnlyIfNotSent => AssetUploadResponse;
 
     fn validate(&self) -> Checked {
         let file = &self.file;

@@ -4,11 +4,11 @@ use super::endpoint;
 use crate::{Auth, QueryWriter};
 
 endpoint! {
-    ListModels(): "listModels", GET "/public/models", Safe => Vec<Model>;
+    ListModels(): "listModels", GET "/public/models", Idempotent => Vec<Model>;
 }
 
 endpoint! {
-    ListSearchServiceCountries(): "listSearchServiceCountries", GET "/public/search_services/countries", Safe,
+    ListSearchServiceCountries(): "listSearchServiceCountries", GET "/public/search_services/countries", Idempotent,
         envelope "services" => Vec<SearchServiceCountries>;
 
     fn auth(&self) -> Auth<'_> {
@@ -18,7 +18,7 @@ endpoint! {
 
 endpoint! {
     GetSearchServiceCountries(service): "getSearchServiceCountries",
-        GET "/public/search_services/{service}/countries", Safe => SearchServiceCountries;
+        GET "/public/search_services/{service}/countries", Idempotent => SearchServiceCountries;
 
     fn auth(&self) -> Auth<'_> {
         Auth::None
@@ -26,7 +26,7 @@ endpoint! {
 }
 
 endpoint! {
-    ListErrorCodes(): "listErrorCodes", GET "/error_codes", Safe => ErrorCodeCatalog;
+    ListErrorCodes(): "listErrorCodes", GET "/error_codes", Idempotent => ErrorCodeCatalog;
 
     fn query(&self, query: &mut QueryWriter) {
         query.pair("locale", self.locale.as_ref());

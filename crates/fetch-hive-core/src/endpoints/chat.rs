@@ -1,4 +1,4 @@
-use fetch_hive_types::{AgentChat, AgentChatChange, ChatMessage, MessageResponse};
+use fetch_hive_types::{AgentChat, AgentChatChangeResponse, ChatMessage, MessageResponse};
 
 use super::endpoint;
 use crate::checks::{Checked, not_blank};
@@ -6,7 +6,7 @@ use crate::{Body, InvalidInput};
 
 endpoint! {
     CreateAgentChat(workspace_id, agent_id): "createAgentChat",
-        POST "/public/workspaces/{workspace_id}/agents/{agent_id}/chats", OnlyIfUnsent => AgentChatChange;
+        POST "/public/workspaces/{workspace_id}/agents/{agent_id}/chats", OnlyIfNotSent => AgentChatChangeResponse;
 
     fn validate(&self) -> Checked {
         not_blank("chat.name", &self.chat.name)
@@ -19,12 +19,12 @@ endpoint! {
 
 endpoint! {
     GetAgentChat(workspace_id, agent_id, id): "getAgentChat",
-        GET "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Safe, envelope "chat" => AgentChat;
+        GET "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Idempotent, envelope "chat" => AgentChat;
 }
 
 endpoint! {
     UpdateAgentChat(workspace_id, agent_id, id): "updateAgentChat",
-        PATCH "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Safe => AgentChatChange;
+        PATCH "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Idempotent => AgentChatChangeResponse;
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_in("chat", &self.chat, &self.chat.extra)
@@ -33,16 +33,16 @@ endpoint! {
 
 endpoint! {
     DeleteAgentChat(workspace_id, agent_id, id): "deleteAgentChat",
-        DELETE "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Safe => MessageResponse;
+        DELETE "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Idempotent => MessageResponse;
 
-    const MAY_BE_EMPTY: bool = true;
+    const ALLOWS_EMPTY_BODY: bool = true;
 }
 
 endpoint! {
     ClearAgentChatMessages(workspace_id, agent_id, id): "clearAgentChatMessages",
-        PATCH "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}/clear_messages", Safe => AgentChatChange;
+        PATCH "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}/clear_messages", Idempotent => AgentChatChangeResponse;
 
-    const MAY_BE_EMPTY: bool = true;
+    const ALLOWS_EMPTY_BODY: bool = true;
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Ok(Body::empty_object())
@@ -51,6 +51,6 @@ endpoint! {
 
 endpoint! {
     ListAgentChatMessages(workspace_id, agent_id, chat_id): "listAgentChatMessages",
-        GET "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{chat_id}/messages", Safe,
+        GET "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{chat_id}/messages", Idempotent,
         envelope "messages" => Vec<ChatMessage>;
 }

@@ -4,11 +4,11 @@ use super::endpoint;
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    GetAgentDelegation(id): "getAgentDelegation", GET "/agent/delegations/{id}", Safe => AgentDelegation;
+    GetAgentDelegation(id): "getAgentDelegation", GET "/agent/delegations/{id}", Idempotent => AgentDelegation;
 }
 
 endpoint! {
-    CancelAgentDelegation(id): "cancelAgentDelegation", POST "/agent/delegations/{id}/cancel", Safe => AgentDelegation;
+    CancelAgentDelegation(id): "cancelAgentDelegation", POST "/agent/delegations/{id}/cancel", Idempotent => AgentDelegation;
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Ok(Body::empty_object())
@@ -16,6 +16,6 @@ endpoint! {
 }
 
 endpoint! {
-    ListThreadDelegations(thread_id): "listThreadDelegations", GET "/agent/threads/{thread_id}/delegations", Safe,
+    ListThreadDelegations(thread_id): "listThreadDelegations", GET "/agent/threads/{thread_id}/delegations", Idempotent,
         envelope "delegations" => Vec<AgentDelegation>;
 }

@@ -1,4 +1,4 @@
-use fetch_hive_types::{AgentReply, HiveAgentRun, PromptReply, TokenUsage, WorkflowRun};
+use fetch_hive_types::{InvokeAgentResponse, InvokeHiveAgentResponse, InvokePromptResponse, TokenUsage, InvokeWorkflowResponse};
 
 use super::endpoint;
 use crate::checks::{Checked, attachments, inputs, metadata, not_blank, refuse_if};
@@ -6,9 +6,9 @@ use crate::url::check_callback_url;
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    InvokeWorkflow(): "invokeWorkflow", POST "/workflow/invoke", OnlyIfUnsent => WorkflowRun;
+    InvokeWorkflow(): "invokeWorkflow", POST "/workflow/invoke", OnlyIfNotSent => InvokeWorkflowResponse;
 
-    const RUNS: bool = true;
+    const OCCUPIES_RUN_SLOT: bool = true;
 
     fn validate(&self) -> Checked {
         not_blank("deployment", &self.deployment)?;
@@ -30,9 +30,9 @@ endpoint! {
 }
 
 endpoint! {
-    InvokePrompt(): "invokePrompt", POST "/prompt/invoke", OnlyIfUnsent => PromptReply;
+    InvokePrompt(): "invokePrompt", POST "/prompt/invoke", OnlyIfNotSent => InvokePromptResponse;
 
-    const RUNS: bool = true;
+    const OCCUPIES_RUN_SLOT: bool = true;
 
     fn validate(&self) -> Checked {
         not_blank("deployment", &self.deployment)?;
@@ -48,15 +48,15 @@ endpoint! {
         Some(&self.deployment)
     }
 
-    fn usage(response: &PromptReply) -> Option<&TokenUsage> {
+    fn usage(response: &InvokePromptResponse) -> Option<&TokenUsage> {
         response.usage.as_ref()
     }
 }
 
 endpoint! {
-    InvokeAgent(): "invokeAgent", POST "/agent/invoke", OnlyIfUnsent => AgentReply;
+    InvokeAgent(): "invokeAgent", POST "/agent/invoke", OnlyIfNotSent => InvokeAgentResponse;
 
-    const RUNS: bool = true;
+    const OCCUPIES_RUN_SLOT: bool = true;
 
     fn validate(&self) -> Checked {
         not_blank("agent", &self.agent)?;
@@ -87,13 +87,13 @@ endpoint! {
         Some(self.agent.as_str())
     }
 
-    fn usage(response: &AgentReply) -> Option<&TokenUsage> {
+    fn usage(response: &InvokeAgentResponse) -> Option<&TokenUsage> {
         response.usage.as_ref()
     }
 }
 
 endpoint! {
-    InvokeHiveAgent(): "invokeHiveAgent", POST "/hive-agent/invoke", OnlyIfUnsent => HiveAgentRun;
+    InvokeHiveAgent(): "invokeHiveAgent", POST "/hive-agent/invoke", OnlyIfNotSent => InvokeHiveAgentResponse;
 
     fn validate(&self) -> Checked {
         not_blank("hive_agent", &self.hive_agent)?;

@@ -1,14 +1,14 @@
-use fetch_hive_types::TriggeredRun;
+use fetch_hive_types::WebhookTriggerResponse;
 use http::Method;
 
 use super::endpoint;
 use crate::checks::{Checked, inputs, metadata, not_blank};
 use crate::url::check_callback_url;
-use crate::{Auth, Body, Endpoint, InvalidInput, PathWriter, QueryWriter, Repeat};
+use crate::{Auth, Body, Endpoint, InvalidInput, PathWriter, QueryWriter, Retry};
 
 endpoint! {
     TriggerWorkflow(workflow_endpoint_id, variant_id): "triggerWorkflow",
-        POST "/workflow/webhooks/{workflow_endpoint_id}/variants/{variant_id}", OnlyIfUnsent => TriggeredRun;
+        POST "/workflow/webhooks/{workflow_endpoint_id}/variants/{variant_id}", OnlyIfNotSent => WebhookTriggerResponse;
 
     fn validate(&self) -> Checked {
         inputs(&self.body.inputs)?;
@@ -27,7 +27,7 @@ endpoint! {
 
 endpoint! {
     TriggerPrompt(prompt_endpoint_id, variant_id): "triggerPrompt",
-        POST "/prompt/webhooks/{prompt_endpoint_id}/variants/{variant_id}", OnlyIfUnsent => TriggeredRun;
+        POST "/prompt/webhooks/{prompt_endpoint_id}/variants/{variant_id}", OnlyIfNotSent => WebhookTriggerResponse;
 
     fn validate(&self) -> Checked {
         inputs(&self.body.inputs)?;
@@ -45,7 +45,7 @@ endpoint! {
 }
 
 endpoint! {
-    TriggerAgent(agent_id): "triggerAgent", POST "/agent/webhooks/{agent_id}", OnlyIfUnsent => TriggeredRun;
+    TriggerAgent(agent_id): "triggerAgent", POST "/agent/webhooks/{agent_id}", OnlyIfNotSent => WebhookTriggerResponse;
 
     fn validate(&self) -> Checked {
         not_blank("message", &self.body.message)?;
@@ -74,7 +74,7 @@ impl<E: Endpoint> Endpoint for SecretInQuery<E> {
     const NAME: &'static str = E::NAME;
     const METHOD: Method = E::METHOD;
     const PATH: &'static str = E::PATH;
-    const REPEAT: Repeat = E::REPEAT;
+    const RETRY: Retry = E::RETRY;
 
     fn validate(&self) -> Checked {
         if let Auth::WebhookSecret(secret) = self.0.auth() {

@@ -100,13 +100,13 @@ fn set<C>(builder: ClientBuilder<C>, setting: &Setting) -> ClientBuilder<C> {
     let builder = builder
         .api_key(KEY)
         .base_url(&setting.base_url)
-        .repeat(setting.policy)
+        .retry(setting.policy)
         .timeout(setting.deadline)
         .connect_timeout(setting.connect)
         .headers_timeout(setting.headers)
         .idle_timeout(setting.idle)
-        .max_reply_bytes(setting.max_reply_bytes)
-        .max_event_bytes(setting.max_reply_bytes);
+        .max_response_bytes(setting.max_response_bytes)
+        .max_event_bytes(setting.max_response_bytes);
     match setting.wall {
         Wall::Right => builder,
         Wall::Jumps(seconds) => {

@@ -1,7 +1,7 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use fetch_hive_client::RepeatPolicy;
+use fetch_hive_client::RetryPolicy;
 use fetch_hive_emulator::Fault;
 
 use super::{BODY, Row, Server, Setting, Wall, Want, What};
@@ -13,7 +13,7 @@ const CONCURRENCY: &str = r#"{"error":"You've reached your concurrency limit."}"
 const THROTTLED: &str = r#"{"error":"E","error_code":"too_many_requests"}"#;
 
 fn setting() -> Setting {
-    let mut policy = RepeatPolicy::default();
+    let mut policy = RetryPolicy::default();
     policy.base_delay = Duration::from_millis(20);
     Setting {
         base_url: String::new(),
@@ -23,7 +23,7 @@ fn setting() -> Setting {
         connect: Duration::from_secs(2),
         headers: None,
         idle: Duration::from_secs(2),
-        max_reply_bytes: 8 << 20,
+        max_response_bytes: 8 << 20,
         wall: Wall::Right,
     }
 }
@@ -296,10 +296,10 @@ fn streams() -> Vec<Row> {
         row("a stream that is a page of HTML", "not_a_stream", [page(200)]).stream(),
         row("an event that is larger than the limit", "stream", [events(&huge)])
             .stream()
-            .set(|s| s.max_reply_bytes = 50_000),
+            .set(|s| s.max_response_bytes = 50_000),
         row("a stream that is larger than a reply may be", "too_large", [events(&text.repeat(2_000))])
             .stream()
-            .set(|setting| setting.max_reply_bytes = 50_000),
+            .set(|setting| setting.max_response_bytes = 50_000),
         row("a stream: 429, then the stream", "ok", [Fault::status(429).nth(1)]).stream().well_after(2),
     ]
 }

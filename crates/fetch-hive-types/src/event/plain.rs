@@ -2,7 +2,7 @@
 //! holds both ways to the same result.
 
 use super::{StreamEvent, TextEvent};
-use crate::Piece;
+use crate::TextChunk;
 
 /// Reads a text event that is written the plain way; `None` says nothing about the JSON.
 #[inline]
@@ -51,7 +51,7 @@ pub(super) fn text_event(json: &[u8]) -> Option<StreamEvent> {
         response: match response {
             Some(text) if json.escaped && text.contains('\\') => serde_json::from_str(text).ok()?,
             Some(text) => bare(text).into(),
-            None => Piece::default(),
+            None => TextChunk::default(),
         },
         model: model.map(|text| bare(text).into()),
         done,

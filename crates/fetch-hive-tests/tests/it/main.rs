@@ -1,0 +1,24 @@
+//! Tests that need the client and the emulator together, over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+mod blocking;
+mod blocking_callbacks;
+mod conformance;
+mod connections;
+mod credentials;
+mod emulator;
+mod error_responses;
+mod official_bodies;
+mod operations;
+mod pagination_and_raw;
+mod pending_runs;
+mod receiver;
+mod redaction;
+mod restart;
+mod run_limit;
+mod streams;
+mod telemetry;
+mod testing;
+mod tls;
+mod workflow;

@@ -1,0 +1,156 @@
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use fetch_hive_client::core as fetch_hive_core;
+use fetch_hive_client::core::callback::Verifier;
+use fetch_hive_client::core::sse::Decoder;
+use fetch_hive_client::core::stream::{EventReader, Streaming};
+use fetch_hive_client::types::{
+    AgentTrigger, ApprovalFilter, InvokePrompt, InvokeWorkflow, WebhookSecret, InvokeWorkflowResponse,
+};
+use http::{HeaderMap, Response};
+use serde_json::{Value, json};
+
+use super::{BODY, KEY, Printed, SECRET, delivered, fields, with};
+
+fn refusal(status: u16, body: String) -> Response<Bytes> {
+    let answer = Response::builder().status(status).header("x-echo", KEY).header("content-type", "application/json");
+    answer.body(body.into()).unwrap()
+}
+
+/// Prints the writers that it is given.
+struct Writing;
+impl fetch_hive_core::Endpoint for Writing {
+    type Response = Value;
+    const NAME: &'static str = "writing";
+    const METHOD: http::Method = http::Method::GET;
+    const PATH: &'static str = "/writing";
+    const RETRY: fetch_hive_core::Retry = fetch_hive_core::Retry::Idempotent;
+
+    fn path(&self, path: &mut fetch_hive_core::PathWriter) {
+        Printed::default().debug("fetch_hive_core::PathWriter", path);
+    }
+
+    fn query(&self, query: &mut fetch_hive_core::QueryWriter) {
+        Printed::default().debug("fetch_hive_core::QueryWriter", query.fields(&json!({"secret": SECRET})));
+    }
+}
+
+pub(crate) fn core(printed: &mut Printed) {
+    let documented = json!({
+        "error": "E", "message": "no\n\r\u{1b}[31m\u{9b}\u{2028}", "error_code": "odd\nforged", "errors": [BODY], BODY: 1,
+        "webhook_secret": SECRET, "request_id": "req\n1",
+    });
+    let api = |body: String| fetch_hive_core::ApiError::new("invokeWorkflow", refusal(422, body));
+    let decode = || {
+        fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("{{\"request_id\":[\"{BODY}\"]}}"))).unwrap_err()
+    };
+    let reply = |body: String| fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, body)).unwrap();
+    let raw = || fetch_hive_core::parse_raw_response("raw", refusal(200, BODY.to_owned())).unwrap();
+    let data = |data: &str| Bytes::from(format!("data: {data}\n\n"));
+    let read = |text: Bytes| {
+        let mut reader = EventReader::new(1 << 20);
+        reader.push(text);
+        reader.next_event().unwrap()
+    };
+    let half = || {
+        let mut decoder = Decoder::new(1 << 20);
+        decoder.push(Bytes::from(format!("id: {BODY}\ndata: {BODY}\ndata: {BODY}\ndata: {BODY}")));
+        assert!(decoder.next_frame().is_none());
+        decoder
+    };
+    let trigger = || fetch_hive_client::types::TriggerAgent::new("a", SECRET, AgentTrigger::new("hi", "https://h/cb"));
+    let verifier = || Verifier::new([SECRET]);
+    let callback = || {
+        let (headers, body) =
+            delivered(&with(json!({"event_type": "agent.completed", "data": {"response": BODY}})).to_string());
+        verifier().verify(&headers, body).unwrap()
+    };
+    let secret = WebhookSecret::new(SECRET);
+    print! { printed, debug:
+        fetch_hive_core::Api = fetch_hive_core::Api::default();
+        fetch_hive_core::ApprovalPager = fetch_hive_core::ApprovalPager::new("w", ApprovalFilter::new().extra("api_key", KEY));
+        fetch_hive_core::BaseUrl = fetch_hive_core::BaseUrl::default();
+        fetch_hive_core::Body = fetch_hive_core::Body::json(&json!({"text": BODY})).unwrap();
+        fetch_hive_core::ErrorPayload = api(documented.to_string()).payload;
+        fetch_hive_core::ErrorPayload = api(format!("{{\"detail\":\"{BODY}\"}}")).payload;
+        fetch_hive_core::KeyHeader =
+            fetch_hive_core::KeyHeader::new(&fetch_hive_client::types::ApiKey::new(KEY).unwrap()).unwrap();
+        fetch_hive_core::Timeouts = fetch_hive_core::Timeouts::default();
+        fetch_hive_core::Operation = fetch_hive_core::Operation::of::<InvokeWorkflow>();
+        fetch_hive_core::RateLimit = fetch_hive_core::RateLimit::Concurrency;
+        fetch_hive_core::Retry = fetch_hive_core::Retry::Idempotent;
+        fetch_hive_core::ApiResponse<InvokeWorkflowResponse> = reply(fields().to_string());
+        fetch_hive_core::ApiResponseParts = raw().into_parts().1;
+        fetch_hive_core::SecretInQuery<fetch_hive_client::types::TriggerAgent> = fetch_hive_core::SecretInQuery(trigger());
+        fetch_hive_core::callback::Callback = callback();
+        fetch_hive_core::callback::EventKey = callback().key();
+        fetch_hive_core::callback::Verifier = verifier();
+        fetch_hive_core::engine::Action = fetch_hive_core::engine::Action::Done;
+        fetch_hive_core::engine::Call =
+            fetch_hive_core::engine::Call::new(fetch_hive_core::Retry::Idempotent, fetch_hive_core::engine::RetryPolicy::never(), fetch_hive_core::Timeouts::default());
+        fetch_hive_core::engine::Moment =
+            fetch_hive_core::engine::Moment { elapsed: Duration::ZERO, wall: SystemTime::UNIX_EPOCH, random: 0 };
+        fetch_hive_core::engine::RetryPolicy = fetch_hive_core::engine::RetryPolicy::never();
+        fetch_hive_core::signature::BodyHmac = fetch_hive_core::signature::BodyHmac;
+        fetch_hive_core::sse::Decoder = half();
+        fetch_hive_core::sse::End = half().finish();
+        fetch_hive_core::sse::Frame = {
+            let mut decoder = Decoder::new(1 << 20);
+            decoder.push(data(BODY));
+            decoder.next_frame().unwrap().unwrap()
+        };
+        fetch_hive_core::stream::Event = read(data(&with(json!({"type": "tomorrow"})).to_string())).unwrap();
+        fetch_hive_core::stream::Event =
+            read(data(&format!("{{\"type\":\"usage\",\"unknown\":\"{BODY}\"}}"))).unwrap();
+        fetch_hive_core::stream::EventReader = {
+            let mut reader = EventReader::new(1 << 20);
+            reader.push(data(&format!("{{\"a\":\"{BODY}\"}}\ndata: {{\"b\":\"{BODY}\"}}\ndata: {{\"c\":\"{BODY}\"}}")));
+            let _ = reader.next_event();
+            reader
+        };
+        fetch_hive_core::stream::Streaming<InvokePrompt> = Streaming(InvokePrompt::new("d").extra("api_key", KEY));
+    }
+    printed.debug("fetch_hive_core::Auth", &fetch_hive_core::Auth::WebhookSecret(&secret));
+    printed.debug(
+        "fetch_hive_core::engine::Input",
+        &fetch_hive_core::engine::Input::Refused(&api(documented.to_string())),
+    );
+    fetch_hive_core::Api::default()
+        .request(&Writing, Some(&fetch_hive_client::types::ApiKey::new(KEY).unwrap()))
+        .unwrap();
+    for name in ["fetch_hive_core::PathWriter", "fetch_hive_core::QueryWriter"] {
+        printed.debug(name, &());
+    }
+
+    let too_large = || {
+        let mut decoder = Decoder::new(10);
+        decoder.push(data(&BODY.repeat(9)));
+        decoder.next_frame().unwrap().unwrap_err()
+    };
+    let unsigned = || verifier().verify(&HeaderMap::new(), BODY).unwrap_err();
+    let no_event = || {
+        let (headers, body) = delivered(&format!("[\"{BODY}\"]"));
+        verifier().verify(&headers, body).unwrap_err()
+    };
+    let fetch_hive_core::callback::CallbackError::Signature(signature) = unsigned() else { panic!("it is not signed") };
+    let fetch_hive_core::Error::Decode(undecoded) = decode() else { panic!("it cannot be read") };
+    let mut ignoring = fetch_hive_core::ApprovalPager::new("w", ApprovalFilter::new().cursor("b\n"));
+    let repeated = ignoring.turn(&serde_json::from_value(json!({"approvals": [{"id": "b\n"}]})).unwrap()).unwrap_err();
+    let failed = json!({"type": "error", "error": "no\n\u{1b}", "error_code": "odd\nforged", "webhook_secret": SECRET});
+    print! { printed, error:
+        fetch_hive_core::ApiError = api(documented.to_string());
+        fetch_hive_core::ApiError = api(format!("<html>{BODY}</html>"));
+        fetch_hive_core::DecodeError = *undecoded;
+        fetch_hive_core::Error = decode();
+        fetch_hive_core::Error = fetch_hive_core::Error::Api(Box::new(api(documented.to_string())));
+        fetch_hive_core::InvalidInput = fetch_hive_core::InvalidInput::new("inputs.a\nb", "no\u{1b}");
+        fetch_hive_core::RepeatedCursor = repeated;
+        fetch_hive_core::callback::CallbackError = unsigned();
+        fetch_hive_core::callback::CallbackError = no_event();
+        fetch_hive_core::signature::SignatureError = signature;
+        fetch_hive_core::sse::FrameTooLarge = too_large();
+        fetch_hive_core::stream::StreamError = read(data(BODY)).unwrap_err();
+        fetch_hive_core::stream::StreamError = read(data(&failed.to_string())).unwrap_err();
+    }
+}

@@ -1,0 +1,236 @@
+//! Whom a client trusts, and what it shows of itself.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+#[cfg(feature = "two-providers")]
+use fetch_hive_client::blocking::UreqTransport;
+use fetch_hive_client::{Client, Error, HyperTransport, HyperTransportBuilder, RetryPolicy};
+use fetch_hive_emulator::Emulator;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::TlsAcceptor;
+
+async fn call(base_url: &str, transport: HyperTransportBuilder) -> Result<(), Error> {
+    let builder = Client::builder().api_key("fhk_test").base_url(base_url).retry(RetryPolicy::never());
+    builder.transport(transport.no_proxy().build()?).build()?.invoke_workflow("d").await.map(drop)
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut authority = CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A certificate and its key, in one PEM text.
+fn identity(authority: &CertifiedIssuer<'static, KeyPair>) -> String {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, authority).unwrap();
+    format!("{}{}", certificate.pem(), key.serialize_pem())
+}
+
+fn store(authority: &CertifiedIssuer<'static, KeyPair>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
+    store
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// A server's end of TLS, with a certificate of `authority`.
+fn acceptor(authority: &CertifiedIssuer<'static, KeyPair>, clients: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
+    let own = identity(authority);
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients)
+        .with_single_cert(
+            vec![CertificateDer::from_pem_slice(own.as_bytes()).unwrap()],
+            PrivateKeyDer::from_pem_slice(own.as_bytes()).unwrap(),
+        )
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// A server that takes nobody without a certificate of `authority`.
+async fn strict(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store(authority)), provider()).build().unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = acceptor(authority, verifier);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}").await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_those_who_ask_for_one() {
+    let authority = authority();
+    let address = strict(&authority).await;
+    let url = format!("https://{address}/v1");
+    let trusting =
+        || HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(authority.pem());
+    call(&url, trusting().client_certificate_pem(identity(&authority))).await.unwrap();
+    assert!(call(&url, trusting()).await.is_err());
+    // A certificate of somebody else's authority is no better than none.
+    assert!(call(&url, trusting().client_certificate_pem(identity(&self::authority()))).await.is_err());
+}
+
+#[tokio::test]
+async fn an_own_root_only_and_an_own_configuration_are_what_they_say() {
+    let emulator = Emulator::builder().tls(true).start().await.unwrap();
+    let (url, pem) = (emulator.base_url(), emulator.ca_pem().unwrap().to_owned());
+    call(&url, HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(pem.as_str()))
+        .await
+        .unwrap();
+    let error = call(&url, HyperTransport::builder().only_added_root_certificates()).await.unwrap_err();
+    assert_eq!(error.error_type(), "not_sent");
+
+    let config = |store: RootCertStore| {
+        let builder = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        builder.with_root_certificates(store).with_no_client_auth()
+    };
+    let mut own = RootCertStore::empty();
+    own.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    call(&url, HyperTransport::builder().rustls_0_23_config(config(own.clone()))).await.unwrap();
+    assert_eq!(emulator.requests().last().unwrap().version, http::Version::HTTP_2);
+    let error =
+        call(&url, HyperTransport::builder().rustls_0_23_config(config(RootCertStore::empty()))).await.unwrap_err();
+    assert_eq!(error.error_type(), "not_sent");
+    // What cannot be true together is said when the client is built.
+    let both = HyperTransport::builder().add_root_certificates_pem(pem).rustls_0_23_config(config(own)).build();
+    assert_eq!(both.unwrap_err().error_type(), "invalid");
+}
+
+/// A server that negotiates no protocol, so that it is HTTP/1.1, and answers so many requests on each connection. Counts its connections.
+async fn http1(authority: &CertifiedIssuer<'static, KeyPair>, requests: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let acceptor = acceptor(authority, WebPkiClientVerifier::no_client_auth());
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut stream = acceptor.accept(stream).await.unwrap();
+                for _ in 0..requests {
+                    let mut request = Vec::new();
+                    while !request.ends_with(b"}") {
+                        if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+                }
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    (address, accepted)
+}
+
+#[tokio::test]
+async fn http1_by_https_keeps_its_connections_and_takes_none_that_has_ended() {
+    let authority = authority();
+    let client = |address: SocketAddr| {
+        let transport =
+            HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(authority.pem());
+        let builder = Client::builder().api_key("fhk_test").base_url(format!("https://{address}/v1"));
+        builder.retry(RetryPolicy::never()).transport(transport.no_proxy().build().unwrap()).build().unwrap()
+    };
+    let (address, accepted) = http1(&authority, usize::MAX).await;
+    let kept = client(address);
+    for _ in 0..20 {
+        kept.invoke_workflow("d").await.unwrap();
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
+    // At once, and cold: one finds out what the host speaks, the others open their own or take one that becomes free.
+    let cold = client(address);
+    let calls: Vec<_> = (0..16).map(|_| tokio::spawn(cold.invoke_workflow("d").into_future())).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    assert!(accepted.load(Ordering::SeqCst) <= 17);
+    // Each reply is the last of its connection, and nothing says so.
+    let (address, accepted) = http1(&authority, 1).await;
+    let ended = client(address);
+    for _ in 0..10 {
+        ended.invoke_workflow("d").await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(accepted.load(Ordering::SeqCst), 10);
+}
+
+#[test]
+fn what_is_no_certificate_key_or_proxy_is_refused_without_being_shown() {
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    for builder in [
+        HyperTransport::builder().add_root_certificates_pem("MARKER"),
+        HyperTransport::builder().client_certificate_pem("MARKER"),
+        HyperTransport::builder().client_certificate_pem(key.clone()),
+        HyperTransport::builder().max_header_bytes(100),
+        HyperTransport::builder().proxy("ftp://user:MARKER@proxy"),
+        HyperTransport::builder().proxy("http://user:MARKER@"),
+    ] {
+        let error = builder.build().unwrap_err();
+        let printed = format!("{error} {error:?}");
+        assert!(error.error_type() == "invalid" && !printed.contains("MARKER") && !printed.contains(&key), "{printed}");
+    }
+}
+
+/// As in an image from scratch: no file and no folder of certificates.
+#[tokio::test]
+async fn without_certificates_on_the_machine_a_client_is_built_and_trusts_nobody_unknown() {
+    let emulator = Emulator::builder().tls(true).start().await.unwrap();
+    let url = emulator.base_url();
+    let output = tokio::task::spawn_blocking(move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_invoke-from-env"))
+            .arg(url)
+            .env("FETCH_HIVE_API_KEY", "fhk_test")
+            .env("SSL_CERT_FILE", "/nonexistent/file")
+            .env("SSL_CERT_DIR", "/nonexistent/folder")
+            .output()
+    });
+    let output = output.await.unwrap().unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
+    // The client was built, and the authority of the emulator is not among the bundled ones.
+    assert!(!output.status.success() && printed.contains("UnknownIssuer"), "{printed}");
+    assert!(emulator.requests().is_empty());
+}
+
+#[cfg(feature = "two-providers")]
+#[tokio::test]
+async fn trap_01_two_rustls_providers_in_one_graph_work() {
+    // The trap is set: with both, rustls cannot tell which one is meant, and panics unless it is told.
+    std::panic::catch_unwind(|| drop(ClientConfig::builder())).unwrap_err();
+    let emulator = Emulator::builder().tls(true).start().await.unwrap();
+    let pem = emulator.ca_pem().unwrap().to_owned();
+    call(&emulator.base_url(), HyperTransport::builder().add_root_certificates_pem(pem.as_str())).await.unwrap();
+    let error = call(&emulator.base_url(), HyperTransport::builder()).await.unwrap_err();
+    assert!(!error.may_have_run(), "{error:?}");
+    let base_url = emulator.base_url();
+    let blocking = move || {
+        let transport = UreqTransport::builder().no_proxy().root_certificates_pem(pem).build().unwrap();
+        let builder = fetch_hive_client::blocking::Client::builder().api_key("fhk_test").base_url(base_url);
+        builder.transport(transport).build().unwrap().invoke_workflow("d").send().unwrap();
+    };
+    tokio::task::spawn_blocking(blocking).await.unwrap();
+    assert_eq!(emulator.requests().len(), 2);
+}
