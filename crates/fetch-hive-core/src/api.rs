@@ -19,7 +19,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// Builds the requests of one service: its base URL and how we introduce ourselves.
 ///
 /// ```
-/// use fetch_hive_core::{Api, reply};
+/// use fetch_hive_core::{Api, parse_response};
 /// use fetch_hive_core::types::{ApiKey, InvokeWorkflow};
 ///
 /// let api = Api::default();
@@ -29,7 +29,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 ///
 /// // Any HTTP client sends it; its answer is read with the same request type.
 /// let answer = http::Response::new(bytes::Bytes::from(r#"{"request_id":"req_1","run_status":"completed","output":"done"}"#));
-/// let run = reply::<InvokeWorkflow>(answer)?;
+/// let run = parse_response::<InvokeWorkflow>(answer)?;
 /// assert_eq!(run.output_text(), Some("done"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
