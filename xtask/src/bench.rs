@@ -25,7 +25,7 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
         return Err(format!("no section is named {unknown}; there are call, streams, verify, memory and weight"));
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    step("programs", "build --release --bins --manifest-path bench/Cargo.toml --target-dir target/bench", &[])?;
+    step("programs", "build --release --bins --manifest-path xtask/bench/Cargo.toml --target-dir target/bench", &[])?;
     let programs = Programs::new();
     for (name, section) in SECTIONS.into_iter().filter(|section| wanted(section.0)) {
         println!("\n== bench: {name}");

@@ -12,8 +12,9 @@ pub(crate) fn load(arguments: &[String]) -> Result<(), String> {
     let seconds = arguments.first().map_or("60", String::as_str);
     println!("\n== load: 200 callers and 100 streams for {seconds} s");
     let command = emulator::build(true)?;
-    step("caller", "build --quiet --release -p fetch-hive-load --features mock", &[])?;
-    let caller = crate::run::target().join("release").join("fetch-hive-load");
+    let build = "build --quiet --release --manifest-path xtask/bench/Cargo.toml --target-dir target/bench --features load --bin load";
+    step("load generator", build, &[])?;
+    let caller = crate::run::root().join("target/bench/release/load");
     let declared = crate::run::target().join("load.toml");
     let pieces = "{ text = \"word \" }, { wait_ms = 100 }, ".repeat(20);
     let text = format!("[[prompt]]\ndeployment = \"slow-stream\"\nstream = [{pieces}{{ done = true }}]\n");

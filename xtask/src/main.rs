@@ -64,7 +64,7 @@ const COMMANDS: &[Command] = &[
     ("release", "all that a release must pass beyond ci; with names, those checks only", release::release),
     (
         "public-api",
-        "the public API of each published crate against api/*.txt; --write takes it over",
+        "the public API of each published crate against crates/*/public-api.txt; --write takes it over",
         public_api::public_api,
     ),
     ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),

@@ -3,11 +3,11 @@ use std::fs;
 use crate::release::tools;
 use crate::run::{PUBLISHED, apart, output, root};
 
-/// The public API of each published crate, as text, against `api/<crate>.txt`; `--write` takes it over, to be looked at in the diff.
+/// The public API of each published crate, as text, against `crates/<crate>/public-api.txt`; `--write` takes it over, to be looked at in the diff.
 ///
 /// What can be derived, is automatic or a blanket implementation is left out.
 pub(crate) fn public_api(arguments: &[String]) -> Result<(), String> {
-    println!("\n== public API, against api/*.txt");
+    println!("\n== public API, against crates/*/public-api.txt");
     tools::nightly()?;
     let write = arguments.iter().any(|argument| argument == "--write");
     let mut changed = Vec::new();
@@ -21,7 +21,7 @@ pub(crate) fn public_api(arguments: &[String]) -> Result<(), String> {
         command.env("RUSTUP_TOOLCHAIN", "nightly");
         apart(&mut command, "nightly");
         let now = output(&mut command)?;
-        let path = root().join("api").join(format!("{package}.txt"));
+        let path = root().join("crates").join(package).join("public-api.txt");
         let before = fs::read_to_string(&path).unwrap_or_default();
         println!("   {:>6} lines  {package}", now.lines().count());
         if write {
@@ -36,7 +36,7 @@ pub(crate) fn public_api(arguments: &[String]) -> Result<(), String> {
     }
     let changed = changed.join(", ");
     Err(format!(
-        "the public API of {changed} is not as in api/: `cargo xtask public-api --write`, and look at the diff"
+        "the public API of {changed} is not as in public-api.txt: `cargo xtask public-api --write`, and look at the diff"
     ))
 }
 

@@ -21,7 +21,7 @@ const CHECKS: &[Check] = &[
         "each published crate with no feature, each alone, pairs that matter, all but each, all",
         features::features,
     ),
-    ("public-api", "the public API against api/*.txt", || public_api::public_api(&[])),
+    ("public-api", "the public API against crates/*/public-api.txt", || public_api::public_api(&[])),
     ("rust-1.85", "a real Rust 1.85 builds the published crates and checks all targets", rust_1_85::rust_1_85),
     ("minimal", "the lowest versions of our own dependencies", minimal::minimal),
     ("fuzz", "the fuzz targets build", fuzz),
@@ -106,11 +106,11 @@ fn fuzz() -> Result<(), String> {
     };
     let folder = target().join("fuzz");
     let mut command = cargo_of("nightly");
-    command.args(["fuzz", "build", "--target-dir"]).arg(&folder);
+    command.args(["fuzz", "build", "--fuzz-dir", "crates/fetch-hive-core/fuzz", "--target-dir"]).arg(&folder);
     if let Some(path) = path {
         command.env("PATH", path);
     }
-    shown("fuzz targets", "cargo +nightly fuzz build", &mut command)
+    shown("fuzz targets", "cargo +nightly fuzz build --fuzz-dir crates/fetch-hive-core/fuzz", &mut command)
 }
 
 fn docs_rs() -> Result<(), String> {

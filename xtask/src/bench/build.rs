@@ -37,7 +37,7 @@ pub(crate) fn weight(_: &Programs) -> Result<Vec<Row>, String> {
 }
 
 fn weigh(name: &str) -> Result<Weight, String> {
-    let folder = root().join("bench").join("weight").join(name);
+    let folder = root().join("xtask/bench/weight").join(name);
     let target = root().join("target").join("bench").join("weight").join(name);
     let run = |words: &str| {
         let words: Vec<_> = words.split(' ').collect();

@@ -1,4 +1,4 @@
-//! `fetch-hive-load mock` serves a fixed reply by wiremock; `fetch-hive-load URL SECONDS mixed|fixed` calls a service.
+//! `load mock` serves a fixed response with wiremock. `load URL SECONDS mixed|fixed` calls a service.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,14 +24,12 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        #[cfg(feature = "mock")]
         ["mock"] => mock().await,
         [url, seconds, mode] => load(url, Duration::from_secs(seconds.parse()?), *mode == "mixed").await,
         _ => Err("mock, or URL SECONDS mixed|fixed".into()),
     }
 }
 
-#[cfg(feature = "mock")]
 async fn mock() -> Result<(), Failure> {
     use wiremock::matchers::{method, path};
     let server = wiremock::MockServer::builder().disable_request_recording().start().await;
