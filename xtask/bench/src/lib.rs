@@ -1,4 +1,4 @@
-//! What the measurements share.
+//! Helpers that the benchmark programs share.
 
 use std::alloc::System;
 use std::fmt::Display;
@@ -11,25 +11,26 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
-/// The counts of the allocator that the programs which count have. Counting costs each allocation some nanoseconds, so that counts and
-/// times come from two programs.
+/// The counters of the counting allocator.
+///
+/// Counting adds a few nanoseconds to each allocation, so separate programs measure counts and times.
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// The key that every client sends.
+/// The API key that every client sends.
 pub const KEY: &str = "fhk_0123456789abcdef0123456789abcdef";
 
-/// The n-th argument of the command line.
+/// Parses the n-th argument of the command line.
 ///
 /// # Panics
 ///
-/// When it is missing or of another form: the commands are run by `cargo xtask bench`.
+/// Panics if the argument is missing or invalid.
 #[must_use]
 pub fn argument<T: FromStr<Err: Display>>(n: usize, name: &str) -> T {
     let text = std::env::args().nth(n).unwrap_or_else(|| panic!("argument {n} is missing: {name}"));
     text.parse().unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
-/// The request as one writes it by hand.
+/// The body of the workflow request, for clients without models.
 #[derive(Serialize)]
 pub struct Request {
     deployment: &'static str,
@@ -43,7 +44,7 @@ struct Inputs {
 }
 
 impl Request {
-    /// The one request that every client sends.
+    /// Creates the request that every client sends.
     #[must_use]
     pub fn new() -> Self {
         Self { deployment: "weekly-report", inputs: Inputs { topic: "enterprise AI", audience: "board" } }
@@ -56,7 +57,7 @@ impl Default for Request {
     }
 }
 
-/// The reply as one reads it by hand.
+/// The body of the workflow response, for clients without models.
 #[derive(Deserialize)]
 pub struct Run {
     pub request_id: String,
@@ -64,28 +65,28 @@ pub struct Run {
     pub output: Value,
 }
 
-/// What some work took of this process: processor time of all its threads, user and system together, and allocations.
+/// A measurement of this process: elapsed time, user and system CPU time of all threads, and allocations.
 pub struct Meter<'a> {
-    began: Instant,
-    processor: Duration,
+    start: Instant,
+    cpu_time: Duration,
     region: Region<'a, System>,
 }
 
 impl Meter<'_> {
-    /// Starts to measure.
+    /// Starts a measurement.
     #[must_use]
     pub fn start() -> Self {
-        Self { began: Instant::now(), processor: processor(), region: Region::new(ALLOCATOR) }
+        Self { start: Instant::now(), cpu_time: cpu_time(), region: Region::new(ALLOCATOR) }
     }
 
-    /// What it took since then, for each of `count` units of work.
+    /// Returns the cost of each of `count` units of work since the start.
     #[must_use]
-    pub fn per(&self, count: usize) -> Took {
-        let (processor, elapsed) = (processor().saturating_sub(self.processor), self.began.elapsed());
+    pub fn per(&self, count: usize) -> Cost {
+        let (cpu_time, elapsed) = (cpu_time().saturating_sub(self.cpu_time), self.start.elapsed());
         let change = self.region.change();
         let count = count as f64;
-        Took {
-            cpu_ns: processor.as_secs_f64() * 1e9 / count,
+        Cost {
+            cpu_ns: cpu_time.as_secs_f64() * 1e9 / count,
             wall_ns: elapsed.as_secs_f64() * 1e9 / count,
             allocations: (change.allocations + change.reallocations) as f64 / count,
             bytes: change.bytes_allocated as f64 / count,
@@ -93,23 +94,23 @@ impl Meter<'_> {
     }
 }
 
-/// What one unit of work took.
+/// The cost of one unit of work.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub struct Took {
+pub struct Cost {
     cpu_ns: f64,
     wall_ns: f64,
     allocations: f64,
     bytes: f64,
 }
 
-impl Took {
-    /// Longer than anything.
-    pub const NEVER: Self =
+impl Cost {
+    /// A cost that is larger than any other.
+    pub const MAX: Self =
         Self { cpu_ns: f64::INFINITY, wall_ns: f64::INFINITY, allocations: f64::INFINITY, bytes: f64::INFINITY };
 
-    /// The less of each.
+    /// Returns the minimum of each figure.
     #[must_use]
-    pub fn better(self, other: Self) -> Self {
+    pub fn min(self, other: Self) -> Self {
         Self {
             cpu_ns: self.cpu_ns.min(other.cpu_ns),
             wall_ns: self.wall_ns.min(other.wall_ns),
@@ -118,46 +119,46 @@ impl Took {
         }
     }
 
-    /// One line for `cargo xtask bench`: what was measured, and a JSON object.
+    /// Formats the cost as a line for `cargo xtask bench`.
     #[must_use]
     pub fn line(&self, name: &str) -> String {
         line(name, self)
     }
 }
 
-/// One line for `cargo xtask bench`: what was measured, a tab, and the figures as a JSON object.
+/// Formats a line for `cargo xtask bench`: a name, a tab, and the figures as a JSON object.
 ///
 /// # Panics
 ///
-/// When the figures cannot be written.
+/// Panics if the figures cannot be serialized.
 #[must_use]
 pub fn line(name: &str, figures: &impl Serialize) -> String {
     let figures = serde_json::to_string(figures).unwrap_or_else(|error| panic!("{name}: {error}"));
     format!("{name}\t{figures}")
 }
 
-fn processor() -> Duration {
+fn cpu_time() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap_or_else(|error| panic!("getrusage: {error}"));
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Duration::from_micros(micros.unsigned_abs())
 }
 
-/// The time of the clock that all processes of this machine share.
+/// Returns the time of the monotonic clock, which all processes of the machine share.
 ///
 /// # Panics
 ///
-/// Where there is no such clock.
+/// Panics if the system has no such clock.
 #[must_use]
 pub fn monotonic() -> Duration {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC);
     now.unwrap_or_else(|error| panic!("clock_gettime: {error}")).into()
 }
 
-/// Raises the limit of open files as far as it may be: a stream is one.
+/// Raises the limit of open files to its maximum, because each stream needs one.
 ///
 /// # Panics
 ///
-/// Where there is no such limit.
+/// Panics if the system has no such limit.
 pub fn raise_open_files() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_else(|error| panic!("getrlimit: {error}"));

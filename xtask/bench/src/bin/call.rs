@@ -1,4 +1,6 @@
-//! One client, one kind of call, many times: `call CLIENT URL CONCURRENCY CALLS`. Prints what a call took.
+//! Measures the same workflow call with different clients.
+//!
+//! Usage: `call CLIENT URL CONCURRENCY CALLS`.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -21,27 +23,27 @@ pub fn main() {
         return threads(&Ureq::new(&url), concurrency, calls);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.unwrap_or_else(|error| panic!("the runtime: {error}"));
+    let runtime = runtime.unwrap_or_else(|error| panic!("cannot create the runtime: {error}"));
     match client.as_str() {
         "ours" => runtime.block_on(tasks(Ours::new(&url), concurrency, calls)),
         "hyper" => runtime.block_on(tasks(Hyper::new(&url), concurrency, calls)),
-        "prepared" => runtime.block_on(tasks(Prepared::new(&url), concurrency, calls)),
+        "prebuilt" => runtime.block_on(tasks(Prebuilt::new(&url), concurrency, calls)),
         "reqwest" => runtime.block_on(tasks(Reqwest::new(&url), concurrency, calls)),
-        other => panic!("no client is named {other}"),
+        other => panic!("unknown client {other}"),
     }
 }
 
-/// Connections are opened, and what is made once is made, before anything is measured.
+/// Returns the number of calls before the measurement, which open the connections and initialize global state.
 const fn warm_up(concurrency: usize) -> usize {
     concurrency * 20
 }
 
 trait Caller: Send + Sync + 'static {
-    /// One call: the request is written, the reply is read.
+    /// Sends the request and parses the response.
     fn call(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// Calls by tasks on one thread.
+/// Measures an asynchronous client with tasks on one thread.
 async fn tasks(caller: impl Caller, concurrency: usize, calls: usize) {
     let caller = Arc::new(caller);
     run(&caller, concurrency, warm_up(concurrency)).await;
@@ -56,29 +58,29 @@ async fn run<C: Caller>(caller: &Arc<C>, concurrency: usize, calls: usize) {
         .map(|_| {
             let (caller, left) = (Arc::clone(caller), Arc::clone(&left));
             tokio::spawn(async move {
-                while take(&left) {
+                while take_one(&left) {
                     caller.call().await;
                 }
             })
         })
         .collect();
     for task in tasks {
-        task.await.unwrap_or_else(|error| panic!("a call: {error}"));
+        task.await.unwrap_or_else(|error| panic!("a call panicked: {error}"));
     }
 }
 
-fn take(left: &AtomicUsize) -> bool {
+fn take_one(left: &AtomicUsize) -> bool {
     left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
-/// Calls by threads, for a client that blocks.
+/// Measures a blocking client with threads.
 fn threads(caller: &Ureq, concurrency: usize, calls: usize) {
     let run = |calls| {
         let left = AtomicUsize::new(calls);
         std::thread::scope(|scope| {
             for _ in 0..concurrency {
                 scope.spawn(|| {
-                    while take(&left) {
+                    while take_one(&left) {
                         caller.call();
                     }
                 });
@@ -109,7 +111,7 @@ impl Caller for Ours {
     }
 }
 
-/// hyper-util's client and nothing else: no TLS, proxy, gzip, limits, repeats or checks. The request is built as one does by hand.
+/// hyper-util's pooled client without TLS, proxies, gzip, timeouts, retries or checks.
 struct Hyper {
     client: Client<HttpConnector, Full<Bytes>>,
     url: String,
@@ -118,11 +120,15 @@ struct Hyper {
 
 impl Hyper {
     fn new(url: &str) -> Self {
-        Self { client: bare(), url: format!("{url}/v1/workflow/invoke"), authorization: format!("Bearer {KEY}") }
+        Self {
+            client: hyper_client(),
+            url: format!("{url}/v1/workflow/invoke"),
+            authorization: format!("Bearer {KEY}"),
+        }
     }
 }
 
-fn bare() -> Client<HttpConnector, Full<Bytes>> {
+fn hyper_client() -> Client<HttpConnector, Full<Bytes>> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
@@ -138,11 +144,11 @@ impl Caller for Hyper {
             .header(AUTHORIZATION, &self.authorization)
             .body(Full::from(body))
             .unwrap_or_else(|error| panic!("{error}"));
-        answer(&self.client, request).await;
+        send(&self.client, request).await;
     }
 }
 
-async fn answer(client: &Client<HttpConnector, Full<Bytes>>, request: http::Request<Full<Bytes>>) {
+async fn send(client: &Client<HttpConnector, Full<Bytes>>, request: http::Request<Full<Bytes>>) {
     let response = client.request(request).await.unwrap_or_else(|error| panic!("{error}"));
     assert!(response.status().is_success());
     let body = response.into_body().collect().await.unwrap_or_else(|error| panic!("{error}")).to_bytes();
@@ -151,7 +157,7 @@ async fn answer(client: &Client<HttpConnector, Full<Bytes>>, request: http::Requ
     black_box(run);
 }
 
-/// What every request says, made once.
+/// Returns the headers of every request.
 fn headers() -> [(http::HeaderName, HeaderValue); 4] {
     let mut authorization = HeaderValue::from_str(&format!("Bearer {KEY}")).unwrap_or_else(|error| panic!("{error}"));
     authorization.set_sensitive(true);
@@ -163,21 +169,21 @@ fn headers() -> [(http::HeaderName, HeaderValue); 4] {
     ]
 }
 
-/// As [`Hyper`], with everything of the request made beforehand that can be.
-struct Prepared {
+/// The same client as [`Hyper`], with the URL and the headers created only once.
+struct Prebuilt {
     client: Client<HttpConnector, Full<Bytes>>,
     uri: Uri,
     headers: [(http::HeaderName, HeaderValue); 4],
 }
 
-impl Prepared {
+impl Prebuilt {
     fn new(url: &str) -> Self {
         let uri = format!("{url}/v1/workflow/invoke").parse().unwrap_or_else(|error| panic!("{error}"));
-        Self { client: bare(), uri, headers: headers() }
+        Self { client: hyper_client(), uri, headers: headers() }
     }
 }
 
-impl Caller for Prepared {
+impl Caller for Prebuilt {
     async fn call(&self) {
         let body = serde_json::to_vec(&Request::new()).unwrap_or_else(|error| panic!("{error}"));
         let mut request = http::Request::new(Full::from(body));
@@ -186,11 +192,11 @@ impl Caller for Prepared {
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }
-        answer(&self.client, request).await;
+        send(&self.client, request).await;
     }
 }
 
-/// reqwest with the limits that our client has by default.
+/// reqwest with the default timeouts of our client.
 struct Reqwest {
     client: reqwest::Client,
     url: String,
@@ -219,7 +225,7 @@ impl Caller for Reqwest {
     }
 }
 
-/// ureq, one thread for each call under way.
+/// ureq with one thread per concurrent call.
 struct Ureq {
     agent: ureq::Agent,
     url: String,

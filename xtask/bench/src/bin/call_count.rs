@@ -1,4 +1,4 @@
-//! `call` with an allocator that counts.
+//! The program `call` with a counting allocator.
 
 use std::alloc::System;
 

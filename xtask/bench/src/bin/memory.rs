@@ -1,4 +1,6 @@
-//! Streams that are open at one time: `memory CLIENT URL STREAMS`. Prints how much memory of this process each of them takes.
+//! Measures the memory that each open stream adds to this process.
+//!
+//! Usage: `memory CLIENT URL STREAMS`.
 
 use std::error::Error;
 
@@ -11,13 +13,13 @@ use hyper::body::Incoming;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-type Failure = Box<dyn Error>;
+type BoxError = Box<dyn Error>;
 
-/// Streams are opened so many at a time, as fast as the server takes them.
-const BURST: usize = 100;
+/// Streams that are opened before the measurement.
+const WARM_UP: usize = 100;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     fetch_hive_bench::raise_open_files();
     let (client, url): (String, String) = (argument(1, "CLIENT"), argument(2, "URL"));
     let streams: usize = argument(3, "STREAMS");
@@ -30,43 +32,43 @@ async fn main() -> Result<(), Failure> {
             let client = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .build(HttpConnector::new());
-            measure(streams, || raw(client.clone(), format!("{url}/v1/prompt/invoke"))).await?
+            measure(streams, || raw_hyper(client.clone(), format!("{url}/v1/prompt/invoke"))).await?
         }
-        other => panic!("no client is named {other}"),
+        other => panic!("unknown client {other}"),
     };
     println!("{}", line(&client, &serde_json::json!({ "bytes": bytes })));
     Ok(())
 }
 
-/// Opens streams, reads the first event of each, and gives the resident memory that they add, for each of them.
-async fn measure<S: Send + 'static, F>(streams: usize, open: impl Fn() -> F) -> Result<f64, Failure>
+/// Opens streams, reads the first event of each, and returns the bytes of resident memory per stream.
+async fn measure<S: Send + 'static, F>(streams: usize, open: impl Fn() -> F) -> Result<f64, BoxError>
 where
-    F: Future<Output = Result<S, Failure>>,
+    F: Future<Output = Result<S, BoxError>>,
 {
-    // The first ones open what is made once.
-    let mut kept = Vec::with_capacity(streams + BURST);
-    for _ in 0..BURST {
-        kept.push(open().await?);
+    // The first streams initialize global state.
+    let mut open_streams = Vec::with_capacity(streams + WARM_UP);
+    for _ in 0..WARM_UP {
+        open_streams.push(open().await?);
     }
-    let before = resident()?;
+    let before = resident_memory()?;
     for _ in 0..streams {
-        kept.push(open().await?);
+        open_streams.push(open().await?);
     }
-    let after = resident()?;
-    assert_eq!(kept.len(), streams + BURST);
+    let after = resident_memory()?;
+    assert_eq!(open_streams.len(), streams + WARM_UP);
     Ok(after.saturating_sub(before) as f64 / streams as f64)
 }
 
-async fn ours(client: Client) -> Result<EventStream<InvokePrompt>, Failure> {
+async fn ours(client: Client) -> Result<EventStream<InvokePrompt>, BoxError> {
     let mut events = client.invoke_prompt("weekly-report").input("topic", "enterprise AI").stream().await?;
     events.next().await.ok_or("no event")??;
     Ok(events)
 }
 
-type Raw = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
+type HyperClient = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
 
-/// The response is kept with its head, as our stream keeps it.
-async fn raw(client: Raw, url: String) -> Result<http::Response<Incoming>, Failure> {
+/// Opens a stream with raw hyper. The response retains its headers, as our stream does.
+async fn raw_hyper(client: HyperClient, url: String) -> Result<http::Response<Incoming>, BoxError> {
     let request = http::Request::post(url)
         .header("authorization", format!("Bearer {KEY}"))
         .header("accept", "text/event-stream")
@@ -78,8 +80,8 @@ async fn raw(client: Raw, url: String) -> Result<http::Response<Incoming>, Failu
     Ok(response)
 }
 
-/// The resident memory of this process, in bytes.
-fn resident() -> Result<usize, Failure> {
+/// Returns the resident memory of this process, in bytes.
+fn resident_memory() -> Result<usize, BoxError> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse::<usize>()? * 1024)

@@ -1,8 +1,8 @@
-//! The server that every client talks to: in a process of its own, so that its work is not counted as theirs.
+//! The server that every client calls. It is a separate process, so that its CPU time is not measured.
 //!
-//! - `POST /v1/workflow/invoke`: a run that has completed.
-//! - `POST /v1/prompt/invoke`: one event, and then a stream that stays open: for the memory of streams.
-//! - `POST /v1/agent/invoke`: an event each millisecond, with the time at which it was written: for the time until a caller has it.
+//! - `POST /v1/workflow/invoke`: returns a completed run.
+//! - `POST /v1/prompt/invoke`: sends one event and keeps the stream open, to measure its memory.
+//! - `POST /v1/agent/invoke`: sends an event with the current time every millisecond, to measure latency.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -32,25 +32,25 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
-            // A client that goes away in the middle of a stream is no error here.
+            // Clients disconnect in the middle of a stream, which is not an error here.
             let _ = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .serve_connection(TokioIo::new(stream), service_fn(answer))
+                .serve_connection(TokioIo::new(stream), service_fn(respond))
                 .await;
         });
     }
 }
 
-async fn answer(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+async fn respond(request: Request<Incoming>) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     let (parts, body) = request.into_parts();
     let _ = body.collect().await;
     let (content_type, body) = match parts.uri.path() {
         "/v1/workflow/invoke" => ("application/json", Full::from(RUN).boxed()),
-        "/v1/prompt/invoke" => ("text/event-stream", Held { sent: false }.boxed()),
+        "/v1/prompt/invoke" => ("text/event-stream", OpenStream { sent: false }.boxed()),
         _ => {
             let mut ticks = tokio::time::interval(Duration::from_millis(1));
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            ("text/event-stream", Stamps { ticks }.boxed())
+            ("text/event-stream", Timestamps { ticks }.boxed())
         }
     };
     let mut response = Response::new(body);
@@ -65,11 +65,11 @@ fn event(text: &str) -> Frame<Bytes> {
     Frame::data(frame.into())
 }
 
-struct Held {
+struct OpenStream {
     sent: bool,
 }
 
-impl Body for Held {
+impl Body for OpenStream {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -78,11 +78,11 @@ impl Body for Held {
     }
 }
 
-struct Stamps {
+struct Timestamps {
     ticks: Interval,
 }
 
-impl Body for Stamps {
+impl Body for Timestamps {
     type Data = Bytes;
     type Error = Infallible;
 

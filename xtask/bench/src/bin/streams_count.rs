@@ -1,4 +1,4 @@
-//! `streams` with an allocator that counts.
+//! The program `streams` with a counting allocator.
 
 use std::alloc::System;
 
