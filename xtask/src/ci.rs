@@ -1,7 +1,8 @@
 use crate::run::{Checks, PUBLISHED, read_text, run_cargo, workspace_root};
 use crate::{contract, dependencies, docs, python, python_sdk, structure};
 
-/// Runs every check that a change must pass. `--skip-tests` skips the plain `cargo test --workspace`.
+/// Runs every check that a change must pass. `--skip-tests` skips the plain `cargo test
+/// --workspace`.
 pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     let mut checks = Checks::default();
     let mut cargo = |name: &str, arguments: &str| checks.run(name, || run_cargo(name, arguments, &[]));

@@ -46,7 +46,8 @@ const UNTYPED_RECORDS: [(&str, &[&str]); 3] = [
     ("KnowledgeBaseItemDetail", &["KnowledgeBaseItemCreate", "KnowledgeBaseItem"]),
 ];
 
-/// Parses and writes samples of every schema with its type. Returns the number of schemas that match.
+/// Parses and writes samples of every schema with its type. Returns the number of schemas that
+/// match.
 fn check_schemas(contract: &Value, samples: &Samples<'_>, failures: &mut Vec<String>) -> usize {
     let names: BTreeSet<&str> =
         contract["components"]["schemas"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();

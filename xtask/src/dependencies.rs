@@ -15,7 +15,8 @@ const BUDGETS: [(&str, &str, usize); 6] = [
 /// Crates that only the client with its hyper transport may depend on.
 const ASYNC: [&str; 5] = ["hyper", "tokio", "h2 ", "mio ", "async-io"];
 
-/// Crates that need sockets, files, threads, clocks or system randomness, which wasm32-unknown-unknown lacks.
+/// Crates that need sockets, files, threads, clocks or system randomness, which
+/// wasm32-unknown-unknown lacks.
 const SYSTEM: [&str; 9] =
     ["getrandom", "libc ", "mio ", "rustix", "socket2", "tokio", "windows-sys", "wasm-bindgen", "rand "];
 

@@ -31,7 +31,8 @@ impl TextFile {
     }
 }
 
-/// Checks the prose and the links of the documentation. `--run` also runs the commands that it lists.
+/// Checks the prose and the links of the documentation. `--run` also runs the commands that it
+/// lists.
 pub(crate) fn docs(arguments: &[String]) -> Result<(), String> {
     let run = match arguments {
         [] => false,
@@ -83,7 +84,8 @@ fn read_files(root: &Path, folder: &Path, files: &mut Vec<TextFile>) -> Result<(
     Ok(())
 }
 
-/// Returns the numbered lines of a Markdown text, each with the language of its code block or `None`.
+/// Returns the numbered lines of a Markdown text, each with the language of its code block or
+/// `None`.
 ///
 /// The lines that open and close a code block belong to it.
 fn markdown_lines(text: &str) -> impl Iterator<Item = (usize, Option<&str>, &str)> {

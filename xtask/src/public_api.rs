@@ -5,7 +5,8 @@ use crate::run::{PUBLISHED, capture_output, use_own_target_dir, workspace_root};
 
 /// Compares the public API of each published crate with its snapshot in `public-api.txt`.
 ///
-/// `--write` updates the snapshots instead. Blanket, auto-trait and derived implementations are omitted.
+/// `--write` updates the snapshots instead. Blanket, auto-trait and derived implementations are
+/// omitted.
 pub(crate) fn public_api(arguments: &[String]) -> Result<(), String> {
     println!("\n== public API, compared with crates/*/public-api.txt");
     tools::require_nightly()?;

@@ -10,7 +10,8 @@ pub(crate) fn is_installed() -> bool {
     Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-/// Installs packages into a virtual environment below the target folder, and returns the path of its Python.
+/// Installs packages into a virtual environment below the target folder, and returns the path of
+/// its Python.
 pub(crate) fn virtual_environment(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
     let environment = target_dir().join(name);
     let python = environment.join("bin").join("python");

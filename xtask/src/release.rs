@@ -72,7 +72,8 @@ fn texts() -> Result<(), String> {
 
 /// Builds each published crate from its package.
 ///
-/// Cargo resolves members that depend on each other through a temporary registry, so nothing has to be published.
+/// Cargo resolves members that depend on each other through a temporary registry, so nothing has to
+/// be published.
 fn package() -> Result<(), String> {
     let packages = PUBLISHED.map(|package| format!("-p {package}")).join(" ");
     run_cargo("package", &format!("package --locked {packages}"), &[]).map_err(|error| {

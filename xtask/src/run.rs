@@ -27,7 +27,8 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds in a separate folder below the target folder, so that a check does not evict the contributor's own build.
+/// Builds in a separate folder below the target folder, so that a check does not evict the
+/// contributor's own build.
 pub(crate) fn use_own_target_dir(command: &mut Command, folder: &str) {
     command.env("CARGO_TARGET_DIR", target_dir().join(folder));
     // Incremental data and debug information would only fill the disk.

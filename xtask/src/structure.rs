@@ -1,4 +1,5 @@
-//! Checks of the structure of the crates: import cycles, the number of macros and the entries of a source folder.
+//! Checks of the structure of the crates: import cycles, the number of macros and the entries of a
+//! source folder.
 
 mod cycles;
 

@@ -13,7 +13,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 /// The counters of the counting allocator.
 ///
-/// Counting adds a few nanoseconds to each allocation, so separate programs measure counts and times.
+/// Counting adds a few nanoseconds to each allocation, so separate programs measure counts and
+/// times.
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The API key that every client sends.
@@ -65,7 +66,8 @@ pub struct Run {
     pub output: Value,
 }
 
-/// A measurement of this process: elapsed time, user and system CPU time of all threads, and allocations.
+/// A measurement of this process: elapsed time, user and system CPU time of all threads, and
+/// allocations.
 pub struct Meter<'a> {
     start: Instant,
     cpu_time: Duration,

@@ -7,7 +7,8 @@ use super::binaries::Binaries;
 use super::report::{Row, Target};
 use crate::run::{capture_output, cargo, workspace_root};
 
-/// The folder and the title of each peer. reqwest is measured with its default cryptography and with ring, our default.
+/// The folder and the title of each peer. reqwest is measured with its default cryptography and
+/// with ring, our default.
 const PEERS: [(&str, &str); 3] =
     [("reqwest", "reqwest"), ("reqwest-ring", "reqwest with ring"), ("octocrab", "octocrab")];
 

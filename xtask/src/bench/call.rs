@@ -74,7 +74,8 @@ fn allocations(binaries: &Binaries, url: &str) -> Result<Vec<Row>, String> {
 
 /// Counts the instructions of a call with callgrind, if valgrind is installed.
 ///
-/// The count is the difference between 4,000 and 2,000 calls, so that the start of the program does not matter.
+/// The count is the difference between 4,000 and 2,000 calls, so that the start of the program does
+/// not matter.
 fn instructions(binaries: &Binaries, url: &str) -> Result<Vec<Row>, String> {
     if Command::new("valgrind").arg("--version").output().is_err() {
         println!("   instructions: SKIPPED, valgrind is not installed");

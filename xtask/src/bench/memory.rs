@@ -8,7 +8,8 @@ pub(crate) fn measure(binaries: &Binaries) -> Result<Vec<Row>, String> {
         let mut best = [f64::INFINITY; 2];
         for _ in 0..3 {
             for (best, client) in best.iter_mut().zip(["ours", "hyper"]) {
-                // A new server for each client, so that closing the previous streams does not disturb the next client.
+                // A new server for each client, so that closing the previous streams does not
+                // disturb the next client.
                 let server = binaries.server()?;
                 let figures = binaries.run("memory", &[client, &server.url, &streams.to_string()])?;
                 *best = best.min(figures.first("bytes")? / 1024.0);

@@ -52,7 +52,8 @@ fn verdict(met: bool, target: &str) -> String {
     format!("{target}: {}", if met { "yes" } else { "**no**" })
 }
 
-/// Replaces the rows of a section in `BENCHMARKS.md`, and the line with the date and the machine below the table.
+/// Replaces the rows of a section in `BENCHMARKS.md`, and the line with the date and the machine
+/// below the table.
 pub(crate) fn update_section(section: &str, rows: &[Row]) -> Result<(), String> {
     let file = workspace_root().join("BENCHMARKS.md");
     let text = read_text(&file)?;
@@ -62,7 +63,8 @@ pub(crate) fn update_section(section: &str, rows: &[Row]) -> Result<(), String> 
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Replaces all lines that have a prefix. The new lines are inserted at the position of the first one.
+/// Replaces all lines that have a prefix. The new lines are inserted at the position of the first
+/// one.
 fn replace_lines(text: &str, prefix: &str, lines: &[String]) -> String {
     let mut lines = lines.iter();
     let mut out = String::new();

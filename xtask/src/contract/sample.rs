@@ -47,7 +47,8 @@ impl<'a> Samples<'a> {
             let suspect = schema["x-suspect"] == true;
             let sensible: Vec<_> = alternatives
                 .iter()
-                // Null is equivalent to absent. `x-suspect` marks a format that is probably an error of the SDK.
+                // Null is equivalent to absent. `x-suspect` marks a format that is probably an
+                // error of the SDK.
                 .filter(|form| {
                     (alternatives.len() > 2 || form["type"] != "null") && !(suspect && form["format"] == "uuid")
                 })

@@ -54,7 +54,8 @@ fn object<T: DeserializeOwned + Serialize>(
     compare(&expected, &serde_json::to_value(&read).map_err(|error| error.to_string())?)
 }
 
-/// Returns whether a key is an alias of a field that the sample also contains, so that both are kept.
+/// Returns whether a key is an alias of a field that the sample also contains, so that both are
+/// kept.
 fn is_redundant_alias(name: &str, key: &str, value: &Value) -> bool {
     ALIASES.iter().any(|(owner, alias, documented)| *owner == name && *alias == key && value.get(documented).is_some())
 }

@@ -112,7 +112,8 @@ fn run_listed(listed: &ListedCommand, clone: &Path) -> Result<(), String> {
 
 /// Returns a clone of the current commit.
 ///
-/// This folder itself is used if it is not a repository, or if it contains only committed files and a target folder.
+/// This folder itself is used if it is not a repository, or if it contains only committed files and
+/// a target folder.
 fn fresh_clone() -> Result<PathBuf, String> {
     let folder = target_dir().join("docs");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;

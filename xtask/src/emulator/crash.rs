@@ -14,7 +14,8 @@ const WRITES: usize = 1_000;
 const WRITERS: usize = 4;
 const AGENTS: &str = "/v1/public/workspaces/11111111-1111-4111-8111-111111111111/agents";
 
-/// Kills the emulator during writes, restarts it, and checks that every acknowledged write is still there.
+/// Kills the emulator during writes, restarts it, and checks that every acknowledged write is still
+/// there.
 pub(crate) fn crash(_: &[String]) -> Result<(), String> {
     println!("\n== crash: kill -9 during {WRITES} writes, {ROUNDS} times");
     let program = super::build(false)?;

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use super::Emulator;
 use crate::run::{capture_output, run_cargo, target_dir, workspace_root};
 
-/// Runs 200 callers and 100 streams on the emulator, then the same callers with one call on the emulator and on
-/// wiremock.
+/// Runs 200 callers and 100 streams on the emulator, then the same callers with one call on the
+/// emulator and on wiremock.
 pub(crate) fn load(arguments: &[String]) -> Result<(), String> {
     let seconds = arguments.first().map_or("60", String::as_str);
     println!("\n== load: 200 callers and 100 streams for {seconds} s");

@@ -1,17 +1,17 @@
-// The emulator's page in headless Chromium: list, filter, open, replay, copy as curl, by keyboard; a screenshot of both themes.
+// Tests the emulator's page in headless Chromium, and takes screenshots of both themes.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { execFileSync } from "node:child_process";
 import path from "node:path";
 
-const [url, work, browser] = process.argv.slice(2);
-const { chromium } = createRequire(path.join(work, "package.json"))("playwright-core");
+const [url, folder, browser] = process.argv.slice(2);
+const { chromium } = createRequire(path.join(folder, "package.json"))("playwright-core");
 const origin = url.replace(/\/v1$/, "");
 
-function check(what, holds, seen) {
-  console.log(`   ${holds ? "ok" : "FAILED"}: ${what}${holds ? "" : `: ${JSON.stringify(seen)}`}`);
-  if (!holds) process.exitCode = 1;
+function check(name, passed, actual) {
+  console.log(`   ${passed ? "ok" : "FAILED"}: ${name}${passed ? "" : `: ${JSON.stringify(actual)}`}`);
+  if (!passed) process.exitCode = 1;
 }
 
 const received = [];
@@ -28,12 +28,12 @@ await new Promise((ready) => receiver.listen(0, "127.0.0.1", ready));
 const callback = `http://127.0.0.1:${receiver.address().port}/callback`;
 
 const post = async (path, body, key = "fhk_TOPSECRET") => {
-  const reply = await fetch(url + path, {
+  const response = await fetch(url + path, {
     method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify(body),
   });
-  return reply.text();
+  return response.text();
 };
-const until = async (what) => { for (let n = 0; n < 400 && !(await what()); n++) await new Promise((next) => setTimeout(next, 25)); };
+const until = async (condition) => { for (let n = 0; n < 400 && !(await condition()); n++) await new Promise((next) => setTimeout(next, 25)); };
 
 await post("/workflow/invoke", { deployment: "weekly-report", inputs: { topic: "it's AI" }, metadata: { customer_id: "cus_123" } });
 await post("/prompt/invoke", { deployment: "summary", inputs: { text: "a b c d" }, streaming: true });
@@ -54,30 +54,30 @@ page.on("console", (message) => message.type() === "error" && problems.push(mess
 await page.goto(`${origin}/_emulator/`);
 const rows = page.locator("#list li[role=option]");
 await until(async () => (await rows.count()) === 9);
-check("it lists seven requests and two tries to deliver", (await rows.count()) === 9, await rows.count());
+check("the list shows seven requests and two delivery attempts", (await rows.count()) === 9, await rows.count());
 await until(async () => (await page.locator("#state").textContent()) === "live");
-check("it says that it is live", (await page.locator("#state").textContent()) === "live");
+check("the state is live", (await page.locator("#state").textContent()) === "live");
 
 await post("/prompt/invoke", { deployment: "later" });
 await until(async () => (await rows.count()) === 10);
-check("a new request appears by itself", (await rows.count()) === 10, await rows.count());
+check("a new request appears without a reload", (await rows.count()) === 10, await rows.count());
 
 await page.keyboard.press("/");
 await page.keyboard.type("workflow 401");
-check("the filter takes words", (await rows.count()) === 1 && (await rows.first().textContent()).includes("401"), await rows.allTextContents());
+check("the filter accepts several words", (await rows.count()) === 1 && (await rows.first().textContent()).includes("401"), await rows.allTextContents());
 await page.locator("#filter").fill("nothing-like-it");
-check("it says that nothing fits", (await page.locator("#list").textContent()).includes("Nothing fits"));
+check("an empty result has a message", (await page.locator("#list").textContent()).includes("Nothing fits"));
 await page.locator("#filter").fill("invokeAgent");
 await page.keyboard.press("Enter");
 await page.locator("#events").waitFor();
 const events = await page.locator("#events tr").allTextContents();
-check("a stream is shown event by event, with its times", events.length > 4 && events.every((event) => /^\+\d+ ms/.test(event)) && events.at(-1).includes("[DONE]"), events);
-check("the key is masked", (await page.locator("#details").textContent()).includes("Bearer ••••••"));
+check("the events of a stream are shown with their times", events.length > 4 && events.every((event) => /^\+\d+ ms/.test(event)) && events.at(-1).includes("[DONE]"), events);
+check("the API key is masked", (await page.locator("#details").textContent()).includes("Bearer ••••••"));
 await page.locator("#filter").fill("");
-await page.screenshot({ path: path.join(work, "light.png") });
+await page.screenshot({ path: path.join(folder, "light.png") });
 
 await page.locator("#filter").fill("weekly-report");
-check("bodies are not searched", (await rows.count()) === 0);
+check("the filter does not search bodies", (await rows.count()) === 0);
 await page.locator("#filter").fill("invokeWorkflow 200");
 await page.keyboard.press("Enter");
 await page.keyboard.press("Escape");
@@ -87,22 +87,22 @@ await page.keyboard.press("c");
 await until(async () => (await page.locator("#curl").textContent()) === "Copied");
 const command = await page.evaluate(() => navigator.clipboard.readText());
 const again = execFileSync("sh", ["-c", command], { env: { ...process.env, FETCH_HIVE_API_KEY: "fhk_again" }, stdio: ["ignore", "pipe", "ignore"] });
-check("what was copied is a command that works", JSON.parse(again).output.includes("topic = it's AI"), [command, String(again)]);
+check("the copied curl command works", JSON.parse(again).output.includes("topic = it's AI"), [command, String(again)]);
 
 await page.locator("#filter").fill("");
 await page.locator("#kind").selectOption("callback");
-check("callbacks can be listed alone", (await rows.count()) === 2, await rows.allTextContents());
+check("the list can show callbacks only", (await rows.count()) === 2, await rows.allTextContents());
 await page.locator("#list").focus();
 await page.keyboard.press("ArrowDown");
 await page.locator("#replay").waitFor();
 const before = received.length;
 await page.keyboard.press("r");
 await until(() => received.length > before);
-check("a callback is replayed as it was", received.at(-1).body === received[1].body && received.at(-1).signature === received[1].signature, received.length);
+check("a replayed callback is identical", received.at(-1).body === received[1].body && received.at(-1).signature === received[1].signature, received.length);
 await until(async () => (await rows.count()) === 3);
-check("the replay is listed as another try", (await rows.first().textContent()).includes("try 3"), await rows.allTextContents());
+check("a replay is listed as another attempt", (await rows.first().textContent()).includes("try 3"), await rows.allTextContents());
 const text = await page.evaluate(async () => (await (await fetch("log")).text()) + document.body.textContent);
-check("no key or secret is on the page", !text.includes("TOPSECRET") && !text.includes(accepted.webhook_secret.slice(6)));
+check("the page shows no API key and no secret", !text.includes("TOPSECRET") && !text.includes(accepted.webhook_secret.slice(6)));
 
 await page.emulateMedia({ colorScheme: "dark" });
 await page.locator("#kind").selectOption("");
@@ -111,14 +111,14 @@ await page.locator("#filter").fill("202");
 await page.keyboard.press("Enter");
 await page.locator("#curl").waitFor();
 await page.locator("#filter").fill("");
-await page.screenshot({ path: path.join(work, "dark.png") });
+await page.screenshot({ path: path.join(folder, "dark.png") });
 await page.setViewportSize({ width: 420, height: 800 });
 const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
-check("a narrow window does not scroll sideways", !wide);
-await page.screenshot({ path: path.join(work, "narrow.png") });
+check("a narrow window does not scroll horizontally", !wide);
+await page.screenshot({ path: path.join(folder, "narrow.png") });
 
 const foreign = await fetch(`${origin}/_emulator/callbacks/1/replay`, { method: "POST", headers: { origin: "https://evil.example" } });
-check("a page of another site may not replay", foreign.status === 403, foreign.status);
+check("another origin must not replay a callback", foreign.status === 403, foreign.status);
 check("the page has no errors", problems.length === 0, problems);
 await chrome.close();
 receiver.close();

@@ -1,4 +1,7 @@
-"""Every public method of the official SDK against the emulator, the state they leave, and the SDK's own test matrix over real HTTP."""
+"""Calls every public method of the official SDK on the emulator, and checks the resulting state.
+
+Also runs the test matrix of the SDK over real HTTP.
+"""
 
 import asyncio
 import http.server
@@ -27,13 +30,13 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def check(what, holds, seen=None):
-    if not holds:
-        print(f"   FAILED: {what}: {seen}")
+def check(name, passed, actual=None):
+    if not passed:
+        print(f"   FAILED: {name}: {actual}")
         sys.exit(1)
 
 
-class Counting(FetchHive):
+class RecordingClient(FetchHive):
     def __getattribute__(self, name):
         if not name.startswith("_") and callable(getattr(FetchHive, name, None)):
             called.add(name)
@@ -48,9 +51,9 @@ def status_of(call, *arguments, **named):
     return 200
 
 
-def until(what):
+def until(condition):
     for _ in range(400):
-        if what():
+        if condition():
             return True
         time.sleep(0.02)
     return False
@@ -67,7 +70,7 @@ async def collect(stream):
 receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
 threading.Thread(target=receiver.serve_forever, daemon=True).start()
 url = f"http://127.0.0.1:{receiver.server_port}/callback"
-sdk = Counting(api_key="fhk_python", base_url=base_url)
+sdk = RecordingClient(api_key="fhk_python", base_url=base_url)
 ws = "11111111-1111-4111-8111-111111111111"
 DEFAULT = "00000000-0000-4000-8000-000000000001"
 
@@ -76,75 +79,75 @@ agent = sdk.create_agent(ws, {"name": "Support", "llm_model": "gpt-4o", "model_t
 a = agent["id"]
 check("an agent is listed", [one["id"] for one in sdk.list_agents(ws)["agents"]] == [a])
 sdk.update_agent(ws, a, {"description": "helps"})
-check("an agent changes", sdk.get_agent(ws, a)["agent"]["description"] == "helps")
+check("an agent is updated", sdk.get_agent(ws, a)["agent"]["description"] == "helps")
 c = sdk.create_agent_chat(ws, a, {"name": "First"})["chat"]["id"]
 sdk.update_agent_chat(ws, a, c, {"name": "Second"})
-reply = sdk.invoke_agent(agent=a, message="Hello", thread_id=c, metadata={"n": 1, "x": None})
-check("an agent answers with its model", reply["model"] == "gpt-4o" and reply["status"] == "completed", reply)
+response = sdk.invoke_agent(agent=a, message="Hello", thread_id=c, metadata={"n": 1, "x": None})
+check("an agent responds with its model", response["model"] == "gpt-4o" and response["status"] == "completed", response)
 list(sdk.invoke_agent_stream(agent=a, message="Again", thread_id=c))
 asyncio.run(collect(sdk.ainvoke_agent_stream(agent=a, message="Once more", thread_id=c)))
 messages = sdk.list_agent_chat_messages(ws, a, c)["messages"]
-check("a chat keeps what was said, oldest first", [one["role"] for one in messages] == ["user", "assistant"] * 3
+check("a chat stores its messages, oldest first", [one["role"] for one in messages] == ["user", "assistant"] * 3
       and messages[0]["content"] == "Hello", messages)
 chat = sdk.get_agent_chat(ws, a, c)["chat"]
-check("a chat has its name and counts", (chat["name"], chat["message_count"], chat["agent"]["id"]) == ("Second", 6, a), chat)
+check("a chat has its name and message count", (chat["name"], chat["message_count"], chat["agent"]["id"]) == ("Second", 6, a), chat)
 check("messages are cleared", sdk.clear_agent_chat_messages(ws, a, c)["chat"]["message_count"] == 0)
 sdk.delete_agent_chat(ws, a, c)
-check("a chat is gone: 404", status_of(sdk.get_agent_chat, ws, a, c) == 404)
+check("a deleted chat returns 404", status_of(sdk.get_agent_chat, ws, a, c) == 404)
 sdk.delete_agent(ws, a)
-check("an agent is gone: 422", status_of(sdk.get_agent, ws, a) == 422)
+check("a deleted agent returns 422", status_of(sdk.get_agent, ws, a) == 422)
 
 # Knowledge bases, items, search.
 kb = sdk.create_knowledge_base(ws, {"name": "Handbook"})["knowledge_base"]["id"]
 sdk.update_knowledge_base(ws, kb, {"search_score_threshold": 0.1})
-check("a knowledge base changes", sdk.get_knowledge_base(ws, kb)["knowledge_base"]["search_score_threshold"] == "0.1")
+check("a knowledge base is updated", sdk.get_knowledge_base(ws, kb)["knowledge_base"]["search_score_threshold"] == "0.1")
 one = sdk.create_knowledge_base_item(ws, kb, {"name": "Refunds", "data_content": "Refunds take ten days."})
 i = one["knowledge_base_item"]["id"]
 sdk.create_knowledge_base_item(ws, kb, {"name": "Parking", "data_content": "Cars are left behind the house."})
-check("indexing takes time", one["knowledge_base_item"]["run_status"] == "pending", one)
+check("a new item is pending", one["knowledge_base_item"]["run_status"] == "pending", one)
 ready = lambda: all(one["run_status"] == "processed" for one in sdk.list_knowledge_base_items(ws, kb)["knowledge_base_items"])
 check("items become processed", until(ready))
 search = {"search_query": "refund", "search_type": "full_text", "search_chunk_limit": 5, "search_score_threshold": 0}
 found = sdk.search_knowledge_base(ws, kb, **search)["response"]["results"]
-check("a search finds", [one["knowledge_base_item_id"] for one in found] == [i], found)
+check("a search finds the item", [one["knowledge_base_item_id"] for one in found] == [i], found)
 sdk.update_knowledge_base_item(ws, kb, i, {"data_content": "Repayments take ten days."})
 queued = sdk.regenerate_knowledge_base_item(ws, kb, i)["request_id"]
-check("indexing again can be followed", until(lambda: sdk.get_request(queued)["status"] == "completed") and until(ready))
-check("what is searched is what is there now", [one["content"] for one in
+check("a regeneration has a request record", until(lambda: sdk.get_request(queued)["status"] == "completed") and until(ready))
+check("a search uses the updated content", [one["content"] for one in
       sdk.search_knowledge_base(ws, kb, **{**search, "search_query": "repayment"})["response"]["results"]][0].endswith("Repayments take ten days."))
 check("a knowledge base counts its items", sdk.list_knowledge_bases(ws)["knowledge_bases"][0]["data_item_count"] == 2)
 sdk.delete_knowledge_base_item(ws, kb, i)
-check("an item is gone: 422", status_of(sdk.get_knowledge_base_item, ws, kb, i) == 422)
+check("a deleted item returns 422", status_of(sdk.get_knowledge_base_item, ws, kb, i) == 422)
 sdk.delete_knowledge_base(ws, kb)
-check("a knowledge base is gone: 422", status_of(sdk.get_knowledge_base, ws, kb) == 422)
+check("a deleted knowledge base returns 422", status_of(sdk.get_knowledge_base, ws, kb) == 422)
 
 # Runs.
 run = sdk.invoke_workflow(deployment="report", inputs={"topic": "AI"}, metadata={"customer_id": "cus_1"})
 record = sdk.get_request(run["request_id"])
-check("a run has a record", (record["status"], record["user_metadata"], record["data"]["output"])
+check("a workflow run has a request record", (record["status"], record["user_metadata"], record["data"]["output"])
       == ("completed", {"customer_id": "cus_1"}, run["output"]), record)
 prompt = sdk.invoke_prompt(deployment="p", inputs={"a": 1}, user="u")
-check("a prompt's run too", sdk.get_request(prompt["request_id"])["data"]["response"] == prompt["response"])
+check("a prompt run has a request record", sdk.get_request(prompt["request_id"])["data"]["response"] == prompt["response"])
 hive = sdk.invoke_hive_agent(hive_agent="h", objective="Look around", callback_url=url)
 event = events.get(timeout=30)
-check("a hive agent reports", (event["event_type"], event["data"]["run_id"]) == ("hive_agent.completed", hive["run_id"]), event)
+check("a hive agent sends its callback", (event["event_type"], event["data"]["run_id"]) == ("hive_agent.completed", hive["run_id"]), event)
 
 # Approvals and delegations.
 asked = sdk.invoke_agent(agent="mailer", message="Go", thread_id="t1", async_options={"callback_url": url})
-check("an agent waits for someone", asked["status"] == "awaiting_approval", asked)
+check("an agent asks for approval", asked["status"] == "awaiting_approval", asked)
 approval = sdk.list_tool_action_approvals(DEFAULT, agent_id="mailer", request_id=asked["request_id"], limit=10)["approvals"][0]["id"]
 check("the approval is pending", sdk.get_tool_action_approval(DEFAULT, approval)["approval"]["status"] == "pending")
-check("it is decided", sdk.decide_tool_action_approval(DEFAULT, approval, "allow_once")["approval"]["status"] == "approved")
-check("once only: 409", status_of(sdk.decide_tool_action_approval, DEFAULT, approval, "deny") == 409)
-check("the run resumes by itself", events.get(timeout=30)["event_type"] == "agent.completed"
+check("an approval can be decided", sdk.decide_tool_action_approval(DEFAULT, approval, "allow_once")["approval"]["status"] == "approved")
+check("a second decision returns 409", status_of(sdk.decide_tool_action_approval, DEFAULT, approval, "deny") == 409)
+check("the run resumes after the decision", events.get(timeout=30)["event_type"] == "agent.completed"
       and sdk.get_request(asked["request_id"])["status"] == "completed")
-reply = sdk.invoke_agent(agent="delegator", message="Go", thread_id="t2")
-d = reply["pending_delegations"][0]["id"]
-check("a delegation is open", [one["id"] for one in sdk.list_thread_delegations("t2")["delegations"]] == [d])
-check("it is cancelled", sdk.cancel_agent_delegation(d)["status"] == "cancelled" and sdk.get_agent_delegation(d)["status"] == "cancelled")
-check("and no longer open", sdk.list_thread_delegations("t2")["delegations"] == [])
+response = sdk.invoke_agent(agent="delegator", message="Go", thread_id="t2")
+d = response["pending_delegations"][0]["id"]
+check("a running delegation is listed", [one["id"] for one in sdk.list_thread_delegations("t2")["delegations"]] == [d])
+check("a delegation can be cancelled", sdk.cancel_agent_delegation(d)["status"] == "cancelled" and sdk.get_agent_delegation(d)["status"] == "cancelled")
+check("a cancelled delegation is not listed", sdk.list_thread_delegations("t2")["delegations"] == [])
 
-# The matrix of the SDK's own tests, its calls and bodies; ids are theirs.
+# The test matrix of the SDK, with its calls, bodies and ids.
 put("agent/ws_1/agt_1", name="a")
 put("chat/ws_1/agt_1/cht_1", name="c", status="active", generated_at="2026-01-01T00:00:00Z")
 put("knowledge_base/ws_1/kb_1", name="k", search_type="hybrid", search_chunk_limit=5, search_score_threshold="0.0", status="active")
@@ -202,9 +205,9 @@ matrix = [
     ("SSE4", lambda: [one["response"] for one in sdk.invoke_prompt_stream(deployment="sse4")] == ["before", "after"]),
     ("SSE5", lambda: [one["response"] for one in sdk.invoke_prompt_stream(deployment="sse5")] == ["keep"]),
 ]
-for name, holds in matrix:
-    check(f"matrix {name}", holds(), "not as the SDK's own test has it")
+for name, condition in matrix:
+    check(f"matrix {name}", condition(), "differs from the test of the SDK")
 
 public = {name for name, member in inspect.getmembers(FetchHive, callable) if not name.startswith("_")}
 check("every public method was called", called == public, public - called)
-print(f"   ok: {len(called)}/{len(public)} public methods, {len(matrix)} rows of the SDK's own test matrix")
+print(f"   ok: {len(called)}/{len(public)} public methods, {len(matrix)} rows of the test matrix of the SDK")

@@ -2,7 +2,8 @@ use serde_json::Value;
 
 use crate::run::{PUBLISHED, capture_output, cargo, run_cargo};
 
-/// The features that most code is gated on. Every other feature is also checked together with each of them.
+/// The features that most code is gated on. Every other feature is also checked together with each
+/// of them.
 const COMMON: [&str; 2] = ["hyper", "blocking"];
 
 /// Checks each published crate with many selections of its features.

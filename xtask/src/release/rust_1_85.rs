@@ -6,7 +6,8 @@ use crate::run::{
     PUBLISHED, capture_output, run_command, target_dir, toolchain_cargo, use_own_target_dir, workspace_root,
 };
 
-/// The packages of Debian 12 that contain Rust 1.85. They are unpacked below the target folder and not installed.
+/// The packages of Debian 12 that contain Rust 1.85. They are unpacked below the target folder and
+/// not installed.
 const DEBIAN: [&str; 7] = [
     "rustc-web=1.85.0+dfsg3-1~deb12u3",
     "cargo-web=1.85.0+dfsg3-1~deb12u3",
@@ -20,7 +21,8 @@ const DEBIAN: [&str; 7] = [
 const NOT_INSTALLED: &str =
     "Rust 1.85 is not installed; run `rustup toolchain install 1.85`, or use Debian 12, which has it as a package";
 
-/// Builds the published crates and checks all targets with Rust 1.85 and the versions of `Cargo.lock`.
+/// Builds the published crates and checks all targets with Rust 1.85 and the versions of
+/// `Cargo.lock`.
 pub(crate) fn rust_1_85() -> Result<(), String> {
     println!("\n== Rust 1.85");
     let folder = target_dir().join("rust-1.85");

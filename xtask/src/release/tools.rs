@@ -11,7 +11,8 @@ pub(crate) fn require_nightly() -> Result<(), String> {
     Ok(())
 }
 
-/// Returns a cargo command that can run a tool, which is installed below the target folder on first use.
+/// Returns a cargo command that can run a tool, which is installed below the target folder on first
+/// use.
 pub(crate) fn tool_cargo(name: &str, version: &str) -> Result<Command, String> {
     let path = tool_path(name, version)?;
     let mut command = cargo();

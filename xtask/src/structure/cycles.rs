@@ -1,9 +1,9 @@
 //! Import cycles between the source files of one crate.
 //!
-//! The parser reads the `use` declarations and resolves each path to the file that declares the item.
-//! Re-exports are followed: `use crate::Client` depends on the file that declares `Client`, not on
-//! `lib.rs`. A file that declares a child module, or re-exports its items with `pub use`, does not
-//! depend on the child. Paths in code are ignored.
+//! The parser reads the `use` declarations and resolves each path to the file that declares the
+//! item. Re-exports are followed: `use crate::Client` depends on the file that declares `Client`,
+//! not on `lib.rs`. A file that declares a child module, or re-exports its items with `pub use`,
+//! does not depend on the child. Paths in code are ignored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,7 +72,8 @@ fn parse(paths: &BTreeSet<Vec<String>>, path: &[String], text: &str) -> Module {
     module
 }
 
-/// Returns the position after `use ` and whether the import is public, if a statement contains an import.
+/// Returns the position after `use ` and whether the import is public, if a statement contains an
+/// import.
 fn find_use(statement: &str) -> Option<(usize, bool)> {
     let mut position = 0;
     for line in statement.split_inclusive('\n') {

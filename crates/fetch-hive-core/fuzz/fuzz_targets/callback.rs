@@ -1,8 +1,10 @@
-//! Callbacks: no header is taken that does not hold the digest, whatever it looks like; what is signed is read or kept, without a panic; and
-//! its key is the same each time.
+//! Callbacks with arbitrary headers and bodies.
+//!
+//! A header without the digest is never accepted. A signed body is parsed, or returned unchanged in
+//! the error, without a panic. The event key is deterministic.
 #![no_main]
 
-#[path = "../../crates/fetch-hive-core/tests/support/signatures.rs"]
+#[path = "../../tests/support/signatures.rs"]
 mod signatures;
 
 use base64::Engine as _;
@@ -23,11 +25,11 @@ fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>)| {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
     let base64 = STANDARD.encode(digest);
 
-    // A header of the fuzzer's making, with a right digest somewhere in it or none.
-    let right = [hex.clone(), hex.to_uppercase(), base64.clone(), String::new()];
-    let right = right[usize::from(form % 4)].as_bytes();
+    // An arbitrary header that may contain the correct digest.
+    let digest = [hex.clone(), hex.to_uppercase(), base64.clone(), String::new()];
+    let digest = digest[usize::from(form % 4)].as_bytes();
     let at = usize::from(form / 4).min(header.len());
-    let header = [&header[..at], right, &header[at..]].concat();
+    let header = [&header[..at], digest, &header[at..]].concat();
     let mut request = signed_request(secret.clone(), body.clone());
     if let Ok(value) = HeaderValue::from_bytes(&header) {
         request.headers_mut().insert(SIGNATURE_HEADER, value);

@@ -1,8 +1,10 @@
-//! The event-stream decoder: it never panics, chunking never changes what comes out, and it agrees with the reference decoder. The reader
-//! above it never panics and comes to an end.
+//! The event-stream decoder and reader with arbitrary bytes.
+//!
+//! Neither panics. The decoder returns the same events for all chunk sizes, and they equal those of
+//! the reference decoder. The reader always finishes.
 #![no_main]
 
-#[path = "../../crates/fetch-hive-core/tests/support/reference.rs"]
+#[path = "../../tests/support/reference.rs"]
 mod reference;
 
 use bytes::Bytes;
@@ -13,9 +15,9 @@ use reference::{decode, reference};
 fuzz_target!(|input: (u8, Vec<u8>)| {
     let (size, bytes) = input;
     let size = usize::from(size).max(1);
-    let want = reference(&bytes);
-    assert_eq!(decode([&bytes[..]]), want);
-    assert_eq!(decode(bytes.chunks(size)), want);
+    let expected = reference(&bytes);
+    assert_eq!(decode([&bytes[..]]), expected);
+    assert_eq!(decode(bytes.chunks(size)), expected);
 
     let mut reader = EventReader::new(1 << 16);
     for chunk in bytes.chunks(size) {

@@ -33,7 +33,8 @@ pub fn main() {
     }
 }
 
-/// Returns the number of calls before the measurement, which open the connections and initialize global state.
+/// Returns the number of calls before the measurement, which open the connections and initialize
+/// global state.
 const fn warm_up(concurrency: usize) -> usize {
     concurrency * 20
 }

@@ -1,6 +1,7 @@
 //! A load generator for the emulator.
 //!
-//! `load URL SECONDS mixed|fixed` calls a service. `load mock` serves a fixed response with wiremock.
+//! `load URL SECONDS mixed|fixed` calls a service. `load mock` serves a fixed response with
+//! wiremock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

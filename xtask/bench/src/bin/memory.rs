@@ -40,7 +40,8 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Opens streams, reads the first event of each, and returns the bytes of resident memory per stream.
+/// Opens streams, reads the first event of each, and returns the bytes of resident memory per
+/// stream.
 async fn measure<S: Send + 'static, F>(streams: usize, open: impl Fn() -> F) -> Result<f64, BoxError>
 where
     F: Future<Output = Result<S, BoxError>>,

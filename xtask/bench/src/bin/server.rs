@@ -1,8 +1,10 @@
-//! The server that every client calls. It is a separate process, so that its CPU time is not measured.
+//! The server that every client calls. It is a separate process, so that its CPU time is not
+//! measured.
 //!
 //! - `POST /v1/workflow/invoke`: returns a completed run.
 //! - `POST /v1/prompt/invoke`: sends one event and keeps the stream open, to measure its memory.
-//! - `POST /v1/agent/invoke`: sends an event with the current time every millisecond, to measure latency.
+//! - `POST /v1/agent/invoke`: sends an event with the current time every millisecond, to measure
+//!   latency.
 
 use std::convert::Infallible;
 use std::pin::Pin;

@@ -1,4 +1,5 @@
-//! Measures the verification of a callback of 4 KiB, next to the bare HMAC of the same crate and of ring.
+//! Measures the verification of a callback of 4 KiB, next to the bare HMAC of the same crate and of
+//! ring.
 
 use std::hint::black_box;
 
