@@ -8,7 +8,7 @@ use std::time::Duration;
 use fetch_hive_client::Client;
 use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::CallbackEvent;
-use fetch_hive_emulator::{Emulator, Fault, Inbox};
+use fetch_hive_emulator::{Emulator, Fault, CallbackReceiver};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("direct: may have run: {}, sent {} time(s)", error.may_have_run(), error.attempts());
 
     // With callback delivery the outcome comes by itself, with an id of ours: `order_id` tells which order it is of.
-    let mut inbox = Inbox::start().await?;
+    let mut inbox = CallbackReceiver::start().await?;
     let call = client.invoke_workflow("weekly-report").metadata("order_id", "o_42").callback_url(inbox.url());
     let run = call.await?;
     let secret = run.webhook_secret.as_ref().ok_or("the reply holds no webhook secret")?;

@@ -66,7 +66,7 @@ await page.keyboard.press("/");
 await page.keyboard.type("workflow 401");
 check("the filter takes words", (await rows.count()) === 1 && (await rows.first().textContent()).includes("401"), await rows.allTextContents());
 await page.locator("#filter").fill("nothing-like-it");
-check("it says that nothing fits", (await page.locator("#list").textContent()).includes("Nothing fits"));
+check("it says that nothing matches", (await page.locator("#list").textContent()).includes("Nothing matches"));
 await page.locator("#filter").fill("invokeAgent");
 await page.keyboard.press("Enter");
 await page.locator("#events").waitFor();
@@ -100,7 +100,7 @@ await page.keyboard.press("r");
 await until(() => received.length > before);
 check("a callback is replayed as it was", received.at(-1).body === received[1].body && received.at(-1).signature === received[1].signature, received.length);
 await until(async () => (await rows.count()) === 3);
-check("the replay is listed as another try", (await rows.first().textContent()).includes("try 3"), await rows.allTextContents());
+check("the replay is listed as another try", (await rows.first().textContent()).includes("attempt 3"), await rows.allTextContents());
 const text = await page.evaluate(async () => (await (await fetch("log")).text()) + document.body.textContent);
 check("no key or secret is on the page", !text.includes("TOPSECRET") && !text.includes(accepted.webhook_secret.slice(6)));
 

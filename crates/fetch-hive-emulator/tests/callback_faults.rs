@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_core::signature::{SIGNATURE_HEADER, sign};
 use fetch_hive_core::types::WebhookSecret;
-use fetch_hive_emulator::{Deployment, Emulator, EmulatorBuilder, Fault, Inbox};
+use fetch_hive_emulator::{Deployment, Emulator, EmulatorBuilder, Fault, CallbackReceiver};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -41,7 +41,7 @@ async fn post(emulator: &Emulator, path: &str, faults: &[&str], body: &Value) ->
 }
 
 /// Starts a run of a workflow whose callback goes to an inbox.
-async fn start(emulator: &Emulator, deployment: &str, inbox: &Inbox, faults: &[&str]) -> String {
+async fn start(emulator: &Emulator, deployment: &str, inbox: &CallbackReceiver, faults: &[&str]) -> String {
     let body = json!({"deployment": deployment, "async": {"enabled": true, "callback_url": inbox.url()}});
     let (status, reply) = post(emulator, "/v1/workflow/invoke", faults, &body).await;
     assert_eq!(status, 202, "{reply}");
@@ -49,7 +49,7 @@ async fn start(emulator: &Emulator, deployment: &str, inbox: &Inbox, faults: &[&
 }
 
 /// The next delivery: its run, the type of its event, and how it is signed.
-async fn next(inbox: &mut Inbox) -> (String, String, &'static str) {
+async fn next(inbox: &mut CallbackReceiver) -> (String, String, &'static str) {
     let delivery = tokio::time::timeout(Duration::from_secs(30), inbox.next()).await.unwrap().unwrap();
     let right = sign(&WebhookSecret::new(SECRET), delivery.body());
     let signed = match delivery.headers().get(SIGNATURE_HEADER).map(|value| value.to_str().unwrap()) {
@@ -65,9 +65,9 @@ async fn next(inbox: &mut Inbox) -> (String, String, &'static str) {
 
 #[tokio::test]
 async fn a_file_a_call_the_endpoint_and_a_header_ask_for_the_same() {
-    let words = "callback-missign first-tries=1 operation=invokeWorkflow nth=2";
+    let words = "callback-bad-signature first-attempts=1 operation=invokeWorkflow nth=2";
     let file = std::env::temp_dir().join(format!("fetch-hive-callback-faults-{}.toml", std::process::id()));
-    std::fs::write(&file, format!("[[fault]]\nwords = \"{words}\"\n")).unwrap();
+    std::fs::write(&file, format!("[[fault]]\nrule = \"{words}\"\n")).unwrap();
     for way in ["file", "call", "endpoint", "header"] {
         let builder = match way {
             "file" => builder().config(&file),
@@ -79,10 +79,10 @@ async fn a_file_a_call_the_endpoint_and_a_header_ask_for_the_same() {
             let (status, reply) = post(&emulator, "/_emulator/faults", &[], &json!({"fault": words})).await;
             assert_eq!((status, reply), (200, json!({"faults": 1})));
         }
-        let mut inbox = Inbox::replying([StatusCode::OK, StatusCode::UNAUTHORIZED]).await.unwrap();
+        let mut inbox = CallbackReceiver::start_with_statuses([StatusCode::OK, StatusCode::UNAUTHORIZED]).await.unwrap();
         let first = start(&emulator, "d", &inbox, &[]).await;
         assert_eq!(next(&mut inbox).await, (first, "workflow.completed".to_owned(), "well"), "{way}");
-        let of_its_own = if way == "header" { ["callback-missign first-tries=1"].as_slice() } else { &[] };
+        let of_its_own = if way == "header" { ["callback-bad-signature first-attempts=1"].as_slice() } else { &[] };
         let second = start(&emulator, "d", &inbox, of_its_own).await;
         for signed in ["wrongly", "well"] {
             assert_eq!(next(&mut inbox).await, (second.clone(), "workflow.completed".to_owned(), signed), "{way}");
@@ -97,12 +97,12 @@ async fn a_file_a_call_the_endpoint_and_a_header_ask_for_the_same() {
 async fn callbacks_are_chosen_by_operation_event_and_number() {
     let emulator = builder()
         .fault("callback-unsigned operation=invokeHiveAgent".parse().unwrap())
-        .fault("callback-missign event=workflow.failed".parse().unwrap())
-        .fault("callback-repeat=2 operation=invokeWorkflow times=1".parse().unwrap())
+        .fault("callback-bad-signature event=workflow.failed".parse().unwrap())
+        .fault("callback-redeliver=2 operation=invokeWorkflow times=1".parse().unwrap())
         .start()
         .await
         .unwrap();
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let expect = |run: &str, event: &str, signed| (run.to_owned(), event.to_owned(), signed);
     let hive = json!({"hive_agent": "h", "objective": "x", "async": {"enabled": true, "callback_url": inbox.url()}});
     let (status, reply) = post(&emulator, "/v1/hive-agent/invoke", &[], &hive).await;
@@ -125,12 +125,12 @@ async fn a_request_asks_for_faults_of_its_own_run_and_several_meet() {
     let told = Arc::clone(&lines);
     let logger = move |line: &str| told.lock().unwrap().push(line.to_owned());
     let emulator = builder().fault_header().logger(logger).start().await.unwrap();
-    let mut inbox = Inbox::replying([StatusCode::UNAUTHORIZED]).await.unwrap();
+    let mut inbox = CallbackReceiver::start_with_statuses([StatusCode::UNAUTHORIZED]).await.unwrap();
 
     // Lost: nothing of it comes, and the log says so.
     let lost = start(&emulator, "d", &inbox, &["callback-lost"]).await;
     // The corrupt one is signed for what it was. The first try comes before the reply, for the receiver answers it.
-    let faults = ["callback-early", "callback-corrupt first-tries=1", "callback-repeat=1"];
+    let faults = ["callback-early", "callback-corrupt first-attempts=1", "callback-redeliver=1"];
     let run = start(&emulator, "d", &inbox, &faults).await;
     assert!(emulator.deliveries().iter().any(|delivery| delivery.request_id == run));
     assert_eq!(next(&mut inbox).await.2, "wrongly");
@@ -138,12 +138,12 @@ async fn a_request_asks_for_faults_of_its_own_run_and_several_meet() {
         assert_eq!(next(&mut inbox).await, (run.clone(), "workflow.completed".to_owned(), "well"));
     }
     assert!(emulator.deliveries().iter().all(|delivery| delivery.request_id != lost));
-    assert!(lines.lock().unwrap().iter().any(|line| line.contains(&lost) && line.contains("lost, by a fault")));
+    assert!(lines.lock().unwrap().iter().any(|line| line.contains(&lost) && line.contains("not sent (fault callback-lost)")));
 
     // The request itself meets none of them, and a wrong word is refused with its reason.
     let (status, reply) = post(&emulator, "/v1/workflow/invoke", &["callback-lost cut-after=1"], &json!({})).await;
     assert_eq!(status, 400);
-    assert!(reply["error"].as_str().unwrap().contains("only a status takes it"), "{reply}");
+    assert!(reply["error"].as_str().unwrap().contains("only a fault that starts with status="), "{reply}");
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn the_callback_of_a_delegation_belongs_to_the_request_that_started_it() {
     );
     std::fs::write(&file, declared).unwrap();
     let emulator = builder().config(&file).fault_header().start().await.unwrap();
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let body = json!({"agent": "a", "message": "m", "async": {"callback_url": inbox.url()}});
     for (faults, signed) in [(["callback-unsigned"].as_slice(), "not"), (&[], "well")] {
         let (status, reply) = post(&emulator, "/v1/agent/invoke", faults, &body).await;
@@ -173,7 +173,7 @@ async fn an_event_waits_until_another_overtakes_it() {
         .start()
         .await
         .unwrap();
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let (first, second) = (start(&emulator, "d", &inbox, &[]).await, start(&emulator, "d", &inbox, &[]).await);
     let came = [next(&mut inbox).await.0, next(&mut inbox).await.0];
     assert_eq!(came, [second, first]);

@@ -119,9 +119,9 @@ fn faults_are_given_in_words_to_the_command_and_by_a_header() {
     child.kill().unwrap();
     child.wait().unwrap();
     for (words, reason) in [
-        ("explode", "\"explode\" is no word of a fault"),
-        ("status=503 operation=invokeWorkflows", "no operation of that name"),
-        ("callback-lost nth=0", "counted from 1"),
+        ("explode", "invalid term \"explode\""),
+        ("status=503 operation=invokeWorkflows", "there is no such operation"),
+        ("callback-lost nth=0", "the smallest value is 1"),
     ] {
         let (output, _, err) = finished(&["--fault", words]);
         assert_eq!(output.status.code(), Some(2));
@@ -133,7 +133,7 @@ fn faults_are_given_in_words_to_the_command_and_by_a_header() {
 fn faults_of_callbacks_are_given_in_words_to_the_command() {
     let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/callbacks", receiver.local_addr().unwrap());
-    let (mut child, address) = running(&["--fault", "callback-unsigned first-tries=1 operation=invokeWorkflow"]);
+    let (mut child, address) = running(&["--fault", "callback-unsigned first-attempts=1 operation=invokeWorkflow"]);
     post(&address, &format!(r#"{{"deployment":"d","async":{{"enabled":true,"callback_url":"{url}"}}}}"#));
     let signed: Vec<bool> = ["401 Unauthorized", "200 OK"]
         .into_iter()

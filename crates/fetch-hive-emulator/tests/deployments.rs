@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caller::Caller;
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, Inbox, Plan, StartError, read_deployments};
+use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, CallbackReceiver, Plan, StartError, read_deployments};
 use serde_json::{Value, json};
 
 /// A path of a file that is gone with the value.
@@ -65,7 +65,7 @@ async fn a_declared_workflow_checks_its_inputs_and_fills_its_template() {
         (json!({}), 422, "inputs.topic"),
         (json!({"topic": null}), 422, "inputs.topic"),
         (json!({"topic": 5}), 400, "a string"),
-        (json!({"topic": "x", "tags": "[1]"}), 400, "not a string that holds one"),
+        (json!({"topic": "x", "tags": "[1]"}), 400, "not a string that contains one"),
         (json!({"topic": "x", "pages": 1.5}), 400, "an integer"),
         (json!({"topic": "x", "tone": "loud"}), 400, "one of"),
     ] {
@@ -84,7 +84,7 @@ async fn a_step_waits_for_someone_and_its_failure_is_reported() {
     let file = File::with("steps.yaml", YAML);
     let emulator = Emulator::builder().config(&file.0).start().await.unwrap();
     let caller = Caller::new(&emulator);
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     assert_eq!(caller.call("POST", "/workflow/invoke", json!({"deployment": "review"})).await.0, 422);
     let mode = json!({"enabled": true, "callback_url": inbox.url()});
     let approvals = format!("/public/workspaces/{DEFAULT_WORKSPACE}/tool_action_approvals");
@@ -120,7 +120,7 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     let caller = Caller::new(&emulator);
     let output = async || caller.call("POST", "/workflow/invoke", json!({"deployment": "d"})).await.1["output"].clone();
     assert_eq!(output().await, "one");
-    let text = "[[workflow]]\ndeployment = \"d\"\noutput = \"two\"\n\n[[fault]]\nwords = \"status=503 operation=listModels\"\n";
+    let text = "[[workflow]]\ndeployment = \"d\"\noutput = \"two\"\n\n[[fault]]\nrule = \"status=503 operation=listModels\"\n";
     std::fs::write(&file.0, text).unwrap();
     let changed = async {
         while output().await != "two" {
@@ -145,7 +145,7 @@ fn a_bad_file_is_refused_with_the_line() {
     for (name, text, line) in [
         ("bad.toml", "[[workflow]]\ndeployment = \"a\"\ndelay = 1\n", "line 3"),
         ("twice.toml", "[[prompt]]\ndeployment = \"a\"\n[[prompt]]\ndeployment = \"a\"\n", "line 4"),
-        ("fault.toml", "[[fault]]\nwords = \"nonsense\"\n", "line 2"),
+        ("fault.toml", "[[fault]]\nrule = \"nonsense\"\n", "line 2"),
         #[cfg(feature = "templates")]
         ("template.toml", "[[prompt]]\ndeployment = \"a\"\nresponse_template = \"{{ x\"\n", "line 3"),
         #[cfg(feature = "yaml")]
@@ -193,7 +193,7 @@ async fn what_was_under_way_fails_with_the_emulator_and_its_callback_still_comes
         &format!("{config}[[agent]]\nagent = \"a\"\ntools = [{{ tool = \"t\", approval = \"ask\" }}]\n"),
     );
     let start = || Emulator::builder().data(&file.0).config(&config.0).daily_cap(3).concurrency(1).start();
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let emulator = start().await.unwrap();
     let caller = Caller::new(&emulator);
     let mode = json!({"enabled": true, "callback_url": inbox.url()});

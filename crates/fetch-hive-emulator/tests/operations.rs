@@ -8,7 +8,7 @@ mod caller;
 use std::time::Duration;
 
 use caller::Caller;
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, Inbox};
+use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, CallbackReceiver};
 use serde_json::{Value, json};
 
 const WORKSPACE: &str = "/public/workspaces/11111111-1111-4111-8111-111111111111";
@@ -155,7 +155,7 @@ async fn catalogues(caller: &Caller) {
 
 async fn approvals(caller: &Caller) {
     let path = format!("/public/workspaces/{DEFAULT_WORKSPACE}/tool_action_approvals");
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let url = inbox.url();
     let turn = |mode: Value| json!({"agent": "mailer", "message": "Go", "tool_approval": mode, "async": {"callback_url": url}});
     let (_, asked) = caller.call("POST", "/agent/invoke", turn(json!("policy"))).await;
@@ -199,7 +199,7 @@ async fn approvals(caller: &Caller) {
 }
 
 async fn delegations(caller: &Caller) {
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let turn = json!({"agent": "delegator", "message": "Go", "thread_id": "a/b",
         "async": {"callback_url": inbox.url(), "allow_background": true}});
     let (_, reply) = caller.call("POST", "/agent/invoke", turn).await;
@@ -221,7 +221,7 @@ async fn delegations(caller: &Caller) {
 }
 
 async fn background(caller: &Caller) {
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let mode = json!({"enabled": true, "callback_url": inbox.url()});
     let (status, hive) =
         caller.call("POST", "/hive-agent/invoke", json!({"hive_agent": "h", "objective": "Look", "async": mode})).await;
