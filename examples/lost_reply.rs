@@ -8,7 +8,7 @@ use std::time::Duration;
 use fetch_hive_client::Client;
 use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::CallbackEvent;
-use fetch_hive_emulator::{Emulator, Fault, CallbackReceiver};
+use fetch_hive_emulator::{CallbackReceiver, Emulator, Fault};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fetch_hive_client::Client;
 use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::{RunStatus, InvokeWorkflowResponse};
-use fetch_hive_emulator::{Emulator, CallbackReceiver};
+use fetch_hive_emulator::{CallbackReceiver, Emulator};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -37,7 +37,8 @@ impl CallbackReceiver {
         Self::start_with_statuses([]).await
     }
 
-    /// Starts a receiver that responds to the first requests with these statuses, and then with 200.
+    /// Starts a receiver that responds to the first requests with these statuses, and then with
+    /// 200.
     ///
     /// # Errors
     ///

@@ -67,9 +67,9 @@ pub(crate) struct Declarations {
 /// Reads the deployments of a configuration file.
 ///
 /// The format is YAML if the name ends with `.yaml` or `.yml`, and TOML otherwise. Each deployment
-/// is a table: `[[workflow]]`, `[[prompt]]`, `[[agent]]` or `[[hive_agent]]`. A file can also contain
-/// `[[model]]` tables and `[[fault]]` tables, whose `rule` is a [`Fault`] as text. Faults and models
-/// are validated but not returned.
+/// is a table: `[[workflow]]`, `[[prompt]]`, `[[agent]]` or `[[hive_agent]]`. A file can also
+/// contain `[[model]]` tables and `[[fault]]` tables, whose `rule` is a [`Fault`] as text. Faults
+/// and models are validated but not returned.
 ///
 /// # Errors
 ///

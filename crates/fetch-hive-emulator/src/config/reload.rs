@@ -41,7 +41,8 @@ pub(crate) fn apply(state: &State, declared: Declarations) {
     }
     let mut previous = state.file_faults.lock().unwrap_or_else(PoisonError::into_inner);
     if *previous != declared.faults {
-        // If the faults of the file change, all active faults are removed, also those from elsewhere.
+        // If the faults of the file change, all active faults are removed, also those from
+        // elsewhere.
         if !previous.is_empty() {
             state.faults.clear();
         }

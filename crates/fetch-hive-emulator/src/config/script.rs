@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 ///     .comment("thinking")
 ///     .wait(Duration::from_millis(50))
 ///     .text("Hello")
-///     .event(&json!({"type": "tool", "tool": "search", "tool_input": {"q": 1}, "observation": "{}"}))
+///     .event(&json!({"type": "tool", "tool": "search", "observation": "{}"}))
 ///     .event(&json!({"type": "usage", "stop_reason": "completed"}))
 ///     .done();
 /// ```

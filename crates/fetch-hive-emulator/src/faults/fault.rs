@@ -18,12 +18,17 @@ use crate::http::takeover::ConnectionEnd;
 /// ```
 /// # use fetch_hive_emulator::Fault;
 /// // A proxy's error page is the response to the second workflow invocation.
-/// let fault = Fault::status(502).body("<html>Bad gateway</html>").header("content-type", "text/html")
-///     .operation("invokeWorkflow").nth(2);
+/// let fault = Fault::status(502)
+///     .header("content-type", "text/html")
+///     .body("<html>Bad gateway</html>")
+///     .operation("invokeWorkflow")
+///     .nth(2);
 ///
 /// // The same fault as text, for the command line and the header `x-fetch-hive-fault`.
-/// let parsed: Fault = "status=502 body=<html>Bad_gateway</html> header=content-type:text/html operation=invokeWorkflow nth=2"
-///     .parse().unwrap();
+/// let text = "status=502 header=content-type:text/html body=<html>Bad_gateway</html> \
+///     operation=invokeWorkflow nth=2";
+/// let parsed: Fault = text.parse().unwrap();
+/// assert_eq!(fault.to_string(), parsed.to_string());
 ///
 /// // Every tenth callback is delivered twice. The first attempt of the third has a bad signature.
 /// let callbacks = [
@@ -250,7 +255,8 @@ impl Fault {
         self
     }
 
-    /// Closes the connection after this many bytes of the body of a [`status`](Fault::status) fault.
+    /// Closes the connection after this many bytes of the body of a [`status`](Fault::status)
+    /// fault.
     ///
     /// The `Content-Length` header has the length of the whole body.
     #[must_use]
@@ -258,7 +264,8 @@ impl Fault {
         self.cut(bytes, ConnectionEnd::Close)
     }
 
-    /// Resets the connection after this many bytes of the body of a [`status`](Fault::status) fault.
+    /// Resets the connection after this many bytes of the body of a [`status`](Fault::status)
+    /// fault.
     #[must_use]
     pub fn reset_after(self, bytes: usize) -> Self {
         self.cut(bytes, ConnectionEnd::Reset)

@@ -34,8 +34,8 @@ const MAX_BODY_SPACES: usize = 1 << 30;
 /// Actions for requests: `status=CODE` (with `body=TEXT` or `body-spaces=N`, `header=NAME:VALUE`,
 /// and `cut-after=BYTES`, `reset-after=BYTES` or `stall-after=BYTES`), `raw=BYTES`, `delay=MS`,
 /// `hang`, `close`, `reset`, `garbage`, `cut-head`, `go-away`, `go-away-processed` and
-/// `reset-stream=CODE`. All of them accept `after-run`. In a text value, `_` is a space, and `%` with
-/// two hexadecimal digits is any byte, so `%5F` is an underscore.
+/// `reset-stream=CODE`. All of them accept `after-run`. In a text value, `_` is a space, and `%`
+/// with two hexadecimal digits is any byte, so `%5F` is an underscore.
 ///
 /// Actions for connections: `reset-connection`, `silent-connection`, `wrong-certificate-name`,
 /// `expired-certificate` and `unknown-issuer`.

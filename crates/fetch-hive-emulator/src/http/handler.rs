@@ -20,8 +20,8 @@ impl Handler {
     /// Handles a request and returns the response.
     ///
     /// The request is recorded with the connection number 0. Returns `None` if a fault closes the
-    /// connection. A fault that writes raw bytes needs a connection, so with such a fault the future
-    /// never completes.
+    /// connection. A fault that writes raw bytes needs a connection, so with such a fault the
+    /// future never completes.
     ///
     /// The future needs a Tokio runtime. Dropping the future or the response body has the same
     /// effect as closing a connection.

@@ -39,7 +39,8 @@ pub(crate) struct Journal {
 impl Journal {
     pub(crate) async fn open(path: PathBuf) -> Result<(Self, Contents), DataFileError> {
         let file = path.clone();
-        // Opening blocks. A stopping emulator of this process may need the runtime to close the file.
+        // Opening blocks. A stopping emulator of this process may need the runtime to close the
+        // file.
         let loaded = tokio::task::spawn_blocking(move || load(&path)).await;
         let failed = |source| DataFileError { file, source };
         let (database, contents) = match loaded {

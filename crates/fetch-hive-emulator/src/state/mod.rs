@@ -122,7 +122,8 @@ impl State {
         }
     }
 
-    /// Returns the webhook secret of a deployment. A secret that is not declared is random and stored.
+    /// Returns the webhook secret of a deployment. A secret that is not declared is random and
+    /// stored.
     pub(crate) fn webhook_secret(&self, deployment: &Deployment) -> String {
         match &deployment.webhook_secret {
             Some(secret) => secret.clone(),

@@ -20,7 +20,8 @@ pub struct RecordedRequest {
     pub body: Bytes,
     /// The HTTP version.
     pub version: Version,
-    /// The number of the connection, counted from 1. It is 0 for a request to a [`Handler`](crate::Handler).
+    /// The number of the connection, counted from 1. It is 0 for a request to a
+    /// [`Handler`](crate::Handler).
     pub connection: u64,
     /// The operation id in [`OPENAPI`](crate::OPENAPI), if the request matches an operation.
     pub operation: Option<String>,

@@ -19,7 +19,7 @@ use fetch_hive_client::types::*;
 use fetch_hive_client::{
     BoxError, CredentialProvider, Error, ErrorKind, RetryPolicy, StreamError, Timeout, TransportErrorKind,
 };
-use fetch_hive_emulator::{Emulator, EmulatorBuilder, Fault, CallbackReceiver, Script};
+use fetch_hive_emulator::{CallbackReceiver, Emulator, EmulatorBuilder, Fault, Script};
 use fetch_hive_tests::{Scripted, Step};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fetch_hive_client::types::RunStatus;
 use fetch_hive_client::{Client, RetryPolicy};
-use fetch_hive_emulator::{Deployment, Emulator, CallbackReceiver};
+use fetch_hive_emulator::{CallbackReceiver, Deployment, Emulator};
 use fetch_hive_tests::stack;
 
 fn client(emulator: &Emulator) -> Client {

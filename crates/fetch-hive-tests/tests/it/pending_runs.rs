@@ -12,7 +12,7 @@ use fetch_hive_client::types::{
     RequestId, RunStatus, TriggerPrompt,
 };
 use fetch_hive_client::{BoxError, Client, CredentialProvider, Error, ErrorKind, RetryPolicy, WaitError};
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault, CallbackReceiver};
+use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault};
 use fetch_hive_tests::{Listening, Receiving, Scripted, Step};
 use serde_json::json;
 use tokio::sync::Notify;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::{InvokeWorkflow, OutputError, RunStatus, ToolApproval};
 use fetch_hive_client::{Client, ErrorKind, HyperTransport, RateLimit, Timeout, TransportErrorKind};
-use fetch_hive_emulator::{Deployment, Emulator, Fault, CallbackReceiver};
+use fetch_hive_emulator::{CallbackReceiver, Deployment, Emulator, Fault};
 use fetch_hive_tests::stack;
 use http::Version;
 use serde_json::{Value, json};
