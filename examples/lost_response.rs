@@ -9,7 +9,7 @@ use std::time::Duration;
 use fetch_hive_client::Client;
 use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::CallbackEvent;
-use fetch_hive_emulator::{Emulator, Fault, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, Emulator, Fault};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +26,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // With callback delivery, the result arrives in a separate request. The metadata identifies the
     // order.
-    let mut inbox = Inbox::start().await?;
+    let mut inbox = CallbackReceiver::start().await?;
     let call = client.invoke_workflow("weekly-report").metadata("order_id", "o_42").callback_url(inbox.url());
     let run = call.await?;
     let secret = run.webhook_secret.as_ref().ok_or("the response has no webhook secret")?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fetch_hive_client::Client;
 use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::{InvokeWorkflowResponse, RunStatus};
-use fetch_hive_emulator::{Emulator, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, Emulator};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -45,7 +45,7 @@ async fn direct(client: &Client, deployment: &str) -> Result<(), Box<dyn Error>>
 }
 
 async fn callback(client: &Client, deployment: &str) -> Result<(), Box<dyn Error>> {
-    let mut inbox = Inbox::start().await?;
+    let mut inbox = CallbackReceiver::start().await?;
     let run = client
         .invoke_workflow(deployment)
         .variant("default")

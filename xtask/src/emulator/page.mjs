@@ -66,7 +66,7 @@ await page.keyboard.press("/");
 await page.keyboard.type("workflow 401");
 check("the filter accepts several words", (await rows.count()) === 1 && (await rows.first().textContent()).includes("401"), await rows.allTextContents());
 await page.locator("#filter").fill("nothing-like-it");
-check("an empty result has a message", (await page.locator("#list").textContent()).includes("Nothing fits"));
+check("an empty result has a message", (await page.locator("#list").textContent()).includes("Nothing matches"));
 await page.locator("#filter").fill("invokeAgent");
 await page.keyboard.press("Enter");
 await page.locator("#events").waitFor();
@@ -100,7 +100,7 @@ await page.keyboard.press("r");
 await until(() => received.length > before);
 check("a replayed callback is identical", received.at(-1).body === received[1].body && received.at(-1).signature === received[1].signature, received.length);
 await until(async () => (await rows.count()) === 3);
-check("a replay is listed as another attempt", (await rows.first().textContent()).includes("try 3"), await rows.allTextContents());
+check("a replay is listed as another attempt", (await rows.first().textContent()).includes("attempt 3"), await rows.allTextContents());
 const text = await page.evaluate(async () => (await (await fetch("log")).text()) + document.body.textContent);
 check("the page shows no API key and no secret", !text.includes("TOPSECRET") && !text.includes(accepted.webhook_secret.slice(6)));
 
