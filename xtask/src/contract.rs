@@ -97,3 +97,51 @@ pub(crate) fn compare(expected: &Value, actual: &Value) -> Result<(), String> {
     let (expected, actual) = (without_empty(expected), without_empty(actual));
     if expected == actual { Ok(()) } else { Err(format!("expected {expected}, got {actual}")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn openapi() -> Value {
+        let file = root().join("crates/fetch-hive-emulator/contract/openapi.json");
+        serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    }
+
+    fn failures(contract: &Value) -> Vec<String> {
+        let mut failures = Vec::new();
+        operations::check(contract, &Samples::new(contract), &mut failures);
+        failures
+    }
+
+    #[test]
+    fn every_operation_has_an_endpoint() {
+        assert_eq!(failures(&openapi()), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_missing_endpoint_is_reported() {
+        let mut contract = openapi();
+        contract["paths"]["/public/new"] = json!({"get": {"operationId": "getNew"}});
+        assert_eq!(failures(&contract), ["getNew: no endpoint"]);
+    }
+
+    #[test]
+    fn an_endpoint_outside_the_contract_is_reported() {
+        let mut contract = openapi();
+        contract["paths"].as_object_mut().unwrap().remove("/public/models");
+        assert_eq!(failures(&contract), ["listModels: no operation of the contract"]);
+    }
+
+    /// Finds an endpoint that is missing from the list in `operations.rs`.
+    #[test]
+    fn every_endpoint_is_an_operation() {
+        let mut endpoints = BTreeSet::new();
+        for file in std::fs::read_dir(root().join("crates/fetch-hive-core/src/endpoints")).unwrap() {
+            let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let names = source.lines().filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","));
+            endpoints.extend(names.map(str::to_owned));
+        }
+        let operations: BTreeSet<String> = operations::declared(&openapi()).into_iter().map(|row| row.0).collect();
+        assert_eq!(endpoints, operations);
+    }
+}

@@ -2,7 +2,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fetch_hive_core::engine::RetryPolicy;
+use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::types::{ApiKey, InvalidSecret};
 use fetch_hive_core::{Api, BaseUrl, InvalidInput, KeyHeader, Timeouts};
 

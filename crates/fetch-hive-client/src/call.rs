@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use fetch_hive_core::engine::RetryPolicy;
+use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::stream::{Streaming, StreamingEndpoint};
 use fetch_hive_core::types::{
     AgentAsyncOptions, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
@@ -129,7 +129,7 @@ impl<E: Endpoint, C> Call<E, C> {
             return Err(Error::from_core(W::NAME, invalid.clone().into()));
         }
         let operation = Operation::of::<W>();
-        if operation.runs && self.client.shared.places.is_some() {
+        if operation.occupies_run_slot && self.client.shared.places.is_some() {
             // What is wrong is said before the call stands in line.
             endpoint.validate().map_err(|invalid| Error::from_core(W::NAME, invalid.into()))?;
         }
@@ -140,7 +140,7 @@ impl<E: Endpoint, C> Call<E, C> {
             }
             Ok(built)
         };
-        let needs = Needs { key: matches!(endpoint.auth(), Auth::Key), stream };
+        let needs = Needs { key: matches!(endpoint.auth(), Auth::ApiKey), stream };
         exchange(&self.client.shared, &operation, timeouts, self.policy, needs, &build).await
     }
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use fetch_hive_core::engine::RetryPolicy;
+use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::types::{
     AgentId, AgentTrigger, DeploymentTrigger, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow,
     ListErrorCodes, ListModels, TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,

@@ -5,7 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_core::engine::{Action, Call, Input, Moment, RetryPolicy};
+use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent, RetryPolicy};
 use fetch_hive_core::{ApiError, InvalidInput, KeyHeader, Timeouts, Operation, find_request_id};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
@@ -59,7 +59,7 @@ pub(crate) async fn exchange(
     let ended = span.around(converse(&mut watch, timeouts, policy, needs, build)).await;
     let ended = ended.map_err(|error| {
         let error = error.with_attempts(watch.attempts, watch.waited);
-        error.of_class(operation.repeat, shared.clock.wall())
+        error.of_class(operation.retry, shared.clock.wall())
     });
     watch.end(ended.as_ref().err());
     ended
@@ -76,20 +76,20 @@ async fn converse(
     let (clock, began) = (&*shared.clock, watch.began);
     let broken = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let mut place = match &shared.places {
-        Some(places) if operation.runs => {
+        Some(places) if operation.occupies_run_slot => {
             let entered = within(clock, timeouts.deadline, Timeout::Queue, pin!(places.enter())).await;
             watch.queued = watch.elapsed();
             Some(entered.map_err(|_| broken(Timeout::Queue))?)
         }
         _ => None,
     };
-    let mut call = Call::new(operation.repeat, policy, timeouts);
-    let mut action = call.next(moment(clock, began), Input::Begin);
+    let mut call = RetryEngine::new(operation.retry, policy, timeouts);
+    let mut action = call.next(moment(clock, began), RetryEvent::Started);
     let mut last = None;
     loop {
         (watch.attempts, watch.waited) = (call.attempts(), call.waited());
         match action {
-            Action::Send(timeouts) => {
+            NextStep::Send(timeouts) => {
                 set_running(&mut place, true);
                 let attempted = last.insert(attempt(watch, timeouts, needs, build).await);
                 let running = match attempted {
@@ -101,24 +101,24 @@ async fn converse(
                     // After a success there is nothing to ask.
                     Ok(_) => break,
                     Err(error) => match error.kind() {
-                        ErrorKind::Api(api) => Input::Refused(api),
-                        ErrorKind::Transport(error) if error.is_not_sent() => Input::NotSent,
-                        ErrorKind::Transport(_) => Input::MayHaveRun,
+                        ErrorKind::Api(api) => RetryEvent::Rejected(api),
+                        ErrorKind::Transport(error) if error.is_not_sent() => RetryEvent::NotSent,
+                        ErrorKind::Transport(_) => RetryEvent::MayHaveRun,
                         _ => break,
                     },
                 };
                 action = call.next(moment(clock, began), input);
                 let wait = match action {
-                    Action::Send(_) => Duration::ZERO,
-                    Action::Sleep(wait) => wait,
+                    NextStep::Send(_) => Duration::ZERO,
+                    NextStep::Sleep(wait) => wait,
                     _ => break,
                 };
                 let why = attempted.as_ref().err().map_or("", Error::error_type);
                 watch.span.repeat(operation, call.attempts(), why, wait);
             }
-            Action::Sleep(duration) => {
+            NextStep::Sleep(duration) => {
                 clock.sleep(duration).await;
-                action = call.next(moment(clock, began), Input::Slept);
+                action = call.next(moment(clock, began), RetryEvent::Slept);
             }
             _ => break,
         }
@@ -136,8 +136,8 @@ fn set_running(place: &mut Option<RunPermit>, running: bool) {
     }
 }
 
-fn moment(clock: &dyn Clock, began: std::time::Instant) -> Moment {
-    Moment { elapsed: clock.now().saturating_duration_since(began), wall: clock.wall(), random: random() }
+fn moment(clock: &dyn Clock, began: std::time::Instant) -> Now {
+    Now { elapsed: clock.now().saturating_duration_since(began), wall_clock: clock.wall(), random: random() }
 }
 
 /// The standard library's hash keys are random per process and change with each use: enough to spread waits, and for nothing else.

@@ -47,7 +47,7 @@ pub use clock::Clock;
 pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
 pub use error::{Error, ErrorKind, PartialResponse};
-pub use fetch_hive_core::engine::RetryPolicy;
+pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
     ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput, Timeouts, Operation, PathWriter,

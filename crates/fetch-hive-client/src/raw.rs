@@ -28,7 +28,7 @@ impl Client {
     /// ```
     pub async fn call_raw(&self, request: http::Request<Bytes>, repeat: Retry) -> Result<ApiResponse<Bytes>, Error> {
         let mut operation = Operation::raw(NAME, request.method().clone(), repeat);
-        operation.runs = invokes(&request);
+        operation.occupies_run_slot = invokes(&request);
         let build = |key: Option<&_>| {
             let mut request = self.shared.api.complete(request.clone(), key)?;
             request.extensions_mut().insert(operation.clone());

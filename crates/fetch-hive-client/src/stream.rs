@@ -109,7 +109,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
         let limit = self.client.shared.max_response_bytes;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => E::collect(&mut reply, event.event),
+                Ok(event) => E::apply_event(&mut reply, event.event),
                 Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => {
                     if malformed.len() < MAX_MALFORMED {
                         malformed.push(error);
@@ -150,7 +150,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.idling = None;
                     if let Ok(chunk) = frame.into_data() {
-                        if !self.reader.is_stream() {
+                        if !self.reader.is_event_stream() {
                             let room = MAX_START.saturating_sub(usize::try_from(self.received).unwrap_or(MAX_START));
                             self.start.push(chunk.slice(..chunk.len().min(room)));
                         } else if !self.start.is_empty() {
@@ -188,7 +188,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
             Err(StreamError::Cut { unfinished }) => {
                 let (kind, body) = match self.broken.take() {
                     Some(broken) => (ErrorKind::Transport(broken), unfinished.unwrap_or_else(Bytes::new)),
-                    None if !self.reader.is_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
+                    None if !self.reader.is_event_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
                     None => return Some(self.hand_over(Err(StreamError::Cut { unfinished }))),
                 };
                 Some(Err(self.error(kind).with_partial(Some(PartialResponse {
