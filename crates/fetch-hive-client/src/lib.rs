@@ -31,7 +31,7 @@ pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
 pub use error::{BoxError, Error, ErrorKind, PartialResponse, Timeout, TransportError, TransportErrorKind};
 pub use execute::{AttemptReport, CallReport, UsageReport};
-pub use fetch_hive_core::engine::RetryPolicy;
+pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
     ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput,

@@ -105,7 +105,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
         let limit = self.shared.max_response_bytes;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => E::collect(&mut response, event.event),
+                Ok(event) => E::apply_event(&mut response, event.event),
                 Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => {
                     if malformed.len() < MAX_MALFORMED {
                         malformed.push(error);
@@ -146,7 +146,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.idle_sleep = None;
                     if let Ok(chunk) = frame.into_data() {
-                        if !self.reader.is_stream() {
+                        if !self.reader.is_event_stream() {
                             let room = MAX_START_BYTES
                                 .saturating_sub(usize::try_from(self.received).unwrap_or(MAX_START_BYTES));
                             self.start.push(chunk.slice(..chunk.len().min(room)));
@@ -185,7 +185,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
             Err(StreamError::Cut { unfinished }) => {
                 let (kind, body) = match self.failure.take() {
                     Some(error) => (ErrorKind::Transport(error), unfinished.unwrap_or_else(Bytes::new)),
-                    None if !self.reader.is_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
+                    None if !self.reader.is_event_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
                     None => return Some(self.convert(Err(StreamError::Cut { unfinished }))),
                 };
                 Some(Err(self.error(kind).with_partial(Some(PartialResponse {

@@ -72,7 +72,7 @@ impl Stream for ApprovalStream {
                 match fetched {
                     Ok(page) => {
                         let page = page.into_value();
-                        if let Err(repeated) = this.pager.turn(&page) {
+                        if let Err(repeated) = this.pager.advance(&page) {
                             this.failed =
                                 Some(Error::new("listToolActionApprovals", ErrorKind::RepeatedCursor(repeated)));
                         }

@@ -97,11 +97,11 @@ impl<E: Endpoint, C> Call<E, C> {
     ) -> Result<Executed, Error> {
         let shared = &self.client.shared;
         let operation = Operation::of::<W>();
-        if operation.runs && shared.run_limiter.is_some() {
+        if operation.occupies_run_slot && shared.run_limiter.is_some() {
             // Invalid input is reported before the call waits for a run slot.
             endpoint.validate().map_err(|invalid| Error::new(W::NAME, ErrorKind::Invalid(invalid)))?;
         }
-        let requirements = Requirements { key: matches!(endpoint.auth(), Auth::Key), stream };
+        let requirements = Requirements { key: matches!(endpoint.auth(), Auth::ApiKey), stream };
         self.execute(&operation, timeouts, requirements, &|key| shared.api.request_with(endpoint, key)).await
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use fetch_hive_core::engine::RetryPolicy;
+use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::{InvalidInput, Timeouts};
 use http::{HeaderMap, HeaderName, HeaderValue};
 

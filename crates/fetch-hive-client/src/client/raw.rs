@@ -40,7 +40,7 @@ impl<C> Call<RawRequest, C> {
     pub(crate) async fn raw_response(self) -> Result<ApiResponse<Bytes>, Error> {
         let raw = self.request();
         let mut operation = Operation::raw(NAME, raw.request.method().clone(), raw.retry);
-        operation.runs = raw.occupies_run_slot();
+        operation.occupies_run_slot = raw.occupies_run_slot();
         let build = |key: Option<&_>| {
             let mut request = self.client().shared.api.complete(raw.request.clone(), key)?;
             request.extensions_mut().insert(operation.clone());

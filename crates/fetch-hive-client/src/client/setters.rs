@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use fetch_hive_core::SecretInQuery;
-use fetch_hive_core::engine::RetryPolicy;
+use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::types::{
     AgentAsyncOptions, AgentAttachment, AgentMessage, ArtifactRef, BudgetPolicy, HiveAgentSources, InvokeAgent,
     InvokeHiveAgent, InvokePrompt, InvokeWorkflow, MetadataValue, ThreadId, ToolApproval, TriggerAgent, TriggerPrompt,

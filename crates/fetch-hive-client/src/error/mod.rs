@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fetch_hive_core::engine::is_transient;
+use fetch_hive_core::retry::is_transient;
 use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
 use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCursor, Retry, find_request_id};

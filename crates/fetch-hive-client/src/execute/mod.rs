@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_core::engine::RetryPolicy;
+use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::{InvalidInput, KeyHeader, Operation, Timeouts};
 
 pub(crate) use self::report::{AttemptHook, CallHook, UsageHook};
@@ -67,7 +67,7 @@ pub(crate) async fn execute(
     let result = span.instrument(run_attempts(&mut telemetry, timeouts, retry, requirements, build)).await;
     let result = result.map_err(|error| {
         let error = error.with_attempts(telemetry.attempts, telemetry.waited);
-        error.with_retry(operation.repeat, shared.clock.wall())
+        error.with_retry(operation.retry, shared.clock.wall())
     });
     telemetry.end(result.as_ref().err());
     result

@@ -2,7 +2,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use fetch_hive_core::Timeouts;
-use fetch_hive_core::engine::{Action, Call, Input, Moment, RetryPolicy};
+use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent, RetryPolicy};
 
 use super::attempt::attempt;
 use super::telemetry::CallTelemetry;
@@ -21,7 +21,7 @@ pub(super) async fn run_attempts(
     let (shared, operation) = (telemetry.shared, telemetry.operation);
     let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let mut permit = match &shared.run_limiter {
-        Some(limiter) if operation.runs => {
+        Some(limiter) if operation.occupies_run_slot => {
             let acquire = pin!(limiter.acquire());
             let acquired = with_timeout(&*shared.clock, timeouts.deadline, Timeout::Queue, acquire).await;
             telemetry.queued = telemetry.elapsed();
@@ -29,13 +29,13 @@ pub(super) async fn run_attempts(
         }
         _ => None,
     };
-    let mut call = Call::new(operation.repeat, retry, timeouts);
-    let mut action = call.next(moment(telemetry), Input::Begin);
+    let mut engine = RetryEngine::new(operation.retry, retry, timeouts);
+    let mut step = engine.next(now(telemetry), RetryEvent::Started);
     let mut last = None;
     loop {
-        (telemetry.attempts, telemetry.waited) = (call.attempts(), call.waited());
-        match action {
-            Action::Send(timeouts) => {
+        (telemetry.attempts, telemetry.waited) = (engine.attempts(), engine.waited());
+        match step {
+            NextStep::Send(timeouts) => {
                 set_active(&mut permit, true);
                 let result = last.insert(attempt(telemetry, timeouts, requirements, build).await);
                 let active = match result {
@@ -43,32 +43,32 @@ pub(super) async fn run_attempts(
                     Err(error) => error.run_may_be_active(),
                 };
                 set_active(&mut permit, active);
-                let input = match result {
+                let event = match result {
                     Ok(_) => break,
                     Err(error) => match error.kind() {
-                        ErrorKind::Api(api) => Input::Refused(api),
-                        ErrorKind::Transport(error) if error.is_not_sent() => Input::NotSent,
-                        ErrorKind::Transport(_) => Input::MayHaveRun,
+                        ErrorKind::Api(api) => RetryEvent::Rejected(api),
+                        ErrorKind::Transport(error) if error.is_not_sent() => RetryEvent::NotSent,
+                        ErrorKind::Transport(_) => RetryEvent::MayHaveRun,
                         _ => break,
                     },
                 };
-                action = call.next(moment(telemetry), input);
-                let wait = match action {
-                    Action::Send(_) => Duration::ZERO,
-                    Action::Sleep(wait) => wait,
+                step = engine.next(now(telemetry), event);
+                let wait = match step {
+                    NextStep::Send(_) => Duration::ZERO,
+                    NextStep::Sleep(wait) => wait,
                     _ => break,
                 };
                 let error_type = result.as_ref().err().map_or("", Error::error_type);
-                telemetry.span.retry(operation, call.attempts(), error_type, wait);
+                telemetry.span.retry(operation, engine.attempts(), error_type, wait);
             }
-            Action::Sleep(duration) => {
+            NextStep::Sleep(duration) => {
                 shared.clock.sleep(duration).await;
-                action = call.next(moment(telemetry), Input::Slept);
+                step = engine.next(now(telemetry), RetryEvent::Slept);
             }
             _ => break,
         }
     }
-    (telemetry.attempts, telemetry.waited) = (call.attempts(), call.waited());
+    (telemetry.attempts, telemetry.waited) = (engine.attempts(), engine.waited());
     // A zero timeout ends the call before anything is sent, which is an elapsed connect timeout.
     let (response, stream_body) = last.unwrap_or_else(|| Err(timed_out(Timeout::Connect)))?;
     Ok(Executed {
@@ -87,6 +87,6 @@ fn set_active(permit: &mut Option<RunPermit>, active: bool) {
     }
 }
 
-fn moment(telemetry: &CallTelemetry<'_>) -> Moment {
-    Moment { elapsed: telemetry.elapsed(), wall: telemetry.shared.clock.wall(), random: random_bits() }
+fn now(telemetry: &CallTelemetry<'_>) -> Now {
+    Now { elapsed: telemetry.elapsed(), wall_clock: telemetry.shared.clock.wall(), random: random_bits() }
 }

@@ -2,21 +2,24 @@ use std::borrow::Cow;
 
 use fetch_hive_types::EscapedLine;
 
-/// Input that was refused before anything was sent. Nothing was charged, and repeating the call unchanged cannot help.
+/// An error that occurs when a request or a setting is invalid, before anything is sent.
 ///
-/// Names the field and the reason, and never holds the refused value.
+/// Nothing was charged, and retrying the same call fails again. The error names the field and the
+/// reason, and never contains the rejected value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid `{}`: {}; nothing was sent", EscapedLine(field), EscapedLine(reason))]
 #[non_exhaustive]
 pub struct InvalidInput {
-    /// The field, as it stands on the wire or in the configuration.
+    /// The name of the field in the request body, the URL or the configuration.
     pub field: Cow<'static, str>,
-    /// What is wrong with it.
+    /// The reason why the value was rejected.
     pub reason: Cow<'static, str>,
 }
 
 impl InvalidInput {
-    /// Refuses a field for a reason. Put no part of the value into the reason.
+    /// Creates an error for a field.
+    ///
+    /// The reason must not contain any part of the value, which may be secret.
     pub fn new(field: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), reason: reason.into() }
     }
