@@ -99,7 +99,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
 
     /// Reads to the end, and puts the events together into the reply that comes without streaming. A stream of more bytes than
     /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is given up, as such a reply would be.
-    pub async fn collect(mut self) -> CollectedResponse<E::Response> {
+    pub async fn into_response(mut self) -> CollectedResponse<E::Response> {
         let mut response = E::Response::default();
         let (mut end, mut malformed) = (Ok(()), Vec::new());
         let limit = self.shared.max_response_bytes;

@@ -34,8 +34,8 @@ impl<E: StreamingEndpoint> EventStream<E> {
     /// # Errors
     ///
     /// Where this thread must not block. How the stream ended is in the value.
-    pub fn collect(self) -> Result<CollectedResponse<E::Response>, Error> {
-        Ok(block_on(self.stream.collect())?)
+    pub fn into_response(self) -> Result<CollectedResponse<E::Response>, Error> {
+        Ok(block_on(self.stream.into_response())?)
     }
 }
 
