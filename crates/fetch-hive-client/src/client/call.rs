@@ -4,15 +4,14 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
 use fetch_hive_core::stream::{Streaming, StreamingEndpoint};
-use fetch_hive_core::{ApiResponse, Auth, Endpoint, InvalidInput, KeyHeader, Operation, Timeouts};
+use fetch_hive_core::{ApiResponse, Auth, Endpoint, Operation, Timeouts};
 
 use super::client::Client;
 use super::options::CallOptions;
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, PartialResponse};
-use crate::execute::{Executed, Requirements, UsageReport, execute};
+use crate::execute::{BuildRequest, Executed, PreparedCall, UsageReport, execute};
 use crate::stream::EventStream;
 
 /// A builder for one call: a request and the options with which it is sent.
@@ -60,30 +59,21 @@ impl<E, C> Call<E, C> {
         Call { client, kind, request: change(request), options }
     }
 
-    pub(super) fn timeouts(&self) -> Timeouts {
-        self.options.timeouts
-    }
-
-    /// Executes an operation with the options of this call.
+    /// Executes an operation with the options of this call, except for the timeouts.
     pub(super) async fn execute(
         &self,
         operation: &Operation,
         timeouts: Timeouts,
-        requirements: Requirements,
-        build: &(dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + '_),
+        needs_key: bool,
+        streams: bool,
+        build: &BuildRequest<'_>,
     ) -> Result<Executed, Error> {
-        let options = &self.options;
-        if let Some(invalid) = &options.invalid {
+        let CallOptions { retry, headers, invalid, .. } = &self.options;
+        if let Some(invalid) = invalid {
             return Err(Error::new(operation.name, ErrorKind::Invalid(invalid.clone())));
         }
-        let build = |key: Option<&_>| {
-            let mut request = build(key)?;
-            for (name, value) in &options.headers {
-                request.headers_mut().insert(name, value.clone());
-            }
-            Ok(request)
-        };
-        execute(&self.client.shared, operation, timeouts, options.retry, requirements, &build).await
+        let call = PreparedCall { operation, timeouts, retry: *retry, headers, needs_key, streams, build };
+        execute(&self.client.shared, &call).await
     }
 }
 
@@ -93,7 +83,7 @@ impl<E: Endpoint, C> Call<E, C> {
         &self,
         endpoint: &W,
         timeouts: Timeouts,
-        stream: bool,
+        streams: bool,
     ) -> Result<Executed, Error> {
         let shared = &self.client.shared;
         let operation = Operation::of::<W>();
@@ -101,8 +91,8 @@ impl<E: Endpoint, C> Call<E, C> {
             // Invalid input is reported before the call waits for a run slot.
             endpoint.validate().map_err(|invalid| Error::new(W::NAME, ErrorKind::Invalid(invalid)))?;
         }
-        let requirements = Requirements { key: matches!(endpoint.auth(), Auth::ApiKey), stream };
-        self.execute(&operation, timeouts, requirements, &|key| shared.api.request_with(endpoint, key)).await
+        let needs_key = matches!(endpoint.auth(), Auth::ApiKey);
+        self.execute(&operation, timeouts, needs_key, streams, &|key| shared.api.request_with(endpoint, key)).await
     }
 }
 

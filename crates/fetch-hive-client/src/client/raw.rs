@@ -8,7 +8,6 @@ use http::Method;
 
 use super::call::Call;
 use crate::error::Error;
-use crate::execute::Requirements;
 
 /// The name of a raw request in errors and traces.
 const NAME: &str = "raw request";
@@ -46,8 +45,7 @@ impl<C> Call<RawRequest, C> {
             request.extensions_mut().insert(operation.clone());
             Ok(request)
         };
-        let requirements = Requirements { key: true, stream: false };
-        let executed = self.execute(&operation, self.timeouts(), requirements, &build).await?;
+        let executed = self.execute(&operation, self.options.timeouts, true, false, &build).await?;
         parse_raw_response(NAME, executed.response)
             .map(|response| response.with_attempts(executed.attempts, executed.waited))
             .map_err(|error| Error::from_core(NAME, error).with_attempts(executed.attempts, executed.waited))

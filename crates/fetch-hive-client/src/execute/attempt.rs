@@ -13,7 +13,7 @@ use super::body_buffer::{BodyBuffer, BodyTooLarge};
 use super::span::Span;
 use super::telemetry::{AttemptTelemetry, CallTelemetry};
 use super::timeout::with_timeout;
-use super::{BuildRequest, Requirements, Shared};
+use super::{PreparedCall, Shared};
 use crate::clock::{Clock, Stopwatch};
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
@@ -24,14 +24,14 @@ type AttemptResult = Result<(http::Response<Bytes>, Option<ResponseBody>), Error
 
 /// Sends the request once, and records the attempt.
 pub(super) async fn attempt(
-    call: &CallTelemetry<'_>,
+    telemetry: &CallTelemetry<'_>,
+    call: &PreparedCall<'_>,
     timeouts: Timeouts,
-    requirements: Requirements,
-    build: &BuildRequest<'_>,
 ) -> AttemptResult {
-    let mut telemetry = AttemptTelemetry::start(call, call.attempts);
+    let shared = telemetry.shared;
+    let mut telemetry = AttemptTelemetry::start(telemetry);
     let span = telemetry.span.clone();
-    let result = span.instrument(send_once(call, &span, timeouts, requirements, build)).await;
+    let result = span.instrument(send_once(shared, call, &span, timeouts)).await;
     if telemetry.is_enabled() {
         let (status, id, error) = match &result {
             Ok((response, _)) => (Some(response.status()), find_request_id(response.headers(), response.body()), None),
@@ -44,14 +44,8 @@ pub(super) async fn attempt(
     result
 }
 
-async fn send_once(
-    call: &CallTelemetry<'_>,
-    span: &Span,
-    timeouts: Timeouts,
-    requirements: Requirements,
-    build: &BuildRequest<'_>,
-) -> AttemptResult {
-    let (shared, operation) = (call.shared, call.operation.name);
+async fn send_once(shared: &Shared, call: &PreparedCall<'_>, span: &Span, timeouts: Timeouts) -> AttemptResult {
+    let operation = call.operation.name;
     let clock = &*shared.clock;
     let started = Stopwatch::start(clock);
     let failed = |kind| Error::new(operation, kind);
@@ -60,15 +54,18 @@ async fn send_once(
     let mut buffer = BodyBuffer::new(0);
     let mut stream_body = None;
     let exchange = async {
-        let key = if requirements.key { Some(api_key(shared).await.map_err(failed)?) } else { None };
-        let mut request = build(key.as_ref()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
+        let key = if call.needs_key { Some(api_key(shared).await.map_err(failed)?) } else { None };
+        let mut request = (call.build)(key.as_ref()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
+        for (name, value) in call.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
         request.extensions_mut().insert(remaining(timeouts, clock, started));
         let mut sending = shared.transport.send(request);
         let sent = with_timeout(clock, timeouts.headers, Timeout::Headers, sending.as_mut()).await;
         let (parts, body) = sent.and_then(|sent| sent).map_err(transport_failed)?.into_parts();
         span.response_head(parts.status, parts.version);
         let success = parts.status.is_success();
-        let is_stream = requirements.stream && success && may_be_event_stream(&parts.headers);
+        let is_stream = call.streams && success && may_be_event_stream(&parts.headers);
         head = Some(parts);
         if is_stream {
             stream_body = Some(body);

@@ -16,6 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::{InvalidInput, KeyHeader, Operation, Timeouts};
+use http::HeaderMap;
 
 pub(crate) use self::report::{AttemptHook, CallHook, UsageHook};
 pub use self::report::{AttemptReport, CallReport, UsageReport};
@@ -30,15 +31,21 @@ use crate::transport::ResponseBody;
 /// Builds the request of one attempt.
 ///
 /// It runs for each attempt, so that a rotated key is used, and no request is cloned for a retry that may never happen.
-type BuildRequest<'a> = dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
+pub(crate) type BuildRequest<'a> =
+    dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
 
-/// The parts of an operation that determine how it is executed.
-#[derive(Clone, Copy)]
-pub(crate) struct Requirements {
+/// A call that is ready to be executed.
+pub(crate) struct PreparedCall<'a> {
+    pub(crate) operation: &'a Operation,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    /// Headers that are added to each request.
+    pub(crate) headers: &'a HeaderMap,
     /// Whether the operation needs the API key. Otherwise, the key is not fetched.
-    pub(crate) key: bool,
+    pub(crate) needs_key: bool,
     /// Whether the body of an event stream is left unread.
-    pub(crate) stream: bool,
+    pub(crate) streams: bool,
+    pub(crate) build: &'a BuildRequest<'a>,
 }
 
 /// A response with a success status.
@@ -54,20 +61,13 @@ pub(crate) struct Executed {
 }
 
 /// Executes one call as the retry engine decides.
-pub(crate) async fn execute(
-    shared: &Shared,
-    operation: &Operation,
-    timeouts: Timeouts,
-    retry: RetryPolicy,
-    requirements: Requirements,
-    build: &BuildRequest<'_>,
-) -> Result<Executed, Error> {
-    let mut telemetry = CallTelemetry::start(shared, operation);
+pub(crate) async fn execute(shared: &Shared, call: &PreparedCall<'_>) -> Result<Executed, Error> {
+    let mut telemetry = CallTelemetry::start(shared, call.operation);
     let span = telemetry.span.clone();
-    let result = span.instrument(run_attempts(&mut telemetry, timeouts, retry, requirements, build)).await;
+    let result = span.instrument(run_attempts(&mut telemetry, call)).await;
     let result = result.map_err(|error| {
         let error = error.with_attempts(telemetry.attempts, telemetry.waited);
-        error.with_retry(operation.retry, shared.clock.wall())
+        error.with_retry(call.operation.retry, shared.clock.wall())
     });
     telemetry.end(result.as_ref().err());
     result

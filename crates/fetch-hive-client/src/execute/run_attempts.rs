@@ -1,35 +1,31 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use fetch_hive_core::Timeouts;
-use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent, RetryPolicy};
+use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent};
 
 use super::attempt::attempt;
 use super::telemetry::CallTelemetry;
 use super::timeout::with_timeout;
-use super::{BuildRequest, Executed, Requirements, RunPermit, random_bits};
+use super::{Executed, PreparedCall, RunPermit, random_bits};
 use crate::error::{Error, ErrorKind, Timeout, TransportError};
 
 /// Acquires a run permit if the operation needs one, and sends attempts until the retry engine ends the call.
 pub(super) async fn run_attempts(
     telemetry: &mut CallTelemetry<'_>,
-    timeouts: Timeouts,
-    retry: RetryPolicy,
-    requirements: Requirements,
-    build: &BuildRequest<'_>,
+    call: &PreparedCall<'_>,
 ) -> Result<Executed, Error> {
     let (shared, operation) = (telemetry.shared, telemetry.operation);
     let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let mut permit = match &shared.run_limiter {
         Some(limiter) if operation.occupies_run_slot => {
             let acquire = pin!(limiter.acquire());
-            let acquired = with_timeout(&*shared.clock, timeouts.deadline, Timeout::Queue, acquire).await;
+            let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
             telemetry.queued = telemetry.elapsed();
             Some(acquired.map_err(|_| timed_out(Timeout::Queue))?)
         }
         _ => None,
     };
-    let mut engine = RetryEngine::new(operation.retry, retry, timeouts);
+    let mut engine = RetryEngine::new(operation.retry, call.retry, call.timeouts);
     let mut step = engine.next(now(telemetry), RetryEvent::Started);
     let mut last = None;
     loop {
@@ -37,7 +33,7 @@ pub(super) async fn run_attempts(
         match step {
             NextStep::Send(timeouts) => {
                 set_active(&mut permit, true);
-                let result = last.insert(attempt(telemetry, timeouts, requirements, build).await);
+                let result = last.insert(attempt(telemetry, call, timeouts).await);
                 let active = match result {
                     Ok((_, stream_body)) => stream_body.is_some(),
                     Err(error) => error.run_may_be_active(),

@@ -82,8 +82,9 @@ pub(crate) struct AttemptTelemetry<'a> {
 }
 
 impl<'a> AttemptTelemetry<'a> {
-    pub(crate) fn start(call: &CallTelemetry<'a>, attempt: u32) -> Self {
-        let CallTelemetry { shared, operation, span, .. } = call;
+    pub(crate) fn start(call: &CallTelemetry<'a>) -> Self {
+        let CallTelemetry { shared, operation, span, attempts: attempt, .. } = call;
+        let attempt = *attempt;
         let span = span.attempt(operation, &shared.server, attempt);
         Self { shared, operation, span, attempt, started: Stopwatch::start(&*shared.clock), ended: false }
     }
