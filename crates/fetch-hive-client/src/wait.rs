@@ -7,7 +7,7 @@ use std::time::Duration;
 use fetch_hive_core::types::{EscapedLine, RequestId, RequestRecord, RunStatus};
 use fetch_hive_core::{RateLimit, ApiResponse};
 
-use crate::exchange::random;
+use crate::execute::random_bits;
 use crate::resources::Requests;
 use crate::{Client, Error, ErrorKind};
 
@@ -192,7 +192,7 @@ impl<C> PollRun<C> {
             let left = |timeout: Duration| timeout.saturating_sub(clock.now().saturating_duration_since(began));
             let mut look = self.client.requests().get(&self.id);
             if let Some(timeout) = self.timeout {
-                look = look.no_longer_than(left(timeout));
+                look = look.with_max_timeout(left(timeout));
             }
             let last_error = match look.await {
                 Ok(record) => {
@@ -209,7 +209,7 @@ impl<C> PollRun<C> {
                 Err(error) => return Err(error),
             };
             let asked = last_error.as_ref().and_then(|error| error.retry_after()).unwrap_or_default();
-            let pause = spread(interval, random()).max(asked).max(SHORTEST);
+            let pause = spread(interval, random_bits()).max(asked).max(SHORTEST);
             interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.longest);
             match self.timeout {
                 None => clock.sleep(pause).await,

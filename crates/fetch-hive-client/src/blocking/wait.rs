@@ -3,7 +3,7 @@ use std::time::Duration;
 use fetch_hive_core::ApiResponse;
 use fetch_hive_core::types::{RequestId, RequestRecord};
 
-use super::run::block_on;
+use super::block_on::block_on;
 use super::{Call, Client, PollRun};
 use crate::Error;
 use crate::callback::{self, Callback, CallbackRun, Receiver, ResumeToken};

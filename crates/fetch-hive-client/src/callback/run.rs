@@ -151,7 +151,7 @@ impl<E: CallbackRun + Clone + 'static, C> Call<E, C> {
         let clock = std::sync::Arc::clone(&self.client().shared.clock);
         let began = clock.now();
         let call = match timeout {
-            Some(timeout) => self.no_longer_than(timeout),
+            Some(timeout) => self.with_max_timeout(timeout),
             None => self,
         };
         let mut started = call.started(receiver).await?;
@@ -172,7 +172,7 @@ impl<E: CallbackRun + Clone + 'static, C> Call<E, C> {
         let mut wait = PendingRun::open(self.client().clone(), receiver.clone(), token);
         let call = self.map(|request| request.deliver_to(url));
         let request = call.request().clone();
-        let reply = call.reply().await?;
+        let reply = call.response().await?;
         wait.handle.request_id = E::request_id(&reply).cloned();
         wait.handle.webhook_secret = request.webhook_secret(&reply);
         wait.know(E::NAME)?;

@@ -382,7 +382,6 @@ fn errors_tell_missing_malformed_and_wrong_apart() {
 
 #[tokio::test]
 async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
-    use fetch_hive_client::types::{AgentTrigger, DeploymentTrigger};
     let server = Scripted::start(vec![vec![
         Step::Read,
         Step::respond("202 Accepted", "content-type: application/json\r\n", r#"{"request_id":"req_1"}"#),
@@ -398,10 +397,10 @@ async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
     let callback = "https://example.com/cb";
 
     let run =
-        client.trigger_workflow("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
+        client.trigger_workflow("e", "v", secret, callback).secret_in_query().await.unwrap();
     assert_eq!(run.request_id.as_ref().unwrap().as_str(), "req_1");
-    client.trigger_prompt("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
-    let call = client.trigger_agent("a", secret, AgentTrigger::new("hi", callback)).secret_in_query();
+    client.trigger_prompt("e", "v", secret, callback).secret_in_query().await.unwrap();
+    let call = client.trigger_agent("a", secret, "hi", callback).secret_in_query();
     let shown = format!("{call:?}");
     let error = call.await.unwrap_err();
     assert!(!format!("{shown} {run:?} {error} {error:?}").contains("TOPSECRET"));
@@ -417,7 +416,7 @@ async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
         let lower = head.to_ascii_lowercase();
         assert!(!lower.contains("authorization") && !lower.contains("webhook-secret"), "{head}");
     }
-    let blank = client.trigger_workflow("e", "v", " ", DeploymentTrigger::new(callback)).secret_in_query();
+    let blank = client.trigger_workflow("e", "v", " ", callback).secret_in_query();
     assert!(blank.await.unwrap_err().to_string().contains("`secret`"));
     assert_eq!(server.requests().len(), 3);
 }

@@ -299,7 +299,7 @@ async fn text_and_whole_replies_are_made_from_streams() {
     }
     assert_eq!(pieces, ["Hel", "lo"]);
 
-    let reply = client.invoke_agent("s", "m").stream().await.unwrap().into_reply().await.complete().unwrap();
+    let reply = client.invoke_agent("s", "m").stream().await.unwrap().into_response().await.complete().unwrap();
     assert_eq!((reply.response.as_deref(), reply.status.as_ref()), (Some("Hello"), Some(&AgentRunStatus::Completed)));
     assert_eq!((reply.tool_calls.len(), reply.artifacts.len()), (1, 1));
     assert_eq!(reply.usage.unwrap().total_tokens, Some(9));
@@ -312,11 +312,11 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .await
         .unwrap();
     let client = self::client(&emulator);
-    let cut = client.invoke_prompt("cut").stream().await.unwrap().into_reply().await;
-    assert_eq!(cut.reply.response.as_deref(), Some("half"));
+    let cut = client.invoke_prompt("cut").stream().await.unwrap().into_response().await;
+    assert_eq!(cut.response.response.as_deref(), Some("half"));
     assert!(matches!(cut.complete().unwrap_err().stream(), Some(StreamError::Cut { .. })));
-    let odd = client.invoke_prompt("odd").stream().await.unwrap().into_reply().await;
-    assert!(odd.end.is_ok() && odd.malformed.len() == 1 && odd.reply.response.as_deref() == Some("whole"));
+    let odd = client.invoke_prompt("odd").stream().await.unwrap().into_response().await;
+    assert!(odd.end.is_ok() && odd.malformed.len() == 1 && odd.response.response.as_deref() == Some("whole"));
     assert!(odd.complete().is_err());
     let many = (0..150).fold(Script::new(), |script, _| script.raw("data: no\n\n"));
     let twice = Script::new()
@@ -324,10 +324,10 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .event(&json!({"type": "error", "error": "second"}));
     let emulator = Emulator::builder().stream("many", many.done()).stream("twice", twice).start().await.unwrap();
     let client = self::client(&emulator);
-    let many = client.invoke_prompt("many").stream().await.unwrap().into_reply().await;
+    let many = client.invoke_prompt("many").stream().await.unwrap().into_response().await;
     assert!(many.end.is_ok() && many.malformed.len() == 100);
     // What went wrong first is why.
-    let twice = client.invoke_prompt("twice").stream().await.unwrap().into_reply().await;
+    let twice = client.invoke_prompt("twice").stream().await.unwrap().into_response().await;
     assert!(twice.end.unwrap_err().to_string().contains("first"));
 
     // Without a script, a stream adds up to the reply that comes without streaming.
@@ -338,7 +338,7 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .stream()
         .await
         .unwrap()
-        .into_reply()
+        .into_response()
         .await
         .complete()
         .unwrap();
