@@ -42,9 +42,9 @@ macro_rules! call_sites {
                 endpoint: impl Into<EndpointId>,
                 variant: impl Into<VariantId>,
                 secret: impl Into<WebhookSecret>,
-                body: DeploymentTrigger,
+                callback_url: impl Into<String>,
             ) -> $crate::Call<TriggerWorkflow, $client> {
-                self.call(TriggerWorkflow::new(endpoint, variant, secret, body))
+                self.call(TriggerWorkflow::new(endpoint, variant, secret, callback_url))
             }
 
             /// Starts a prompt with its webhook secret, and without the API key: see [`TriggerPrompt`].
@@ -53,9 +53,9 @@ macro_rules! call_sites {
                 endpoint: impl Into<EndpointId>,
                 variant: impl Into<VariantId>,
                 secret: impl Into<WebhookSecret>,
-                body: DeploymentTrigger,
+                callback_url: impl Into<String>,
             ) -> $crate::Call<TriggerPrompt, $client> {
-                self.call(TriggerPrompt::new(endpoint, variant, secret, body))
+                self.call(TriggerPrompt::new(endpoint, variant, secret, callback_url))
             }
 
             /// Sends a message to an agent with its webhook secret, and without the API key: see [`TriggerAgent`].
@@ -63,9 +63,10 @@ macro_rules! call_sites {
                 &self,
                 agent: impl Into<AgentId>,
                 secret: impl Into<WebhookSecret>,
-                body: AgentTrigger,
+                message: impl Into<String>,
+                callback_url: impl Into<String>,
             ) -> $crate::Call<TriggerAgent, $client> {
-                self.call(TriggerAgent::new(agent, secret, body))
+                self.call(TriggerAgent::new(agent, secret, message, callback_url))
             }
 
             /// A workspace, and what belongs to it.

@@ -3,17 +3,17 @@ use std::sync::Arc;
 
 use fetch_hive_core::engine::RetryPolicy;
 use fetch_hive_core::types::{
-    AgentId, AgentTrigger, DeploymentTrigger, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow,
-    ListErrorCodes, ListModels, TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
+    AgentId, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow, ListErrorCodes, ListModels,
+    TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
 };
 use fetch_hive_core::{Api, Endpoint, Timeouts};
 
 #[cfg(feature = "hyper")]
 use crate::Error;
 use crate::credentials::Credentials;
-use crate::run_limit::MemoryRunLimiter;
 use crate::report::{AttemptHook, CallHook};
 use crate::resources::{Delegations, Requests, SearchServices, SendRequest, Workspace};
+use crate::run_limit::MemoryRunLimiter;
 use crate::trace::Server;
 use crate::usage::UsageHook;
 use crate::{Call, ClientBuilder, Clock, Transport};

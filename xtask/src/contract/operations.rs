@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::compare;
 use super::sample::{Samples, Style};
+use super::schemas::ALIASES;
 
 /// An operation of ours: what it builds, and what it makes of a reply.
 struct Ours {
@@ -89,10 +90,16 @@ fn all(samples: &Samples<'_>) -> Vec<Result<Ours, String>> {
     let search: KnowledgeBaseSearch = from!("SearchKnowledgeBaseRequest");
     let item: KnowledgeBaseItemCreate = from!("KnowledgeBaseItemCreate");
     let item_update: KnowledgeBaseItemUpdate = from!("KnowledgeBaseItemUpdate");
-    let deployment: DeploymentTrigger = from!("TriggerDeploymentRequest");
-    let message: AgentTrigger = from!("TriggerAgentRequest");
+    let deployment: TriggerDeploymentRequest = from!("TriggerDeploymentRequest");
+    let message: TriggerAgentRequest = from!("TriggerAgentRequest");
     let filter =
         ApprovalFilter::new().status("pending").agent_id("a").run_id("r").request_id("q").cursor("c").limit(10);
+    let mut trigger_workflow = TriggerWorkflow::new("e", "v", "whsec_x", "");
+    trigger_workflow.body = deployment.clone();
+    let mut trigger_prompt = TriggerPrompt::new("e", "v", "whsec_x", "");
+    trigger_prompt.body = deployment;
+    let mut trigger_agent = TriggerAgent::new("a", "whsec_x", "", "");
+    trigger_agent.body = message;
     vec![
         ours(&invoke_workflow),
         ours(&invoke_prompt),
@@ -134,9 +141,9 @@ fn all(samples: &Samples<'_>) -> Vec<Result<Ours, String>> {
         ours(&ListToolActionApprovals::new("w", filter)),
         ours(&GetToolActionApproval::new("w", "a")),
         ours(&DecideToolActionApproval::new("w", "a", ApprovalDecision::AllowOnce)),
-        ours(&TriggerWorkflow::new("e", "v", "whsec_x", deployment.clone())),
-        ours(&TriggerPrompt::new("e", "v", "whsec_x", deployment)),
-        ours(&TriggerAgent::new("a", "whsec_x", message)),
+        ours(&trigger_workflow),
+        ours(&trigger_prompt),
+        ours(&trigger_agent),
     ]
 }
 

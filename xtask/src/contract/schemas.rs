@@ -9,6 +9,11 @@ use serde_json::Value;
 use super::compare;
 use super::sample::{Style, UNKNOWN};
 
+/// The fields that sources name differently: the type, the name that is read too, and the documented
+/// name, which is written.
+pub(crate) const ALIASES: [(&str, &str, &str); 2] =
+    [("ErrorBody", "code", "error_code"), ("InvokeWorkflowResponse", "status", "run_status")];
+
 /// Takes a sample through a type and says what was lost.
 type Through = fn(&Value, Style) -> Result<(), String>;
 
@@ -211,13 +216,13 @@ pub(crate) fn table() -> Vec<(&'static str, Mapped)> {
         "SearchServiceCountries" => SearchServiceCountries,
         "SearchServiceCountry" => SearchServiceCountry,
         "StreamAutoApprovedToolCall" => AutoApprovedToolCall,
-        "TokenCount" => TokenDetails,
+        "TokenCount" => TokenCount,
         "TokenUsage" => TokenUsage,
         "ToolActionApproval" => ToolActionApproval,
         "ToolActionApprovalList" => ToolActionApprovalList,
         "ToolInvocation" => ToolInvocation,
-        "TriggerAgentRequest" => AgentTrigger,
-        "TriggerDeploymentRequest" => DeploymentTrigger,
+        "TriggerAgentRequest" => TriggerAgentRequest,
+        "TriggerDeploymentRequest" => TriggerDeploymentRequest,
         "UnsupportedSearchServiceError" => ErrorBody,
         "WebhookAsyncOptions" => WebhookAsyncOptions,
         "WebhookTriggerResponse" => WebhookTriggerResponse,

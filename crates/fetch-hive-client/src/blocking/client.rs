@@ -5,10 +5,10 @@ use bytes::Bytes;
 #[cfg(not(feature = "ureq"))]
 use fetch_hive_core::InvalidInput;
 use fetch_hive_core::types::{
-    AgentId, AgentTrigger, DeploymentTrigger, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow,
-    ListErrorCodes, ListModels, TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
+    AgentId, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow, ListErrorCodes, ListModels,
+    TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
 };
-use fetch_hive_core::{Endpoint, Retry, ApiResponse};
+use fetch_hive_core::{ApiResponse, Endpoint, Retry};
 
 use super::run::{ThreadClock, block_on};
 use super::transport::Blocks;

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use fetch_hive_client::blocking::Client;
-use fetch_hive_client::callback::{MemoryDedupStore, Received, Receiver, Verifier, ResumeToken, signed_request};
-use fetch_hive_client::types::{DeploymentTrigger, RequestId, RunStatus};
+use fetch_hive_client::callback::{MemoryDedupStore, Received, Receiver, ResumeToken, Verifier, signed_request};
+use fetch_hive_client::types::{RequestId, RunStatus};
 use fetch_hive_client::{BoxError, ErrorKind, RetryPolicy, WaitError};
 use fetch_hive_emulator::{Deployment, Emulator, EmulatorBuilder, Fault};
 use fetch_hive_tests::{Scripted, Step};
@@ -126,7 +126,7 @@ fn a_wait_ends_at_its_deadline_and_is_taken_up_again() {
     assert_eq!(resumed.event(HANG).unwrap().output_as::<String>().unwrap(), "d: n = 1");
     assert!(resumed.event(HANG).is_err(), "it is handed over once");
 
-    let trigger = client.trigger_workflow("t", "v", SECRET, DeploymentTrigger::new("https://replaced.example.com"));
+    let trigger = client.trigger_workflow("t", "v", SECRET, "https://replaced.example.com");
     assert!(trigger.run_and_wait(&receiver, HANG).unwrap().output().is_some());
     let refused = client.invoke_workflow("d").start(&Receiver::new(Verifier::new([SECRET]))).unwrap_err();
     assert!(refused.to_string().contains("`callback_url`"), "{refused}");

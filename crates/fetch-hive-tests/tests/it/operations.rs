@@ -192,7 +192,10 @@ async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
         ),
         ("artifact_refs", refused(agent().known_artifact_refs([uuid(1)]).artifact_refs([uuid(2)]))),
         ("known_artifact_refs", refused(agent().known_artifact_refs((0..51).map(uuid)))),
-        ("async.callback_url", refused(agent().async_mode(AgentAsyncOptions::new().callback_url("http://example.com/cb")))),
+        (
+            "async.callback_url",
+            refused(agent().async_mode(AgentAsyncOptions::new().callback_url("http://example.com/cb"))),
+        ),
         ("decided_tool_approvals", refused(client.call(decided))),
         ("async.callback_url", refused(client.invoke_hive_agent("h", "o", ""))),
         ("objective", refused(client.invoke_hive_agent("h", "", "https://example.com/cb"))),
@@ -203,7 +206,7 @@ async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
         ("search_score_threshold", refused(search("q", 1, f64::NAN))),
         ("search_query", refused(search("", 1, 0.5))),
         ("limit", refused(client.workspace("w").approvals().list(ApprovalFilter::new().limit(51)))),
-        ("webhook_secret", refused(client.trigger_agent("a", " ", AgentTrigger::new("m", "https://example.com/cb")))),
+        ("webhook_secret", refused(client.trigger_agent("a", " ", "m", "https://example.com/cb"))),
         (
             "agent.temperature",
             refused(client.workspace("w").agents().update("a", AgentUpdate::new().temperature(f64::INFINITY))),

@@ -156,22 +156,22 @@ fn invocations(client: &Client) -> Vec<Row> {
                 "e",
                 "v",
                 "whsec_x",
-                DeploymentTrigger::new(callback).input("x", 1).user("u"),
-            )),
+                callback,
+            ).map(|trigger| trigger.input("x", 1).user("u"))),
         ),
         row(
             "trigger prompt",
             "POST",
             "/prompt/webhooks/e/variants/v",
             json!({"async": {"callback_url": callback}, "inputs": {}, "metadata": {"n": 1}}),
-            sent(client.trigger_prompt("e", "v", "whsec_x", DeploymentTrigger::new(callback).metadata("n", 1))),
+            sent(client.trigger_prompt("e", "v", "whsec_x", callback).map(|trigger| trigger.metadata("n", 1))),
         ),
         row(
             "trigger agent",
             "POST",
             "/agent/webhooks/a",
             json!({"message": "Hi", "async": {"callback_url": callback}, "thread_id": "t"}),
-            sent(client.trigger_agent("a", "whsec_x", AgentTrigger::new("Hi", callback).thread_id("t"))),
+            sent(client.trigger_agent("a", "whsec_x", "Hi", callback).map(|trigger| trigger.thread_id("t"))),
         ),
     ]
 }

@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fetch_hive_client::callback::{CallbackRun, Received, Receiver, Verifier, ResumeToken, signed_request};
+use fetch_hive_client::callback::{CallbackRun, Received, Receiver, ResumeToken, Verifier, signed_request};
 use fetch_hive_client::test_util::{Exchange, PausedClock, Replay};
 use fetch_hive_client::types::{
-    AgentTrigger, ApiKey, ApprovalDecision, ApprovalFilter, CallbackEventType, DeploymentTrigger, InvokeHiveAgent,
-    RequestId, RunStatus, TriggerPrompt,
+    ApiKey, ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent, RequestId, RunStatus, TriggerPrompt,
 };
 use fetch_hive_client::{BoxError, Client, CredentialProvider, Error, ErrorKind, RetryPolicy, WaitError};
 use fetch_hive_emulator::{DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault, Inbox};
@@ -267,7 +266,8 @@ async fn a_run_that_did_not_start_leaves_nothing_behind() {
 
     let error = client.invoke_workflow("d").start(&Receiver::new(Verifier::new(["s"]))).await.unwrap_err();
     assert!(error.to_string().contains("`callback_url`") && !error.may_have_run(), "{error}");
-    let plain = client.invoke_workflow("d").start(&Receiver::with_callback_url("http://example.com")).await.unwrap_err();
+    let plain =
+        client.invoke_workflow("d").start(&Receiver::with_callback_url("http://example.com")).await.unwrap_err();
     assert!(plain.to_string().contains("`async.callback_url`") && !plain.may_have_run(), "{plain}");
     assert_eq!(server.requests().len(), 3);
 }
@@ -294,18 +294,18 @@ async fn triggers_are_waited_for_with_their_own_secret() {
     let server = Scripted::start(vec![script]).await.unwrap();
     let client = Client::builder().api_key("fhk_test").base_url(server.base_url()).build().unwrap();
     let receiver = Receiver::with_callback_url("https://example.com/in");
-    let body = || DeploymentTrigger::new("https://replaced.example.com").input("n", 1);
+    let replaced = "https://replaced.example.com";
 
-    let workflow = client.trigger_workflow("e", "v", "whsec_t", body());
+    let workflow = client.trigger_workflow("e", "v", "whsec_t", replaced);
     ends(workflow, &receiver, &server, "workflow.completed").await;
     ends(
-        client.call(TriggerPrompt::new("e", "v", "whsec_t", body())).secret_in_query(),
+        client.call(TriggerPrompt::new("e", "v", "whsec_t", replaced).input("n", 1)).secret_in_query(),
         &receiver,
         &server,
         "prompt.completed",
     )
     .await;
-    let agent = client.trigger_agent("a", "whsec_t", AgentTrigger::new("hi", "https://replaced.example.com"));
+    let agent = client.trigger_agent("a", "whsec_t", "hi", "https://replaced.example.com");
     ends(agent, &receiver, &server, "agent.completed").await;
     assert!(server.requests().iter().all(|request| !String::from_utf8_lossy(request).contains("replaced")));
 }
@@ -392,13 +392,13 @@ async fn hive_agents_and_triggers_of_the_emulator_are_waited_for() {
     for _ in 0..2 {
         let event = client.invoke_hive_agent("h", "find out", replaced).run_and_wait(&receiver, HANG).await.unwrap();
         assert_eq!(event.event_type, Some(CallbackEventType::HiveAgentCompleted));
-        let trigger = client.trigger_workflow("w", "v", "whsec_w", DeploymentTrigger::new(replaced).input("n", 1));
+        let trigger = client.trigger_workflow("w", "v", "whsec_w", replaced).map(|trigger| trigger.input("n", 1));
         let event = trigger.secret_in_query().run_and_wait(&receiver, HANG).await.unwrap();
         assert_eq!(event.event_type, Some(CallbackEventType::WorkflowCompleted));
-        let trigger = client.trigger_agent("a", "whsec_a", AgentTrigger::new("hi", replaced));
+        let trigger = client.trigger_agent("a", "whsec_a", "hi", replaced);
         let event = trigger.run_and_wait(&receiver, HANG).await.unwrap();
         assert_eq!(event.event_type, Some(CallbackEventType::AgentCompleted));
-        let wrong = client.trigger_agent("a", "whsec_x", AgentTrigger::new("hi", replaced));
+        let wrong = client.trigger_agent("a", "whsec_x", "hi", replaced);
         assert_eq!(wrong.run_and_wait(&receiver, HANG).await.unwrap_err().status().unwrap().as_u16(), 401);
     }
 }

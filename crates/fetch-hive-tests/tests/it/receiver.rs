@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{
-    CallbackError, Claim, ClaimResult, EventKey, MemoryDedupStore, Outcome, Received, Receiver, DedupStore, SignatureError,
-    Verifier, sign, signed_request,
+    CallbackError, Claim, ClaimResult, DedupStore, EventKey, MemoryDedupStore, Outcome, Received, Receiver,
+    SignatureError, Verifier, sign, signed_request,
 };
 use fetch_hive_client::types::{CallbackEventType, RunStatus};
 use fetch_hive_client::{BoxError, Client};
@@ -211,7 +211,11 @@ struct Away {
 #[async_trait]
 impl DedupStore for Away {
     async fn claim(&self, key: &EventKey, _: Duration) -> Result<ClaimResult, BoxError> {
-        if self.claims { Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1))) } else { Err("the store is away".into()) }
+        if self.claims {
+            Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1)))
+        } else {
+            Err("the store is away".into())
+        }
     }
 
     async fn commit(&self, _: &Claim) -> Result<(), BoxError> {
@@ -382,7 +386,6 @@ fn errors_tell_missing_malformed_and_wrong_apart() {
 
 #[tokio::test]
 async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
-    use fetch_hive_client::types::{AgentTrigger, DeploymentTrigger};
     let server = Scripted::start(vec![vec![
         Step::Read,
         Step::respond("202 Accepted", "content-type: application/json\r\n", r#"{"request_id":"req_1"}"#),
@@ -397,11 +400,10 @@ async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
     let secret = "whsec a&b=TOPSECRET";
     let callback = "https://example.com/cb";
 
-    let run =
-        client.trigger_workflow("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
+    let run = client.trigger_workflow("e", "v", secret, callback).secret_in_query().await.unwrap();
     assert_eq!(run.request_id.as_ref().unwrap().as_str(), "req_1");
-    client.trigger_prompt("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
-    let call = client.trigger_agent("a", secret, AgentTrigger::new("hi", callback)).secret_in_query();
+    client.trigger_prompt("e", "v", secret, callback).secret_in_query().await.unwrap();
+    let call = client.trigger_agent("a", secret, "hi", callback).secret_in_query();
     let shown = format!("{call:?}");
     let error = call.await.unwrap_err();
     assert!(!format!("{shown} {run:?} {error} {error:?}").contains("TOPSECRET"));
@@ -417,7 +419,7 @@ async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
         let lower = head.to_ascii_lowercase();
         assert!(!lower.contains("authorization") && !lower.contains("webhook-secret"), "{head}");
     }
-    let blank = client.trigger_workflow("e", "v", " ", DeploymentTrigger::new(callback)).secret_in_query();
+    let blank = client.trigger_workflow("e", "v", " ", callback).secret_in_query();
     assert!(blank.await.unwrap_err().to_string().contains("`secret`"));
     assert_eq!(server.requests().len(), 3);
 }

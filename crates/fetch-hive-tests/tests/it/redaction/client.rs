@@ -6,9 +6,9 @@ use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStor
 use fetch_hive_client::conformance::Suite;
 use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
-use fetch_hive_client::types::{AgentTrigger, ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflowResponse};
+use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflowResponse};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, HyperTransport, RetryPolicy, ResponseBody, TransportError, blocking,
+    BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use http::{HeaderMap, Request};
@@ -65,7 +65,7 @@ pub(crate) async fn client(printed: &mut Printed) {
     print! { printed, debug:
         fetch_hive_client::ApprovalStream = workspace.approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         fetch_hive_client::Call<fetch_hive_client::types::TriggerAgent> =
-            client.trigger_agent("a", SECRET, AgentTrigger::new("hi", "https://h/cb")).header("x-own", KEY);
+            client.trigger_agent("a", SECRET, "hi", "https://h/cb").header("x-own", KEY);
         fetch_hive_client::Client = client.clone();
         fetch_hive_client::ClientBuilder<Client> = builder();
         fetch_hive_client::Collected<fetch_hive_client::types::InvokePromptResponse> = whole;
