@@ -45,8 +45,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         match &*event? {
             StreamEvent::Reasoning(piece) => writeln!(out, "[thinks] {}", piece.response)?,
             StreamEvent::Tool(call) => {
-                let (tool, input) = (call.tool.as_deref().unwrap_or("?"), call.tool_input.as_ref());
-                writeln!(out, "[calls] {tool} {}", input.map(ToString::to_string).unwrap_or_default())?;
+                write!(out, "[calls] {}", call.tool.as_deref().unwrap_or("?"))?;
+                match &call.tool_input {
+                    Some(input) => writeln!(out, " {input}")?,
+                    None => writeln!(out)?,
+                }
             }
             StreamEvent::Response(piece) => write!(out, "{}", piece.response)?,
             StreamEvent::Artifact(made) => {
@@ -54,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 writeln!(out, "\n[made] {}", name.unwrap_or("a file"))?;
             }
             StreamEvent::Usage(end) => {
-                let tokens = end.usage.as_ref().and_then(TokenUsage::total).unwrap_or_default();
+                let tokens = end.usage.as_ref().and_then(TokenUsage::total).unwrap_or(0);
                 writeln!(out, "[spent] {tokens} tokens, status {}", end.status.as_ref().map_or("?", |s| s.as_str()))?;
             }
             other => writeln!(out, "[{}]", other.event_type())?,

@@ -15,7 +15,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let sums = Arc::clone(&spent);
     let builder = Client::builder().on_usage(move |report| {
         let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-        *sums.entry(report.target.to_owned()).or_default() += report.usage.total().unwrap_or_default();
+        if let Some(tokens) = report.usage.total() {
+            *sums.entry(report.target.to_owned()).or_default() += tokens;
+        }
     });
     let emulator = Emulator::start().await?;
     let client = match std::env::var_os(API_KEY_VARIABLE) {
