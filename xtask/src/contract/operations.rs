@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::compare;
 use super::sample::{Samples, Style};
+use super::schemas::ALIASES;
 
 /// An endpoint with a built request and a function that parses responses.
 struct Operation {
@@ -89,10 +90,16 @@ fn all(samples: &Samples<'_>) -> Vec<Result<Operation, String>> {
     let search: KnowledgeBaseSearch = from!("SearchKnowledgeBaseRequest");
     let item: KnowledgeBaseItemCreate = from!("KnowledgeBaseItemCreate");
     let item_update: KnowledgeBaseItemUpdate = from!("KnowledgeBaseItemUpdate");
-    let deployment: DeploymentTrigger = from!("TriggerDeploymentRequest");
-    let message: AgentTrigger = from!("TriggerAgentRequest");
+    let deployment: TriggerDeploymentRequest = from!("TriggerDeploymentRequest");
+    let message: TriggerAgentRequest = from!("TriggerAgentRequest");
     let filter =
         ApprovalFilter::new().status("pending").agent_id("a").run_id("r").request_id("q").cursor("c").limit(10);
+    let mut trigger_workflow = TriggerWorkflow::new("e", "v", "whsec_x", "");
+    trigger_workflow.body = deployment.clone();
+    let mut trigger_prompt = TriggerPrompt::new("e", "v", "whsec_x", "");
+    trigger_prompt.body = deployment;
+    let mut trigger_agent = TriggerAgent::new("a", "whsec_x", "", "");
+    trigger_agent.body = message;
     vec![
         operation(&invoke_workflow),
         operation(&invoke_prompt),
@@ -134,9 +141,9 @@ fn all(samples: &Samples<'_>) -> Vec<Result<Operation, String>> {
         operation(&ListToolActionApprovals::new("w", filter)),
         operation(&GetToolActionApproval::new("w", "a")),
         operation(&DecideToolActionApproval::new("w", "a", ApprovalDecision::AllowOnce)),
-        operation(&TriggerWorkflow::new("e", "v", "whsec_x", deployment.clone())),
-        operation(&TriggerPrompt::new("e", "v", "whsec_x", deployment)),
-        operation(&TriggerAgent::new("a", "whsec_x", message)),
+        operation(&trigger_workflow),
+        operation(&trigger_prompt),
+        operation(&trigger_agent),
     ]
 }
 

@@ -9,6 +9,11 @@ use serde_json::Value;
 use super::compare;
 use super::sample::{Style, UNKNOWN};
 
+/// The fields that sources name differently: the type, the name that is read too, and the documented
+/// name, which is written.
+pub(crate) const ALIASES: [(&str, &str, &str); 2] =
+    [("ErrorBody", "code", "error_code"), ("InvokeWorkflowResponse", "status", "run_status")];
+
 /// Parses a sample with a type, writes it again, and compares the two.
 type RoundTrip = fn(&Value, Style) -> Result<(), String>;
 
@@ -213,13 +218,13 @@ pub(crate) fn table() -> Vec<(&'static str, Mapping)> {
         "SearchServiceCountries" => SearchServiceCountries,
         "SearchServiceCountry" => SearchServiceCountry,
         "StreamAutoApprovedToolCall" => AutoApprovedToolCall,
-        "TokenCount" => TokenDetails,
+        "TokenCount" => TokenCount,
         "TokenUsage" => TokenUsage,
         "ToolActionApproval" => ToolActionApproval,
         "ToolActionApprovalList" => ToolActionApprovalList,
         "ToolInvocation" => ToolInvocation,
-        "TriggerAgentRequest" => AgentTrigger,
-        "TriggerDeploymentRequest" => DeploymentTrigger,
+        "TriggerAgentRequest" => TriggerAgentRequest,
+        "TriggerDeploymentRequest" => TriggerDeploymentRequest,
         "UnsupportedSearchServiceError" => ErrorBody,
         "WebhookAsyncOptions" => WebhookAsyncOptions,
         "WebhookTriggerResponse" => WebhookTriggerResponse,

@@ -5,8 +5,8 @@ use bytes::Bytes;
 #[cfg(not(feature = "ureq"))]
 use fetch_hive_core::InvalidInput;
 use fetch_hive_core::types::{
-    AgentId, AgentTrigger, DeploymentTrigger, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow,
-    ListErrorCodes, ListModels, TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
+    AgentId, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow, ListErrorCodes, ListModels,
+    TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
 };
 use fetch_hive_core::{ApiResponse, Endpoint, Retry};
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fetch_hive_client::callback::{CallbackRun, Received, Receiver, Verifier, ResumeToken, signed_request};
+use fetch_hive_client::callback::{CallbackRun, Received, Receiver, ResumeToken, Verifier, signed_request};
 use fetch_hive_client::test_util::{Exchange, PausedClock, Replay};
 use fetch_hive_client::types::{
     ApiKey, ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent,
@@ -267,7 +267,8 @@ async fn a_run_that_did_not_start_leaves_nothing_behind() {
 
     let error = client.invoke_workflow("d").start(&Receiver::new(Verifier::new(["s"]))).await.unwrap_err();
     assert!(error.to_string().contains("`callback_url`") && !error.may_have_run(), "{error}");
-    let plain = client.invoke_workflow("d").start(&Receiver::with_callback_url("http://example.com")).await.unwrap_err();
+    let plain =
+        client.invoke_workflow("d").start(&Receiver::with_callback_url("http://example.com")).await.unwrap_err();
     assert!(plain.to_string().contains("`async.callback_url`") && !plain.may_have_run(), "{plain}");
     assert_eq!(server.requests().len(), 3);
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{
-    CallbackError, Claim, ClaimResult, EventKey, MemoryDedupStore, Outcome, Received, Receiver, DedupStore, SignatureError,
-    Verifier, sign, signed_request,
+    CallbackError, Claim, ClaimResult, DedupStore, EventKey, MemoryDedupStore, Outcome, Received, Receiver,
+    SignatureError, Verifier, sign, signed_request,
 };
 use fetch_hive_client::types::{CallbackEventType, RunStatus};
 use fetch_hive_client::{BoxError, Client};
@@ -211,7 +211,11 @@ struct Away {
 #[async_trait]
 impl DedupStore for Away {
     async fn claim(&self, key: &EventKey, _: Duration) -> Result<ClaimResult, BoxError> {
-        if self.claims { Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1))) } else { Err("the store is away".into()) }
+        if self.claims {
+            Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1)))
+        } else {
+            Err("the store is away".into())
+        }
     }
 
     async fn commit(&self, _: &Claim) -> Result<(), BoxError> {

@@ -4,12 +4,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-mod plain;
-
 use crate::extra::Masked;
 use crate::{
-    AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval, TextChunk, RequestId,
-    RunId, ThreadId, TokenUsage, ToolApproval,
+    AgentRunStatus, AutoApprovedToolCall, DeniedToolCall, ErrorCode, Extra, GeneratedArtifact, PendingToolApproval,
+    RequestId, RunId, TextChunk, ThreadId, TokenUsage, ToolApproval,
 };
 
 /// One event of a prompt's or an agent's stream (contract, section 7).
@@ -59,7 +57,7 @@ impl fmt::Debug for StreamEvent {
 #[non_exhaustive]
 pub struct TextEvent {
     /// The text.
-    #[serde(deserialize_with = "crate::model::null_as_default")]
+    #[serde(deserialize_with = "crate::macros::null_as_default")]
     pub response: TextChunk,
     /// The model; in prompt streams.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,109 +70,143 @@ pub struct TextEvent {
     pub request_id: Option<RequestId>,
 }
 
-macro_rules! events {
-    ($($(#[$meta:meta])* $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })+) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(default)]
-        #[non_exhaustive]
-        pub struct $name {
-            $(
-                $(#[$field_meta])*
-                #[serde(
-                    deserialize_with = "crate::model::null_as_default",
-                    skip_serializing_if = "crate::model::is_default"
-                )]
-                pub $field: $type,
-            )*
-        }
-    )+};
+impl TextEvent {
+    /// Returns the text of the event.
+    pub fn text(&self) -> &str {
+        &self.response
+    }
 }
 
-events! {
-    /// A tool was called.
-    ToolEvent {
-        /// The call.
-        tool_id: Option<String>,
-        /// The tool's name.
-        tool: Option<String>,
-        /// The kind of tool.
-        tool_type: Option<String>,
-        /// Its arguments: parsed here, JSON in a text in a reply.
-        tool_input: Option<Value>,
-        /// Its result: JSON in a text.
-        observation: Option<Value>,
-        /// The public id of the run.
-        request_id: Option<RequestId>,
-    }
+/// A tool was called.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ToolEvent {
+    /// The call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_id: Option<String>,
+    /// The tool's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// The kind of tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_type: Option<String>,
+    /// Its arguments: parsed here, JSON in a text in a reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_input: Option<Value>,
+    /// Its result: JSON in a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Value>,
+    /// The public id of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+}
 
-    /// A file was made.
-    ArtifactEvent {
-        /// The file.
-        artifact: Option<GeneratedArtifact>,
-        /// The public id of the run.
-        request_id: Option<RequestId>,
-    }
+/// A file was made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ArtifactEvent {
+    /// The file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<GeneratedArtifact>,
+    /// The public id of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+}
 
-    /// A tool action waits for a decision.
-    ToolApprovalEvent {
-        /// The action.
-        approval: Option<Extra>,
-        /// The public id of the run.
-        request_id: Option<RequestId>,
-    }
+/// A tool action waits for a decision.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ToolApprovalEvent {
+    /// The action.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Extra>,
+    /// The public id of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+}
 
-    /// The conversation so far was condensed.
-    SummaryEvent {
-        /// What is left of it.
-        summary_text: Option<String>,
-        /// How many tokens it had.
-        original_token_count: Option<u64>,
-        /// How many the model takes.
-        context_limit: Option<u64>,
-        /// The model that condensed it.
-        model: Option<String>,
-        /// Who provides that model.
-        provider: Option<String>,
-        /// The public id of the run.
-        request_id: Option<RequestId>,
-    }
+/// The conversation so far was condensed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct SummaryEvent {
+    /// What is left of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary_text: Option<String>,
+    /// How many tokens it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_token_count: Option<u64>,
+    /// How many the model takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_limit: Option<u64>,
+    /// The model that condensed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Who provides that model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The public id of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+}
 
-    /// What a run spent, and how it ended.
-    UsageEvent {
-        /// Tokens spent.
-        usage: Option<TokenUsage>,
-        /// Why the stream ended, such as `completed`.
-        stop_reason: Option<String>,
-        /// The public id of the run.
-        request_id: Option<RequestId>,
-        /// The same id, under its other name.
-        run_id: Option<RunId>,
-        /// Where the run stands; of agents.
-        status: Option<crate::AgentRunStatus>,
-        /// The thread, if there is one; of agents.
-        thread_id: Option<ThreadId>,
-        /// The approval mode in effect.
-        tool_approval: Option<ToolApproval>,
-        /// Tool actions that wait for a decision.
-        pending_tool_approvals: Vec<PendingToolApproval>,
-        /// Tool calls that were denied.
-        denied_tool_calls: Vec<DeniedToolCall>,
-        /// Tool calls that ran only because the mode allowed them.
-        auto_approved_tool_calls: Vec<AutoApprovedToolCall>,
-    }
+/// What a run spent, and how it ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct UsageEvent {
+    /// Tokens spent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<TokenUsage>,
+    /// Why the stream ended, such as `completed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_reason: Option<String>,
+    /// The public id of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+    /// The same id, under its other name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<RunId>,
+    /// Where the run stands; of agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<AgentRunStatus>,
+    /// The thread, if there is one; of agents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread_id: Option<ThreadId>,
+    /// The approval mode in effect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_approval: Option<ToolApproval>,
+    /// Tool actions that wait for a decision.
+    #[serde(deserialize_with = "crate::macros::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub pending_tool_approvals: Vec<PendingToolApproval>,
+    /// Tool calls that were denied.
+    #[serde(deserialize_with = "crate::macros::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub denied_tool_calls: Vec<DeniedToolCall>,
+    /// Tool calls that ran only because the mode allowed them.
+    #[serde(deserialize_with = "crate::macros::null_as_default", skip_serializing_if = "Vec::is_empty")]
+    pub auto_approved_tool_calls: Vec<AutoApprovedToolCall>,
+}
 
-    /// The run failed.
-    ErrorEvent {
-        /// What went wrong, for people.
-        error: Option<Value>,
-        /// A longer text for people.
-        message: Option<String>,
-        /// What went wrong, for programs. Inferred from the replies (contract, section 7).
-        error_code: Option<ErrorCode>,
-        /// The public id of the run.
-        request_id: Option<RequestId>,
-    }
+/// The run failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct ErrorEvent {
+    /// What went wrong, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Value>,
+    /// A longer text for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What went wrong, for programs. Inferred from the replies (contract, section 7).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_code: Option<ErrorCode>,
+    /// The public id of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
 }
 
 impl ErrorEvent {
@@ -211,9 +243,6 @@ impl StreamEvent {
     ///
     /// As [`from_slice`](Self::from_slice).
     pub fn from_slice_named(json: &[u8], name: &str) -> Result<Self, serde_json::Error> {
-        if let Some(event) = plain::text_event(json) {
-            return Ok(event);
-        }
         let tag = Self::type_of(json);
         Ok(match if tag.is_empty() { name } else { &tag } {
             "response" => Self::Response(serde_json::from_slice(json)?),

@@ -1,10 +1,13 @@
+use std::fmt::Display;
+
 use serde::{Deserialize, Serialize};
 
-use crate::model::{record, request, with_metadata};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
 use crate::{
     AgentId, ApprovalId, ArtifactRef, AssetId, AutoApprovedToolCall, DeniedToolCall, GeneratedArtifact, Metadata,
-    PendingDelegation, PendingToolApproval, RequestId, RunId, ThreadId, TokenUsage, ToolApproval, ToolInvocation,
+    MetadataValue, MissingField, PendingDelegation, PendingToolApproval, RequestId, RunId, ThreadId, TokenUsage,
+    ToolApproval, ToolInvocation,
 };
 
 request! {
@@ -16,15 +19,15 @@ request! {
         message: String,
     ) {
         /// The thread to go on with, or to begin; without one, or with an empty one, nothing is remembered.
-        thread_id => Option<ThreadId>,
+        thread_id = Option<ThreadId>,
         /// Earlier turns. They win over what the thread remembers.
-        messages: [AgentMessage],
+        messages = Vec<AgentMessage>,
         /// Files that come with the message: https URLs. At most five, artifact refs included.
-        attachments: [AgentAttachment],
+        attachments = Vec<AgentAttachment>,
         /// Artifacts of earlier turns that the agent may use. At most 50.
-        known_artifact_refs: [ArtifactRef],
+        known_artifact_refs = Vec<ArtifactRef>,
         /// Those of the known ones that come with this message. At most five, attachments included.
-        artifact_refs: [ArtifactRef],
+        artifact_refs = Vec<ArtifactRef>,
         /// Whether workflow tools may go on in the background.
         #[serde(rename = "async")]
         async_mode: AgentAsyncOptions,
@@ -33,18 +36,52 @@ request! {
         /// An opaque id of the caller's own user.
         user: String,
         /// Flat facts that come back with the run.
-        metadata => Metadata,
+        metadata = Metadata,
         /// For the service's own clients. A caller with an API key must not send it, and is refused before sending.
-        decided_tool_approvals: [DecidedToolApproval],
+        decided_tool_approvals = Vec<DecidedToolApproval>,
     }
 }
-
-with_metadata!(InvokeAgent);
 
 impl InvokeAgent {
     /// Sets the thread; an empty one is left out.
     pub fn thread_id(mut self, thread: impl Into<ThreadId>) -> Self {
         self.thread_id = Some(thread.into()).filter(|thread| !thread.as_str().is_empty());
+        self
+    }
+
+    /// Adds to [`messages`](Self#structfield.messages).
+    pub fn messages(mut self, messages: impl IntoIterator<Item: Into<AgentMessage>>) -> Self {
+        self.messages.extend(messages.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds to [`attachments`](Self#structfield.attachments).
+    pub fn attachments(mut self, attachments: impl IntoIterator<Item: Into<AgentAttachment>>) -> Self {
+        self.attachments.extend(attachments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds to [`known_artifact_refs`](Self#structfield.known_artifact_refs).
+    pub fn known_artifact_refs(mut self, known_artifact_refs: impl IntoIterator<Item: Into<ArtifactRef>>) -> Self {
+        self.known_artifact_refs.extend(known_artifact_refs.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds to [`artifact_refs`](Self#structfield.artifact_refs).
+    pub fn artifact_refs(mut self, artifact_refs: impl IntoIterator<Item: Into<ArtifactRef>>) -> Self {
+        self.artifact_refs.extend(artifact_refs.into_iter().map(Into::into));
+        self
+    }
+
+    /// Attaches one metadata value: a string, a number, a boolean, or an `Option` of them for null.
+    pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
+        self.metadata.insert(name, value);
+        self
+    }
+
+    /// Attaches every field of a struct or map as metadata.
+    pub fn metadata_from(mut self, values: impl Serialize) -> Self {
+        self.metadata.extend(values);
         self
     }
 }
@@ -68,7 +105,7 @@ request! {
         content: String,
     ) {
         /// Files that came with it.
-        attachments: [AgentAttachment],
+        attachments = Vec<AgentAttachment>,
     }
 }
 
@@ -86,6 +123,12 @@ impl AgentMessage {
     /// An instruction.
     pub fn system(content: impl Into<String>) -> Self {
         Self::new(Role::System, content)
+    }
+
+    /// Adds to [`attachments`](Self#structfield.attachments).
+    pub fn attachments(mut self, attachments: impl IntoIterator<Item: Into<AgentAttachment>>) -> Self {
+        self.attachments.extend(attachments.into_iter().map(Into::into));
+        self
     }
 }
 
@@ -203,5 +246,21 @@ record! {
         auto_approved_tool_calls: Vec<AutoApprovedToolCall>,
         /// Work that goes on in the background.
         pending_delegations: Vec<PendingDelegation>,
+    }
+}
+
+impl InvokeAgentResponse {
+    /// Returns the public id of the run.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `request_id`.
+    pub fn request_id(&self) -> Result<&RequestId, MissingField> {
+        MissingField::check(self.request_id.as_ref(), "request_id")
+    }
+
+    /// Returns the text of the answer, which is empty if the response has none.
+    pub fn text(&self) -> &str {
+        self.response.as_deref().unwrap_or_default()
     }
 }
