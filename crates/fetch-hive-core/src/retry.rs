@@ -76,9 +76,9 @@ pub struct Now {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RetryEvent<'a> {
-    /// The call started.
+    /// The call started, and nothing was sent yet.
     Started,
-    /// The delay has passed.
+    /// The delay before the next attempt has passed.
     Slept,
     /// The attempt returned a response with a success status and a complete body.
     Succeeded,
