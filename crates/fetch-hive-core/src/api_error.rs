@@ -16,11 +16,11 @@ use crate::request_id::header_request_id;
 pub struct ApiError {
     /// The name of the operation that failed, such as `invokeWorkflow`.
     pub operation: &'static str,
-    /// The HTTP status.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// The HTTP headers.
+    /// The HTTP headers of the response.
     pub headers: HeaderMap,
-    /// The body as bytes.
+    /// The response body as bytes.
     pub body: Bytes,
     /// The parsed body of the response.
     pub payload: ErrorPayload,

@@ -36,11 +36,11 @@ impl From<InvalidInput> for Error {
 pub struct DecodeError {
     /// The name of the operation, such as `invokeWorkflow`.
     pub operation: &'static str,
-    /// The HTTP status.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// The HTTP headers.
+    /// The HTTP headers of the response.
     pub headers: HeaderMap,
-    /// The body as bytes.
+    /// The response body as bytes.
     pub body: Bytes,
     /// The parser error.
     ///

@@ -28,11 +28,11 @@ pub struct ApiResponse<T> {
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ApiResponseParts {
-    /// The HTTP status.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// The HTTP headers.
+    /// The HTTP headers of the response.
     pub headers: HeaderMap,
-    /// The body as bytes. It may contain a webhook secret.
+    /// The response body as bytes. It may contain a webhook secret.
     pub body: Bytes,
     /// The number of times that the request was sent.
     pub attempts: u32,
