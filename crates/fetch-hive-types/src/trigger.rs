@@ -56,7 +56,7 @@ impl TriggerWorkflow {
         }
     }
 
-    /// Adds one start input from any serializable value.
+    /// Sets one start input from any serializable value.
     ///
     /// If the value cannot be serialized, the request fails with the name of the input before it is
     /// sent.
@@ -71,7 +71,7 @@ impl TriggerWorkflow {
         self
     }
 
-    /// Adds one metadata value, which comes back with the outcome of the run.
+    /// Sets one metadata value, which comes back with the outcome of the run.
     ///
     /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
     pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
@@ -135,7 +135,7 @@ impl TriggerPrompt {
         }
     }
 
-    /// Adds one start input from any serializable value.
+    /// Sets one start input from any serializable value.
     ///
     /// If the value cannot be serialized, the request fails with the name of the input before it is
     /// sent.
@@ -150,7 +150,7 @@ impl TriggerPrompt {
         self
     }
 
-    /// Adds one metadata value, which comes back with the outcome of the run.
+    /// Sets one metadata value, which comes back with the outcome of the run.
     ///
     /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
     pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
@@ -219,7 +219,7 @@ impl TriggerAgent {
         self
     }
 
-    /// Adds one metadata value, which comes back with the outcome of the run.
+    /// Sets one metadata value, which comes back with the outcome of the run.
     ///
     /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
     pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
