@@ -30,9 +30,9 @@ request! {
 request! {
     /// A request to allow or deny a tool action.
     ///
-    /// The request is `POST /public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide`. The
-    /// run resumes on the server after the decision, so it must not be invoked again. The service
-    /// rejects a second decision with status 409.
+    /// The request is `POST /public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide`.
+    /// The run resumes on the server after the decision, so it must not be invoked again. The
+    /// service rejects a second decision with status 409.
     DecideToolActionApproval(
         /// The id of the workspace that the approval belongs to.
         workspace_id: WorkspaceId,

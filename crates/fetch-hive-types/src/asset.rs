@@ -17,8 +17,8 @@ request! {
 request! {
     /// A request to upload a file to a workspace.
     ///
-    /// The request is `POST /public/workspaces/{workspace_id}/assets` with a multipart form. The name
-    /// of the form part, `file`, is our decision, and unconfirmed. See the
+    /// The request is `POST /public/workspaces/{workspace_id}/assets` with a multipart form. The
+    /// name of the form part, `file`, is our decision, and unconfirmed. See the
     /// [contract](crate::contract#endpoints).
     UploadAsset(
         /// The id of the workspace that the file is uploaded to.
@@ -30,7 +30,8 @@ request! {
 
 /// A file to upload: its name, its media type and its content.
 ///
-/// A file that is empty or larger than [`max_bytes`](Self::max_bytes) is rejected before it is sent.
+/// A file that is empty or larger than [`max_bytes`](Self::max_bytes) is rejected before it is
+/// sent.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AssetFile {

@@ -8,8 +8,8 @@ use crate::{Extra, InvokeWorkflowResponse, MissingField, OutputError, RequestId,
 open_enum! {
     /// The type of an event in a callback.
     ///
-    /// The first three types are documented. The others are named by analogy, which is our decision,
-    /// and unconfirmed. See the [contract](crate::contract#callbacks).
+    /// The first three types are documented. The others are named by analogy, which is our
+    /// decision, and unconfirmed. See the [contract](crate::contract#callbacks).
     CallbackEventType {
         /// An agent has finished its run and answered.
         AgentCompleted = "agent.completed",
@@ -93,8 +93,8 @@ impl CallbackEvent {
 
     /// Returns the status of the run.
     ///
-    /// The status in the event's `data` takes precedence. Without it, the status is the last part of
-    /// the event type, such as `failed` in `agent.failed`.
+    /// The status in the event's `data` takes precedence. Without it, the status is the last part
+    /// of the event type, such as `failed` in `agent.failed`.
     pub fn run_status(&self) -> Option<RunStatus> {
         let stated = self.get("run_status").or_else(|| self.get("status")).and_then(Value::as_str);
         let from_type = || self.event_type.as_ref()?.as_str().rsplit_once('.').map(|(_, end)| end);

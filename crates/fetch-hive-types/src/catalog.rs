@@ -21,8 +21,8 @@ request! {
 request! {
     /// A request to get the supported countries of one search service.
     ///
-    /// The request is `GET /public/search_services/{service}/countries`. It needs no API key. For an
-    /// unsupported service, the error body lists the supported ones in
+    /// The request is `GET /public/search_services/{service}/countries`. It needs no API key. For
+    /// an unsupported service, the error body lists the supported ones in
     /// [`supported_services`](crate::ErrorBody::supported_services).
     GetSearchServiceCountries(
         /// The key of the search service, such as `google_search`.

@@ -34,8 +34,8 @@ request! {
 request! {
     /// A request to change the settings of a chat.
     ///
-    /// The request is `PATCH /public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}`. Settings
-    /// that are not set in the request keep their values.
+    /// The request is `PATCH /public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}`.
+    /// Settings that are not set in the request keep their values.
     UpdateAgentChat(
         /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,

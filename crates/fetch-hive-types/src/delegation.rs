@@ -15,8 +15,8 @@ request! {
 request! {
     /// A request to cancel a delegation of an agent.
     ///
-    /// The request is `POST /agent/delegations/{id}/cancel`. It has no effect on a delegation that has
-    /// ended.
+    /// The request is `POST /agent/delegations/{id}/cancel`. It has no effect on a delegation that
+    /// has ended.
     CancelAgentDelegation(
         /// The id of the delegation to cancel.
         id: DelegationId,

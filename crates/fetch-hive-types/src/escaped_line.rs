@@ -2,14 +2,15 @@ use std::fmt::{self, Write as _};
 
 /// A wrapper that displays untrusted text safely in one line of a log.
 ///
-/// Control characters, line and paragraph separators and marks that change the direction of text are
-/// displayed as escapes, so that the text cannot forge a line or control a terminal. All errors of
-/// these crates display the service's texts in this way; their fields keep the original text.
+/// Control characters, line and paragraph separators and marks that change the direction of text
+/// are displayed as escapes, so that the text cannot forge a line or control a terminal. All errors
+/// of these crates display the service's texts in this way; their fields keep the original text.
 ///
 /// ```
 /// use fetch_hive_types::EscapedLine;
 ///
-/// assert_eq!(EscapedLine("no\nERROR \u{1b}[31mforged").to_string(), r"no\nERROR \u{1b}[31mforged");
+/// let line = EscapedLine("no\nERROR \u{1b}[31mforged").to_string();
+/// assert_eq!(line, r"no\nERROR \u{1b}[31mforged");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EscapedLine<T>(pub T);

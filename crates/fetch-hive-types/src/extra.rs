@@ -6,8 +6,8 @@ use serde_json::{Map, Value, map};
 
 /// The fields of a JSON object by name. It dereferences to the underlying map.
 ///
-/// `Debug` masks the value of every field whose name suggests a secret, such as `webhook_secret`, at
-/// any depth. Masking does not affect how the fields are read, stored or sent.
+/// `Debug` masks the value of every field whose name suggests a secret, such as `webhook_secret`,
+/// at any depth. Masking does not affect how the fields are read, stored or sent.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Extra(Map<String, Value>);

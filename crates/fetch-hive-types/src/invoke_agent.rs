@@ -25,7 +25,8 @@ request! {
         ///
         /// Without a thread, the agent does not remember the conversation.
         thread_id = Option<ThreadId>,
-        /// The earlier messages of the conversation. They take precedence over the thread's history.
+        /// The earlier messages of the conversation. They take precedence over the thread's
+        /// history.
         messages = Vec<AgentMessage>,
         /// The files that are sent with the message.
         ///
@@ -96,8 +97,8 @@ impl InvokeAgent {
 
     /// Adds every field of a struct or map to the metadata.
     ///
-    /// If a field holds a list or an object, the request fails with the name of that field before it
-    /// is sent.
+    /// If a field holds a list or an object, the request fails with the name of that field before
+    /// it is sent.
     pub fn metadata_from(mut self, values: impl Serialize) -> Self {
         self.metadata.extend(values);
         self
@@ -111,9 +112,9 @@ request! {
         callback_url: String,
         /// Whether workflow tools may continue after the agent has answered.
         ///
-        /// By default, the service allows it if the request has a thread or a callback URL. If it is
-        /// not allowed, a long workflow tool, or one that needs a person, returns an error to the
-        /// agent.
+        /// By default, the service allows it if the request has a thread or a callback URL. If it
+        /// is not allowed, a long workflow tool, or one that needs a person, returns an error to
+        /// the agent.
         allow_background: bool,
     }
 }

@@ -67,8 +67,8 @@ request! {
 request! {
     /// A request to search a knowledge base.
     ///
-    /// The request is `POST /public/workspaces/{workspace_id}/knowledge_bases/{id}/search`. A search
-    /// changes nothing, so it is retried like a `GET` request.
+    /// The request is `POST /public/workspaces/{workspace_id}/knowledge_bases/{id}/search`. A
+    /// search changes nothing, so it is retried like a `GET` request.
     SearchKnowledgeBase(
         /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,

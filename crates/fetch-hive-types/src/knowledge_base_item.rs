@@ -5,8 +5,8 @@ use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, MissingField, NumberO
 request! {
     /// A request to list the items of a knowledge base.
     ///
-    /// The request is
-    /// `GET /public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items`.
+    /// The request is `GET …/knowledge_bases/{knowledge_base_id}/items`. See the
+    /// [contract](crate::contract#endpoints).
     ListKnowledgeBaseItems(
         /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
@@ -18,8 +18,8 @@ request! {
 request! {
     /// A request to get one item of a knowledge base.
     ///
-    /// The request is
-    /// `GET /public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}`.
+    /// The request is `GET …/knowledge_bases/{knowledge_base_id}/items/{id}`. See the
+    /// [contract](crate::contract#endpoints).
     GetKnowledgeBaseItem(
         /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
@@ -33,9 +33,8 @@ request! {
 request! {
     /// A request to add an item to a knowledge base.
     ///
-    /// The request is
-    /// `POST /public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items`. The service
-    /// indexes the item in the background.
+    /// The request is `POST …/knowledge_bases/{knowledge_base_id}/items`. The service indexes the
+    /// item in the background. See the [contract](crate::contract#endpoints).
     CreateKnowledgeBaseItem(
         /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
@@ -49,9 +48,8 @@ request! {
 request! {
     /// A request to change an item of a knowledge base.
     ///
-    /// The request is
-    /// `PATCH /public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}`. Settings
-    /// that are not set in the request keep their values.
+    /// The request is `PATCH …/knowledge_bases/{knowledge_base_id}/items/{id}`. Settings that are
+    /// not set in the request keep their values. See the [contract](crate::contract#endpoints).
     UpdateKnowledgeBaseItem(
         /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
@@ -67,8 +65,8 @@ request! {
 request! {
     /// A request to delete an item of a knowledge base.
     ///
-    /// The request is
-    /// `DELETE /public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}`.
+    /// The request is `DELETE …/knowledge_bases/{knowledge_base_id}/items/{id}`. See the
+    /// [contract](crate::contract#endpoints).
     DeleteKnowledgeBaseItem(
         /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
@@ -82,9 +80,9 @@ request! {
 request! {
     /// A request to index an item of a knowledge base again.
     ///
-    /// The request is
-    /// `POST /public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}/regenerate`.
-    /// The response has the id of the run that indexes the item.
+    /// The request is `POST …/knowledge_bases/{knowledge_base_id}/items/{id}/regenerate`. The
+    /// response has the id of the run that indexes the item. See the
+    /// [contract](crate::contract#endpoints).
     RegenerateKnowledgeBaseItem(
         /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
@@ -175,8 +173,8 @@ request! {
 record! {
     /// An item of a knowledge base.
     ///
-    /// The sources declare only the fields of a listed item. A single item is read with the fields of
-    /// the requests as well; all others are in [`extra`](Self::extra). See the
+    /// The sources declare only the fields of a listed item. A single item is read with the fields
+    /// of the requests as well; all others are in [`extra`](Self::extra). See the
     /// [contract](crate::contract#resources).
     KnowledgeBaseItem {
         /// The id of the item.

@@ -186,9 +186,9 @@ impl<'de> Deserialize<'de> for MetadataValue {
 
 /// The metadata that a caller attaches to a run.
 ///
-/// The service returns it as `user_metadata`. Names must not be empty, and values must not be lists or
-/// objects. If an entry is invalid, its name is kept, and the request fails with that name before it
-/// is sent. See the [contract](crate::contract#metadata).
+/// The service returns it as `user_metadata`. Names must not be empty, and values must not be lists
+/// or objects. If an entry is invalid, its name is kept, and the request fails with that name
+/// before it is sent. See the [contract](crate::contract#metadata).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     values: BTreeMap<String, MetadataValue>,

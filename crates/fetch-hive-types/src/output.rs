@@ -105,8 +105,8 @@ impl InvokeWorkflowResponse {
     ///
     /// # Errors
     ///
-    /// Returns [`OutputError::Failed`] if the run has failed, and [`OutputError::NotCompleted`] if it
-    /// has not completed.
+    /// Returns [`OutputError::Failed`] if the run has failed, and [`OutputError::NotCompleted`] if
+    /// it has not completed.
     pub fn into_output(mut self) -> Result<Value, OutputError> {
         self.completed()?;
         Ok(self.output.take().unwrap_or_default())
@@ -116,9 +116,9 @@ impl InvokeWorkflowResponse {
     ///
     /// # Errors
     ///
-    /// Returns [`OutputError::Failed`] if the run has failed, [`OutputError::NotCompleted`] if it has
-    /// not completed, and [`OutputError::Mismatch`], which keeps the output, if the output cannot be
-    /// deserialized as `T`.
+    /// Returns [`OutputError::Failed`] if the run has failed, [`OutputError::NotCompleted`] if it
+    /// has not completed, and [`OutputError::Mismatch`], which keeps the output, if the output
+    /// cannot be deserialized as `T`.
     pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
         self.completed()?;
         T::deserialize(self.output.as_ref().unwrap_or(&Value::Null)).map_err(|error| self.mismatch(error))
@@ -126,8 +126,8 @@ impl InvokeWorkflowResponse {
 
     /// Deserializes JSON in the text output of a completed run.
     ///
-    /// Models write JSON either bare or in a Markdown code fence with text around it; both forms are
-    /// accepted. An output that is not a string is deserialized directly.
+    /// Models write JSON either bare or in a Markdown code fence with text around it; both forms
+    /// are accepted. An output that is not a string is deserialized directly.
     ///
     /// # Errors
     ///

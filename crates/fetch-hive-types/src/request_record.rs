@@ -4,8 +4,8 @@ use crate::{Extra, InvokeWorkflowResponse, MissingField, RequestId, RunStatus, T
 request! {
     /// A request to look up a run.
     ///
-    /// The request is `GET /public/requests/{id}`, which is the only known way to poll a run. See the
-    /// [contract](crate::contract#endpoints).
+    /// The request is `GET /public/requests/{id}`, which is the only known way to poll a run. See
+    /// the [contract](crate::contract#endpoints).
     GetRequest(
         /// The public id of the run, such as `req_019b1ad1193763f2367afc4cda5ab9df`.
         id: RequestId,
@@ -75,10 +75,12 @@ impl RequestRecord {
 
     /// Converts the record to the response that a direct run would have returned.
     ///
-    /// The output is read from `output` in the record's data, and otherwise from `response`. These
-    /// names are unconfirmed.
+    /// The output is read from `output`, `response` or `output_content` in the record's data, in
+    /// this order. These names are unconfirmed.
     pub fn to_run(&self) -> InvokeWorkflowResponse {
         let mut run = crate::callback::run(self.request_id.as_ref(), self.status.clone(), self.data.as_ref());
+        let older_name = || self.data.as_ref()?.get("output_content").filter(|output| !output.is_null()).cloned();
+        run.output = run.output.or_else(older_name);
         run.error = run.error.or_else(|| self.message.clone().filter(|_| run.run_status == Some(RunStatus::Failed)));
         run
     }

@@ -44,10 +44,10 @@ const BEARER: &str = "Bearer ";
 ///
 /// It is sent as `Authorization: Bearer fhk_…`. See the [contract](crate::contract#authentication).
 ///
-/// `Debug` does not show the key, and there is no `Display`; use [`expose`](Self::expose) to read it.
-/// The key is zeroed in memory when it is dropped, and so is the copy in the header of each request.
-/// Other copies are not zeroed: the write buffers of the HTTP stack, environment variables, and the
-/// text that the key was created from, unless it was passed as a `String`.
+/// `Debug` does not show the key, and there is no `Display`; use [`expose`](Self::expose) to read
+/// it. The key is zeroed in memory when it is dropped, and so is the copy in the header of each
+/// request. Other copies are not zeroed: the write buffers of the HTTP stack, environment
+/// variables, and the text that the key was created from, unless it was passed as a `String`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(Zeroizing<String>);
 
@@ -56,8 +56,8 @@ impl ApiKey {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidSecret`] if the key is blank or is not printable ASCII. The error does not show
-    /// the key, and the rejected text is zeroed.
+    /// Returns [`InvalidSecret`] if the key is blank or is not printable ASCII. The error does not
+    /// show the key, and the rejected text is zeroed.
     pub fn new(key: impl Into<String>) -> Result<Self, InvalidSecret> {
         let key = Zeroizing::new(key.into());
         check(&key)?;
@@ -89,9 +89,9 @@ impl fmt::Debug for ApiKey {
 /// Each deployment has a secret, which the dashboard shows. The response to a run with callback
 /// delivery contains it, too. See the [contract](crate::contract#callbacks).
 ///
-/// `Debug` does not show the secret, and it is zeroed in memory when it is dropped. It is serialized as
-/// plain text, so that a response can be stored: anyone who can read the stored text can sign
-/// callbacks. The raw body of a response contains a copy of the secret.
+/// `Debug` does not show the secret, and it is zeroed in memory when it is dropped. It is
+/// serialized as plain text, so that a response can be stored: anyone who can read the stored text
+/// can sign callbacks. The raw body of a response contains a copy of the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Zeroizing<String>);
 

@@ -217,8 +217,8 @@ pub struct ErrorEvent {
 impl ErrorEvent {
     /// Reads an error event of any shape.
     ///
-    /// A failure must not be lost because of an odd field. The code is also read from `code`, and the
-    /// code and the message are also read from an object in `error`.
+    /// A failure must not be lost because of an odd field. The code is also read from `code`, and
+    /// the code and the message are also read from an object in `error`.
     fn lenient(json: &Value) -> Self {
         let text = |name: &str| {
             let mut found = [json.get(name), json.get("error").and_then(|error| error.get(name))].into_iter().flatten();
@@ -239,8 +239,8 @@ impl StreamEvent {
     /// # Errors
     ///
     /// Returns an error if the input is not JSON, or if an event of a known type has a field of the
-    /// wrong type. An event of an unknown type is returned as [`Other`](Self::Other), and an `error`
-    /// event of any shape as [`Error`](Self::Error).
+    /// wrong type. An event of an unknown type is returned as [`Other`](Self::Other), and an
+    /// `error` event of any shape as [`Error`](Self::Error).
     pub fn from_slice(json: &[u8]) -> Result<Self, serde_json::Error> {
         Self::from_slice_named(json, "")
     }

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 /// A point in time in RFC 3339 form, such as `2026-05-26T09:30:00Z`.
 ///
-/// The text of the service is kept unchanged. The features `chrono` and `time` add conversions to the
-/// types of these crates.
+/// The text of the service is kept unchanged. The features `chrono` and `time` add conversions to
+/// the types of these crates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(String);

@@ -40,8 +40,8 @@ impl TokenUsage {
 
 /// The token count of a prompt or a completion.
 ///
-/// The models of the official SDKs declare a number, and the documentation shows an object. Both forms
-/// are read.
+/// The models of the official SDKs declare a number, and the documentation shows an object. Both
+/// forms are read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum NumberOrTokenCount {

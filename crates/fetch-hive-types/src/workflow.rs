@@ -78,8 +78,8 @@ impl InvokeWorkflow {
 
     /// Adds every field of a struct or map to the metadata.
     ///
-    /// If a field holds a list or an object, the request fails with the name of that field before it
-    /// is sent.
+    /// If a field holds a list or an object, the request fails with the name of that field before
+    /// it is sent.
     pub fn metadata_from(mut self, values: impl Serialize) -> Self {
         self.metadata.extend(values);
         self
