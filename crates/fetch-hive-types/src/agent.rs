@@ -48,7 +48,7 @@ request! {
         workspace_id: WorkspaceId,
         /// The id of the agent to change.
         id: AgentId,
-        /// The settings to change.
+        /// The settings to change; all others keep their values.
         agent: AgentUpdate,
     );
 }
@@ -127,7 +127,7 @@ request! {
 open_enum! {
     /// The time for which an Anthropic model caches a prompt.
     PromptCacheTtl {
-        /// The prompt is not cached.
+        /// The prompt is not cached at all.
         Disabled = "disabled",
         /// The prompt is cached for five minutes.
         FiveMinutes = "5m",
@@ -143,7 +143,7 @@ open_enum! {
         Minimal = "minimal",
         /// A small amount of reasoning, for simple tasks.
         Low = "low",
-        /// A moderate amount of reasoning.
+        /// A moderate amount of reasoning, for most tasks.
         Medium = "medium",
         /// A large amount of reasoning, for difficult tasks.
         High = "high",
@@ -167,13 +167,13 @@ open_enum! {
 }
 
 record! {
-    /// An agent of a workspace.
+    /// An agent of a workspace, with its settings.
     ///
     /// The sources declare no fields for it. The settings that a request can change are typed here;
     /// all other fields are in [`extra`](Self::extra). See the
     /// [contract](crate::contract#resources).
     Agent {
-        /// The id of the agent.
+        /// The id of the agent, by which it is invoked and changed.
         id: Option<AgentId>,
         /// The name of the agent, as shown in the dashboard.
         name: Option<String>,
@@ -220,7 +220,7 @@ record! {
     AgentChangeResponse {
         /// A confirmation for people, in the language of the account.
         message: Option<String>,
-        /// The agent after the change.
+        /// The agent with the settings that it has after the change.
         agent: Option<Agent>,
     }
 }

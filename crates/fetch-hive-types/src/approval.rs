@@ -93,7 +93,7 @@ open_enum! {
 }
 
 record! {
-    /// A page of tool-action approvals.
+    /// A page of the tool-action approvals of a workspace.
     ToolActionApprovalList {
         /// The approvals in the page, which may be empty.
         approvals: Vec<ToolActionApproval>,
@@ -222,7 +222,7 @@ open_enum! {
         Admin = "admin",
         /// All members of the workspace see the approval.
         Member = "member",
-        /// No user sees the approval.
+        /// No user of the workspace sees the approval.
         None = "none",
     }
 }
@@ -250,7 +250,7 @@ record! {
 record! {
     /// The user who decided an approval. Only administrators receive it.
     ApprovalDecider {
-        /// The id of the user.
+        /// The id of the user in the account.
         id: Option<String>,
         /// The e-mail address of the user.
         email: Option<String>,
@@ -266,7 +266,7 @@ record! {
 record! {
     /// A user who is named in an approval.
     ApprovalPerson {
-        /// The id of the user.
+        /// The id of the user in the account.
         id: Option<String>,
         /// The display name of the user.
         name: Option<String>,
@@ -276,7 +276,7 @@ record! {
 record! {
     /// The person, workflow or agent that asked for a tool action.
     ApprovalRequester {
-        /// The kind of requester.
+        /// The kind of requester, such as a workflow or an agent.
         kind: Option<String>,
         /// The display name of the requester.
         name: Option<String>,

@@ -11,7 +11,7 @@ record! {
         id: Option<AssetId>,
         /// The URL from which the file can be downloaded.
         file_url: Option<String>,
-        /// The name of the file.
+        /// The name of the file, including its extension.
         file_name: Option<String>,
         /// The media type of the file, such as `image/png`.
         file_type: Option<String>,
@@ -19,7 +19,7 @@ record! {
         file_size: Option<u64>,
         /// The kind of file, such as `image`.
         asset_type: Option<String>,
-        /// The origin of the file.
+        /// The origin of the file, as stated by the service.
         origin: Option<String>,
         /// The id of the tool call that generated the file.
         tool_id: Option<String>,

@@ -23,7 +23,7 @@ request! {
     UploadAsset(
         /// The id of the workspace that the file is uploaded to.
         workspace_id: WorkspaceId,
-        /// The file to upload.
+        /// The file to upload, with its name and media type.
         file: AssetFile,
     );
 }
@@ -39,7 +39,7 @@ pub struct AssetFile {
     pub name: String,
     /// The media type of the file, such as `image/png`.
     pub media_type: String,
-    /// The content of the file.
+    /// The bytes that the file consists of.
     pub content: Vec<u8>,
     /// The maximum number of bytes to upload, 100 MiB by default.
     ///
@@ -74,11 +74,11 @@ impl fmt::Debug for AssetFile {
 record! {
     /// A file that was uploaded to a workspace.
     Asset {
-        /// The id of the asset.
+        /// The id of the asset, by which other requests refer to it.
         id: Option<AssetId>,
         /// The key under which the service stores the file.
         object_key: Option<String>,
-        /// The name of the file.
+        /// The name of the file, including its extension.
         file_name: Option<String>,
         /// The URL from which the file can be downloaded until it expires.
         file_url: Option<String>,
@@ -117,11 +117,11 @@ open_enum! {
     TranscriptionStatus {
         /// The transcription has not started yet.
         Pending = "pending",
-        /// The transcription is in progress.
+        /// The service is transcribing the file.
         Processing = "processing",
-        /// The transcription has finished successfully.
+        /// The service has transcribed the file.
         Completed = "completed",
-        /// The transcription has failed.
+        /// The service could not transcribe the file.
         Failed = "failed",
     }
 }
@@ -129,7 +129,7 @@ open_enum! {
 record! {
     /// The transcription of an audio or video file.
     AssetTranscription {
-        /// The status of the transcription.
+        /// The status of the transcription, such as `completed`.
         status: Option<TranscriptionStatus>,
         /// The machine-readable reason why the transcription failed.
         error_code: Option<String>,

@@ -21,15 +21,15 @@ open_enum! {
         AgentDelegationCompleted = "agent.delegation.completed",
         /// A workflow has finished its run.
         WorkflowCompleted = "workflow.completed",
-        /// A workflow has failed.
+        /// A workflow has failed during its run.
         WorkflowFailed = "workflow.failed",
         /// A prompt has finished its run.
         PromptCompleted = "prompt.completed",
-        /// A prompt has failed.
+        /// A prompt has failed during its run.
         PromptFailed = "prompt.failed",
         /// A hive agent has finished its run.
         HiveAgentCompleted = "hive_agent.completed",
-        /// A hive agent has failed.
+        /// A hive agent has failed during its run.
         HiveAgentFailed = "hive_agent.failed",
         /// The run of a hive agent was cancelled.
         HiveAgentCancelled = "hive_agent.cancelled",

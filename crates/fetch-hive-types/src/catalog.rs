@@ -73,9 +73,9 @@ record! {
 open_enum! {
     /// The kind of content that a model generates.
     ModelType {
-        /// The model generates text.
+        /// The model generates text, as language models do.
         Llm = "llm",
-        /// The model generates images.
+        /// The model generates images from a prompt.
         ImageGeneration = "image_generation",
     }
 }
@@ -109,7 +109,7 @@ open_enum! {
 record! {
     /// A country that a search service supports.
     SearchServiceCountry {
-        /// The name of the country.
+        /// The English name of the country.
         country_name: Option<String>,
         /// The two-letter ISO 3166-1 code of the country.
         alpha2: Option<String>,
@@ -149,7 +149,7 @@ record! {
         message: Option<String>,
         /// The other names under which the field may be sent.
         field_aliases: Vec<String>,
-        /// The category of the error.
+        /// The category that the service assigns to the error.
         category: Option<String>,
         /// The translation key of the recommended action.
         client_action_key: Option<String>,

@@ -43,7 +43,7 @@ request! {
         agent_id: AgentId,
         /// The id of the chat to change.
         id: ChatId,
-        /// The settings to change.
+        /// The settings to change; all others keep their values.
         chat: AgentChatUpdate,
     );
 }
@@ -109,11 +109,11 @@ request! {
 }
 
 open_enum! {
-    /// The status of a chat.
+    /// The status of a chat: active or archived.
     ChatStatus {
-        /// The chat is in use.
+        /// The chat is in use and accepts messages.
         Active = "active",
-        /// The chat is archived.
+        /// The chat is archived and no longer in use.
         Archived = "archived",
     }
 }
@@ -121,7 +121,7 @@ open_enum! {
 record! {
     /// A chat between a user and an agent.
     AgentChat {
-        /// The id of the chat.
+        /// The id of the chat, by which other requests refer to it.
         id: Option<ChatId>,
         /// The display name of the chat.
         name: Option<String>,
@@ -156,7 +156,7 @@ record! {
     AgentChatChangeResponse {
         /// A confirmation for people, in the language of the account.
         message: Option<String>,
-        /// The chat after the change.
+        /// The chat with the settings that it has after the change.
         chat: Option<AgentChat>,
     }
 }
@@ -173,11 +173,11 @@ impl AgentChatChangeResponse {
 }
 
 record! {
-    /// A message in a chat.
+    /// A message in a chat between a user and an agent.
     ChatMessage {
-        /// The id of the message.
+        /// The id of the message within the service.
         id: Option<String>,
-        /// The text of the message.
+        /// The text of the message, as its author wrote it.
         content: Option<String>,
         /// The role of the message's author.
         role: Option<Role>,

@@ -34,7 +34,7 @@ request! {
 }
 
 open_enum! {
-    /// The status of a delegation.
+    /// The status of the work that an agent has delegated.
     DelegationStatus {
         /// The delegated work has not started yet.
         Pending = "pending",
@@ -42,9 +42,9 @@ open_enum! {
         Running = "running",
         /// The delegated work has finished successfully.
         Completed = "completed",
-        /// The delegated work has failed.
+        /// The delegated work has ended with an error.
         Failed = "failed",
-        /// The delegated work was cancelled.
+        /// The delegated work was cancelled before it ended.
         Cancelled = "cancelled",
         /// The delegated work did not finish in time.
         Expired = "expired",
@@ -68,7 +68,7 @@ record! {
     ///
     /// See the [contract](crate::contract#agents).
     AgentDelegation {
-        /// The id of the delegation.
+        /// The id of the delegation, by which it is looked up and cancelled.
         id: Option<DelegationId>,
         /// The status of the delegated work.
         status: Option<DelegationStatus>,
@@ -98,7 +98,7 @@ record! {
 record! {
     /// A delegation that is still in progress when an agent answers.
     PendingDelegation {
-        /// The id of the delegation.
+        /// The id of the delegation, by which it is looked up and cancelled.
         id: Option<DelegationId>,
         /// The kind of work that was delegated.
         kind: Option<DelegationKind>,

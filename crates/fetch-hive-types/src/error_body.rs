@@ -6,7 +6,7 @@ use crate::open_enum::open_enum;
 use crate::{Extra, RequestId};
 
 open_enum! {
-    /// A machine-readable error code.
+    /// A machine-readable code that identifies the kind of error.
     ///
     /// Use the code to distinguish errors. The texts next to it are localized. See the
     /// [contract](crate::contract#errors-and-limits).
@@ -39,7 +39,7 @@ open_enum! {
         TooManyRequests = "too_many_requests",
         /// The service has failed to process the request.
         InternalServerError = "internal_server_error",
-        /// The request is invalid.
+        /// The request has an invalid field.
         ValidationError = "validation_error",
         /// The tool-approval mode in the request is unknown.
         InvalidToolApproval = "invalid_tool_approval",

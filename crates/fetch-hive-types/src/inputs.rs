@@ -56,7 +56,7 @@ impl Inputs {
         self.invalid.get_or_insert(InvalidField { name, reason });
     }
 
-    /// Returns the valid inputs.
+    /// Returns the valid inputs by name.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
     }

@@ -124,7 +124,7 @@ request! {
     AgentMessage(
         /// The role of the message's author.
         role: Role,
-        /// The text of the message.
+        /// The text of the message, as its author wrote it.
         content: String,
     ) {
         /// The files that were sent with the message.
@@ -216,7 +216,7 @@ request! {
     ) {
         /// The id of the asset, if the file was uploaded before.
         id: AssetId,
-        /// The name of the file.
+        /// The name of the file, including its extension.
         file_name: String,
         /// The media type of the file, such as `image/png`.
         file_type: String,
@@ -234,7 +234,7 @@ request! {
 open_enum! {
     /// The status of an agent's run.
     AgentRunStatus {
-        /// The agent has answered.
+        /// The agent has answered, and its run has ended.
         Completed = "completed",
         /// The run waits for decisions on its tool actions.
         ///

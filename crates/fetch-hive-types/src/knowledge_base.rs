@@ -46,7 +46,7 @@ request! {
         workspace_id: WorkspaceId,
         /// The id of the knowledge base to change.
         id: KnowledgeBaseId,
-        /// The settings to change.
+        /// The settings to change; all others keep their values.
         knowledge_base: KnowledgeBaseUpdate,
     );
 }
@@ -149,7 +149,7 @@ record! {
     /// fields; all others are in [`extra`](Self::extra). See the
     /// [contract](crate::contract#resources).
     KnowledgeBase {
-        /// The id of the knowledge base.
+        /// The id of the knowledge base, by which other requests refer to it.
         id: Option<KnowledgeBaseId>,
         /// The display name of the knowledge base.
         name: Option<String>,

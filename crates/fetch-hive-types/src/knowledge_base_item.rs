@@ -57,7 +57,7 @@ request! {
         knowledge_base_id: KnowledgeBaseId,
         /// The id of the item to change.
         id: KnowledgeBaseItemId,
-        /// The settings to change.
+        /// The settings to change; all others keep their values.
         item: KnowledgeBaseItemUpdate,
     );
 }
@@ -106,11 +106,11 @@ open_enum! {
 }
 
 open_enum! {
-    /// Whether a feature is enabled.
+    /// A setting of an item that is either enabled or disabled.
     Toggle {
-        /// The feature is enabled.
+        /// The setting is enabled for the item.
         Enabled = "enabled",
-        /// The feature is disabled.
+        /// The setting is disabled for the item.
         Disabled = "disabled",
     }
 }
@@ -177,7 +177,7 @@ record! {
     /// of the requests as well; all others are in [`extra`](Self::extra). See the
     /// [contract](crate::contract#resources).
     KnowledgeBaseItem {
-        /// The id of the item.
+        /// The id of the item, by which other requests refer to it.
         id: Option<KnowledgeBaseItemId>,
         /// The display name of the item.
         name: Option<String>,
@@ -228,7 +228,7 @@ record! {
     KnowledgeBaseItemChangeResponse {
         /// A confirmation for people, in the language of the account.
         message: Option<String>,
-        /// The item after the change.
+        /// The item with the settings that it has after the change.
         knowledge_base_item: Option<KnowledgeBaseItem>,
     }
 }

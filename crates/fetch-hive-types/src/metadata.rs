@@ -12,13 +12,13 @@ use crate::InvalidField;
 /// The service rejects lists and objects. See the [contract](crate::contract#metadata).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MetadataValue {
-    /// A JSON null.
+    /// The value null, which is different from a missing value.
     Null,
-    /// A JSON boolean.
+    /// A boolean, either true or false.
     Bool(bool),
     /// A JSON number. It keeps its form: `12` and `12.0` are different values.
     Number(Number),
-    /// A JSON string.
+    /// A string, which may be empty.
     String(String),
 }
 
@@ -196,7 +196,7 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// Creates empty metadata.
+    /// Creates metadata without any values.
     pub fn new() -> Self {
         Self::default()
     }

@@ -8,7 +8,7 @@ use serde_json::Number;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum NumberOrString {
-    /// A JSON number.
+    /// A JSON number, in its original form.
     Number(Number),
     /// A string, which does not necessarily hold a number.
     Text(String),

@@ -37,7 +37,7 @@ impl Error for RunFailed {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// The run has failed.
+    /// The run has failed, so it has no output.
     Failed(RunFailed),
     /// The run has not completed: it is running, queued, or in an unknown state.
     NotCompleted {
@@ -57,7 +57,7 @@ pub struct OutputMismatch {
     pub request_id: Option<RequestId>,
     /// The complete output of the run.
     pub output: Value,
-    /// The error of the deserialization.
+    /// The error that occurred during deserialization.
     ///
     /// Its message may quote the output, so it is not the `source` of the surrounding error.
     pub error: serde_json::Error,

@@ -74,7 +74,7 @@ record! {
         request_id: Option<RequestId>,
         /// The id of the model that generated the answer.
         model: Option<String>,
-        /// The text of the answer.
+        /// The text that the model generated as its answer.
         response: Option<String>,
         /// The number of tokens that the run used.
         usage: Option<TokenUsage>,

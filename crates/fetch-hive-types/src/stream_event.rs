@@ -86,7 +86,7 @@ pub struct ToolEvent {
     /// The id of the tool call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_id: Option<String>,
-    /// The name of the tool.
+    /// The name of the tool that the agent called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
     /// The type of the tool, as used internally by the service.
@@ -136,7 +136,7 @@ pub struct ToolApprovalEvent {
 #[serde(default)]
 #[non_exhaustive]
 pub struct SummaryEvent {
-    /// The text of the summary.
+    /// The text of the summary of the earlier conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary_text: Option<String>,
     /// The number of tokens that the conversation had before.

@@ -10,7 +10,7 @@ record! {
     ///
     /// See the [contract](crate::contract#agents).
     ToolInvocation {
-        /// The name of the tool.
+        /// The name of the tool that the agent called.
         tool_name: Option<String>,
         /// The arguments of the tool call.
         ///

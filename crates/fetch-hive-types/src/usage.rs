@@ -45,7 +45,7 @@ impl TokenUsage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum NumberOrTokenCount {
-    /// The total number of tokens.
+    /// The total number of tokens, without its parts.
     Number(u64),
     /// The total number of tokens and its parts.
     Count(TokenCount),

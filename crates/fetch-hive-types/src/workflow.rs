@@ -120,7 +120,7 @@ open_enum! {
 }
 
 open_enum! {
-    /// The status of a run.
+    /// The status of a run of a workflow, prompt or agent.
     ///
     /// See the [contract](crate::contract#workflows).
     RunStatus {
@@ -128,7 +128,7 @@ open_enum! {
         Completed = "completed",
         /// The run has failed. The HTTP status of the response is still 200.
         Failed = "failed",
-        /// The run is in progress.
+        /// The run is in progress, without an output so far.
         Running = "running",
         /// The run waits until one of the plan's concurrency slots is free.
         Queued = "queued",
