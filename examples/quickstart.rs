@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use fetch_hive_client::Client;
 use fetch_hive_client::core::signature::verify;
-use fetch_hive_client::types::{RunStatus, InvokeWorkflowResponse};
+use fetch_hive_client::types::{InvokeWorkflowResponse, RunStatus};
 use fetch_hive_emulator::{Emulator, Inbox};
 
 #[tokio::main]

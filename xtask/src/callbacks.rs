@@ -4,6 +4,6 @@ use crate::run::step;
 pub(crate) fn callbacks(arguments: &[String]) -> Result<(), String> {
     step("receivers", "build --release -p fetch-hive-receivers --examples", &[])?;
     let count = arguments.first().map_or("10000", String::as_str);
-    let words = format!("run --release -p fetch-hive-receivers --example callbacks_proof -- {count}");
+    let words = format!("run --release -p fetch-hive-receivers --example crash_test -- {count}");
     step("callbacks", &words, &[])
 }

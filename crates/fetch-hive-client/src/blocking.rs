@@ -29,21 +29,21 @@
 //! refused with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) before anything is sent, as is, always, a call from within a call: from a hook, or from a credential provider.
 //! Without tokio in the graph a task cannot be told from a thread; the call then blocks, and ends at its timeouts.
 
+mod callback;
 mod client;
-mod receive;
+mod poll_run;
 mod run;
 mod stream;
 mod transport;
 #[cfg(feature = "ureq")]
 mod ureq;
-mod wait;
 
+pub use callback::{PendingRun, RunAndWait, StartedRun};
 pub use client::Client;
 pub use stream::{Approvals, EventStream, TextStream};
 pub use transport::BlockingTransport;
 #[cfg(feature = "ureq")]
 pub use ureq::{UreqTransport, UreqTransportBuilder};
-pub use wait::{PendingRun, StartedRun};
 
 #[cfg(feature = "conformance")]
 pub(crate) use run::block_on;

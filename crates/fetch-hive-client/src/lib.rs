@@ -20,6 +20,7 @@ mod exchange;
 pub mod guide;
 #[cfg(feature = "hyper")]
 mod hyper;
+mod poll_run;
 mod run_limit;
 mod raw;
 mod report;
@@ -31,7 +32,6 @@ mod trace;
 mod transport;
 mod upload;
 mod usage;
-mod wait;
 mod watch;
 
 pub use fetch_hive_core as core;
@@ -55,9 +55,9 @@ pub use fetch_hive_core::{
 };
 #[cfg(feature = "hyper")]
 pub use hyper::{HyperTransport, HyperTransportBuilder};
+pub use poll_run::{PollRun, WaitError};
 pub use report::{AttemptReport, CallReport};
 pub use stream::{Collected, EventStream, TextStream};
 pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};
 pub use upload::read_asset_file;
 pub use usage::UsageReport;
-pub use wait::{WaitError, PollRun};

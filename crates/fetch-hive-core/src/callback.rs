@@ -7,13 +7,12 @@
 //! let request = signed_request("whsec_1", r#"{"event_type":"workflow.completed","request_id":"req_1","data":{"output":"done"}}"#);
 //!
 //! let verifier = Verifier::new(["whsec_1"]);
-//! let callback = verifier.verify(request.headers(), request.body().clone())?;
-//! assert_eq!(callback.output().unwrap(), "done");
+//! let delivery = verifier.verify(request.headers(), request.body().clone())?;
+//! assert_eq!(delivery.event.output().unwrap(), "done");
 //! # Ok::<(), fetch_hive_core::callback::CallbackError>(())
 //! ```
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -39,7 +38,7 @@ impl Verifier {
 
     /// A verifier that takes one more secret, by the same scheme.
     #[must_use]
-    pub fn also(&self, secret: impl Into<WebhookSecret>) -> Self {
+    pub fn with_secret(&self, secret: impl Into<WebhookSecret>) -> Self {
         let secrets = self.secrets.iter().cloned().chain([secret.into()]).collect();
         Self { secrets, scheme: Arc::clone(&self.scheme) }
     }
@@ -61,12 +60,12 @@ impl Verifier {
     /// # Errors
     ///
     /// [`CallbackError`], which holds neither secret nor body in its texts.
-    pub fn verify(&self, headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Callback, CallbackError> {
+    pub fn verify(&self, headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Delivery, CallbackError> {
         let raw = body.into();
         self.scheme.verify(&self.secrets, headers, &raw)?;
         match serde_json::from_slice(&raw) {
-            Ok(event) => Ok(Callback { event, raw }),
-            Err(error) => Err(CallbackError::NotAnEvent { raw, error }),
+            Ok(event) => Ok(Delivery { event, raw, claim: None }),
+            Err(error) => Err(CallbackError::InvalidEvent { raw, error }),
         }
     }
 }
@@ -86,7 +85,7 @@ pub enum CallbackError {
     Signature(#[from] SignatureError),
     /// It is signed, and is no JSON object with the fields of an event.
     #[error("the callback is signed, and its {} bytes are no event: line {}, column {}", raw.len(), error.line(), error.column())]
-    NotAnEvent {
+    InvalidEvent {
         /// The body, as it came.
         raw: Bytes,
         /// What did not fit. Its text may quote the body.
@@ -100,51 +99,63 @@ impl fmt::Debug for CallbackError {
     }
 }
 
-/// An event whose signature was verified. It derefs to the [`CallbackEvent`].
+/// A verified callback: the event, its raw body and the claim of a dedup store.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Callback {
-    /// What it says.
+pub struct Delivery {
+    /// The event.
     pub event: CallbackEvent,
-    /// Its body, byte for byte as it was signed.
+    /// The signed body, byte for byte.
     pub raw: Bytes,
+    /// The claim under which the handler runs, if the receiver has a dedup store.
+    pub claim: Option<Claim>,
 }
 
-impl Callback {
+impl Delivery {
     /// What tells this event from others, and is the same in each delivery of it: its type, its run, and its delegation or else a digest
     /// of its body (contract, section 4).
     pub fn key(&self) -> EventKey {
-        let kind = self.event_type.as_ref().map_or("", CallbackEventType::as_str);
-        let run = self.request_id.as_ref().map_or("", RequestId::as_str);
-        let which = match self.delegation_id() {
+        let event_type = self.event.event_type.as_ref().map_or("", CallbackEventType::as_str);
+        let request_id = self.event.request_id.as_ref().map_or("", RequestId::as_str);
+        let part = match self.event.delegation_id() {
             Some(id) => format!("delegation:{id}"),
             None => format!("sha256:{}", crate::signature::hex(&hmac_sha256::Hash::hash(&self.raw))),
         };
         // JSON, so that no two events have one key whatever their ids hold.
-        EventKey(serde_json::Value::from([kind, run, &which].as_slice()).to_string())
+        EventKey(serde_json::Value::from([event_type, request_id, &part].as_slice()).to_string())
     }
 }
 
 /// Shows what it is about, and not its body.
-impl fmt::Debug for Callback {
+impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback")
+        f.debug_struct("Delivery")
             .field("event_type", &self.event.event_type)
             .field("request_id", &self.event.request_id)
             .field("body_length", &self.raw.len())
+            .field("claim", &self.claim.as_ref().map(|claim| claim.number))
             .finish_non_exhaustive()
     }
 }
 
-impl Deref for Callback {
-    type Target = CallbackEvent;
+/// The right to handle an event, for the time of a lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claim {
+    /// The event.
+    pub key: EventKey,
+    /// Tells this claim from earlier and later ones of the same event.
+    pub number: u64,
+}
 
-    fn deref(&self) -> &CallbackEvent {
-        &self.event
+impl Claim {
+    /// A claim, as a dedup store gives it.
+    pub fn new(key: EventKey, number: u64) -> Self {
+        Self { key, number }
     }
 }
 
-/// What tells an event from others: a text to be kept in a store. See [`Callback::key`].
+/// What tells an event from others: a text to be kept in a store. See [`Delivery::key`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey(String);
 
@@ -178,15 +189,15 @@ pub fn signed_request(secret: impl Into<WebhookSecret>, body: impl Into<Bytes>) 
 mod tests {
     use super::*;
 
-    fn callback(json: &str) -> Callback {
+    fn delivery(json: &str) -> Delivery {
         let request = signed_request("s", json.to_owned());
         Verifier::new(["s"]).verify(request.headers(), request.body().clone()).unwrap()
     }
 
     #[test]
-    fn two_delegations_of_one_run_are_two_events_and_a_redelivery_is_none() {
+    fn key_distinguishes_delegations_and_bodies_but_not_redeliveries() {
         let event = |delegation: &str, result: u8| {
-            callback(&format!(
+            delivery(&format!(
                 r#"{{"event_type":"agent.delegation.completed","request_id":"req_1","data":{{"delegation_id":"{delegation}","result":{result}}}}}"#
             ))
             .key()
@@ -197,18 +208,18 @@ mod tests {
         assert_eq!(event("d1", 1), event("d1", 2));
         // Without a delegation the body tells.
         let plain =
-            |text: &str| callback(&format!(r#"{{"event_type":"a.b","request_id":"r","data":{{"x":"{text}"}}}}"#)).key();
+            |text: &str| delivery(&format!(r#"{{"event_type":"a.b","request_id":"r","data":{{"x":"{text}"}}}}"#)).key();
         assert_ne!(plain("1"), plain("2"));
         assert_eq!(plain("1"), plain("1"));
         // Ids that look like keys do not make two events one.
         let tricky = |run: &str| {
-            callback(&format!(r#"{{"event_type":"a","request_id":"{run}","data":{{"delegation_id":"d"}}}}"#)).key()
+            delivery(&format!(r#"{{"event_type":"a","request_id":"{run}","data":{{"delegation_id":"d"}}}}"#)).key()
         };
         assert_ne!(tricky(r#"r\",\"x"#), tricky("r"));
     }
 
     #[test]
-    fn nothing_is_read_before_the_signature_holds_and_nothing_of_it_is_printed() {
+    fn unsigned_body_is_not_parsed_and_never_printed() {
         let verifier = Verifier::new(["s"]);
         let request = signed_request("other", "no json, hidden");
         let error = verifier.verify(request.headers(), request.body().clone()).unwrap_err();
@@ -216,14 +227,14 @@ mod tests {
         for body in ["no json, hidden", "[1]", "\"hidden\"", r#"{"event_type":["hidden"]}"#] {
             let request = signed_request("s", body);
             let error = verifier.verify(request.headers(), request.body().clone()).unwrap_err();
-            let CallbackError::NotAnEvent { raw, .. } = &error else { panic!("{error}") };
+            let CallbackError::InvalidEvent { raw, .. } = &error else { panic!("{error}") };
             assert_eq!(raw, body);
             assert!(!format!("{error} {error:?}").contains("hidden"));
         }
     }
 
     #[test]
-    fn another_scheme_takes_the_place_of_the_unconfirmed_one() {
+    fn custom_signature_scheme_replaces_the_default() {
         struct Prefixed;
         impl SignatureScheme for Prefixed {
             fn verify(

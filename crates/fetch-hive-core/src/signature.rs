@@ -14,7 +14,7 @@ use http::HeaderMap;
 pub const SIGNATURE_HEADER: &str = "x-fetch-hive-signature";
 
 /// How many signatures are compared of one callback: enough for any rotation, and too few to keep a receiver busy.
-const MOST_SIGNATURES: usize = 16;
+const MAX_SIGNATURES: usize = 16;
 
 /// Why a callback was not accepted. Holds neither the secret nor the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,7 +85,7 @@ pub fn verify<'a>(
     for value in headers.get_all(SIGNATURE_HEADER) {
         seen = SignatureError::Malformed;
         let parts = value.as_bytes().split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|part| !part.is_empty());
-        digests.extend(parts.filter_map(decode).take(MOST_SIGNATURES - digests.len()));
+        digests.extend(parts.filter_map(decode).take(MAX_SIGNATURES - digests.len()));
     }
     let macs: Vec<_> = secrets
         .into_iter()
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn every_written_form_of_a_known_digest_verifies() {
+    fn every_encoding_of_a_known_digest_verifies() {
         assert_eq!(sign(&WebhookSecret::new("whsec_test"), BODY), HEX);
         for form in [HEX.to_owned(), HEX.to_uppercase(), BASE64.to_owned()] {
             assert_eq!(check("whsec_test", &form, BODY), Ok(()), "{form}");
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_malformed_and_unusable_are_told_apart() {
+    fn missing_malformed_and_blank_have_their_own_errors() {
         let secret = WebhookSecret::new("whsec_test");
         assert_eq!(verify([&secret], &headers(&[]), BODY), Err(SignatureError::Missing));
         assert_eq!(check("whsec_test", "sha256=zz", BODY), Err(SignatureError::Malformed));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_10_several_values_with_the_first_stale_verify() {
+    fn stale_signature_first_still_verifies() {
         let old = sign(&WebhookSecret::new("whsec_old"), BODY);
         assert_eq!(check("whsec_test", &format!("{old},{HEX}"), BODY), Ok(()));
         let secret = WebhookSecret::new("whsec_test");
@@ -168,8 +168,8 @@ mod tests {
         for (stale, verdict) in
             [(15, Ok(())), (16, Err(SignatureError::Mismatch)), (900, Err(SignatureError::Mismatch))]
         {
-            let several = format!("{}{HEX}", format!("{old},").repeat(stale));
-            assert_eq!(check("whsec_test", &several, BODY), verdict, "{stale} in one value");
+            let list = format!("{}{HEX}", format!("{old},").repeat(stale));
+            assert_eq!(check("whsec_test", &list, BODY), verdict, "{stale} in one value");
             let values: Vec<&str> = std::iter::repeat_n(old.as_str(), stale).chain([HEX]).collect();
             assert_eq!(verify([&secret], &headers(&values), BODY), verdict, "{stale} in values of their own");
         }

@@ -1,5 +1,5 @@
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::record;
 use crate::open_enum::open_enum;
@@ -63,6 +63,14 @@ impl CallbackEvent {
     /// Why the run failed, if it says so in a text. The whole of it is in [`get`](Self::get).
     pub fn error(&self) -> Option<&str> {
         self.get("error")?.as_str()
+    }
+
+    /// Returns the `metadata` of the request that started the run.
+    ///
+    /// Where a callback carries `user_metadata` is unconfirmed. It is read from `data`, then from the
+    /// top level.
+    pub fn user_metadata(&self) -> Option<&Map<String, Value>> {
+        self.get("user_metadata").or_else(|| self.extra.get("user_metadata"))?.as_object()
     }
 
     /// Where the run stands: what the outcome says, else the end of the event's type, such as `failed` in `agent.failed`.
@@ -165,6 +173,17 @@ mod tests {
         let unknown = event(json!({"event_type": "brand.new"}));
         assert_eq!(unknown.run_status(), Some(RunStatus::from("new")));
         assert!(unknown.into_output().is_err());
+    }
+
+    #[test]
+    fn user_metadata_is_read_from_data_and_from_the_top_level() {
+        for event in [
+            event(json!({"event_type": "x", "data": {"user_metadata": {"order": "o_42"}}})),
+            event(json!({"event_type": "x", "user_metadata": {"order": "o_42"}})),
+        ] {
+            assert_eq!(event.user_metadata().unwrap()["order"], "o_42");
+        }
+        assert_eq!(event(json!({"event_type": "x", "data": {}})).user_metadata(), None);
     }
 
     #[test]

@@ -1,0 +1,281 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use fetch_hive_core::types::{EscapedLine, RequestId, RequestRecord, RunStatus};
+use fetch_hive_core::{ApiResponse, RateLimit};
+
+use crate::exchange::random;
+use crate::resources::Requests;
+use crate::{Client, Error, ErrorKind};
+
+/// The name of the operation in errors of a wait.
+pub(crate) const WAIT: &str = "wait";
+
+/// The default timeout of a wait. The service's documentation suggests 600 s for workflow runs.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
+
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
+
+/// An error that occurs when a wait for a run ends without its outcome.
+///
+/// The run itself may still be running or may have ended. Look it up by its request id, and do not
+/// invoke it again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WaitError {
+    /// The run did not end within the timeout.
+    #[error(
+        "{} not finished within {timeout:?} (timeout){}; it may still be running: wait again or look it up, and do not invoke it again",
+        Run(request_id),
+        LastStatus(last_status)
+    )]
+    Timeout {
+        /// The request id of the run, if it is known.
+        request_id: Option<RequestId>,
+        /// The timeout.
+        timeout: Duration,
+        /// The status of the run in the last look-up, such as `awaiting_approval`.
+        last_status: Option<RunStatus>,
+        /// The error of the last look-up, if it failed.
+        #[source]
+        last_error: Option<Box<Error>>,
+    },
+    /// No secret is known to verify the callback with, neither from the response nor in the receiver.
+    #[error(
+        "{} was started, but no webhook secret is known to verify its callback; look it up by its request id",
+        Run(request_id)
+    )]
+    NoSecret {
+        /// The request id of the run, if it is known.
+        request_id: Option<RequestId>,
+    },
+    /// An earlier wait already returned the event that ends the run.
+    #[error(
+        "the callback of {} was already returned by an earlier wait; look it up by its request id",
+        Run(request_id)
+    )]
+    AlreadyTaken {
+        /// The request id of the run, if it is known.
+        request_id: Option<RequestId>,
+    },
+}
+
+impl WaitError {
+    /// Returns the request id of the run, if it is known.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        match self {
+            Self::Timeout { request_id, .. } | Self::NoSecret { request_id } | Self::AlreadyTaken { request_id } => {
+                request_id.as_ref()
+            }
+        }
+    }
+}
+
+struct Run<'a>(&'a Option<RequestId>);
+
+impl fmt::Display for Run<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(id) => write!(f, "run {}", EscapedLine(id)),
+            None => f.write_str("a run without a request id"),
+        }
+    }
+}
+
+struct LastStatus<'a>(&'a Option<RunStatus>);
+
+impl fmt::Display for LastStatus<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |status| write!(f, ", last status {}", EscapedLine(status)))
+    }
+}
+
+impl Requests<Client> {
+    /// Waits until a run has ended by looking it up repeatedly, without a callback.
+    ///
+    /// It needs only the request id, so any process can wait for any run of the workspace.
+    ///
+    /// ```no_run
+    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let record = client.requests().wait("req_1").await?;
+    /// println!("{}", record.to_run().into_output()?);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Look-ups may count against the plan's daily cap of API calls (unconfirmed). Raise the
+    /// [interval](PollRun::interval) for runs that take long.
+    ///
+    /// # Approvals
+    ///
+    /// Use [`until_approval`](PollRun::until_approval) to also return when the run needs a decision on a
+    /// tool action. After the decision, wait again. The run continues on the server, so do not invoke it
+    /// again (see the [contract](crate::types::contract#approvals)).
+    ///
+    /// ```no_run
+    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use fetch_hive_client::types::{ApprovalDecision, ApprovalFilter};
+    ///
+    /// let approvals = client.workspace("ws_1").approvals();
+    /// let record = loop {
+    ///     let record = client.requests().wait("req_1").until_approval().await?;
+    ///     if !record.is_awaiting_approval() {
+    ///         break record;
+    ///     }
+    ///     let mut pending = approvals.all(ApprovalFilter::new().request_id("req_1"));
+    ///     while let Some(approval) = pending.next().await {
+    ///         approvals.decide(approval?.id.unwrap_or_default(), ApprovalDecision::AllowOnce).await?;
+    ///     }
+    /// };
+    /// println!("{}", record.to_run().into_output()?);
+    /// # Ok(()) }
+    /// ```
+    pub fn wait(&self, id: impl Into<RequestId>) -> PollRun {
+        PollRun::new(self.client.clone(), id.into())
+    }
+}
+
+/// A call that looks up a run repeatedly until it has ended.
+///
+/// Nothing is sent until it is awaited, or until `send` is called on the blocking client. Dropping the
+/// future stops the look-ups, but does not stop the run.
+#[must_use = "nothing is sent until it is awaited or sent"]
+pub struct PollRun<C = Client> {
+    client: Client,
+    kind: PhantomData<fn() -> C>,
+    id: RequestId,
+    timeout: Option<Duration>,
+    interval: Duration,
+    max_interval: Duration,
+    until_approval: bool,
+    on_progress: Option<Box<ProgressHook>>,
+}
+
+type ProgressHook = dyn FnMut(&RequestRecord) + Send;
+
+impl<C> PollRun<C> {
+    pub(crate) fn new(client: Client, id: RequestId) -> Self {
+        Self {
+            client,
+            kind: PhantomData,
+            id,
+            timeout: Some(DEFAULT_TIMEOUT),
+            interval: Duration::from_secs(1),
+            max_interval: Duration::from_secs(15),
+            until_approval: false,
+            on_progress: None,
+        }
+    }
+
+    /// Sets how long to wait for the run to end. Defaults to 600 s; `None` waits without a limit.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Sets the first and the longest interval between two look-ups. Defaults to 1 s and 15 s.
+    ///
+    /// Each interval is 1.5 times the one before, with a random variation of up to 10 % so that many
+    /// waits do not send their look-ups at the same time. The interval is at least 1 ms, and at least the
+    /// time that a `Retry-After` header asks for.
+    pub fn interval(mut self, first: Duration, longest: Duration) -> Self {
+        self.interval = first;
+        self.max_interval = longest;
+        self
+    }
+
+    /// Also returns when the run needs a decision on a tool action, as reported by
+    /// [`is_awaiting_approval`](RequestRecord::is_awaiting_approval).
+    pub fn until_approval(mut self) -> Self {
+        self.until_approval = true;
+        self
+    }
+
+    /// Sets a function that is called with the record after each look-up.
+    pub fn on_progress(mut self, hook: impl FnMut(&RequestRecord) + Send + 'static) -> Self {
+        self.on_progress = Some(Box::new(hook));
+        self
+    }
+
+    /// Looks up the run until it has ended, for the async and the blocking client.
+    pub(crate) async fn execute(mut self) -> Result<ApiResponse<RequestRecord>, Error> {
+        let clock = std::sync::Arc::clone(&self.client.shared.clock);
+        let began = clock.now();
+        let remaining = |timeout: Duration| timeout.saturating_sub(clock.now().saturating_duration_since(began));
+        let (mut interval, mut last_status) = (self.interval, None);
+        loop {
+            let mut call = self.client.requests().get(&self.id);
+            if let Some(timeout) = self.timeout {
+                call = call.no_longer_than(remaining(timeout));
+            }
+            let last_error = match call.await {
+                Ok(record) => {
+                    if let Some(hook) = &mut self.on_progress {
+                        hook(&record);
+                    }
+                    if record.has_ended() || self.until_approval && record.is_awaiting_approval() {
+                        return Ok(record);
+                    }
+                    last_status.clone_from(&record.status);
+                    None
+                }
+                Err(error) if is_temporary(&error) => Some(Box::new(error)),
+                Err(error) => return Err(error),
+            };
+            let retry_after = last_error.as_ref().and_then(|error| error.retry_after()).unwrap_or_default();
+            let pause = jitter(interval, random()).max(retry_after).max(MIN_INTERVAL);
+            interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.max_interval);
+            match self.timeout {
+                None => clock.sleep(pause).await,
+                Some(timeout) if remaining(timeout) > pause => clock.sleep(pause).await,
+                Some(timeout) => {
+                    // The next look-up would be after the timeout.
+                    clock.sleep(remaining(timeout)).await;
+                    let request_id = Some(self.id);
+                    let error = WaitError::Timeout { request_id, timeout, last_status, last_error };
+                    return Err(Error::new(WAIT, ErrorKind::Wait(Box::new(error))));
+                }
+            }
+        }
+    }
+}
+
+impl IntoFuture for PollRun {
+    /// The record of a run that has completed or failed.
+    ///
+    /// The error is [`WaitError::Timeout`] if the run does not end within the timeout, or the error of a
+    /// look-up that cannot succeed later, such as an unknown id, an invalid key or the daily cap. A
+    /// look-up that fails with a temporary error is retried.
+    type Output = Result<ApiResponse<RequestRecord>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.execute())
+    }
+}
+
+/// Returns whether a later look-up may succeed.
+fn is_temporary(error: &Error) -> bool {
+    match error.kind() {
+        ErrorKind::Transport(_) | ErrorKind::Credentials(_) => true,
+        ErrorKind::Api(api) => {
+            let status_is_temporary = api.status.is_server_error() || matches!(api.status.as_u16(), 408 | 429);
+            status_is_temporary && !matches!(api.rate_limit(), Some(RateLimit::DailyCap { .. }))
+        }
+        _ => false,
+    }
+}
+
+/// Shortens or lengthens an interval by up to 10 %.
+fn jitter(interval: Duration, random: u64) -> Duration {
+    let fraction = f64::from((random >> 32) as u32) / f64::from(u32::MAX);
+    interval.mul_f64(0.9 + 0.2 * fraction)
+}
+
+impl<C> fmt::Debug for PollRun<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollRun").field("id", &self.id).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}
