@@ -5,7 +5,8 @@
 //! # Two receivers and the emulator in one process:
 //! cargo run --example axum_receiver
 //! # One receiver:
-//! FETCH_HIVE_WEBHOOK_SECRET=whsec_... cargo run --example axum_receiver -- 127.0.0.1:8080 events.db
+//! export FETCH_HIVE_WEBHOOK_SECRET=whsec_...
+//! cargo run --example axum_receiver -- 127.0.0.1:8080 events.db
 //! ```
 
 use std::env;

@@ -1,9 +1,9 @@
 //! Checks that `axum_receiver` handles each event exactly once, even if a process is killed.
 //!
 //! The emulator delivers callbacks to two receiver processes behind a load balancer. They share an
-//! SQLite file. Some callbacks are redelivered, late or have a wrong signature. One process is killed
-//! and restarted in the middle. Each genuine event must be handled exactly once, and no forged one.
-//! `cargo xtask callbacks` builds and runs it.
+//! SQLite file. Some callbacks are redelivered, late or have a wrong signature. One process is
+//! killed and restarted in the middle. Each genuine event must be handled exactly once, and no
+//! forged one. `cargo xtask callbacks` builds and runs it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
@@ -133,7 +133,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if passed { Ok(()) } else { Err("some events were lost, handled twice or forged".into()) }
 }
 
-/// Starts the runs, with a limit on pending ones, so that runs are still being started during the kill.
+/// Starts the runs, with a limit on pending ones, so that runs are still being started during the
+/// kill.
 async fn start_runs(
     client: Client,
     url: String,

@@ -1,5 +1,5 @@
-//! Callbacks: no header is taken that does not hold the digest, whatever it looks like; what is signed is read or kept, without a panic; and
-//! its key is the same each time.
+//! Checks that only headers with the right digest verify, that a signed body is parsed or returned
+//! without a panic, and that the key of an event is stable.
 #![no_main]
 
 #[path = "../../crates/fetch-hive-core/tests/support/signatures.rs"]
@@ -23,7 +23,7 @@ fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>)| {
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
     let base64 = STANDARD.encode(digest);
 
-    // A header of the fuzzer's making, with a right digest somewhere in it or none.
+    // Insert the right digest, or nothing, into a header chosen by the fuzzer.
     let right = [hex.clone(), hex.to_uppercase(), base64.clone(), String::new()];
     let right = right[usize::from(form % 4)].as_bytes();
     let at = usize::from(form / 4).min(header.len());

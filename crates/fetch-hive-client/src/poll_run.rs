@@ -43,7 +43,8 @@ pub enum WaitError {
         #[source]
         last_error: Option<Box<Error>>,
     },
-    /// No secret is known to verify the callback with, neither from the response nor in the receiver.
+    /// No secret is known to verify the callback with, neither from the response nor in the
+    /// receiver.
     #[error(
         "{} was started, but no webhook secret is known to verify its callback; look it up by its request id",
         Run(request_id)
@@ -99,7 +100,8 @@ impl Requests<Client> {
     /// It needs only the request id, so any process can wait for any run of the workspace.
     ///
     /// ```no_run
-    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fetch_hive_client::Client;
+    /// # async fn run(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let record = client.requests().wait("req_1").await?;
     /// println!("{}", record.to_run().into_output()?);
     /// # Ok(()) }
@@ -110,12 +112,13 @@ impl Requests<Client> {
     ///
     /// # Approvals
     ///
-    /// Use [`until_approval`](PollRun::until_approval) to also return when the run needs a decision on a
-    /// tool action. After the decision, wait again. The run continues on the server, so do not invoke it
-    /// again (see the [contract](crate::types::contract#approvals)).
+    /// Use [`until_approval`](PollRun::until_approval) to also return when the run needs a decision
+    /// on a tool action. After the decision, wait again. The run continues on the server, so do not
+    /// invoke it again (see the [contract](crate::types::contract#approvals)).
     ///
     /// ```no_run
-    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fetch_hive_client::Client;
+    /// # async fn run(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use fetch_hive_client::types::{ApprovalDecision, ApprovalFilter};
     ///
     /// let approvals = client.workspace("ws_1").approvals();
@@ -126,7 +129,8 @@ impl Requests<Client> {
     ///     }
     ///     let mut pending = approvals.all(ApprovalFilter::new().request_id("req_1"));
     ///     while let Some(approval) = pending.next().await {
-    ///         approvals.decide(approval?.id.unwrap_or_default(), ApprovalDecision::AllowOnce).await?;
+    ///         let id = approval?.id.unwrap_or_default();
+    ///         approvals.decide(id, ApprovalDecision::AllowOnce).await?;
     ///     }
     /// };
     /// println!("{}", record.to_run().into_output()?);
@@ -139,8 +143,8 @@ impl Requests<Client> {
 
 /// A call that looks up a run repeatedly until it has ended.
 ///
-/// Nothing is sent until it is awaited, or until `send` is called on the blocking client. Dropping the
-/// future stops the look-ups, but does not stop the run.
+/// Nothing is sent until it is awaited, or until `send` is called on the blocking client. Dropping
+/// the future stops the look-ups, but does not stop the run.
 #[must_use = "nothing is sent until it is awaited or sent"]
 pub struct PollRun<C = Client> {
     client: Client,
@@ -177,9 +181,9 @@ impl<C> PollRun<C> {
 
     /// Sets the first and the longest interval between two look-ups. Defaults to 1 s and 15 s.
     ///
-    /// Each interval is 1.5 times the one before, with a random variation of up to 10 % so that many
-    /// waits do not send their look-ups at the same time. The interval is at least 1 ms, and at least the
-    /// time that a `Retry-After` header asks for.
+    /// Each interval is 1.5 times the one before, with a random variation of up to 10 % so that
+    /// many waits do not send their look-ups at the same time. The interval is at least 1 ms, and
+    /// at least the time that a `Retry-After` header asks for.
     pub fn interval(mut self, first: Duration, longest: Duration) -> Self {
         self.interval = first;
         self.max_interval = longest;
@@ -245,9 +249,9 @@ impl<C> PollRun<C> {
 impl IntoFuture for PollRun {
     /// The record of a run that has completed or failed.
     ///
-    /// The error is [`WaitError::Timeout`] if the run does not end within the timeout, or the error of a
-    /// look-up that cannot succeed later, such as an unknown id, an invalid key or the daily cap. A
-    /// look-up that fails with a temporary error is retried.
+    /// The error is [`WaitError::Timeout`] if the run does not end within the timeout, or the error
+    /// of a look-up that cannot succeed later, such as an unknown id, an invalid key or the daily
+    /// cap. A look-up that fails with a temporary error is retried.
     type Output = Result<ApiResponse<RequestRecord>, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 

@@ -1,4 +1,4 @@
-//! Signatures against known answers of other implementations, against every single-bit change, and by their properties.
+//! Tests signatures against other implementations, with every single bit changed, and by property.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
@@ -37,7 +37,7 @@ fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// Every written form of a digest.
+/// Returns a digest in every accepted encoding.
 fn encodings(hex: &str) -> Vec<String> {
     let bare = [hex.to_owned(), hex.to_uppercase(), hex_to_base64(hex)];
     bare.iter().flat_map(|form| [form.clone(), format!("sha256={form}")]).collect()
@@ -95,13 +95,13 @@ fn flipping_any_bit_of_body_secret_or_signature_fails() {
             rejected += 1;
         }
         for secret in flipped(SECRET.as_bytes()) {
-            // A byte beyond ASCII is taken as the character of that number: the secret is a text.
+            // A secret is text, so a non-ASCII byte becomes the character with that code.
             let secret: String = secret.into_iter().map(char::from).collect();
             assert!(check(&secret, form.as_bytes(), BODY).is_err());
             rejected += 1;
         }
         for signature in flipped(form.as_bytes()) {
-            // What a header cannot carry cannot be sent; the other case of a hex digit is the same digest.
+            // Skip invalid header values, and hex digits that only changed their case.
             if HeaderValue::from_bytes(&signature).is_err() || holds(&signature, &hex, &hex_to_base64(&hex)) {
                 continue;
             }
@@ -109,7 +109,7 @@ fn flipping_any_bit_of_body_secret_or_signature_fails() {
             rejected += 1;
         }
     }
-    // Every bit of the digest itself, in each form.
+    // Flip each bit of the digest itself, in every encoding.
     for digest in flipped(&from_hex(&hex)) {
         for form in encodings(&to_hex(&digest)) {
             assert_eq!(check(SECRET, form.as_bytes(), BODY), Err(SignatureError::Mismatch));

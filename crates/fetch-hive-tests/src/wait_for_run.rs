@@ -1,12 +1,13 @@
 //! Waits for a run in a process that tests can kill.
 //!
 //! ```text
-//! wait-for-run start BASE_URL ADDRESS                # prints a resume token, then waits for the callback
-//! wait-for-run resume BASE_URL ADDRESS RESUME_TOKEN  # prints "waiting", then waits for the callback
-//! wait-for-run poll BASE_URL REQUEST_ID              # prints "waiting", then looks up the run
+//! wait-for-run start BASE_URL ADDRESS
+//! wait-for-run resume BASE_URL ADDRESS RESUME_TOKEN
+//! wait-for-run poll BASE_URL REQUEST_ID
 //! ```
 //!
-//! The last line of the output is the output of the run.
+//! The first line of the output is a resume token (`start`) or `waiting`. The last line is the output of
+//! the run.
 
 use std::io::Write as _;
 use std::process::ExitCode;

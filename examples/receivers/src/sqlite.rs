@@ -7,8 +7,8 @@ use fetch_hive_client::BoxError;
 use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, DedupStore, EventKey};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-/// `lease_end` is in milliseconds since 1970, and null once the claim is committed. `number` increases
-/// with each claim of an event, so that an expired claim cannot be committed.
+/// `lease_end` is in milliseconds since 1970, and null once the claim is committed. `number`
+/// increases with each claim of an event, so that an expired claim cannot be committed.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS events (
         key TEXT PRIMARY KEY,
@@ -53,13 +53,13 @@ impl SqliteDedupStore {
 
     /// Commits a claim and the work of its handler in one transaction.
     ///
-    /// If the process is killed before the transaction ends, neither is stored, and the event is handled
-    /// again.
+    /// If the process is killed before the transaction ends, neither is stored, and the event is
+    /// handled again.
     ///
     /// # Errors
     ///
-    /// Returns [`ClaimLost`] if the event was claimed again since, or the error of the work. Nothing is
-    /// stored then.
+    /// Returns [`ClaimLost`] if the event was claimed again since, or the error of the work.
+    /// Nothing is stored then.
     pub async fn handle<T, W>(&self, claim: &Claim, work: W) -> Result<T, BoxError>
     where
         T: Send + 'static,

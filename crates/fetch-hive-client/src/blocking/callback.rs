@@ -10,11 +10,12 @@ use super::{Call, Client};
 use crate::callback::{self, CallbackEndpoint, Delivery, Outcome, Receiver, ResumeToken};
 use crate::{BoxError, Error};
 
-/// A run that the service has accepted, with the response to its invocation and a way to wait for its
-/// callback.
+/// A run that the service has accepted, with the response to its invocation and a way to wait for
+/// its callback.
 pub type StartedRun<R> = callback::StartedRun<R, Client>;
 
-/// A run whose callback has not been received yet. Dropping it stops waiting, but does not stop the run.
+/// A run whose callback has not been received yet. Dropping it stops waiting, but does not stop the
+/// run.
 pub type PendingRun = callback::PendingRun<Client>;
 
 /// A call that starts a run and waits for its callback. Nothing is sent until
@@ -25,8 +26,8 @@ pub type RunAndWait<E> = callback::RunAndWait<E, Client>;
 impl Receiver {
     /// Reads a request from a blocking server, runs the handler, and returns the response.
     ///
-    /// It does the same as [`receive`](Receiver::receive), but reads the body with [`Read`] and blocks
-    /// the current thread. The handler may call the [`blocking`](crate::blocking) client.
+    /// It does the same as [`receive`](Receiver::receive), but reads the body with [`Read`] and
+    /// blocks the current thread. The handler may call the [`blocking`](crate::blocking) client.
     ///
     /// ```
     /// use std::io::{Cursor, Error};
@@ -34,13 +35,13 @@ impl Receiver {
     /// use fetch_hive_client::callback::{Delivery, Receiver, Verifier, signed_request};
     ///
     /// fn handle(delivery: Delivery) -> Result<(), Error> {
-    ///     println!("{:?}: {:?}", delivery.event.request_id, delivery.event.output());
+    ///     println!("{:?}: {:?}", delivery.event.event_type, delivery.event.output());
     ///     Ok(())
     /// }
     ///
     /// let receiver = Receiver::new(Verifier::new(["whsec_1"]));
     /// // A signed test request, as a server would pass it on.
-    /// let body = r#"{"event_type":"workflow.completed","request_id":"req_1","data":{"output":"done"}}"#;
+    /// let body = r#"{"event_type":"workflow.completed","data":{"output":"done"}}"#;
     /// let request = signed_request("whsec_1", body).map(Cursor::new);
     /// let response = receiver.receive_blocking(request, handle)?;
     /// assert_eq!(response.status(), 200);
@@ -49,9 +50,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the current thread must not block
-    /// (see [`blocking`](crate::blocking)). All outcomes of a delivery, including failures, are
-    /// responses and not errors.
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the current thread must not
+    /// block (see [`blocking`](crate::blocking)). All outcomes of a delivery, including failures,
+    /// are responses and not errors.
     pub fn receive_blocking<B, H, E>(&self, request: Request<B>, handler: H) -> Result<Response<String>, Error>
     where
         B: Read,
@@ -79,8 +80,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the current thread must not block
-    /// (see [`blocking`](crate::blocking)).
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the current thread must not
+    /// block (see [`blocking`](crate::blocking)).
     pub fn receive_bytes_blocking<H, E>(&self, request: Request<Bytes>, handler: H) -> Result<Response<String>, Error>
     where
         H: FnOnce(Delivery) -> Result<(), E>,
@@ -123,17 +124,17 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// Starts a run and returns as soon as the service has accepted it, without waiting for its
     /// callback.
     ///
-    /// A receiver in this process must receive the callback. The callback URL of the run is derived from
-    /// [`Receiver::callback_url`].
+    /// A receiver in this process must receive the callback. The callback URL of the run is derived
+    /// from [`Receiver::callback_url`].
     ///
     /// # Errors
     ///
     /// Returns the errors of [`send`](crate::Call::send), and
     ///
-    /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the receiver has no callback URL. Nothing
-    ///   was sent.
-    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the receiver
-    ///   has a secret. The run was started, but its callback could not be verified.
+    /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the receiver has no callback URL.
+    ///   Nothing was sent.
+    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the
+    ///   receiver has a secret. The run was started, but its callback could not be verified.
     pub fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
         block_on(self.start_run(receiver))?
     }
@@ -147,9 +148,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the token does not belong to a pending run
-    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the token nor the receiver has a
-    ///   secret
+    /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the token does not belong to a
+    ///   pending run
+    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the token nor the receiver
+    ///   has a secret
     pub fn resume(&self, receiver: &Receiver, token: ResumeToken) -> Result<PendingRun, Error> {
         PendingRun::resume(self.client.clone(), receiver, token)
     }
@@ -158,15 +160,15 @@ impl Client {
 impl PendingRun {
     /// Blocks until the event that ends the run arrives. It may be called again after a timeout.
     ///
-    /// Events that do not end the run, such as those of its delegations, are passed to the handler of
-    /// [`Receiver::receive_blocking`] instead.
+    /// Events that do not end the run, such as those of its delegations, are passed to the handler
+    /// of [`Receiver::receive_blocking`] instead.
     ///
     /// # Errors
     ///
     /// - [`WaitError::Timeout`](crate::WaitError::Timeout) if the event does not arrive within the
     ///   [timeout](callback::PendingRun::timeout)
-    /// - [`WaitError::AlreadyTaken`](crate::WaitError::AlreadyTaken) if an earlier call already returned
-    ///   the event
+    /// - [`WaitError::AlreadyTaken`](crate::WaitError::AlreadyTaken) if an earlier call already
+    ///   returned the event
     /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the current thread must not block
     pub fn event(&mut self) -> Result<Delivery, Error> {
         block_on(self.wait())?

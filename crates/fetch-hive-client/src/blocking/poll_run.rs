@@ -10,7 +10,8 @@ impl Requests<Client> {
     /// Waits until a run has ended by looking it up repeatedly.
     ///
     /// ```no_run
-    /// # fn run(client: fetch_hive_client::blocking::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fetch_hive_client::blocking::Client;
+    /// # fn run(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let record = client.requests().wait("req_1").send()?;
     /// println!("{}", record.to_run().into_output()?);
     /// # Ok(()) }
@@ -27,9 +28,10 @@ impl PollRun {
     ///
     /// # Errors
     ///
-    /// - [`WaitError::Timeout`](crate::WaitError::Timeout) if the run does not end within the timeout
-    /// - the error of a look-up that cannot succeed later, such as an unknown id, an invalid key or the
-    ///   daily cap
+    /// - [`WaitError::Timeout`](crate::WaitError::Timeout) if the run does not end within the
+    ///   timeout
+    /// - the error of a look-up that cannot succeed later, such as an unknown id, an invalid key or
+    ///   the daily cap
     /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the current thread must not block
     pub fn send(self) -> Result<ApiResponse<RequestRecord>, Error> {
         block_on(self.execute())?

@@ -8,13 +8,13 @@ use fetch_hive_core::callback::{Claim, EventKey};
 
 use crate::BoxError;
 
-/// A store of handled events, which keeps a handler from running again when the service redelivers an
-/// event.
+/// A store of handled events, which keeps a handler from running again when the service redelivers
+/// an event.
 ///
-/// The [`Receiver`](super::Receiver) claims an event before the handler runs, commits the claim when
-/// the handler succeeds, and releases the claim when the handler fails. A claim expires at the end of
-/// its lease. If the process is killed while a handler runs, a redelivery after the lease is handled
-/// again.
+/// The [`Receiver`](super::Receiver) claims an event before the handler runs, commits the claim
+/// when the handler succeeds, and releases the claim when the handler fails. A claim expires at the
+/// end of its lease. If the process is killed while a handler runs, a redelivery after the lease is
+/// handled again.
 ///
 /// [`MemoryDedupStore`] works within one process. If several processes receive the same callbacks,
 /// implement this trait for a store that they share. Each method must be atomic.
@@ -24,19 +24,19 @@ pub trait DedupStore: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// Returns any error of the store. The handler does not run, and the receiver answers with 503 so
-    /// that the service redelivers the event.
+    /// Returns any error of the store. The handler does not run, and the receiver answers with 503
+    /// so that the service redelivers the event.
     async fn claim(&self, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError>;
 
     /// Records that the event of this claim was handled.
     ///
-    /// Committing a claim twice must succeed. A handler can therefore commit the claim itself, in the
-    /// same transaction as its own work, before the receiver commits it.
+    /// Committing a claim twice must succeed. A handler can therefore commit the claim itself, in
+    /// the same transaction as its own work, before the receiver commits it.
     ///
     /// # Errors
     ///
-    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again since, or any error
-    /// of the store.
+    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again since, or any
+    /// error of the store.
     async fn commit(&self, claim: &Claim) -> Result<(), BoxError>;
 
     /// Gives up a claim, so that the next delivery of the event is handled.
@@ -99,8 +99,8 @@ impl MemoryDedupStore {
 
     /// Sets the maximum number of events to remember. Defaults to 100,000.
     ///
-    /// When the store is full, the oldest handled event is forgotten first. Each event occupies about
-    /// 400 bytes.
+    /// When the store is full, the oldest handled event is forgotten first. Each event occupies
+    /// about 400 bytes.
     #[must_use]
     pub fn max_events(mut self, events: usize) -> Self {
         self.max_events = events.max(1);
@@ -158,8 +158,8 @@ impl State {
         is_current
     }
 
-    /// Removes replaced claims from the list. Without this, an event whose handler keeps failing would
-    /// grow the list without limit.
+    /// Removes replaced claims from the list. Without this, an event whose handler keeps failing
+    /// would grow the list without limit.
     fn drop_superseded(&mut self) {
         if self.claims.len() > 2 * self.events.len() + 16 {
             let events = &self.events;
@@ -271,7 +271,8 @@ mod tests {
         release(&store, &first);
         let second = acquire(&store, now, 1);
 
-        // The holder of the second claim was killed, so nothing releases it before its lease expires.
+        // The holder of the second claim was killed, so nothing releases it before its lease
+        // expires.
         let late = now + Duration::from_secs(11);
         let third = acquire(&store, late, 1);
         assert!(commit(&store, &second).unwrap_err().is::<ClaimLost>());

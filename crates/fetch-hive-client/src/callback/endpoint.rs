@@ -3,15 +3,15 @@ use fetch_hive_core::types::{
 };
 use fetch_hive_core::{Endpoint, SecretInQuery};
 
-/// A request that starts a run whose outcome is delivered to a callback URL: a workflow, a hive agent or
-/// a webhook trigger.
+/// A request that starts a run whose outcome is delivered to a callback URL: a workflow, a hive
+/// agent or a webhook trigger.
 ///
 /// Invoking an agent is not a callback endpoint, because the response contains the answer. Only the
 /// events of its background tools are sent to its callback URL (see
 /// [`AgentAsyncOptions`](fetch_hive_core::types::AgentAsyncOptions)); handle them with
-/// [`Receiver::receive`](super::Receiver::receive). To wait for an agent that needs an approval, use
-/// [`Requests::wait`](crate::resources::Requests::wait). A prompt uses callbacks only when it is started
-/// by a trigger.
+/// [`Receiver::receive`](super::Receiver::receive). To wait for an agent that needs an approval,
+/// use [`Requests::wait`](crate::resources::Requests::wait). A prompt uses callbacks only when it
+/// is started by a trigger.
 pub trait CallbackEndpoint: Endpoint {
     /// Sets the callback URL, replacing the one in the request.
     #[must_use]

@@ -11,8 +11,8 @@ use http::HeaderMap;
 use super::outcome::Outcome;
 use super::run_token::RunToken;
 
-/// The maximum number of deliveries that are held per run before its secret is known. It is more than
-/// one because forged deliveries may arrive before the genuine one.
+/// The maximum number of deliveries that are held per run before its secret is known. It is more
+/// than one because forged deliveries may arrive before the genuine one.
 const MAX_HELD_PER_RUN: usize = 8;
 
 /// The number of runs without a waiter that are remembered, and for how long.
@@ -109,16 +109,19 @@ impl MemoryPendingRuns {
             held
         };
         for (headers, body) in held {
-            // Held deliveries were answered with 503, so the service redelivers the ones ignored here.
+            // Held deliveries were answered with 503, so the service redelivers the ones ignored
+            // here.
             if let Ok(delivery) = verifier.verify(&headers, body) {
                 let _ = self.accept(token, delivery);
             }
         }
     }
 
-    /// Processes a delivery for a run. `receiver_verifier` is used until the run's own secret is known.
+    /// Processes a delivery for a run. `receiver_verifier` is used until the run's own secret is
+    /// known.
     ///
-    /// Returns the delivery if it belongs to the handler, or the outcome if there is nothing to handle.
+    /// Returns the delivery if it belongs to the handler, or the outcome if there is nothing to
+    /// handle.
     pub(super) fn deliver(
         &self,
         token: &RunToken,
@@ -164,7 +167,8 @@ impl MemoryPendingRuns {
         Err(Outcome::Held)
     }
 
-    /// Processes a verified delivery: stores the event that ends the run, and returns any other event.
+    /// Processes a verified delivery: stores the event that ends the run, and returns any other
+    /// event.
     fn accept(&self, token: &RunToken, delivery: Delivery) -> Result<Delivery, Outcome> {
         let mut table = self.table();
         let size = delivery.raw.len();

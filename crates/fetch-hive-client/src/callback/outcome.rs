@@ -7,8 +7,8 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::BoxError;
 
-/// The outcome of one delivery, which determines the status of the response and therefore whether the
-/// service should redeliver the event.
+/// The outcome of one delivery, which determines the status of the response and therefore whether
+/// the service should redeliver the event.
 ///
 /// `Display` and `Debug` never show a secret or a body, unless the error of a handler contains one.
 #[derive(Debug)]
@@ -29,10 +29,11 @@ pub enum Outcome {
     AlreadyHandled(EventKey),
     /// The event ended a run that a [`PendingRun`](super::PendingRun) waits for. Answered with 200.
     RunEnded(EventKey),
-    /// The delivery was held in memory for a run whose secret is not known yet or that nothing waits
-    /// for at the moment. Answered with 503, so that the service redelivers it.
+    /// The delivery was held in memory for a run whose secret is not known yet or that nothing
+    /// waits for at the moment. Answered with 503, so that the service redelivers it.
     ///
-    /// A [`PendingRun`](super::PendingRun) receives the held event without waiting for the redelivery.
+    /// A [`PendingRun`](super::PendingRun) receives the held event without waiting for the
+    /// redelivery.
     Held,
     /// The delivery has an invalid signature (answered with 401), cannot be verified because the
     /// receiver has no secret (500), or is signed but not a valid event (400).
@@ -46,8 +47,8 @@ pub enum Outcome {
     },
     /// The body could not be read to its end. Answered with 400.
     BodyError(BoxError),
-    /// Another handler is working on the event. Answered with 503, so that the service redelivers the
-    /// event in case that handler fails.
+    /// Another handler is working on the event. Answered with 503, so that the service redelivers
+    /// the event in case that handler fails.
     InProgress(EventKey),
     /// The handler failed, and its claim was released. Answered with 500.
     HandlerFailed {
@@ -63,10 +64,11 @@ pub enum Outcome {
         /// The error of the dedup store.
         error: BoxError,
     },
-    /// The URL belongs to a run that this receiver does not know. Answered with 503, because the run may
-    /// be resumed later.
+    /// The URL belongs to a run that this receiver does not know. Answered with 503, because the
+    /// run may be resumed later.
     UnknownRun,
-    /// The delivery could not be held, because the limit of held bytes is reached. Answered with 503.
+    /// The delivery could not be held, because the limit of held bytes is reached. Answered with
+    /// 503.
     BufferFull,
 }
 

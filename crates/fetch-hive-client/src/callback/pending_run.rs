@@ -15,8 +15,8 @@ use super::run_token::RunToken;
 use crate::poll_run::{DEFAULT_TIMEOUT, WAIT};
 use crate::{Client, Error, ErrorKind, WaitError};
 
-/// A run that the service has accepted, with the response to its invocation and a way to wait for its
-/// callback.
+/// A run that the service has accepted, with the response to its invocation and a way to wait for
+/// its callback.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StartedRun<R, C = Client> {
@@ -32,8 +32,8 @@ impl<R, C> StartedRun<R, C> {
         self.pending.request_id()
     }
 
-    /// Returns the secret that signs the callback of the run, from the response or from the request of a
-    /// trigger.
+    /// Returns the secret that signs the callback of the run, from the response or from the request
+    /// of a trigger.
     pub fn webhook_secret(&self) -> Option<&WebhookSecret> {
         self.pending.webhook_secret()
     }
@@ -41,17 +41,17 @@ impl<R, C> StartedRun<R, C> {
 
 /// A token for resuming a pending run, in this process or after a restart.
 ///
-/// Serialize it to store it. The serialized form contains the webhook secret as plain text, and anyone
-/// who can read the secret can sign callbacks of the deployment. If you store the secret elsewhere, set
-/// [`webhook_secret`](Self::webhook_secret) to `None` first.
+/// Serialize it to store it. The serialized form contains the webhook secret as plain text, and
+/// anyone who can read the secret can sign callbacks of the deployment. If you store the secret
+/// elsewhere, set [`webhook_secret`](Self::webhook_secret) to `None` first.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ResumeToken {
     /// The request id of the run, if the response contained one. Use it to look up the run with
     /// [`Requests::get`](crate::resources::Requests::get).
     pub request_id: Option<RequestId>,
-    /// The random last segment of the run's callback URL. Without the secret, it only lets a sender have
-    /// deliveries held in memory.
+    /// The random last segment of the run's callback URL. Without the secret, it only lets a sender
+    /// have deliveries held in memory.
     pub token: String,
     /// The secret that signs the callback of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,8 @@ impl fmt::Debug for ResumeToken {
     }
 }
 
-/// A run whose callback has not been received yet. Dropping it stops waiting, but does not stop the run.
+/// A run whose callback has not been received yet. Dropping it stops waiting, but does not stop the
+/// run.
 pub struct PendingRun<C = Client> {
     client: Client,
     kind: PhantomData<fn() -> C>,
@@ -165,8 +166,8 @@ impl<C> PendingRun<C> {
 impl PendingRun {
     /// Waits for the event that ends the run. It may be called again after a timeout.
     ///
-    /// Events that do not end the run, such as those of its delegations, are passed to the handler of
-    /// [`Receiver::receive`] instead.
+    /// Events that do not end the run, such as those of its delegations, are passed to the handler
+    /// of [`Receiver::receive`] instead.
     ///
     /// # Errors
     ///
@@ -180,11 +181,11 @@ impl PendingRun {
 impl Client {
     /// Resumes waiting for the callback of a run, in this process or after a restart.
     ///
-    /// The receiver must have the same callback URL as before. An event that arrived in this process
-    /// within the last hour, while nothing waited for it, is returned at once. An event that arrived
-    /// before a restart was answered with 503, and is returned when the service redelivers it. If the
-    /// service has stopped redelivering, use [`Requests::wait`](crate::resources::Requests::wait)
-    /// instead.
+    /// The receiver must have the same callback URL as before. An event that arrived in this
+    /// process within the last hour, while nothing waited for it, is returned at once. An event
+    /// that arrived before a restart was answered with 503, and is returned when the service
+    /// redelivers it. If the service has stopped redelivering, use
+    /// [`Requests::wait`](crate::resources::Requests::wait) instead.
     ///
     /// # Errors
     ///

@@ -18,13 +18,14 @@ use crate::BoxError;
 
 /// A receiver of callbacks, which turns an HTTP request into a response and works with any server.
 ///
-/// For each request, the receiver verifies the signature before it parses anything, runs the handler,
-/// and answers with a status that tells the service whether to redeliver the event (see [`Outcome`]).
-/// With a [dedup store](Self::dedup), the handler runs once per event, even if the service redelivers
-/// it. The response body is a short JSON text in a `String`, which axum and hyper accept as a body.
+/// For each request, the receiver verifies the signature before it parses anything, runs the
+/// handler, and answers with a status that tells the service whether to redeliver the event (see
+/// [`Outcome`]). With a [dedup store](Self::dedup), the handler runs once per event, even if the
+/// service redelivers it. The response body is a short JSON text in a `String`, which axum and
+/// hyper accept as a body.
 ///
-/// The receiver has no timeouts of its own. Limit the time for reading a request and for answering it
-/// in your server.
+/// The receiver has no timeouts of its own. Limit the time for reading a request and for answering
+/// it in your server.
 ///
 /// Cloning is cheap. The clones share the dedup store and the pending runs.
 #[derive(Clone)]
@@ -57,8 +58,8 @@ impl Receiver {
     /// Creates a receiver for [`run_and_wait`](crate::Call::run_and_wait) and
     /// [`start`](crate::Call::start) at this public URL.
     ///
-    /// The receiver has no secrets at first. It learns the secret of each run from the response to its
-    /// invocation.
+    /// The receiver has no secrets at first. It learns the secret of each run from the response to
+    /// its invocation.
     pub fn with_callback_url(callback_url: impl Into<String>) -> Self {
         Self::new(Verifier::new(None::<&str>)).callback_url(callback_url)
     }
@@ -74,8 +75,8 @@ impl Receiver {
 
     /// Sets the lease of claims in the dedup store. Defaults to 60 s.
     ///
-    /// Set it longer than the handler ever takes. When the lease expires, a redelivery of the event is
-    /// handled even if the first handler is still running.
+    /// Set it longer than the handler ever takes. When the lease expires, a redelivery of the event
+    /// is handled even if the first handler is still running.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
@@ -102,8 +103,9 @@ impl Receiver {
 
     /// Sets the maximum number of bytes of deliveries to hold in memory. Defaults to 16 MiB.
     ///
-    /// A delivery is held if the secret of its run is not known yet, or if nothing waits for the run at
-    /// the moment. A delivery that does not fit is answered with 503, so that the service redelivers it.
+    /// A delivery is held if the secret of its run is not known yet, or if nothing waits for the
+    /// run at the moment. A delivery that does not fit is answered with 503, so that the service
+    /// redelivers it.
     #[must_use]
     pub fn max_held_bytes(self, bytes: usize) -> Self {
         self.pending_runs.set_max_held_bytes(bytes);
@@ -119,10 +121,11 @@ impl Receiver {
         self
     }
 
-    /// Reads a request from a server such as axum or hyper, runs the handler, and returns the response.
+    /// Reads a request from a server such as axum or hyper, runs the handler, and returns the
+    /// response.
     ///
-    /// If the server drops the future, as some do when the sender disconnects, the event can be claimed
-    /// again when its lease expires.
+    /// If the server drops the future, as some do when the sender disconnects, the event can be
+    /// claimed again when its lease expires.
     ///
     /// ```
     /// # async fn run(request: http::Request<String>) {

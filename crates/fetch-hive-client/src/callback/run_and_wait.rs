@@ -14,8 +14,8 @@ use super::run_token::RunToken;
 use crate::poll_run::DEFAULT_TIMEOUT;
 use crate::{Call, Client, Error, ErrorKind};
 
-/// A call that starts a run and waits for its callback. Nothing is sent until it is awaited, or until
-/// `send` is called on the blocking client.
+/// A call that starts a run and waits for its callback. Nothing is sent until it is awaited, or
+/// until `send` is called on the blocking client.
 #[must_use = "nothing is sent until it is awaited or sent"]
 pub struct RunAndWait<E, C = Client> {
     call: Call<E, C>,
@@ -24,14 +24,16 @@ pub struct RunAndWait<E, C = Client> {
 }
 
 impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
-    /// Starts a run and waits for its verified callback, which a receiver in this process must receive.
+    /// Starts a run and waits for its verified callback, which a receiver in this process must
+    /// receive.
     ///
-    /// The callback URL of the run is derived from [`Receiver::callback_url`] and replaces the one in
-    /// the request. The event of a failed run is returned like any other event; use
+    /// The callback URL of the run is derived from [`Receiver::callback_url`] and replaces the one
+    /// in the request. The event of a failed run is returned like any other event; use
     /// [`into_output`](crate::types::CallbackEvent::into_output) to turn it into an error.
     ///
     /// ```no_run
-    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fetch_hive_client::Client;
+    /// # async fn run(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use fetch_hive_client::callback::Receiver;
     ///
     /// // Your server passes each request to /callbacks and below to a clone of this receiver.
@@ -42,8 +44,8 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Dropping the future stops waiting, but does not stop the run. To be able to resume waiting, use
-    /// [`start`](Call::start), which returns a [`ResumeToken`](super::ResumeToken).
+    /// Dropping the future stops waiting, but does not stop the run. To be able to resume waiting,
+    /// use [`start`](Call::start), which returns a [`ResumeToken`](super::ResumeToken).
     ///
     /// # Errors
     ///
@@ -62,7 +64,8 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
         };
         let token = RunToken::random().map_err(|error| invalid(&error.to_string()))?;
         let url = token.callback_url(base_url);
-        // The callback may arrive before the response, so the run is registered before it is started.
+        // The callback may arrive before the response, so the run is registered before it is
+        // started.
         let mut pending = PendingRun::open(self.client().clone(), receiver.clone(), token);
         let call = self.map(|request| request.with_callback_url(url));
         let request = call.request().clone();
@@ -77,11 +80,12 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// Starts a run and returns as soon as the service has accepted it, without waiting for its
     /// callback.
     ///
-    /// A receiver in this process must receive the callback. The callback URL of the run is derived from
-    /// [`Receiver::callback_url`].
+    /// A receiver in this process must receive the callback. The callback URL of the run is derived
+    /// from [`Receiver::callback_url`].
     ///
     /// ```no_run
-    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fetch_hive_client::Client;
+    /// # async fn run(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// use fetch_hive_client::callback::Receiver;
     ///
     /// let receiver = Receiver::with_callback_url("https://example.com/callbacks");
@@ -97,8 +101,8 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// Returns the errors of the call itself, and
     ///
     /// - [`ErrorKind::Invalid`] if the receiver has no callback URL. Nothing was sent.
-    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the receiver
-    ///   has a secret. The run was started, but its callback could not be verified.
+    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the
+    ///   receiver has a secret. The run was started, but its callback could not be verified.
     pub async fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
         self.start_run(receiver).await
     }

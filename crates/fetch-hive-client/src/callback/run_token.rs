@@ -7,7 +7,8 @@ const PREFIX: &str = "run-";
 
 /// The last segment of the callback URL of one run: `run-` and 128 random bits in hexadecimal.
 ///
-/// Without the token, a sender can neither have a delivery held for the run nor end the wait for it.
+/// Without the token, a sender can neither have a delivery held for the run nor end the wait for
+/// it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct RunToken(String);
 

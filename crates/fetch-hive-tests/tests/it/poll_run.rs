@@ -103,7 +103,8 @@ async fn intervals_grow() {
     let (server, client) = scripted(vec![record("running"); 500]).await;
     let poll = client.requests().wait("req_1").interval(Duration::from_millis(10), Duration::from_secs(10));
     assert!(poll.timeout(Duration::from_millis(400)).await.is_err());
-    // 10, 15, 22.5, 33.7, 50.6, 75.9 and 113.9 ms: at most 9 look-ups in 400 ms, where 40 would fit.
+    // 10, 15, 22.5, 33.7, 50.6, 75.9 and 113.9 ms: at most 9 look-ups in 400 ms, where 40 would
+    // fit.
     let count = server.requests().len();
     assert!(count <= 9, "{count}");
 }

@@ -133,7 +133,8 @@ async fn event_is_handled_again_only_after_a_failure() {
     let failing = |_| async { Err(IoError::other("no")) };
     assert_eq!(receiver.receive_bytes(deliver(), failing).await.status(), 500);
 
-    // A delivery during another's handler is answered with 503, because that handler may still fail.
+    // A delivery during another's handler is answered with 503, because that handler may still
+    // fail.
     let (finish, finished) = tokio::sync::oneshot::channel::<()>();
     let (enter, entered) = tokio::sync::oneshot::channel::<()>();
     let slow = |delivery: Delivery| async move {
@@ -189,7 +190,8 @@ async fn handler_that_outlives_its_lease_cannot_commit_or_release() {
         let first = receiver.receive_bytes(deliver(), slow);
         let second = async {
             entered.await.unwrap();
-            // Redeliver until the lease expires. Then a second handler claims and commits the event.
+            // Redeliver until the lease expires. Then a second handler claims and commits the
+            // event.
             while receiver.receive_bytes(deliver(), succeed).await.status() == StatusCode::SERVICE_UNAVAILABLE {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
