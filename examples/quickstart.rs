@@ -16,7 +16,7 @@ use std::time::Duration;
 use fetch_hive_client::Client;
 use fetch_hive_client::callback::Verifier;
 use fetch_hive_client::types::{InvokeWorkflowResponse, RunStatus};
-use fetch_hive_emulator::{Emulator, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, Emulator};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -50,7 +50,7 @@ async fn run_directly(client: &Client, deployment: &str) -> Result<(), Box<dyn E
 }
 
 async fn run_with_callback(client: &Client, deployment: &str) -> Result<(), Box<dyn Error>> {
-    let mut inbox = Inbox::start().await?;
+    let mut inbox = CallbackReceiver::start().await?;
     let run = client
         .invoke_workflow(deployment)
         .variant("default")

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use fetch_hive_core::KeyHeader;
 use fetch_hive_core::types::ApiKey;
 
-use crate::BoxError;
+use crate::error::BoxError;
 
 /// Gives the API key of each call, so that a key can be rotated, or fetched from a vault, without a new client.
 ///

@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use fetch_hive_core::types::{EscapedLine, RequestId, RequestRecord, RunStatus};
+use fetch_hive_core::types::{RequestId, RequestRecord};
 use fetch_hive_core::{ApiResponse, RateLimit};
 
-use crate::exchange::random;
+use crate::execute::random_bits;
 use crate::resources::Requests;
-use crate::{Client, Error, ErrorKind};
+use crate::{Client, Error, ErrorKind, WaitError};
 
 /// The name of the operation in errors of a wait.
 pub(crate) const WAIT: &str = "wait";
@@ -18,81 +18,6 @@ pub(crate) const WAIT: &str = "wait";
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
-
-/// An error that occurs when a wait for a run ends without its outcome.
-///
-/// The run itself may still be running or may have ended. Look it up by its request id, and do not
-/// invoke it again.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum WaitError {
-    /// The run did not end within the timeout.
-    #[error(
-        "{} not finished within {timeout:?} (timeout){}; it may still be running: wait again or look it up, and do not invoke it again",
-        Run(request_id),
-        LastStatus(last_status)
-    )]
-    Timeout {
-        /// The request id of the run, if it is known.
-        request_id: Option<RequestId>,
-        /// The timeout.
-        timeout: Duration,
-        /// The status of the run in the last look-up, such as `awaiting_approval`.
-        last_status: Option<RunStatus>,
-        /// The error of the last look-up, if it failed.
-        #[source]
-        last_error: Option<Box<Error>>,
-    },
-    /// No secret is known to verify the callback with, neither from the response nor in the
-    /// receiver.
-    #[error(
-        "{} was started, but no webhook secret is known to verify its callback; look it up by its request id",
-        Run(request_id)
-    )]
-    NoSecret {
-        /// The request id of the run, if it is known.
-        request_id: Option<RequestId>,
-    },
-    /// An earlier wait already returned the event that ends the run.
-    #[error(
-        "the callback of {} was already returned by an earlier wait; look it up by its request id",
-        Run(request_id)
-    )]
-    AlreadyTaken {
-        /// The request id of the run, if it is known.
-        request_id: Option<RequestId>,
-    },
-}
-
-impl WaitError {
-    /// Returns the request id of the run, if it is known.
-    pub fn request_id(&self) -> Option<&RequestId> {
-        match self {
-            Self::Timeout { request_id, .. } | Self::NoSecret { request_id } | Self::AlreadyTaken { request_id } => {
-                request_id.as_ref()
-            }
-        }
-    }
-}
-
-struct Run<'a>(&'a Option<RequestId>);
-
-impl fmt::Display for Run<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(id) => write!(f, "run {}", EscapedLine(id)),
-            None => f.write_str("a run without a request id"),
-        }
-    }
-}
-
-struct LastStatus<'a>(&'a Option<RunStatus>);
-
-impl fmt::Display for LastStatus<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |status| write!(f, ", last status {}", EscapedLine(status)))
-    }
-}
 
 impl Requests<Client> {
     /// Waits until a run has ended by looking it up repeatedly, without a callback.
@@ -212,7 +137,7 @@ impl<C> PollRun<C> {
         loop {
             let mut call = self.client.requests().get(&self.id);
             if let Some(timeout) = self.timeout {
-                call = call.no_longer_than(remaining(timeout));
+                call = call.with_max_timeout(remaining(timeout));
             }
             let last_error = match call.await {
                 Ok(record) => {
@@ -225,11 +150,11 @@ impl<C> PollRun<C> {
                     last_status.clone_from(&record.status);
                     None
                 }
-                Err(error) if is_temporary(&error) => Some(Box::new(error)),
+                Err(error) if is_temporary(&error) => Some(error),
                 Err(error) => return Err(error),
             };
             let retry_after = last_error.as_ref().and_then(|error| error.retry_after()).unwrap_or_default();
-            let pause = jitter(interval, random()).max(retry_after).max(MIN_INTERVAL);
+            let pause = jitter(interval, random_bits()).max(retry_after).max(MIN_INTERVAL);
             interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.max_interval);
             match self.timeout {
                 None => clock.sleep(pause).await,
@@ -238,6 +163,7 @@ impl<C> PollRun<C> {
                     // The next look-up would be after the timeout.
                     clock.sleep(remaining(timeout)).await;
                     let request_id = Some(self.id);
+                    let last_error = last_error.map(Into::into);
                     let error = WaitError::Timeout { request_id, timeout, last_status, last_error };
                     return Err(Error::new(WAIT, ErrorKind::Wait(Box::new(error))));
                 }

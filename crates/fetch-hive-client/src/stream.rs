@@ -1,7 +1,8 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,17 +15,15 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
-use crate::error::PartialResponse;
-use crate::run_limit::RunPermit;
-use crate::trace::Span;
-use crate::{Client, Error, ErrorKind, ResponseBody, Timeout, TransportError, UsageReport};
+use crate::clock::Sleep;
+use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
+use crate::execute::{Executed, RunPermit, Shared, Span, UsageReport};
+use crate::transport::ResponseBody;
 
 /// How much of a reply that is no stream is kept.
-const MAX_START: usize = 64 << 10;
+const MAX_START_BYTES: usize = 64 << 10;
 /// How many frames that are no events are kept of a stream that is put together.
 const MAX_MALFORMED: usize = 100;
-
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The events of a prompt or an agent, as they arrive. It is a [`Stream`] too.
 ///
@@ -33,11 +32,14 @@ type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// event or error there is `None`.
 #[must_use = "events are read when they are asked for"]
 pub struct EventStream<E> {
-    client: Client,
+    shared: Arc<Shared>,
     operation: &'static str,
     target: String,
     parts: Parts,
-    sent: Sent,
+    span: Span,
+    permit: Option<RunPermit>,
+    attempts: u32,
+    waited: Duration,
     /// The run, as soon as an event named it.
     request_id: Option<RequestId>,
     /// Gone when its end was reached, or when it is of no use any more.
@@ -47,46 +49,40 @@ pub struct EventStream<E> {
     start: Vec<Bytes>,
     received: u64,
     idle: Option<Duration>,
-    idling: Option<Sleep>,
+    idle_sleep: Option<Sleep>,
     deadline: Option<Sleep>,
     /// Why the body broke off, for when everything that came is handed over.
-    broken: Option<TransportError>,
+    failure: Option<TransportError>,
     endpoint: PhantomData<fn() -> E>,
-}
-
-/// How the request of a stream was sent, and what lasts as long as the stream.
-pub(crate) struct Sent {
-    pub(crate) span: Span,
-    pub(crate) place: Option<RunPermit>,
-    pub(crate) attempts: u32,
-    pub(crate) waited: Duration,
 }
 
 impl<E: StreamingEndpoint> EventStream<E> {
     pub(crate) fn new(
-        client: Client,
+        shared: Arc<Shared>,
         request: &E,
         timeouts: Timeouts,
-        parts: Parts,
+        executed: Executed,
         body: ResponseBody,
-        sent: Sent,
     ) -> Self {
-        let (limit, clock) = (client.shared.max_event_bytes, &client.shared.clock);
+        let Executed { response, permit, span, attempts, waited, .. } = executed;
         Self {
             operation: E::NAME,
             target: request.target().unwrap_or_default().to_owned(),
-            deadline: timeouts.deadline.map(|deadline| clock.sleep(deadline)),
-            parts,
-            sent,
+            deadline: timeouts.deadline.map(|deadline| shared.clock.sleep(deadline)),
+            parts: response.into_parts().0,
+            span,
+            permit,
+            attempts,
+            waited,
             request_id: None,
             body: Some(body),
-            reader: EventReader::new(limit),
+            reader: EventReader::new(shared.max_event_bytes),
             start: Vec::new(),
             received: 0,
             idle: timeouts.idle,
-            idling: None,
-            broken: None,
-            client,
+            idle_sleep: None,
+            failure: None,
+            shared,
             endpoint: PhantomData,
         }
     }
@@ -103,13 +99,13 @@ impl<E: StreamingEndpoint> EventStream<E> {
 
     /// Reads to the end, and puts the events together into the reply that comes without streaming. A stream of more bytes than
     /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is given up, as such a reply would be.
-    pub async fn into_reply(mut self) -> Collected<E::Response> {
-        let mut reply = E::Response::default();
+    pub async fn into_response(mut self) -> CollectedResponse<E::Response> {
+        let mut response = E::Response::default();
         let (mut end, mut malformed) = (Ok(()), Vec::new());
-        let limit = self.client.shared.max_response_bytes;
+        let limit = self.shared.max_response_bytes;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => E::collect(&mut reply, event.event),
+                Ok(event) => E::apply_event(&mut response, event.event),
                 Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => {
                     if malformed.len() < MAX_MALFORMED {
                         malformed.push(error);
@@ -123,35 +119,36 @@ impl<E: StreamingEndpoint> EventStream<E> {
                 break;
             }
         }
-        Collected { reply, end, malformed }
+        CollectedResponse { response, end, malformed }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
             if let Some(event) = self.reader.next_event() {
-                return Poll::Ready(Some(self.hand_over(event)));
+                return Poll::Ready(Some(self.convert(event)));
             }
             if self.reader.is_done() {
                 self.body = None;
                 if self.reader.is_concluded() {
                     self.run_ended();
                 }
-                self.sent.place = None;
+                self.permit = None;
                 return Poll::Ready(None);
             }
             // Before the body, which may always have more for a reader that is slower than the service.
             if self.body.is_some()
                 && self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
             {
-                self.break_off(TransportError::timeout(Timeout::Deadline));
+                self.fail(TransportError::timeout(Timeout::Deadline));
             }
             let Some(body) = &mut self.body else { return Poll::Ready(self.finish()) };
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    self.idling = None;
+                    self.idle_sleep = None;
                     if let Ok(chunk) = frame.into_data() {
-                        if !self.reader.is_stream() {
-                            let room = MAX_START.saturating_sub(usize::try_from(self.received).unwrap_or(MAX_START));
+                        if !self.reader.is_event_stream() {
+                            let room = MAX_START_BYTES
+                                .saturating_sub(usize::try_from(self.received).unwrap_or(MAX_START_BYTES));
                             self.start.push(chunk.slice(..chunk.len().min(room)));
                         } else if !self.start.is_empty() {
                             self.start = Vec::new();
@@ -160,7 +157,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
                         self.reader.push(chunk);
                     }
                 }
-                Poll::Ready(Some(Err(error))) => self.break_off(error),
+                Poll::Ready(Some(Err(error))) => self.fail(error),
                 Poll::Ready(None) => self.body = None,
                 Poll::Pending => std::task::ready!(self.poll_idle(cx)),
             }
@@ -170,26 +167,26 @@ impl<E: StreamingEndpoint> EventStream<E> {
     /// Waits for the idle limit to run out, and breaks off when it does.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(idle) = self.idle else { return Poll::Pending };
-        let clock = &self.client.shared.clock;
-        let idling = self.idling.get_or_insert_with(|| clock.sleep(idle));
-        std::task::ready!(idling.as_mut().poll(cx));
-        self.break_off(TransportError::timeout(Timeout::Idle));
+        let clock = &self.shared.clock;
+        let idle_sleep = self.idle_sleep.get_or_insert_with(|| clock.sleep(idle));
+        std::task::ready!(idle_sleep.as_mut().poll(cx));
+        self.fail(TransportError::timeout(Timeout::Idle));
         Poll::Ready(())
     }
 
-    fn break_off(&mut self, error: TransportError) {
+    fn fail(&mut self, error: TransportError) {
         self.body = None;
-        self.broken = Some(error);
+        self.failure = Some(error);
     }
 
     /// What is left when no more bytes come.
     fn finish(&mut self) -> Option<Result<Event, Error>> {
         match self.reader.finish()? {
             Err(StreamError::Cut { unfinished }) => {
-                let (kind, body) = match self.broken.take() {
-                    Some(broken) => (ErrorKind::Transport(broken), unfinished.unwrap_or_else(Bytes::new)),
-                    None if !self.reader.is_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
-                    None => return Some(self.hand_over(Err(StreamError::Cut { unfinished }))),
+                let (kind, body) = match self.failure.take() {
+                    Some(error) => (ErrorKind::Transport(error), unfinished.unwrap_or_else(Bytes::new)),
+                    None if !self.reader.is_event_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
+                    None => return Some(self.convert(Err(StreamError::Cut { unfinished }))),
                 };
                 Some(Err(self.error(kind).with_partial(Some(PartialResponse {
                     status: self.parts.status,
@@ -198,11 +195,11 @@ impl<E: StreamingEndpoint> EventStream<E> {
                     received: self.received,
                 }))))
             }
-            event => Some(self.hand_over(event)),
+            event => Some(self.convert(event)),
         }
     }
 
-    fn hand_over(&mut self, event: Result<Event, StreamError>) -> Result<Event, Error> {
+    fn convert(&mut self, event: Result<Event, StreamError>) -> Result<Event, Error> {
         if matches!(&event, Ok(event) if matches!(event.event, StreamEvent::Usage(_)))
             || matches!(event, Err(StreamError::Failed { .. }))
         {
@@ -212,10 +209,10 @@ impl<E: StreamingEndpoint> EventStream<E> {
         if self.request_id.is_none() {
             self.request_id = event.event.request_id().cloned();
             if let Some(id) = &self.request_id {
-                self.sent.span.request_id(id.as_str());
+                self.span.request_id(id.as_str());
             }
         }
-        if let (Some(hook), StreamEvent::Usage(end)) = (&self.client.shared.usage, &event.event) {
+        if let (Some(hook), StreamEvent::Usage(end)) = (&self.shared.on_usage, &event.event) {
             if let Some(usage) = &end.usage {
                 hook(UsageReport { operation: self.operation, target: &self.target, usage });
             }
@@ -225,15 +222,15 @@ impl<E: StreamingEndpoint> EventStream<E> {
 
     /// The run is known to have ended, so its place is free.
     fn run_ended(&mut self) {
-        if let Some(mut place) = self.sent.place.take() {
-            place.set_running(false);
+        if let Some(mut permit) = self.permit.take() {
+            permit.set_active(false);
         }
     }
 
     fn error(&self, kind: ErrorKind) -> Error {
-        let error = Error::new(self.operation, kind).with_attempts(self.sent.attempts, self.sent.waited);
-        self.sent.span.failed(error.error_type());
-        error.of_run(self.request_id.clone())
+        let error = Error::new(self.operation, kind).with_attempts(self.attempts, self.waited);
+        self.span.failed(error.error_type());
+        error.with_request_id(self.request_id.clone())
     }
 }
 
@@ -255,12 +252,12 @@ impl<E> EventStream<E> {
 
     /// How often the request was sent.
     pub fn attempts(&self) -> u32 {
-        self.sent.attempts
+        self.attempts
     }
 
     /// How long was waited between the attempts.
     pub fn waited(&self) -> Duration {
-        self.sent.waited
+        self.waited
     }
 
     /// The run, as soon as an event has named it.
@@ -324,16 +321,16 @@ impl<E: StreamingEndpoint> Stream for TextStream<E> {
 #[derive(Debug)]
 #[non_exhaustive]
 #[must_use = "a stream may have been cut: see `end`, or take the reply by `complete`"]
-pub struct Collected<T> {
+pub struct CollectedResponse<T> {
     /// The reply, as far as it came: a part of it, if the stream was cut.
-    pub reply: T,
+    pub response: T,
     /// Whether the stream came to its end, and why not.
     pub end: Result<(), Error>,
     /// Frames that were no events, and so are not in the reply; the first 100 of them.
     pub malformed: Vec<Error>,
 }
 
-impl<T> Collected<T> {
+impl<T> CollectedResponse<T> {
     /// The reply, if it is whole.
     ///
     /// # Errors
@@ -341,6 +338,6 @@ impl<T> Collected<T> {
     /// Why the stream did not come to its end, or the first frame that was no event: a part of a reply cannot pass for the whole.
     pub fn complete(self) -> Result<T, Error> {
         self.end?;
-        self.malformed.into_iter().next().map_or(Ok(self.reply), Err)
+        self.malformed.into_iter().next().map_or(Ok(self.response), Err)
     }
 }

@@ -10,8 +10,8 @@ use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fetch_hive_client::types::{InvokeAgent, InvokeWorkflow, StreamEvent, InvokeWorkflowResponse};
-use fetch_hive_client::{Call, Client, Error, EventStream, ApiResponse};
+use fetch_hive_client::types::{InvokeAgent, InvokeWorkflow, InvokeWorkflowResponse, StreamEvent};
+use fetch_hive_client::{ApiResponse, Call, Client, Error, EventStream};
 use fetch_hive_core::stream::EventReader;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 

@@ -6,6 +6,8 @@ use fetch_hive_types::{ErrorBody, ErrorCode, EscapedLine, RequestId};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::request_id::header_request_id;
+
 /// The service, or a proxy before it, answered with a status that is no success. Nothing of the answer is lost.
 ///
 /// `Display` and `Debug` show status, code, reason and request id on one line, and never the body.
@@ -158,11 +160,6 @@ impl ApiError {
             _ => "",
         }
     }
-}
-
-/// The request id that a reply names in its headers. No source documents one; `x-request-id` is what is usual.
-pub(crate) fn header_request_id(headers: &HeaderMap) -> Option<RequestId> {
-    headers.get("x-request-id")?.to_str().ok().map(RequestId::from)
 }
 
 impl fmt::Display for ApiError {

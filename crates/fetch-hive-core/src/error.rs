@@ -4,6 +4,7 @@ use bytes::Bytes;
 use fetch_hive_types::RequestId;
 use http::{HeaderMap, StatusCode};
 
+use crate::request_id::find_request_id;
 use crate::{ApiError, InvalidInput};
 
 /// What can go wrong between a typed request and a typed reply.
@@ -25,16 +26,6 @@ impl From<InvalidInput> for Error {
     fn from(invalid: InvalidInput) -> Self {
         Self::Invalid(Box::new(invalid))
     }
-}
-
-/// The run that a reply names: the `request_id` of a JSON body, else the `x-request-id` header.
-pub fn find_request_id(headers: &HeaderMap, body: &[u8]) -> Option<RequestId> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        request_id: RequestId,
-    }
-    let named = serde_json::from_slice::<Named>(body).ok().map(|named| named.request_id);
-    named.or_else(|| crate::api_error::header_request_id(headers))
 }
 
 /// A reply with a success status whose body could not be read: the operation was done, and its result is in

@@ -9,7 +9,7 @@
 )]
 
 use bytes::Bytes;
-use fetch_hive_core::sse::{Decoder, FrameTooLarge};
+use fetch_hive_core::sse::{Decoder, EventTooLarge};
 use proptest::prelude::*;
 
 #[path = "support/reference.rs"]
@@ -87,7 +87,7 @@ fn fields_beside_the_data_are_kept() {
     decoder
         .push(Bytes::from("id: 7\nevent: m\nretry: 250\ndata: a\n\nid: x\0y\nretry: 1s\ndata: b\n\nid\ndata: c\n\n"));
     let mut frames = Vec::new();
-    while let Some(frame) = decoder.next_frame() {
+    while let Some(frame) = decoder.next_event() {
         let frame = frame.unwrap();
         frames.push((frame.data, frame.event, frame.id));
     }
@@ -104,7 +104,7 @@ fn an_event_within_one_chunk_is_a_slice_of_it() {
     let mut decoder = Decoder::new(100);
     decoder.push(chunk.clone());
     let mut count = 0;
-    while let Some(frame) = decoder.next_frame() {
+    while let Some(frame) = decoder.next_event() {
         let data = frame.unwrap().data;
         assert!(range.contains(&data.as_ptr()) && range.contains(&data.last().map(std::ptr::from_ref).unwrap()));
         count += 1;
@@ -122,7 +122,7 @@ fn an_event_beyond_the_limit_is_an_error_and_the_end() {
             let mut errors = 0;
             for chunk in input.chunks(size) {
                 decoder.push(Bytes::copy_from_slice(chunk));
-                while let Some(frame) = decoder.next_frame() {
+                while let Some(frame) = decoder.next_event() {
                     assert_eq!(frame.unwrap_err(), too_large());
                     errors += 1;
                 }
@@ -135,13 +135,13 @@ fn an_event_beyond_the_limit_is_an_error_and_the_end() {
     let fitting = [&b"data: "[..], &[b'x'; 100], b"\n\n"].concat();
     let mut decoder = Decoder::new(100);
     decoder.push(fitting.into());
-    assert_eq!(decoder.next_frame().unwrap().unwrap().data.len(), 100);
+    assert_eq!(decoder.next_event().unwrap().unwrap().data.len(), 100);
 }
 
-fn too_large() -> FrameTooLarge {
+fn too_large() -> EventTooLarge {
     let mut decoder = Decoder::new(100);
     decoder.push(vec![b'x'; 1000].into());
-    decoder.next_frame().unwrap().unwrap_err()
+    decoder.next_event().unwrap().unwrap_err()
 }
 
 /// Bytes that are likely to mean something.

@@ -5,7 +5,7 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Method, Request, Response};
 
-use super::run::block_on;
+use super::block_on::block_on;
 use super::{Call, Client};
 use crate::callback::{self, CallbackEndpoint, Delivery, Outcome, Receiver, ResumeToken};
 use crate::{BoxError, Error};

@@ -1,7 +1,7 @@
 use fetch_hive_core::ApiResponse;
 use fetch_hive_core::types::{RequestId, RequestRecord};
 
-use super::run::block_on;
+use super::block_on::block_on;
 use super::{Client, PollRun};
 use crate::Error;
 use crate::resources::Requests;

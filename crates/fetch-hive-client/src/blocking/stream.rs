@@ -4,9 +4,11 @@ use fetch_hive_core::types::{ApprovalFilter, ToolActionApproval};
 use http::{HeaderMap, StatusCode};
 
 use super::Client;
-use super::run::block_on;
-use crate::stream::Collected;
-use crate::{ApprovalStream, Error, Event, StreamingEndpoint};
+use super::block_on::block_on;
+use crate::client::ApprovalStream;
+use crate::error::Error;
+use crate::stream::CollectedResponse;
+use crate::{Event, StreamingEndpoint};
 
 /// The events of a prompt or an agent, as they arrive: an iterator that blocks until the next one is there.
 ///
@@ -32,8 +34,8 @@ impl<E: StreamingEndpoint> EventStream<E> {
     /// # Errors
     ///
     /// Where this thread must not block. How the stream ended is in the value.
-    pub fn into_reply(self) -> Result<Collected<E::Response>, Error> {
-        Ok(block_on(self.stream.into_reply())?)
+    pub fn into_response(self) -> Result<CollectedResponse<E::Response>, Error> {
+        Ok(block_on(self.stream.into_response())?)
     }
 }
 

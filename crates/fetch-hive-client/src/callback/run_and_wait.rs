@@ -69,7 +69,7 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
         let mut pending = PendingRun::open(self.client().clone(), receiver.clone(), token);
         let call = self.map(|request| request.with_callback_url(url));
         let request = call.request().clone();
-        let response = call.reply().await?;
+        let response = call.response().await?;
         let request_id = E::request_id(&response).cloned();
         pending.set_started(E::NAME, request_id, request.webhook_secret(&response))?;
         Ok(StartedRun { response, pending })
@@ -122,7 +122,7 @@ impl<E: CallbackEndpoint + Clone + 'static, C> RunAndWait<E, C> {
         let clock = Arc::clone(&call.client().shared.clock);
         let began = clock.now();
         let call = match timeout {
-            Some(timeout) => call.no_longer_than(timeout),
+            Some(timeout) => call.with_max_timeout(timeout),
             None => call,
         };
         let mut pending = call.start_run(&receiver).await?.pending;

@@ -11,7 +11,7 @@ pub fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut events = Vec::new();
     for chunk in chunks {
         decoder.push(Bytes::copy_from_slice(chunk));
-        while let Some(frame) = decoder.next_frame() {
+        while let Some(frame) = decoder.next_event() {
             events.push(frame.expect("fits").data.to_vec());
         }
     }

@@ -60,7 +60,7 @@ impl Over {
         let ureq = || {
             let transport = UreqTransport::builder().no_proxy();
             match &setting.ca_pem {
-                Some(pem) => transport.root_certificates_pem(pem.as_str()),
+                Some(pem) => transport.add_root_certificates_pem(pem.as_str()),
                 None => transport,
             }
             .build()
@@ -157,7 +157,7 @@ impl Calls for Client {
                 What::Stream => {
                     let events = self.invoke_prompt("d").input("text", BODY).timeout(deadline).stream().await?;
                     let attempts = events.attempts();
-                    events.into_reply().await.complete()?;
+                    events.into_response().await.complete()?;
                     Ok(attempts)
                 }
             }
@@ -184,7 +184,7 @@ fn block(client: &blocking::Client, what: What, deadline: Duration) -> Result<u3
         What::Stream => {
             let events = client.invoke_prompt("d").input("text", BODY).timeout(deadline).stream()?;
             let attempts = events.attempts();
-            events.into_reply()?.complete()?;
+            events.into_response()?.complete()?;
             Ok(attempts)
         }
     }

@@ -213,7 +213,7 @@ fn exchanges() -> Vec<Row> {
 
 fn refusals() -> Vec<Row> {
     let once = |status: u16, body: &'static str| Fault::status(status).body(body).nth(1);
-    let opted = |setting: &mut Setting| setting.policy.repeat_invokes_on_gateway_errors = true;
+    let opted = |setting: &mut Setting| setting.policy.retry_invokes_on_gateway_errors = true;
     let tomorrow = "Fri, 31 Dec 2100 00:00:00 GMT";
     vec![
         row("502 with a page of HTML", "502", [page(502)]),

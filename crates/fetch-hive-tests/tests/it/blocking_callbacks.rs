@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fetch_hive_client::blocking::Client;
 use fetch_hive_client::callback::{Delivery, MemoryDedupStore, Receiver, ResumeToken, Verifier, signed_request};
-use fetch_hive_client::types::{DeploymentTrigger, RequestId, RunStatus};
+use fetch_hive_client::types::{RequestId, RunStatus};
 use fetch_hive_client::{BoxError, ErrorKind, RetryPolicy, WaitError};
 use fetch_hive_emulator::{Deployment, Emulator, EmulatorBuilder, Fault};
 use fetch_hive_tests::{Scripted, Step};
@@ -88,8 +88,8 @@ fn concurrent_runs_get_their_own_outputs() {
     let runtime = emulator_runtime();
     let builder = Emulator::builder()
         .fault(Fault::callback_early().every(5))
-        .fault(Fault::callback_missign().every(7).first_tries(1))
-        .fault(Fault::callback_repeat(1).every(3));
+        .fault(Fault::callback_bad_signature().every(7).first_attempts(1))
+        .fault(Fault::callback_redeliver(1).every(3));
     let (emulator, client) = start(&runtime, builder);
     let receiver = start_receiver();
     let waits: Vec<_> = (0..20)
@@ -131,7 +131,7 @@ fn timed_out_wait_is_resumed() {
     assert_eq!(resumed.timeout(HANG).event().unwrap().event.output_as::<String>().unwrap(), "d: n = 1");
     assert!(resumed.event().is_err(), "the event is returned once");
 
-    let trigger = client.trigger_workflow("t", "v", SECRET, DeploymentTrigger::new("https://replaced.example.com"));
+    let trigger = client.trigger_workflow("t", "v", SECRET, "https://replaced.example.com");
     let delivery = trigger.run_and_wait(&receiver).timeout(HANG).send().unwrap();
     assert!(delivery.event.output().is_some());
     let invalid = client.invoke_workflow("d").start(&Receiver::new(Verifier::new([SECRET]))).unwrap_err();
@@ -144,8 +144,8 @@ fn handler_runs_once_per_event_and_may_call_the_client() {
     let runtime = emulator_runtime();
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("d").webhook_secret(SECRET).output("made"))
-        .fault(Fault::callback_missign().first_tries(1))
-        .fault(Fault::callback_repeat(2));
+        .fault(Fault::callback_bad_signature().first_attempts(1))
+        .fault(Fault::callback_redeliver(2));
     let (emulator, client) = start(&runtime, builder);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = url(listener.local_addr().unwrap());

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use fetch_hive_client::callback::{CallbackEndpoint, Delivery, Receiver, ResumeToken, Verifier, signed_request};
 use fetch_hive_client::types::{
-    AgentTrigger, ApprovalDecision, ApprovalFilter, CallbackEventType, DeploymentTrigger, InvokeHiveAgent, RequestId,
-    RunStatus, TriggerPrompt,
+    ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent, RequestId,
+    RunStatus,
 };
 use fetch_hive_client::{BoxError, Client, Error, ErrorKind, WaitError};
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault};
 use fetch_hive_tests::{CallbackListener, CallbackServer, Scripted, Step};
 use serde_json::json;
 use tokio::sync::Notify;
 
 const HANG: Duration = Duration::from_secs(60);
+/// A callback URL that `start` must replace.
+const REPLACED: &str = "https://replaced.example.com";
 
 async fn emulator(builder: EmulatorBuilder) -> (Emulator, Client) {
     let emulator = builder.delivery(200, Duration::from_millis(5)).start().await.unwrap();
@@ -43,8 +45,8 @@ async fn concurrent_runs_get_their_own_outputs() {
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("bad").failure("model refused"))
         .fault(Fault::callback_early().every(10))
-        .fault(Fault::callback_missign().every(7).first_tries(1))
-        .fault(Fault::callback_repeat(1).every(5));
+        .fault(Fault::callback_bad_signature().every(7).first_attempts(1))
+        .fault(Fault::callback_redeliver(1).every(5));
     let (emulator, client) = emulator(builder).await;
     let (receiver, _server) = start_receiver().await;
     let calls: Vec<_> = (0..200)
@@ -299,18 +301,17 @@ async fn triggers_use_their_own_secret() {
     let server = Scripted::start(vec![script]).await.unwrap();
     let client = Client::builder().api_key("fhk_test").base_url(server.base_url()).build().unwrap();
     let receiver = Receiver::with_callback_url("https://example.com/in");
-    let body = || DeploymentTrigger::new("https://replaced.example.com").input("n", 1);
 
-    let workflow = client.trigger_workflow("e", "v", "whsec_t", body());
+    let workflow = client.trigger_workflow("e", "v", "whsec_t", REPLACED).input("n", 1);
     assert_ends(workflow, &receiver, &server, "workflow.completed").await;
     assert_ends(
-        client.call(TriggerPrompt::new("e", "v", "whsec_t", body())).secret_in_query(),
+        client.trigger_prompt("e", "v", "whsec_t", REPLACED).input("n", 1).secret_in_query(),
         &receiver,
         &server,
         "prompt.completed",
     )
     .await;
-    let agent = client.trigger_agent("a", "whsec_t", AgentTrigger::new("hi", "https://replaced.example.com"));
+    let agent = client.trigger_agent("a", "whsec_t", "hi", REPLACED);
     assert_ends(agent, &receiver, &server, "agent.completed").await;
     assert!(server.requests().iter().all(|request| !String::from_utf8_lossy(request).contains("replaced")));
 }
@@ -348,23 +349,22 @@ async fn hive_agents_and_triggers_end_by_callback() {
         .fault(Fault::callback_early().every(2));
     let (_emulator, client) = emulator(builder).await;
     let (receiver, _server) = start_receiver().await;
-    let replaced = "https://replaced.example.com";
     for _ in 0..2 {
         let event = client
-            .invoke_hive_agent("h", "find out", replaced)
+            .invoke_hive_agent("h", "find out", REPLACED)
             .run_and_wait(&receiver)
             .timeout(HANG)
             .await
             .unwrap()
             .event;
         assert_eq!(event.event_type, Some(CallbackEventType::HiveAgentCompleted));
-        let trigger = client.trigger_workflow("w", "v", "whsec_w", DeploymentTrigger::new(replaced).input("n", 1));
+        let trigger = client.trigger_workflow("w", "v", "whsec_w", REPLACED).input("n", 1);
         let event = trigger.secret_in_query().run_and_wait(&receiver).timeout(HANG).await.unwrap().event;
         assert_eq!(event.event_type, Some(CallbackEventType::WorkflowCompleted));
-        let trigger = client.trigger_agent("a", "whsec_a", AgentTrigger::new("hi", replaced));
+        let trigger = client.trigger_agent("a", "whsec_a", "hi", REPLACED);
         let event = trigger.run_and_wait(&receiver).timeout(HANG).await.unwrap().event;
         assert_eq!(event.event_type, Some(CallbackEventType::AgentCompleted));
-        let wrong = client.trigger_agent("a", "whsec_x", AgentTrigger::new("hi", replaced));
+        let wrong = client.trigger_agent("a", "whsec_x", "hi", REPLACED);
         assert_eq!(wrong.run_and_wait(&receiver).timeout(HANG).await.unwrap_err().status().unwrap().as_u16(), 401);
     }
 }
@@ -372,7 +372,7 @@ async fn hive_agents_and_triggers_end_by_callback() {
 #[tokio::test]
 async fn waits_can_be_spawned_and_aborted() {
     let (_emulator, client) = emulator(Emulator::builder()).await;
-    let inbox = Inbox::start().await.unwrap();
+    let inbox = CallbackReceiver::start().await.unwrap();
     let receiver = Receiver::with_callback_url(inbox.url());
     let call = client.invoke_workflow("d");
     let waiting = tokio::spawn(async move { call.run_and_wait(&receiver).timeout(None).await });

@@ -95,7 +95,8 @@ async fn timeout_applies_to_a_pending_look_up() {
     let poll = client.requests().wait("req_1").interval(SHORT, SHORT).timeout(Duration::from_millis(50));
     let error = poll.await.unwrap_err();
     let WaitError::Timeout { last_error: Some(last), .. } = wait_error(&error) else { panic!("{error:?}") };
-    assert!(last.timeout().is_some() && std::error::Error::source(&error).is_some());
+    assert!(last.downcast_ref::<Error>().unwrap().timeout().is_some());
+    assert!(std::error::Error::source(&error).is_some());
 }
 
 #[tokio::test]

@@ -318,13 +318,13 @@ async fn bad_deliveries_are_rejected_and_redeliveries_handled_once() {
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("d").webhook_secret(SECRET))
         .delivery(10, Duration::from_millis(1))
-        .fault(Fault::callback_corrupt().nth(1).first_tries(1))
-        .fault(Fault::callback_missign().nth(2).first_tries(2))
-        .fault(Fault::callback_unsigned().nth(3).first_tries(1))
-        .fault(Fault::callback_repeat(3).nth(4))
+        .fault(Fault::callback_corrupt().nth(1).first_attempts(1))
+        .fault(Fault::callback_bad_signature().nth(2).first_attempts(2))
+        .fault(Fault::callback_unsigned().nth(3).first_attempts(1))
+        .fault(Fault::callback_redeliver(3).nth(4))
         .fault(Fault::callback_late(Duration::from_millis(5)).nth(5))
         .fault(Fault::callback_reorder().nth(5))
-        .fault(Fault::callback_missign().nth(6))
+        .fault(Fault::callback_bad_signature().nth(6))
         .start()
         .await
         .unwrap();
@@ -388,7 +388,6 @@ fn missing_malformed_and_wrong_signatures_have_their_own_errors() {
 
 #[tokio::test]
 async fn secret_in_query_is_sent_but_never_printed() {
-    use fetch_hive_client::types::{AgentTrigger, DeploymentTrigger};
     let server = Scripted::start(vec![vec![
         Step::Read,
         Step::respond("202 Accepted", "content-type: application/json\r\n", r#"{"request_id":"req_1"}"#),
@@ -404,10 +403,10 @@ async fn secret_in_query_is_sent_but_never_printed() {
     let callback = "https://example.com/cb";
 
     let run =
-        client.trigger_workflow("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
+        client.trigger_workflow("e", "v", secret, callback).secret_in_query().await.unwrap();
     assert_eq!(run.request_id.as_ref().unwrap().as_str(), "req_1");
-    client.trigger_prompt("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
-    let call = client.trigger_agent("a", secret, AgentTrigger::new("hi", callback)).secret_in_query();
+    client.trigger_prompt("e", "v", secret, callback).secret_in_query().await.unwrap();
+    let call = client.trigger_agent("a", secret, "hi", callback).secret_in_query();
     let shown = format!("{call:?}");
     let error = call.await.unwrap_err();
     assert!(!format!("{shown} {run:?} {error} {error:?}").contains("TOPSECRET"));
@@ -423,7 +422,7 @@ async fn secret_in_query_is_sent_but_never_printed() {
         let lower = head.to_ascii_lowercase();
         assert!(!lower.contains("authorization") && !lower.contains("webhook-secret"), "{head}");
     }
-    let blank = client.trigger_workflow("e", "v", " ", DeploymentTrigger::new(callback)).secret_in_query();
+    let blank = client.trigger_workflow("e", "v", " ", callback).secret_in_query();
     assert!(blank.await.unwrap_err().to_string().contains("`secret`"));
     assert_eq!(server.requests().len(), 3);
 }

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
-use fetch_hive_client::types::{DeploymentTrigger, InvokeWorkflow, StreamEvent};
+use fetch_hive_client::types::{InvokeWorkflow, StreamEvent};
 use fetch_hive_client::{Client, Clock, Error, ErrorKind, HyperTransport, Timeout, Transport, blocking};
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use http::Method;
@@ -204,7 +204,7 @@ fn secrets_are_left_out_wherever_they_stand() {
         let run = client.invoke_workflow("d").input("password", "a\"SECRET\\quoted").input("n", 1);
         let call = run.input("text", format!("look at {signed}"));
         let first = block_on(call.into_future());
-        let trigger = DeploymentTrigger::new("https://example.com/cb");
+        let trigger = "https://example.com/cb";
         let trigger = client.trigger_workflow("e", "v", "SECRET+percent/encoded==", trigger).secret_in_query();
         (first, block_on(trigger.into_future()), block_on(client.invoke_workflow("d").into_future()))
     };
@@ -264,7 +264,7 @@ fn what_is_not_as_recorded_is_said_where_it_differs() {
 async fn a_recording_holds_no_secret_and_plays_again() {
     async fn calls(client: &Client) -> Vec<Result<String, Error>> {
         let mut seen = Vec::new();
-        let trigger = DeploymentTrigger::new("https://example.com/cb?token=tok_SECRET_1");
+        let trigger = "https://example.com/cb?token=tok_SECRET_1";
         seen.push(
             client
                 .trigger_workflow("e", "v", "whsec_SECRET_2", trigger)
@@ -273,10 +273,10 @@ async fn a_recording_holds_no_secret_and_plays_again() {
         );
         let run = client.invoke_workflow("acme-internal").callback_url("https://example.com/cb?t=tok_SECRET_3").await;
         seen.push(run.map(|run| format!("{:?}", run.request_id)));
-        let reply = client.invoke_prompt("s").stream().await.unwrap().into_reply().await;
+        let reply = client.invoke_prompt("s").stream().await.unwrap().into_response().await;
         seen.push(reply.complete().map(|reply| format!("{:?}", reply.response)));
         seen.push(client.invoke_workflow("d").await.map(|_| String::new()));
-        let stream = client.invoke_prompt("cut").stream().await.unwrap().into_reply().await;
+        let stream = client.invoke_prompt("cut").stream().await.unwrap().into_response().await;
         seen.push(stream.complete().map(|_| String::new()));
         seen
     }
@@ -328,7 +328,7 @@ async fn a_recording_holds_no_secret_and_plays_again() {
         }
     }
     let replay = Replay::from_file(&path).unwrap();
-    let trigger = DeploymentTrigger::new("https://example.com/cb?token=1");
+    let trigger = "https://example.com/cb?token=1";
     let elsewhere = client(replay.clone(), &PausedClock::new()).trigger_workflow("e", "other", "whsec_today", trigger);
     elsewhere.await.unwrap_err();
     assert!(replay.finish().unwrap_err().to_string().contains("/v1/workflow/webhooks/e/variants/v"));

@@ -6,9 +6,9 @@ use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStor
 use fetch_hive_client::conformance::Suite;
 use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
-use fetch_hive_client::types::{AgentTrigger, ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
+use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, HyperTransport, RetryPolicy, ResponseBody, TransportError, blocking,
+    BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use http::{HeaderMap, Request};
@@ -50,7 +50,7 @@ pub(crate) async fn client(printed: &mut Printed) {
     let stream = || client.invoke_prompt("s").input("text", BODY).stream();
     let usage = json!({"type": "usage", "usage": {"total_tokens": 1}, "webhook_secret": SECRET, "request_id": "req_1"});
     emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1));
-    let whole = stream().await.unwrap().into_reply().await;
+    let whole = stream().await.unwrap().into_response().await;
     client.invoke_prompt("d").await.unwrap();
     let workspace = client.workspace("w");
     let receiver = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
@@ -64,10 +64,10 @@ pub(crate) async fn client(printed: &mut Printed) {
     print! { printed, debug:
         fetch_hive_client::ApprovalStream = workspace.approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         fetch_hive_client::Call<fetch_hive_client::types::TriggerAgent> =
-            client.trigger_agent("a", SECRET, AgentTrigger::new("hi", "https://h/cb")).header("x-own", KEY);
+            client.trigger_agent("a", SECRET, "hi", "https://h/cb").header("x-own", KEY);
         fetch_hive_client::Client = client.clone();
         fetch_hive_client::ClientBuilder<Client> = builder();
-        fetch_hive_client::Collected<fetch_hive_client::types::InvokePromptResponse> = whole;
+        fetch_hive_client::CollectedResponse<fetch_hive_client::types::InvokePromptResponse> = whole;
         fetch_hive_client::EventStream<InvokePrompt> = stream().await.unwrap();
         fetch_hive_client::TextStream<InvokePrompt> = stream().await.unwrap().text();
         fetch_hive_client::HyperTransport = HyperTransport::builder().proxy(PROXY).build().unwrap();
@@ -89,10 +89,10 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::resources::Agents<Client> = workspace.agents();
         fetch_hive_client::resources::Approvals<Client> = workspace.approvals();
         fetch_hive_client::resources::Assets<Client> = workspace.assets();
-        fetch_hive_client::resources::Chats<Client> = workspace.chats("a");
+        fetch_hive_client::resources::Chats<Client> = workspace.agent("a").chats();
         fetch_hive_client::resources::Delegations<Client> = client.delegations();
         fetch_hive_client::resources::Items<Client> = workspace.knowledge_base("k").items();
-        fetch_hive_client::resources::KnowledgeBaseHandle<Client> = workspace.knowledge_base("k");
+        fetch_hive_client::resources::KnowledgeBase<Client> = workspace.knowledge_base("k");
         fetch_hive_client::resources::KnowledgeBases<Client> = workspace.knowledge_bases();
         fetch_hive_client::resources::Requests<Client> = client.requests();
         fetch_hive_client::resources::SearchServices<Client> = client.search_services();
@@ -175,8 +175,8 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
         match client.invoke_prompt("d").input("text", BODY).stream().await {
             Err(error) => errors.push(error),
             Ok(stream) => {
-                let collected = stream.into_reply().await;
-                printed.debug("fetch_hive_client::Collected", &collected);
+                let collected = stream.into_response().await;
+                printed.debug("fetch_hive_client::CollectedResponse", &collected);
                 errors.extend(collected.malformed);
                 errors.extend(collected.end.err());
             }
@@ -243,7 +243,7 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
     let base_url = emulator.base_url();
     let mut blocking = std::mem::take(printed);
     let work = move || {
-        let proxied = || blocking::UreqTransport::builder().proxy(PROXY).root_certificates_pem(BODY);
+        let proxied = || blocking::UreqTransport::builder().proxy(PROXY).add_root_certificates_pem(BODY);
         blocking.debug("fetch_hive_client::blocking::UreqTransportBuilder", &proxied());
         let transport = blocking::UreqTransport::builder().no_proxy().build().unwrap();
         blocking.debug("fetch_hive_client::blocking::UreqTransport", &transport);
