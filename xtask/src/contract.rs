@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn openapi() -> Value {
-        let file = root().join("crates/fetch-hive-emulator/contract/openapi.json");
+        let file = workspace_root().join("crates/fetch-hive-emulator/contract/openapi.json");
         serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
     }
 
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn every_endpoint_is_an_operation() {
         let mut endpoints = BTreeSet::new();
-        for file in std::fs::read_dir(root().join("crates/fetch-hive-core/src/endpoints")).unwrap() {
+        for file in std::fs::read_dir(workspace_root().join("crates/fetch-hive-core/src/endpoints")).unwrap() {
             let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
             let names = source.lines().filter_map(|line| line.trim().strip_prefix("name: \"")?.strip_suffix("\","));
             endpoints.extend(names.map(str::to_owned));

@@ -96,7 +96,7 @@ impl Client {
         secret: impl Into<WebhookSecret>,
         callback_url: impl Into<String>,
     ) -> Call<TriggerWorkflow> {
-        self.call(TriggerWorkflow::new(endpoint, variant, secret, DeploymentTrigger::new(callback_url.into())))
+        self.call(TriggerWorkflow::new(endpoint, variant, secret, callback_url))
     }
 
     /// Starts a prompt with its webhook secret, without the API key. See [`TriggerPrompt`].
@@ -107,7 +107,7 @@ impl Client {
         secret: impl Into<WebhookSecret>,
         callback_url: impl Into<String>,
     ) -> Call<TriggerPrompt> {
-        self.call(TriggerPrompt::new(endpoint, variant, secret, DeploymentTrigger::new(callback_url.into())))
+        self.call(TriggerPrompt::new(endpoint, variant, secret, callback_url))
     }
 
     /// Sends a message to an agent with its webhook secret, without the API key. See [`TriggerAgent`].
@@ -118,7 +118,7 @@ impl Client {
         message: impl Into<String>,
         callback_url: impl Into<String>,
     ) -> Call<TriggerAgent> {
-        self.call(TriggerAgent::new(agent, secret, AgentTrigger::new(message, callback_url.into())))
+        self.call(TriggerAgent::new(agent, secret, message, callback_url))
     }
 
     /// Returns the operations of a workspace: agents, chats, knowledge bases, assets and approvals.
