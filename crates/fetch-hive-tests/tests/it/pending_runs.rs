@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use fetch_hive_client::callback::{CallbackEndpoint, Delivery, Receiver, ResumeToken, Verifier, signed_request};
 use fetch_hive_client::types::{
-    ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent, RequestId,
-    RunStatus,
+    ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent, RequestId, RunStatus,
 };
 use fetch_hive_client::{BoxError, Client, Error, ErrorKind, WaitError};
 use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault};

@@ -402,8 +402,7 @@ async fn secret_in_query_is_sent_but_never_printed() {
     let secret = "whsec a&b=TOPSECRET";
     let callback = "https://example.com/cb";
 
-    let run =
-        client.trigger_workflow("e", "v", secret, callback).secret_in_query().await.unwrap();
+    let run = client.trigger_workflow("e", "v", secret, callback).secret_in_query().await.unwrap();
     assert_eq!(run.request_id.as_ref().unwrap().as_str(), "req_1");
     client.trigger_prompt("e", "v", secret, callback).secret_in_query().await.unwrap();
     let call = client.trigger_agent("a", secret, "hi", callback).secret_in_query();
