@@ -30,14 +30,14 @@
 //! Without tokio in the graph a task cannot be told from a thread; the call then blocks, and ends at its timeouts.
 
 mod block_on;
+mod callback;
 mod client;
-mod receive;
+mod poll_run;
 mod stream;
-mod wait;
 
+pub use callback::{PendingRun, RunAndWait, StartedRun};
 pub use client::Client;
 pub use stream::{Approvals, EventStream, TextStream};
-pub use wait::{PendingRun, StartedRun};
 
 pub use crate::transport::blocking::BlockingTransport;
 #[cfg(feature = "ureq")]

@@ -1,6 +1,7 @@
 //! Errors of calls and of transports.
 
 mod transport;
+mod wait;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -13,7 +14,7 @@ use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCu
 use http::{HeaderMap, StatusCode};
 
 pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
-use crate::wait::WaitError;
+pub use self::wait::WaitError;
 
 /// Why a call has no reply.
 ///

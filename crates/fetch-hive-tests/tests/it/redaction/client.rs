@@ -6,7 +6,7 @@ use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStor
 use fetch_hive_client::conformance::Suite;
 use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
-use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflowResponse};
+use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
 use fetch_hive_client::{
     BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
 };
@@ -55,12 +55,11 @@ pub(crate) async fn client(printed: &mut Printed) {
     let workspace = client.workspace("w");
     let receiver = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
     let started = || client.invoke_workflow("d").metadata("a", 1).start(&receiver);
-    let mut handle = started().await.unwrap().wait.handle().clone();
-    handle.webhook_secret = Some(SECRET.into());
+    let mut token = started().await.unwrap().pending.resume_token().clone();
+    token.webhook_secret = Some(SECRET.into());
     let (headers, body) =
         delivered(&json!({"event_type": "agent.completed", "request_id": BODY.to_lowercase()}).to_string());
-    let callback = Verifier::new([SECRET]).verify(&headers, body).unwrap();
-    let key = callback.key();
+    let key = Verifier::new([SECRET]).verify(&headers, body).unwrap().key();
     let claim = Claim::new(key.clone(), 1);
     print! { printed, debug:
         fetch_hive_client::ApprovalStream = workspace.approvals().all(ApprovalFilter::new().extra("api_key", KEY));
@@ -77,13 +76,14 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::Timeout = fetch_hive_client::Timeout::Idle;
         fetch_hive_client::TransportErrorKind = TransportError::not_sent("no").kind();
         fetch_hive_client::PollRun = client.requests().wait("req_1");
-        fetch_hive_client::callback::Claim = claim.clone();
+        fetch_hive_client::core::callback::Claim = claim.clone();
         fetch_hive_client::callback::ClaimResult = ClaimResult::Acquired(claim.clone());
         fetch_hive_client::callback::MemoryDedupStore = MemoryDedupStore::new();
-        fetch_hive_client::callback::Receiver = receiver.clone().guard(MemoryDedupStore::new());
-        fetch_hive_client::callback::PendingRun = client.resume(&receiver, handle.clone()).unwrap();
+        fetch_hive_client::callback::Receiver = receiver.clone().dedup(MemoryDedupStore::new());
+        fetch_hive_client::callback::PendingRun = client.resume(&receiver, token.clone()).unwrap();
         fetch_hive_client::callback::StartedRun<InvokeWorkflowResponse> = started().await.unwrap();
-        fetch_hive_client::callback::ResumeToken = handle;
+        fetch_hive_client::callback::ResumeToken = token;
+        fetch_hive_client::callback::RunAndWait<InvokeWorkflow> = client.invoke_workflow("d").run_and_wait(&receiver);
         fetch_hive_client::conformance::Capability = fetch_hive_client::conformance::Capability::Streaming;
         fetch_hive_client::conformance::Suite = Suite::new(HyperTransport::builder().proxy(PROXY).build().unwrap());
         fetch_hive_client::resources::Agents<Client> = workspace.agents();
@@ -132,7 +132,7 @@ pub(crate) async fn client(printed: &mut Printed) {
         Outcome::Handled(key.clone()),
         Outcome::CommitFailed { key: key.clone(), error: "no".into() },
         Outcome::HandlerFailed { key, error: "no".into() },
-        Outcome::Refused(Verifier::new([SECRET]).verify(&HeaderMap::new(), BODY).unwrap_err()),
+        Outcome::Rejected(Verifier::new([SECRET]).verify(&HeaderMap::new(), BODY).unwrap_err()),
         Outcome::BufferFull,
     ] {
         printed.debug("fetch_hive_client::callback::Outcome", &outcome);
@@ -225,13 +225,13 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
         delivered(&json!({"event_type": "agent.completed", "request_id": "req_1", "data": {"x": BODY}}).to_string());
     let mut request = Request::post("/callbacks").body(body).unwrap();
     *request.headers_mut() = headers;
-    let (sender, handed_over) = std::sync::mpsc::channel();
-    let handle = move |received| {
-        sender.send(received).unwrap();
+    let (sender, handled) = std::sync::mpsc::channel();
+    let handle = move |delivery| {
+        sender.send(delivery).unwrap();
         std::future::ready(Ok::<_, fetch_hive_client::BoxError>(()))
     };
     assert_eq!(receiver.receive_bytes(request, handle).await.status(), 200);
-    printed.debug("fetch_hive_client::callback::Received", &handed_over.recv().unwrap());
+    printed.debug("fetch_hive_core::callback::Delivery", &handled.recv().unwrap());
     let report = Suite::new(Never).patience(Duration::from_millis(1)).run().await;
     printed.debug("fetch_hive_client::conformance::Report", &report);
     for (check, outcome) in report.outcomes() {
@@ -249,9 +249,6 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
         blocking.debug("fetch_hive_client::blocking::UreqTransport", &transport);
         let client = blocking::Client::builder().api_key(KEY).base_url(base_url).transport(transport).build().unwrap();
         blocking.debug("fetch_hive_client::blocking::Client", &client);
-        let waiting = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
-        let started = client.invoke_workflow("d").start(&waiting).unwrap();
-        blocking.debug("fetch_hive_client::blocking::PendingRun", &started.wait);
         let approvals = client.workspace("w").approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         blocking.debug("fetch_hive_client::blocking::Approvals", &approvals);
         let stream = || client.invoke_prompt("s").stream().unwrap();

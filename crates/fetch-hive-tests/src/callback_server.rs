@@ -1,61 +1,62 @@
+use std::convert::Infallible;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use fetch_hive_client::BoxError;
-use fetch_hive_client::callback::{Received, Receiver};
+use fetch_hive_client::callback::{Delivery, Receiver};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// A port of loopback that is listened on, before there is a receiver behind it: a receiver wants to know its URL.
+/// A bound loopback port for a callback server, whose URL is known before the receiver is created.
 #[derive(Debug)]
-pub struct Listening {
+pub struct CallbackListener {
     listener: TcpListener,
     address: SocketAddr,
 }
 
-impl Listening {
-    /// Listens on a free port.
+impl CallbackListener {
+    /// Binds a free port.
     ///
     /// # Errors
     ///
-    /// When there is none.
-    pub async fn anywhere() -> std::io::Result<Self> {
-        Self::at((Ipv4Addr::LOCALHOST, 0).into()).await
+    /// Returns an error if no port is free.
+    pub async fn bind_any() -> std::io::Result<Self> {
+        Self::bind((Ipv4Addr::LOCALHOST, 0).into()).await
     }
 
-    /// Listens where another did before.
+    /// Binds the given address.
     ///
     /// # Errors
     ///
-    /// When the port is taken.
-    pub async fn at(address: SocketAddr) -> std::io::Result<Self> {
+    /// Returns an error if the port is in use.
+    pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
 
-    /// The address.
+    /// Returns the bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of callbacks.
+    /// Returns the callback URL of the server.
     pub fn url(&self) -> String {
         format!("http://{}/callbacks", self.address)
     }
 
-    /// Gives all requests to a receiver.
-    pub fn serve<H, F>(self, receiver: Receiver, handler: H) -> Receiving
+    /// Starts a server that passes all requests to the receiver.
+    pub fn serve<H, F>(self, receiver: Receiver, handler: H) -> CallbackServer
     where
-        H: Fn(Received) -> F + Send + Sync + 'static,
+        H: Fn(Delivery) -> F + Send + Sync + 'static,
         F: Future<Output = Result<(), BoxError>> + Send + 'static,
     {
         let handler = Arc::new(handler);
-        let accepting = tokio::spawn(async move {
+        let accept_loop = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = self.listener.accept().await {
                 let (receiver, handler) = (receiver.clone(), Arc::clone(&handler));
@@ -63,8 +64,8 @@ impl Listening {
                     let service = service_fn(move |request| {
                         let (receiver, handler) = (receiver.clone(), Arc::clone(&handler));
                         async move {
-                            let response = receiver.receive(request, |event| handler(event)).await;
-                            Ok::<_, std::convert::Infallible>(response)
+                            let response = receiver.receive(request, |delivery| handler(delivery)).await;
+                            Ok::<_, Infallible>(response)
                         }
                     });
                     let _ =
@@ -72,18 +73,18 @@ impl Listening {
                 });
             }
         });
-        Receiving { accepting: accepting.abort_handle() }
+        CallbackServer { accept_loop: accept_loop.abort_handle() }
     }
 }
 
-/// A server that gives all requests to a receiver. It stops when it is dropped.
+/// A running callback server. It stops when it is dropped.
 #[derive(Debug)]
-pub struct Receiving {
-    accepting: AbortHandle,
+pub struct CallbackServer {
+    accept_loop: AbortHandle,
 }
 
-impl Drop for Receiving {
+impl Drop for CallbackServer {
     fn drop(&mut self) {
-        self.accepting.abort();
+        self.accept_loop.abort();
     }
 }

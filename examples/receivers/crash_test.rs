@@ -1,6 +1,9 @@
-//! The proof of the axum receiver, run by `cargo xtask callbacks`: an emulator delivers callbacks, some again, some signed wrongly, some late,
-//! to two receiver processes that share an SQLite file behind a balancer; one of them is killed midway and started again. Each good event's
-//! handler must have committed exactly once, and none of the bad ones may have run.
+//! Checks that `axum_receiver` handles each event exactly once, even if a process is killed.
+//!
+//! The emulator delivers callbacks to two receiver processes behind a load balancer. They share an
+//! SQLite file. Some callbacks are redelivered, late or have a wrong signature. One process is
+//! killed and restarted in the middle. Each genuine event must be handled exactly once, and no
+//! forged one. `cargo xtask callbacks` builds and runs it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error;
@@ -22,22 +25,22 @@ use tokio::net::{TcpListener, TcpStream};
 
 const SECRET: &str = "whsec_proof";
 
-/// How many runs are started ahead of their handlers.
-const ON_THEIR_WAY: usize = 200;
+/// The maximum number of started runs whose events are not handled yet.
+const MAX_PENDING: usize = 200;
 
-/// How long the whole may take; only a hang takes so long.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// The timeout of the whole test.
+const TIMEOUT: Duration = Duration::from_secs(900);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let callbacks: usize = std::env::args().nth(1).map_or(Ok(10_000), |count| count.parse())?;
     let file = std::env::temp_dir().join(format!("fetch-hive-callbacks-{}.db", std::process::id()));
     let began = Instant::now();
-    let stays = Process::start(&file, "127.0.0.1:0")?;
-    let mut dies = Process::start(&file, "127.0.0.1:0")?;
+    let survivor = Process::start(&file, "127.0.0.1:0")?;
+    let mut victim = Process::start(&file, "127.0.0.1:0")?;
     let balancer = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/callbacks", balancer.local_addr()?);
-    tokio::spawn(balance(balancer, [stays.address, dies.address]));
+    tokio::spawn(balance(balancer, [survivor.address, victim.address]));
 
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("proof").webhook_secret(SECRET))
@@ -57,47 +60,47 @@ async fn main() -> Result<(), Box<dyn Error>> {
     store.busy_timeout(Duration::from_secs(30))?;
     let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, u32>(0)).map(|count| count as usize);
     let reports = || count("SELECT count(*) FROM reports");
-    let until = async |enough: usize| -> Result<(), Box<dyn Error>> {
-        while reports()? < enough {
-            if began.elapsed() > PATIENCE {
-                return Err(format!("{} of {enough} were handled", reports()?).into());
+    let wait_for_reports = async |expected: usize| -> Result<(), Box<dyn Error>> {
+        while reports()? < expected {
+            if began.elapsed() > TIMEOUT {
+                return Err(format!("only {} of {expected} events were handled", reports()?).into());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     };
-    until(good / 2).await?;
-    let address = dies.address;
-    dies.kill()?;
-    println!("killed a receiver at {} of {good} commits", reports()?);
-    let held = count("SELECT count(*) FROM events WHERE until > 0")?;
-    println!("claims that were open just after: {held}");
+    wait_for_reports(good / 2).await?;
+    let address = victim.address;
+    victim.kill()?;
+    println!("killed a receiver after {} of {good} events", reports()?);
+    let open = count("SELECT count(*) FROM events WHERE lease_end > 0")?;
+    println!("open claims after the kill: {open}");
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let _again = Process::start(&file, &address.to_string())?;
-    println!("started it again at {} of {good}", reports()?);
+    let _restarted = Process::start(&file, &address.to_string())?;
+    println!("restarted it after {} of {good} events", reports()?);
     starting.await?.map_err(|error| error.to_string())?;
-    until(good).await?;
-    // What is signed wrongly is still being tried; let all of it come to an end, or to a good number of tries.
-    let bad_tries = |tries: usize| {
+    wait_for_reports(good).await?;
+    // Wait until each forged callback was delivered several times.
+    let forged_deliveries = |deliveries: usize| {
         let mut of_run: BTreeMap<String, usize> = BTreeMap::new();
         for delivery in emulator.deliveries().iter().filter(|delivery| !is_good(delivery)) {
             *of_run.entry(delivery.request_id.clone()).or_default() += 1;
         }
-        of_run.len() == callbacks / 20 && of_run.values().all(|count| *count >= tries)
+        of_run.len() == callbacks / 20 && of_run.values().all(|count| *count >= deliveries)
     };
-    while !bad_tries(3) && began.elapsed() < PATIENCE {
+    while !forged_deliveries(3) && began.elapsed() < TIMEOUT {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
     let deliveries = emulator.deliveries();
     let bad: HashSet<_> = deliveries.iter().filter(|d| !is_good(d)).map(|d| d.request_id.clone()).collect();
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut accepted: BTreeMap<&str, usize> = BTreeMap::new();
     for delivery in deliveries.iter().filter(|delivery| delivery.outcome == Ok(200)) {
-        *taken.entry(&delivery.request_id).or_default() += 1;
+        *accepted.entry(&delivery.request_id).or_default() += 1;
     }
     let mut statuses: BTreeMap<String, usize> = BTreeMap::new();
     for delivery in &deliveries {
-        let status = delivery.outcome.as_ref().map_or_else(|_| "no answer".to_owned(), ToString::to_string);
+        let status = delivery.outcome.as_ref().map_or_else(|_| "no response".to_owned(), ToString::to_string);
         *statuses.entry(status).or_default() += 1;
     }
     let mut handled: BTreeMap<String, usize> = BTreeMap::new();
@@ -111,14 +114,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let more_than_once = handled.values().filter(|count| **count > 1).count();
     let bad_handled = handled.keys().filter(|run| bad.contains(*run)).count();
     let claimed_again = count("SELECT count(*) FROM events WHERE number > 1")?;
-    let uncommitted = count("SELECT count(*) FROM events WHERE until IS NOT NULL")?;
+    let uncommitted = count("SELECT count(*) FROM events WHERE lease_end IS NOT NULL")?;
     println!("{callbacks} callbacks, {} deliveries in {:.1?}: {statuses:?}", deliveries.len(), began.elapsed());
-    println!("delivered again after they were taken: {}", taken.values().filter(|count| **count > 1).count());
+    println!("redelivered after they were handled: {}", accepted.values().filter(|count| **count > 1).count());
     println!("claimed more than once: {claimed_again}; not committed: {uncommitted}");
     println!("good: {good}, handled: {}, more than once: {more_than_once}, outputs: {}", handled.len(), outputs.len());
     println!("bad: {}, handled: {bad_handled}", bad.len());
-    drop((rows, stays));
-    let proven = handled.len() == good
+    drop((rows, survivor));
+    let passed = handled.len() == good
         && outputs.len() == good
         && more_than_once == 0
         && uncommitted == 0
@@ -127,10 +130,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
         && deliveries.iter().filter(|delivery| !is_good(delivery)).all(|delivery| delivery.outcome != Ok(200));
     drop(store);
     remove(&file);
-    if proven { Ok(()) } else { Err("the receivers did not do what they promise".into()) }
+    if passed { Ok(()) } else { Err("some events were lost, handled twice or forged".into()) }
 }
 
-/// Starts the runs: no more are on their way than there are file handles for, so that the kill comes while more are to come.
+/// Starts the runs, with a limit on pending ones, so that runs are still being started during the
+/// kill.
 async fn start_runs(
     client: Client,
     url: String,
@@ -139,8 +143,10 @@ async fn start_runs(
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     store.busy_timeout(Duration::from_secs(30))?;
     for n in 0..callbacks {
-        let most = u32::try_from(n.saturating_sub(n / 20 + ON_THEIR_WAY))?;
-        while n % 50 == 0 && store.query_row("SELECT count(*) FROM reports", [], |row| row.get::<_, u32>(0))? < most {
+        let min_reports = u32::try_from(n.saturating_sub(n / 20 + MAX_PENDING))?;
+        while n % 50 == 0
+            && store.query_row("SELECT count(*) FROM reports", [], |row| row.get::<_, u32>(0))? < min_reports
+        {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         client.invoke_workflow("proof").input("n", n).callback_url(&url).await?;
@@ -148,7 +154,7 @@ async fn start_runs(
     Ok(())
 }
 
-/// Whether a delivery is signed with the secret, judged by the signer alone.
+/// Returns whether a delivery has the right signature.
 fn is_good(delivery: &fetch_hive_emulator::Delivery) -> bool {
     delivery.signature == sign(&WebhookSecret::new(SECRET), &delivery.body)
 }
@@ -159,7 +165,7 @@ fn remove(file: &Path) {
     }
 }
 
-/// A receiver in a process of its own, killed when it is dropped.
+/// A process with one receiver. It is killed when it is dropped.
 struct Process {
     child: Child,
     address: SocketAddr,
@@ -167,8 +173,8 @@ struct Process {
 
 impl Process {
     fn start(file: &Path, address: &str) -> Result<Self, Box<dyn Error>> {
-        let beside: PathBuf = std::env::current_exe()?.with_file_name("axum_receiver");
-        let mut child = Command::new(beside)
+        let program: PathBuf = std::env::current_exe()?.with_file_name("axum_receiver");
+        let mut child = Command::new(program)
             .args([Path::new(address), file])
             .env("FETCH_HIVE_WEBHOOK_SECRET", SECRET)
             .stdout(Stdio::piped())
@@ -180,7 +186,7 @@ impl Process {
         Ok(Self { child, address })
     }
 
-    /// On Unix this is SIGKILL: nothing of the process runs after it.
+    /// Kills the process, on Unix with SIGKILL.
     fn kill(&mut self) -> std::io::Result<()> {
         self.child.kill()?;
         self.child.wait().map(drop)
@@ -193,7 +199,7 @@ impl Drop for Process {
     }
 }
 
-/// Gives each connection to the next receiver that answers.
+/// Forwards each connection to the next receiver that accepts it.
 async fn balance(listener: TcpListener, receivers: [SocketAddr; 2]) {
     let turn = Arc::new(AtomicUsize::new(0));
     while let Ok((mut from, _)) = listener.accept().await {
