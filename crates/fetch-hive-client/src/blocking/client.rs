@@ -18,7 +18,9 @@ use crate::client::resources::{Delegations, Requests, SearchServices, SendReques
 use crate::error::Error;
 use crate::transport::blocking::{BlockingTransport, Blocks};
 
-/// The blocking client. A clone is cheap and shares connections and configuration.
+/// The blocking client of the service.
+///
+/// A clone is cheap, and shares connections and configuration.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) client: crate::Client,
@@ -167,12 +169,12 @@ impl fmt::Debug for Client {
 }
 
 impl<E: Endpoint + 'static> Call<E> {
-    /// Sends the call, and blocks until its reply is in.
+    /// Sends the call, and blocks until its response is received.
     ///
     /// # Errors
     ///
-    /// As any call; also [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` where this thread must not block: see
-    /// [`blocking`](crate::blocking).
+    /// Returns the same errors as any call. Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a
+    /// thread that must not block: see [`blocking`](crate::blocking).
     pub fn send(self) -> Result<ApiResponse<E::Response>, Error> {
         block_on(self.response())?
     }
@@ -191,34 +193,35 @@ impl Call<RawRequest> {
 }
 
 impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
-    /// Sends the call and returns when the head of the reply is in: the events are read as they are asked for.
+    /// Sends the call, and returns its event stream when the head of the response is received.
     ///
     /// # Errors
     ///
-    /// As [`stream`](crate::Call::stream) of the async client, and as [`send`](Self::send).
+    /// Returns the same errors as [`stream`](crate::Call::stream) of the async client, and as [`send`](Self::send).
     pub fn stream(self) -> Result<EventStream<E>, Error> {
         block_on(self.event_stream())?.map(EventStream::new)
     }
 }
 
 impl ClientBuilder {
-    /// Another HTTP stack than ureq.
+    /// Sets the HTTP stack that sends the requests, instead of ureq.
     pub fn transport(mut self, transport: impl BlockingTransport) -> Self {
         self.transport = Some(Arc::new(Blocks(transport)));
         self
     }
 
-    /// An async transport that needs no runtime: it is awaited on the thread that calls. Those of `test_util` are such.
+    /// Sets an async transport that needs no runtime, whose futures run on the calling thread. It is useful in tests.
     pub fn async_transport(mut self, transport: impl crate::Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
     }
 
-    /// Checks the configuration and makes the client. Opens no connection.
+    /// Checks the configuration and builds the client. No connection is opened.
     ///
     /// # Errors
     ///
-    /// As [`build`](crate::ClientBuilder::build) of the async client; no transport, when the feature `ureq` is off and none is given.
+    /// Returns the same errors as [`build`](crate::ClientBuilder::build) of the async client. Returns an error for
+    /// `transport` if none is set and the feature `ureq` is disabled.
     pub fn build(mut self) -> Result<Client, Error> {
         if self.transport.is_none() {
             self.transport = Some(Arc::new(Blocks(default_transport()?)));
@@ -233,7 +236,7 @@ fn default_transport() -> Result<crate::transport::UreqTransport, Error> {
     crate::transport::UreqTransport::builder().build()
 }
 
-/// There is none.
+/// The default transport without the feature `ureq`, which cannot be constructed.
 #[cfg(not(feature = "ureq"))]
 enum NoTransport {}
 
@@ -249,5 +252,5 @@ impl BlockingTransport for NoTransport {
 
 #[cfg(not(feature = "ureq"))]
 fn default_transport() -> Result<NoTransport, Error> {
-    Err(InvalidInput::new("transport", "is required: the feature `ureq`, which brings one, is off").into())
+    Err(InvalidInput::new("transport", "is required: set one, or enable the feature `ureq`").into())
 }

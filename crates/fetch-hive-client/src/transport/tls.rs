@@ -72,13 +72,13 @@ fn invalid(field: &'static str, reason: impl Display) -> InvalidInput {
 }
 
 #[cfg(feature = "aws-lc-rs")]
-#[allow(clippy::unnecessary_wraps, reason = "fails when the features are off")]
+#[allow(clippy::unnecessary_wraps, reason = "fails if the features are disabled")]
 fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 #[cfg(all(any(feature = "ring", feature = "ureq"), not(feature = "aws-lc-rs")))]
-#[allow(clippy::unnecessary_wraps, reason = "fails when the features are off")]
+#[allow(clippy::unnecessary_wraps, reason = "fails if the features are disabled")]
 fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Ok(Arc::new(rustls::crypto::ring::default_provider()))
 }
