@@ -7,9 +7,11 @@ use fetch_hive_core::types::ApiKey;
 
 use crate::error::BoxError;
 
-/// A source of the API key, which can rotate the key or fetch it from a vault while the client is in use.
+/// A source of the API key, which can rotate the key or fetch it from a vault while the client is
+/// in use.
 ///
-/// It is called once for each attempt, within the timeout of the call. Cache a key that is slow to fetch.
+/// It is called once for each attempt, within the timeout of the call. Cache a key that is slow to
+/// fetch.
 #[async_trait]
 pub trait CredentialProvider: Send + Sync + 'static {
     /// Returns the current API key.

@@ -1,6 +1,7 @@
 //! The guide, with one page for each task.
 //!
-//! The pages are the files in the folder `docs` of this crate. The tests compile every program in them.
+//! The pages are the files in the folder `docs` of this crate. The tests compile every program in
+//! them.
 
 #[doc = include_str!("../docs/streams.md")]
 pub mod streams {}

@@ -27,9 +27,10 @@ const MAX_MALFORMED: usize = 100;
 
 /// A [`Stream`] of the events of a streamed prompt or agent.
 ///
-/// Data is read only when the stream is polled, so a slow reader slows down the service. After a malformed event or an
-/// `error` event, which are returned as errors, the stream may continue. A stream that ends without its end marker returns
-/// an error after all received events. After the last event or error, it returns `None`.
+/// Data is read only when the stream is polled, so a slow reader slows down the service. After a
+/// malformed event or an `error` event, which are returned as errors, the stream may continue. A
+/// stream that ends without its end marker returns an error after all received events. After the
+/// last event or error, it returns `None`.
 #[must_use = "events are read when the stream is polled"]
 pub struct EventStream<E> {
     shared: Arc<Shared>,
@@ -97,9 +98,11 @@ impl<E: StreamingEndpoint> EventStream<E> {
         TextStream(self)
     }
 
-    /// Reads the stream to its end, and collects the events into the response that the call returns without streaming.
+    /// Reads the stream to its end, and collects the events into the response that the call returns
+    /// without streaming.
     ///
-    /// A stream that is larger than [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is not read further, and
+    /// A stream that is larger than
+    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is not read further, and
     /// ends with an error.
     pub async fn into_response(mut self) -> CollectedResponse<E::Response> {
         let mut response = E::Response::default();

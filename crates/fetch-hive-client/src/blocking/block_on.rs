@@ -87,9 +87,10 @@ impl Drop for BlockOnGuard {
 
 /// Returns whether this thread runs an async task of tokio.
 ///
-/// tokio offers no direct check: `Handle::try_current` also succeeds in `spawn_blocking`, where a call may block. Only a
-/// task has a budget of operations, so a task is detected by using it up. Each unit is returned when it is dropped, in
-/// reverse order. Outside of a runtime the check takes no time, and in `spawn_blocking` about 1 µs (measured).
+/// tokio offers no direct check: `Handle::try_current` also succeeds in `spawn_blocking`, where a
+/// call may block. Only a task has a budget of operations, so a task is detected by using it up.
+/// Each unit is returned when it is dropped, in reverse order. Outside of a runtime the check takes
+/// no time, and in `spawn_blocking` about 1 µs (measured).
 #[cfg(feature = "hyper")]
 fn is_in_task() -> bool {
     use tokio::task::coop::poll_proceed;

@@ -52,20 +52,23 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// Creates a call of any request in [`types`](crate::types), or of an [`Endpoint`] that you define.
+    /// Creates a call of any request in [`types`](crate::types), or of an [`Endpoint`] that you
+    /// define.
     pub fn call<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
         Call::new(self.client.clone(), request)
     }
 
-    /// Creates a call of a request that was built by hand. See [`call_raw`](crate::Client::call_raw) of the async client.
+    /// Creates a call of a request that was built by hand. See
+    /// [`call_raw`](crate::Client::call_raw) of the async client.
     pub fn call_raw(&self, request: http::Request<Bytes>, retry: Retry) -> Call<RawRequest> {
         Call::new(self.client.clone(), RawRequest::new(request, retry))
     }
 
     /// Runs a workflow deployment. See [`InvokeWorkflow`].
     ///
-    /// The response to a direct run arrives when the run has ended, which takes seconds to minutes. If the response is lost,
-    /// the run cannot be looked up: see [`Error::may_have_run`](crate::Error::may_have_run).
+    /// The response to a direct run arrives when the run has ended, which takes seconds to minutes.
+    /// If the response is lost, the run cannot be looked up: see
+    /// [`Error::may_have_run`](crate::Error::may_have_run).
     pub fn invoke_workflow(&self, deployment: impl Into<String>) -> Call<InvokeWorkflow> {
         self.call(InvokeWorkflow::new(deployment))
     }
@@ -80,7 +83,8 @@ impl Client {
         self.call(InvokeAgent::new(agent, message))
     }
 
-    /// Gives an objective to a hive agent, whose outcome is delivered to a callback URL. See [`InvokeHiveAgent`].
+    /// Gives an objective to a hive agent, whose outcome is delivered to a callback URL. See
+    /// [`InvokeHiveAgent`].
     pub fn invoke_hive_agent(
         &self,
         hive_agent: impl Into<AgentId>,
@@ -112,7 +116,8 @@ impl Client {
         self.call(TriggerPrompt::new(endpoint, variant, secret, DeploymentTrigger::new(callback_url.into())))
     }
 
-    /// Sends a message to an agent with its webhook secret, without the API key. See [`TriggerAgent`].
+    /// Sends a message to an agent with its webhook secret, without the API key. See
+    /// [`TriggerAgent`].
     pub fn trigger_agent(
         &self,
         agent: impl Into<AgentId>,
@@ -148,7 +153,8 @@ impl Client {
         self.call(ListModels::new())
     }
 
-    /// Lists the error codes of the service, with messages in a language such as `es`. See [`ListErrorCodes`].
+    /// Lists the error codes of the service, with messages in a language such as `es`. See
+    /// [`ListErrorCodes`].
     pub fn error_codes(&self, locale: Option<&str>) -> Call<ListErrorCodes> {
         self.call(ListErrorCodes::new(locale.map(str::to_owned)))
     }
@@ -173,8 +179,9 @@ impl<E: Endpoint + 'static> Call<E> {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as any call. Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a
-    /// thread that must not block: see [`blocking`](crate::blocking).
+    /// Returns the same errors as any call. Returns
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a thread that must not
+    /// block: see [`blocking`](crate::blocking).
     pub fn send(self) -> Result<ApiResponse<E::Response>, Error> {
         block_on(self.response())?
     }
@@ -185,8 +192,9 @@ impl Call<RawRequest> {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as any call. Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a
-    /// thread that must not block: see [`blocking`](crate::blocking).
+    /// Returns the same errors as any call. Returns
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a thread that must not
+    /// block: see [`blocking`](crate::blocking).
     pub fn send(self) -> Result<ApiResponse<Bytes>, Error> {
         block_on(self.raw_response())?
     }
@@ -197,7 +205,8 @@ impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`stream`](crate::Call::stream) of the async client, and as [`send`](Self::send).
+    /// Returns the same errors as [`stream`](crate::Call::stream) of the async client, and as
+    /// [`send`](Self::send).
     pub fn stream(self) -> Result<EventStream<E>, Error> {
         block_on(self.event_stream())?.map(EventStream::new)
     }
@@ -210,7 +219,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets an async transport that needs no runtime, whose futures run on the calling thread. It is useful in tests.
+    /// Sets an async transport that needs no runtime, whose futures run on the calling thread. It
+    /// is useful in tests.
     pub fn async_transport(mut self, transport: impl crate::Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
@@ -220,8 +230,8 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as [`build`](crate::ClientBuilder::build) of the async client. Returns an error for
-    /// `transport` if none is set and the feature `ureq` is disabled.
+    /// Returns the same errors as [`build`](crate::ClientBuilder::build) of the async client.
+    /// Returns an error for `transport` if none is set and the feature `ureq` is disabled.
     pub fn build(mut self) -> Result<Client, Error> {
         if self.transport.is_none() {
             self.transport = Some(Arc::new(Blocks(default_transport()?)));

@@ -17,23 +17,25 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Receive callbacks with [`Receiver::receive_blocking`](crate::callback::Receiver::receive_blocking), and wait for them
+//! Receive callbacks with
+//! [`Receiver::receive_blocking`](crate::callback::Receiver::receive_blocking), and wait for them
 //! with [`run_and_wait`](crate::Call::run_and_wait). To poll a run until it has ended, use
 //! [`requests().wait(…)`](crate::resources::Requests::wait).
 //!
-//! The blocking client runs the futures of the async client on the calling thread, so requests, validation, retries, events
-//! and errors are the same. The only difference is that the [`BlockingTransport`] enforces the timeouts, because nothing
-//! else can interrupt a blocking call.
+//! The blocking client runs the futures of the async client on the calling thread, so requests,
+//! validation, retries, events and errors are the same. The only difference is that the
+//! [`BlockingTransport`] enforces the timeouts, because nothing else can interrupt a blocking call.
 //!
 //! # Threads
 //!
-//! Call it on any thread that may block: a thread that you started, or one of tokio's `spawn_blocking` or
-//! `block_in_place`. In an async task it would stop all other tasks of that thread, and could deadlock.
+//! Call it on any thread that may block: a thread that you started, or one of tokio's
+//! `spawn_blocking` or `block_in_place`. In an async task it would stop all other tasks of that
+//! thread, and could deadlock.
 //!
 //! A call within a call, such as one from a hook or a credential provider, fails with
-//! [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) before anything is sent. If the feature `hyper` is enabled, a call
-//! within a tokio task fails in the same way. Without that feature a task cannot be detected, so the call blocks until its
-//! timeouts elapse.
+//! [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) before anything is sent. If the feature
+//! `hyper` is enabled, a call within a tokio task fails in the same way. Without that feature a
+//! task cannot be detected, so the call blocks until its timeouts elapse.
 
 mod block_on;
 mod client;
@@ -54,10 +56,12 @@ pub(crate) use crate::transport::blocking::Blocks;
 #[cfg(feature = "conformance")]
 pub(crate) use block_on::block_on;
 
-/// A builder for one call of the blocking client. Nothing is sent until [`send`](crate::Call::send) or `stream` is called.
+/// A builder for one call of the blocking client. Nothing is sent until [`send`](crate::Call::send)
+/// or `stream` is called.
 pub type Call<E> = crate::Call<E, Client>;
 
-/// A builder for polling a run until it has ended. Nothing is sent until [`send`](crate::PollRun::send) is called.
+/// A builder for polling a run until it has ended. Nothing is sent until
+/// [`send`](crate::PollRun::send) is called.
 pub type PollRun = crate::PollRun<Client>;
 
 /// A builder for a blocking [`Client`].

@@ -10,10 +10,11 @@ use crate::error::Error;
 use crate::stream::CollectedResponse;
 use crate::{Event, StreamingEndpoint};
 
-/// An iterator of the events of a streamed prompt or agent, which blocks until the next event arrives.
+/// An iterator of the events of a streamed prompt or agent, which blocks until the next event
+/// arrives.
 ///
-/// It reports the same events and errors as the [`EventStream`](crate::EventStream) of the async client. Dropping it closes
-/// the connection.
+/// It reports the same events and errors as the [`EventStream`](crate::EventStream) of the async
+/// client. Dropping it closes the connection.
 #[must_use = "events are read when `next` is called"]
 pub struct EventStream<E> {
     stream: crate::EventStream<E>,
@@ -25,16 +26,19 @@ impl<E: StreamingEndpoint> EventStream<E> {
         Self { stream, rejected: false }
     }
 
-    /// Returns an iterator of the text of the response. Other events are skipped, but errors are not.
+    /// Returns an iterator of the text of the response. Other events are skipped, but errors are
+    /// not.
     pub fn text(self) -> TextStream<E> {
         TextStream { text: self.stream.text(), rejected: false }
     }
 
-    /// Reads the stream to its end, and collects the events into the response that the call returns without streaming.
+    /// Reads the stream to its end, and collects the events into the response that the call returns
+    /// without streaming.
     ///
     /// # Errors
     ///
-    /// Returns an error on a thread that must not block. An error of the stream is in the returned value instead.
+    /// Returns an error on a thread that must not block. An error of the stream is in the returned
+    /// value instead.
     pub fn into_response(self) -> Result<CollectedResponse<E::Response>, Error> {
         Ok(block_on(self.stream.into_response())?)
     }
@@ -70,7 +74,8 @@ impl<E: StreamingEndpoint> Iterator for EventStream<E> {
     }
 }
 
-/// Blocks until the next item. On a thread that must not block, it returns one error and then ends, so that no loop is endless.
+/// Blocks until the next item. On a thread that must not block, it returns one error and then ends,
+/// so that no loop is endless.
 fn wait<T>(rejected: &mut bool, item: impl Future<Output = Option<Result<T, Error>>>) -> Option<Result<T, Error>> {
     match block_on(item) {
         Ok(item) => item,

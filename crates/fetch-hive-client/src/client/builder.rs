@@ -71,7 +71,8 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sets a provider that returns the API key for each attempt. It takes precedence over a fixed key.
+    /// Sets a provider that returns the API key for each attempt. It takes precedence over a fixed
+    /// key.
     pub fn credentials(mut self, provider: impl CredentialProvider) -> Self {
         self.provider = Some(Arc::new(provider));
         self
@@ -97,19 +98,22 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sets the largest response body that is accepted, in bytes after decompression. The default is 64 MiB.
+    /// Sets the largest response body that is accepted, in bytes after decompression. The default
+    /// is 64 MiB.
     pub fn max_response_bytes(mut self, bytes: usize) -> Self {
         self.max_response_bytes = bytes;
         self
     }
 
-    /// Sets the largest event of a stream that is accepted, in bytes after decompression. The default is 16 MiB.
+    /// Sets the largest event of a stream that is accepted, in bytes after decompression. The
+    /// default is 16 MiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
     }
 
-    /// Sets the largest part of an error response body that is read, in bytes after decompression. The default is 1 MiB.
+    /// Sets the largest part of an error response body that is read, in bytes after decompression.
+    /// The default is 1 MiB.
     ///
     /// A larger body is truncated, which does not change the error otherwise.
     pub fn max_error_bytes(mut self, bytes: usize) -> Self {
@@ -119,11 +123,13 @@ impl<C> ClientBuilder<C> {
 
     /// Limits the concurrent runs of this client and its clones. There is no limit by default.
     ///
-    /// Set it to the limit of your plan (Lite 1, Starter 3, Pro 5) to avoid 429 responses of the service.
+    /// Set it to the limit of your plan (Lite 1, Starter 3, Pro 5) to avoid 429 responses of the
+    /// service.
     ///
-    /// A direct workflow run, a prompt or an agent counts until its response or its stream ends. A call beyond the limit
-    /// waits in a fair queue, within its timeout, and dropping the call leaves the queue. A run with callback delivery counts
-    /// only until the service accepts it, because the service queues such runs itself.
+    /// A direct workflow run, a prompt or an agent counts until its response or its stream ends. A
+    /// call beyond the limit waits in a fair queue, within its timeout, and dropping the call
+    /// leaves the queue. A run with callback delivery counts only until the service accepts it,
+    /// because the service queues such runs itself.
     pub fn max_concurrent_runs(mut self, runs: usize) -> Self {
         self.max_concurrent_runs = Some(runs);
         self
@@ -131,8 +137,9 @@ impl<C> ClientBuilder<C> {
 
     /// Sets how long the slot of an unresolved run stays occupied. The default is 60 s.
     ///
-    /// A run is unresolved after a timeout, a lost connection or a gateway error, or if its call or stream was dropped. This
-    /// has an effect only with [`max_concurrent_runs`](Self::max_concurrent_runs).
+    /// A run is unresolved after a timeout, a lost connection or a gateway error, or if its call or
+    /// stream was dropped. This has an effect only with
+    /// [`max_concurrent_runs`](Self::max_concurrent_runs).
     pub fn unresolved_run_hold(mut self, hold: Duration) -> Self {
         self.unresolved_run_hold = hold;
         self
@@ -162,13 +169,15 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sets the clock for timeouts and waits. The default is tokio's, which needs the feature `hyper`.
+    /// Sets the clock for timeouts and waits. The default is tokio's, which needs the feature
+    /// `hyper`.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// Builds the async client, on which the blocking one is based. Transport and clock must be set.
+    /// Builds the async client, on which the blocking one is based. Transport and clock must be
+    /// set.
     pub(crate) fn finish(self) -> Result<Client, Error> {
         let credentials = match (self.provider, self.api_key) {
             (Some(provider), _) => Credentials::Provider(provider),
@@ -210,13 +219,15 @@ impl<C> ClientBuilder<C> {
 }
 
 impl ClientBuilder {
-    /// Sets the HTTP stack that sends the requests. The default is [`HyperTransport`](crate::HyperTransport).
+    /// Sets the HTTP stack that sends the requests. The default is
+    /// [`HyperTransport`](crate::HyperTransport).
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
     }
 
-    /// Checks the configuration and builds the client. No connection is opened, and no runtime is needed.
+    /// Checks the configuration and builds the client. No connection is opened, and no runtime is
+    /// needed.
     ///
     /// # Errors
     ///
@@ -225,7 +236,8 @@ impl ClientBuilder {
     /// - the base URL has no scheme or host, or uses plain http for a host that is not loopback;
     /// - the user agent or a header is invalid;
     /// - a limit is zero;
-    /// - there is no transport, clock or cryptography, because the feature that provides it is disabled.
+    /// - there is no transport, clock or cryptography, because the feature that provides it is
+    ///   disabled.
     pub fn build(mut self) -> Result<Client, Error> {
         self.transport = Some(self.transport.map_or_else(default_transport, Ok)?);
         self.clock = Some(self.clock.map_or_else(default_clock, Ok)?);

@@ -5,7 +5,8 @@ use fetch_hive_core::types::AssetFile;
 
 use crate::error::Error;
 
-/// Reads a file for [`Assets::upload`](crate::resources::Assets::upload), and blocks while it does so.
+/// Reads a file for [`Assets::upload`](crate::resources::Assets::upload), and blocks while it does
+/// so.
 ///
 /// The name of the asset is the last component of the path.
 ///

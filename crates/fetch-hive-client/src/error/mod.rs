@@ -21,9 +21,9 @@ use crate::wait::WaitError;
 /// An error that ended a call.
 ///
 /// Its methods answer the usual questions: [`may_have_run`](Error::may_have_run),
-/// [`is_retryable`](Error::is_retryable), [`retry_after`](Error::retry_after), [`code`](Error::code) and
-/// [`request_id`](Error::request_id). [`kind`](Error::kind) contains the details. `Display` and `Debug` print no key, no
-/// secret and no body.
+/// [`is_retryable`](Error::is_retryable), [`retry_after`](Error::retry_after),
+/// [`code`](Error::code) and [`request_id`](Error::request_id). [`kind`](Error::kind) contains the
+/// details. `Display` and `Debug` print no key, no secret and no body.
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct Error {
@@ -61,13 +61,15 @@ pub enum ErrorKind {
     Decode(DecodeError),
     /// A stream contains an invalid event, reported a failed run, or was cut.
     Stream(StreamError),
-    /// A stream was requested, but the success response is not an event stream. [`Error::body`] returns its body.
+    /// A stream was requested, but the success response is not an event stream. [`Error::body`]
+    /// returns its body.
     NotAStream,
     /// A page of a list refers to a page that was already fetched.
     RepeatedCursor(RepeatedCursor),
     /// Waiting for a run ended without the outcome of the run.
     Wait(Box<WaitError>),
-    /// The body of the response is larger than [`max_response_bytes`](crate::ClientBuilder::max_response_bytes).
+    /// The body of the response is larger than
+    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes).
     TooLarge {
         /// The configured limit, in bytes.
         limit: usize,
@@ -197,9 +199,9 @@ impl Error {
 
     /// Returns whether the run may have started, and may be charged, although the call failed.
     ///
-    /// A direct run whose response was lost has no known request id, and cannot be looked up. Before you invoke again, decide
-    /// whether you accept the cost of a second run. For runs that must not be lost, use callback delivery and set an id in
-    /// `metadata`.
+    /// A direct run whose response was lost has no known request id, and cannot be looked up.
+    /// Before you invoke again, decide whether you accept the cost of a second run. For runs that
+    /// must not be lost, use callback delivery and set an id in `metadata`.
     pub fn may_have_run(&self) -> bool {
         match &self.inner.kind {
             ErrorKind::Invalid(_) | ErrorKind::Credentials(_) | ErrorKind::RepeatedCursor(_) => false,
@@ -214,9 +216,10 @@ impl Error {
 
     /// Returns whether it is safe and useful to retry the call soon.
     ///
-    /// It is `true` if the cause may be temporary, and either nothing was started or the operation is idempotent. It is
-    /// `false` if a retry is useless, or may run and be charged twice: see [`may_have_run`](Error::may_have_run). It is also
-    /// `false` after the daily cap, for which [`retry_at`](Error::retry_at) returns the start of the next day.
+    /// It is `true` if the cause may be temporary, and either nothing was started or the operation
+    /// is idempotent. It is `false` if a retry is useless, or may run and be charged twice: see
+    /// [`may_have_run`](Error::may_have_run). It is also `false` after the daily cap, for which
+    /// [`retry_at`](Error::retry_at) returns the start of the next day.
     pub fn is_retryable(&self) -> bool {
         match &self.inner.kind {
             ErrorKind::Credentials(_) => true,
@@ -233,7 +236,8 @@ impl Error {
 
     /// Returns the time of day from which a retry may succeed, if it is known.
     ///
-    /// It is the end of the wait that the service requested, or the next midnight UTC after the daily cap.
+    /// It is the end of the wait that the service requested, or the next midnight UTC after the
+    /// daily cap.
     pub fn retry_at(&self) -> Option<SystemTime> {
         let at = self.inner.at?;
         let api = self.api()?;
@@ -247,8 +251,9 @@ impl Error {
 
     /// Returns a short type of the error for metrics, which is also the `error.type` of spans.
     ///
-    /// It is the status of an error response, such as `503`; `not_sent`, `may_have_run`, or a name such as
-    /// `timeout_deadline` for transport errors; and otherwise a name of the kind. There are few distinct values.
+    /// It is the status of an error response, such as `503`; `not_sent`, `may_have_run`, or a name
+    /// such as `timeout_deadline` for transport errors; and otherwise a name of the kind. There are
+    /// few distinct values.
     pub fn error_type(&self) -> &str {
         match &self.inner.kind {
             ErrorKind::Invalid(_) => "invalid",

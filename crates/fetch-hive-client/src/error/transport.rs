@@ -12,7 +12,8 @@ pub enum Timeout {
     /// The call got no run slot in time because of
     /// [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs). Nothing was sent.
     Queue,
-    /// No connection was established in time, including name lookup, TCP, the proxy and TLS. Nothing was sent.
+    /// No connection was established in time, including name lookup, TCP, the proxy and TLS.
+    /// Nothing was sent.
     Connect,
     /// The head of the response was not received in time.
     Headers,
@@ -38,12 +39,14 @@ impl fmt::Display for Timeout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The request certainly did not reach the service: no connection could be opened, or the pooled connection was closed
-    /// before it accepted the request. Sending it again cannot run anything twice.
+    /// The request certainly did not reach the service: no connection could be opened, or the
+    /// pooled connection was closed before it accepted the request. Sending it again cannot run
+    /// anything twice.
     NotSent,
     /// At least a part of the request was sent, so it may have been processed.
     MayHaveRun,
-    /// A timeout elapsed. The request may have been processed, except after [`Timeout::Queue`] and [`Timeout::Connect`].
+    /// A timeout elapsed. The request may have been processed, except after [`Timeout::Queue`] and
+    /// [`Timeout::Connect`].
     Timeout(Timeout),
 }
 

@@ -30,7 +30,8 @@ use crate::transport::ResponseBody;
 
 /// Builds the request of one attempt.
 ///
-/// It runs for each attempt, so that a rotated key is used, and no request is cloned for a retry that may never happen.
+/// It runs for each attempt, so that a rotated key is used, and no request is cloned for a retry
+/// that may never happen.
 pub(crate) type BuildRequest<'a> =
     dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
 

@@ -18,32 +18,36 @@ const CHUNK_BYTES: usize = 16 << 10;
 ///
 /// # Contract
 ///
-/// The contract is that of [`Transport`](crate::Transport), except for cancellation. A blocking call cannot be cancelled by
-/// dropping, so the transport enforces the [`Timeouts`](crate::Timeouts) in the extensions of the request. Each of them
-/// may be absent.
+/// The contract is that of [`Transport`](crate::Transport), except for cancellation. A blocking
+/// call cannot be cancelled by dropping, so the transport enforces the
+/// [`Timeouts`](crate::Timeouts) in the extensions of the request. Each of them may be absent.
 ///
-/// | timeout | applies to | error: [`TransportError::timeout`] with |
-/// |---|---|---|
-/// | `connect` | name lookup, TCP and TLS | [`Timeout::Connect`](crate::Timeout::Connect): nothing was sent |
-/// | `headers` | the time from `send` until the head is received | [`Timeout::Headers`](crate::Timeout::Headers) |
-/// | `idle` | each chunk of the body, but not the time before the head, because a run sends nothing until it ends | [`Timeout::Idle`](crate::Timeout::Idle) |
-/// | `deadline` | the time from `send` to the end of the body, however slowly it is read | [`Timeout::Deadline`](crate::Timeout::Deadline), or `Timeout::Connect` while connecting |
+/// - `connect` applies to name lookup, TCP and TLS. It ends with
+///   [`Timeout::Connect`](crate::Timeout::Connect), and nothing was sent.
+/// - `headers` applies to the time from `send` until the head of the response is received. It ends
+///   with [`Timeout::Headers`](crate::Timeout::Headers).
+/// - `idle` applies to each chunk of the body, but not to the time before the head, because a run
+///   sends nothing until it ends. It ends with [`Timeout::Idle`](crate::Timeout::Idle).
+/// - `deadline` applies to the time from `send` to the end of the body, however slowly it is read.
+///   It ends with [`Timeout::Deadline`](crate::Timeout::Deadline), or with `Timeout::Connect` while
+///   connecting.
 ///
 /// If a stack has one timeout for several of these, report the one that was to elapse first.
 ///
-/// `send` returns as soon as the head of the response is received, and the body is read when the client reads it. `read`
-/// returns the bytes that are available, and does not wait until its buffer is full. An error of `read` that wraps a
-/// [`TransportError`] is kept, and any other error is converted to [`TransportError::may_have_run`]. Dropping the body
-/// closes the connection.
+/// `send` returns as soon as the head of the response is received, and the body is read when the
+/// client reads it. `read` returns the bytes that are available, and does not wait until its buffer
+/// is full. An error of `read` that wraps a [`TransportError`] is kept, and any other error is
+/// converted to [`TransportError::may_have_run`]. Dropping the body closes the connection.
 ///
-/// The conformance kit checks a blocking transport with `Suite::blocking`. The guide page about transports contains one as
-/// a starting point.
+/// The conformance kit checks a blocking transport with `Suite::blocking`. The guide page about
+/// transports contains one as a starting point.
 pub trait BlockingTransport: Send + Sync + 'static {
     /// Sends one request, and returns when the head of its response is received.
     ///
     /// # Errors
     ///
-    /// Returns a [`TransportError`] if there is no response. Its kind states whether the request may have been processed.
+    /// Returns a [`TransportError`] if there is no response. Its kind states whether the request
+    /// may have been processed.
     fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
 }
 

@@ -30,8 +30,9 @@ impl ResponseBody {
 
     /// Creates a body that arrives in chunks. Pass `Box::pin(body)` for one that is not `Unpin`.
     ///
-    /// Its errors are converted to [`TransportError::may_have_run`], because the request was sent. An error that is a
-    /// [`TransportError`] already, such as a [`timeout`](TransportError::timeout), is kept.
+    /// Its errors are converted to [`TransportError::may_have_run`], because the request was sent.
+    /// An error that is a [`TransportError`] already, such as a
+    /// [`timeout`](TransportError::timeout), is kept.
     pub fn streaming<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
