@@ -83,8 +83,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn demonstrate() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("weekly-report").webhook_secret("whsec_example"))
-        .fault(Fault::callback_repeat(2).nth(1))
-        .fault(Fault::callback_missign().nth(2).first_tries(1))
+        .fault(Fault::callback_redeliver(2).nth(1))
+        .fault(Fault::callback_bad_signature().nth(2).first_attempts(1))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;

@@ -42,9 +42,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("proof").webhook_secret(SECRET))
         .delivery(60, Duration::from_millis(100))
-        .recorded(1_000_000)
-        .fault(Fault::callback_missign().every(20))
-        .fault(Fault::callback_repeat(1).every(10).offset(1))
+        .record_limit(1_000_000)
+        .fault(Fault::callback_bad_signature().every(20))
+        .fault(Fault::callback_redeliver(1).every(10).offset(1))
         .fault(Fault::callback_late(Duration::from_secs(2)).every(50).offset(3))
         .start()
         .await?;

@@ -27,8 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("weekly-report").webhook_secret("whsec_example"))
-        .fault(Fault::callback_repeat(1))
-        .fault(Fault::callback_missign().first_tries(1))
+        .fault(Fault::callback_redeliver(1))
+        .fault(Fault::callback_bad_signature().first_attempts(1))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;

@@ -36,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("weekly-report").webhook_secret("whsec_example"))
-        .fault(Fault::callback_corrupt().first_tries(1))
+        .fault(Fault::callback_corrupt().first_attempts(1))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;

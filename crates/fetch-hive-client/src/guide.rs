@@ -26,3 +26,6 @@ pub mod python {}
 
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("../docs/adding-an-endpoint.md")]
+pub mod adding_an_endpoint {}

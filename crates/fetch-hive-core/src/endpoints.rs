@@ -28,8 +28,7 @@ mod workflow;
 /// endpoint! {
 ///     request: CreateAgentChat { workspace_id, agent_id },
 ///     name: "createAgentChat",
-///     method: POST,
-///     path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats",
+///     method: POST, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats",
 ///     retry: OnlyIfNotSent,
 ///     envelope: "chat",
 ///     response: AgentChat,
@@ -43,8 +42,7 @@ macro_rules! endpoint {
     (
         request: $request:ident { $($id:ident),* },
         name: $name:literal,
-        method: $method:ident,
-        path: $path:literal,
+        method: $method:ident, path: $path:literal,
         retry: $retry:ident,
         $(envelope: $envelope:literal,)?
         $(allows_empty_body: $allows_empty_body:literal,)?

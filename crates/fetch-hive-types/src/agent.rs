@@ -1,49 +1,57 @@
 use serde_json::Number;
 
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{AgentId, NumberOrString, ToolApproval, WorkspaceId};
+use crate::{AgentId, MissingField, NumberOrString, ToolApproval, WorkspaceId};
 
-operation! {
+request! {
     /// Lists the agents of a workspace: `GET …/agents`.
-    ListAgents {
+    ListAgents(
         /// The workspace.
         workspace_id: WorkspaceId,
-    }
+    );
+}
 
+request! {
     /// Reads an agent: `GET …/agents/{id}`.
-    GetAgent {
+    GetAgent(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         id: AgentId,
-    }
+    );
+}
 
+request! {
     /// Makes an agent: `POST …/agents`.
-    CreateAgent {
+    CreateAgent(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// Its settings.
         agent: AgentCreate,
-    }
+    );
+}
 
+request! {
     /// Changes an agent: `PATCH …/agents/{id}`. What is not set stays as it is.
-    UpdateAgent {
+    UpdateAgent(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         id: AgentId,
         /// What changes.
         agent: AgentUpdate,
-    }
+    );
+}
 
+request! {
     /// Deletes an agent: `DELETE …/agents/{id}`.
-    DeleteAgent {
+    DeleteAgent(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         id: AgentId,
-    }
+    );
 }
 
 request! {
@@ -175,6 +183,17 @@ record! {
     }
 }
 
+impl Agent {
+    /// Returns the id of the agent.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&AgentId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+}
+
 record! {
     /// An agent after a change, with what the service says about it.
     AgentChangeResponse {
@@ -185,10 +204,13 @@ record! {
     }
 }
 
-record! {
-    /// What the service says when there is nothing else to say, as after a deletion.
-    MessageResponse {
-        /// What it says.
-        message: Option<String>,
+impl AgentChangeResponse {
+    /// Returns the id of the created or changed agent.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `agent` with an id.
+    pub fn id(&self) -> Result<&AgentId, MissingField> {
+        MissingField::check(self.agent.as_ref().and_then(|agent| agent.id.as_ref()), "agent.id")
     }
 }

@@ -1,34 +1,38 @@
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{AgentId, ApprovalId, Extra, RequestId, RunId, Timestamp, WorkspaceId};
+use crate::{AgentId, ApprovalId, Extra, MissingField, RequestId, RunId, Timestamp, WorkspaceId};
 
-operation! {
+request! {
     /// Lists one page of tool actions that wait, or waited, for a decision: `GET …/tool_action_approvals` (contract, section 8).
-    ListToolActionApprovals {
+    ListToolActionApprovals(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// Which of them.
         filter: ApprovalFilter,
-    }
+    );
+}
 
+request! {
     /// Reads one: `GET …/tool_action_approvals/{id}`.
-    GetToolActionApproval {
+    GetToolActionApproval(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The approval.
         id: ApprovalId,
-    }
+    );
+}
 
+request! {
     /// Decides one: `POST …/tool_action_approvals/{id}/decide`. The run goes on by itself afterwards: do not invoke it again. A second
     /// decision is refused with a 409.
-    DecideToolActionApproval {
+    DecideToolActionApproval(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The approval.
         id: ApprovalId,
         /// The decision.
         decision: ApprovalDecision,
-    }
+    );
 }
 
 request! {
@@ -180,6 +184,17 @@ record! {
         batch_items: Vec<ApprovalBatchItem>,
         /// What the caller may do with it.
         capabilities: Option<ApprovalCapabilities>,
+    }
+}
+
+impl ToolActionApproval {
+    /// Returns the id of the approval.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&ApprovalId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
     }
 }
 

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::model::record;
+use crate::macros::record;
 use crate::{AssetId, Extra};
 
 record! {

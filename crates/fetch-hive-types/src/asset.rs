@@ -1,23 +1,25 @@
 use std::fmt;
 
-use crate::model::{operation, record};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{AssetId, Timestamp, WorkspaceId};
+use crate::{AssetId, MissingField, Timestamp, WorkspaceId};
 
-operation! {
+request! {
     /// Lists the assets of a workspace: `GET …/assets`.
-    ListAssets {
+    ListAssets(
         /// The workspace.
         workspace_id: WorkspaceId,
-    }
+    );
+}
 
+request! {
     /// Uploads a file: `POST …/assets`, as multipart form data. No source names the part; `file` is what we send (contract, section 2).
-    UploadAsset {
+    UploadAsset(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The file.
         file: AssetFile,
-    }
+    );
 }
 
 /// A file to upload: its bytes, its name and its media type. An empty one is refused, and so is one beyond
@@ -89,6 +91,17 @@ record! {
     }
 }
 
+impl Asset {
+    /// Returns the id of the asset.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&AssetId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+}
+
 open_enum! {
     /// Where a transcript stands.
     TranscriptionStatus {
@@ -124,5 +137,16 @@ record! {
         message: Option<String>,
         /// The asset.
         asset: Option<Asset>,
+    }
+}
+
+impl AssetUploadResponse {
+    /// Returns the id of the uploaded asset.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `asset` with an id.
+    pub fn id(&self) -> Result<&AssetId, MissingField> {
+        MissingField::check(self.asset.as_ref().and_then(|asset| asset.id.as_ref()), "asset.id")
     }
 }

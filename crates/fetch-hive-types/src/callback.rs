@@ -1,9 +1,9 @@
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::model::record;
+use crate::macros::record;
 use crate::open_enum::open_enum;
-use crate::{Extra, OutputError, RequestId, RunStatus, InvokeWorkflowResponse};
+use crate::{Extra, InvokeWorkflowResponse, MissingField, OutputError, RequestId, RunStatus};
 
 open_enum! {
     /// What happened, in a callback (contract, section 4). The first three are documented; the others are named by analogy and
@@ -45,6 +45,23 @@ record! {
 }
 
 impl CallbackEvent {
+    /// Returns the public id of the run.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the event has no `request_id`.
+    pub fn request_id(&self) -> Result<&RequestId, MissingField> {
+        MissingField::check(self.request_id.as_ref(), "request_id")
+    }
+
+    /// Returns the metadata that the caller attached to the run.
+    ///
+    /// The field is documented as `user_metadata`. Its place in the event is unconfirmed: it is read
+    /// from `data` first, and from the top level of the event otherwise.
+    pub fn user_metadata(&self) -> Option<&Map<String, Value>> {
+        self.get("user_metadata").or_else(|| self.extra.get("user_metadata"))?.as_object()
+    }
+
     /// A field of the outcome.
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.data.as_ref()?.get(field).filter(|value| !value.is_null())
@@ -124,7 +141,11 @@ impl CallbackEvent {
 }
 
 /// What is known of a run, in the shape of a workflow's reply.
-pub(crate) fn run(request_id: Option<&RequestId>, run_status: Option<RunStatus>, data: Option<&Extra>) -> InvokeWorkflowResponse {
+pub(crate) fn run(
+    request_id: Option<&RequestId>,
+    run_status: Option<RunStatus>,
+    data: Option<&Extra>,
+) -> InvokeWorkflowResponse {
     let field = |name: &str| data?.get(name).filter(|value| !value.is_null());
     let error = field("error").map(|error| error.as_str().map_or_else(|| error.to_string(), str::to_owned));
     InvokeWorkflowResponse {

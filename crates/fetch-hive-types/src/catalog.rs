@@ -1,28 +1,34 @@
 //! What needs no workspace: models, countries of search services, error codes.
 
 use crate::ErrorCode;
-use crate::model::{operation, record};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
 
-operation! {
+request! {
     /// Lists the models: `GET /public/models`.
-    ListModels {}
+    ListModels();
+}
 
+request! {
     /// Lists the countries of every search service: `GET /public/search_services/countries`. Needs no key.
-    ListSearchServiceCountries {}
+    ListSearchServiceCountries();
+}
 
+request! {
     /// Lists the countries of one search service: `GET /public/search_services/{service}/countries`. Needs no key; an unknown service is
     /// refused with the ones that are known, in [`ErrorBody::supported_services`](crate::ErrorBody::supported_services).
-    GetSearchServiceCountries {
+    GetSearchServiceCountries(
         /// The service, such as `google_search`.
         service: String,
-    }
+    );
+}
 
+request! {
     /// Reads the catalogue of error codes: `GET /error_codes`. Needs no key.
-    ListErrorCodes {
+    ListErrorCodes(
         /// The language of the texts, such as `es`; the service's default without one.
         locale: Option<String>,
-    }
+    );
 }
 
 record! {

@@ -1,30 +1,34 @@
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{Agent, AgentId, ChatId, Role, Timestamp, WorkspaceId};
+use crate::{Agent, AgentId, ChatId, MissingField, Role, Timestamp, WorkspaceId};
 
-operation! {
+request! {
     /// Begins a chat with an agent: `POST …/agents/{agent_id}/chats`.
-    CreateAgentChat {
+    CreateAgentChat(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         agent_id: AgentId,
         /// Its settings.
         chat: AgentChatCreate,
-    }
+    );
+}
 
+request! {
     /// Reads a chat: `GET …/chats/{id}`. The service has no list of chats.
-    GetAgentChat {
+    GetAgentChat(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         agent_id: AgentId,
         /// The chat.
         id: ChatId,
-    }
+    );
+}
 
+request! {
     /// Changes a chat: `PATCH …/chats/{id}`. What is not set stays as it is.
-    UpdateAgentChat {
+    UpdateAgentChat(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
@@ -33,37 +37,43 @@ operation! {
         id: ChatId,
         /// What changes.
         chat: AgentChatUpdate,
-    }
+    );
+}
 
+request! {
     /// Deletes a chat: `DELETE …/chats/{id}`.
-    DeleteAgentChat {
+    DeleteAgentChat(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         agent_id: AgentId,
         /// The chat.
         id: ChatId,
-    }
+    );
+}
 
+request! {
     /// Deletes the messages of a chat: `PATCH …/chats/{id}/clear_messages`.
-    ClearAgentChatMessages {
+    ClearAgentChatMessages(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         agent_id: AgentId,
         /// The chat.
         id: ChatId,
-    }
+    );
+}
 
+request! {
     /// Lists the messages of a chat, oldest first: `GET …/chats/{chat_id}/messages`.
-    ListAgentChatMessages {
+    ListAgentChatMessages(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The agent.
         agent_id: AgentId,
         /// The chat.
         chat_id: ChatId,
-    }
+    );
 }
 
 request! {
@@ -114,6 +124,17 @@ record! {
     }
 }
 
+impl AgentChat {
+    /// Returns the id of the chat.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&ChatId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+}
+
 record! {
     /// A chat after a change, with what the service says about it.
     AgentChatChangeResponse {
@@ -121,6 +142,17 @@ record! {
         message: Option<String>,
         /// The chat.
         chat: Option<AgentChat>,
+    }
+}
+
+impl AgentChatChangeResponse {
+    /// Returns the id of the created or changed chat.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `chat` with an id.
+    pub fn id(&self) -> Result<&ChatId, MissingField> {
+        MissingField::check(self.chat.as_ref().and_then(|chat| chat.id.as_ref()), "chat.id")
     }
 }
 

@@ -1,25 +1,29 @@
-use crate::model::{operation, record};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
 use crate::{DelegationId, Extra, RequestId, RunId, ThreadId, Timestamp};
 
-operation! {
+request! {
     /// Reads one delegation: `GET /agent/delegations/{id}` (contract, section 6).
-    GetAgentDelegation {
+    GetAgentDelegation(
         /// The delegation.
         id: DelegationId,
-    }
+    );
+}
 
+request! {
     /// Cancels a delegation: `POST /agent/delegations/{id}/cancel`. On a finished one it changes nothing.
-    CancelAgentDelegation {
+    CancelAgentDelegation(
         /// The delegation.
         id: DelegationId,
-    }
+    );
+}
 
+request! {
     /// Lists the open delegations of a thread, pending and running: `GET /agent/threads/{thread_id}/delegations`.
-    ListThreadDelegations {
+    ListThreadDelegations(
         /// The thread.
         thread_id: ThreadId,
-    }
+    );
 }
 
 open_enum! {
@@ -48,7 +52,7 @@ open_enum! {
         /// Another agent.
         SubAgent = "sub_agent",
         /// A run of a hive agent.
-        InvokeHiveAgentResponse = "hive_agent_run",
+        HiveAgentRun = "hive_agent_run",
     }
 }
 

@@ -1,8 +1,9 @@
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::RequestId;
-use crate::alias::aliased_record;
+use crate::macros::{documented_or, null_as_default, record};
 use crate::open_enum::open_enum;
+use crate::{Extra, RequestId};
 
 open_enum! {
     /// The machine-readable reason of a refusal (contract, section 7). The texts beside it are localised: match on this.
@@ -48,9 +49,10 @@ open_enum! {
     }
 }
 
-aliased_record! {
+record! {
     /// The body of a refusal, in every form of the contract (section 7).
-    "ErrorBody" ErrorBody {
+    #[serde(try_from = "Wire")]
+    ErrorBody {
         /// What is wrong, for people, in the language of the account. A text, in every case that is known.
         error: Option<Value>,
         /// A longer text for people.
@@ -67,5 +69,33 @@ aliased_record! {
         supported_services: Vec<String>,
         /// The run that the refusal belongs to, if one had begun.
         request_id: Option<RequestId>,
+    }
+}
+
+/// The fields of an [`ErrorBody`] under all their names.
+#[derive(Deserialize)]
+struct Wire {
+    error: Option<Value>,
+    message: Option<Value>,
+    error_code: Option<ErrorCode>,
+    code: Option<Value>,
+    limit: Option<u64>,
+    current: Option<u64>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    errors: Vec<Value>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    supported_services: Vec<String>,
+    request_id: Option<RequestId>,
+    #[serde(flatten)]
+    extra: Extra,
+}
+
+impl TryFrom<Wire> for ErrorBody {
+    type Error = serde_json::Error;
+
+    fn try_from(wire: Wire) -> Result<Self, Self::Error> {
+        let Wire { error, message, limit, current, errors, supported_services, request_id, mut extra, .. } = wire;
+        let error_code = documented_or(wire.error_code, "code", wire.code, &mut extra)?;
+        Ok(Self { error, message, error_code, limit, current, errors, supported_services, request_id, extra })
     }
 }

@@ -1,57 +1,67 @@
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{Extra, KnowledgeBaseId, NumberOrString, Timestamp, WorkspaceId};
+use crate::{Extra, KnowledgeBaseId, MissingField, NumberOrString, Timestamp, WorkspaceId};
 
-operation! {
+request! {
     /// Lists the knowledge bases of a workspace: `GET …/knowledge_bases`.
-    ListKnowledgeBases {
+    ListKnowledgeBases(
         /// The workspace.
         workspace_id: WorkspaceId,
-    }
+    );
+}
 
+request! {
     /// Reads a knowledge base: `GET …/knowledge_bases/{id}`.
-    GetKnowledgeBase {
+    GetKnowledgeBase(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         id: KnowledgeBaseId,
-    }
+    );
+}
 
+request! {
     /// Makes a knowledge base: `POST …/knowledge_bases`.
-    CreateKnowledgeBase {
+    CreateKnowledgeBase(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// Its settings.
         knowledge_base: KnowledgeBaseCreate,
-    }
+    );
+}
 
+request! {
     /// Changes a knowledge base: `PATCH …/knowledge_bases/{id}`. What is not set stays as it is.
-    UpdateKnowledgeBase {
+    UpdateKnowledgeBase(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         id: KnowledgeBaseId,
         /// What changes.
         knowledge_base: KnowledgeBaseUpdate,
-    }
+    );
+}
 
+request! {
     /// Deletes a knowledge base: `DELETE …/knowledge_bases/{id}`. The service answers before it has done so.
-    DeleteKnowledgeBase {
+    DeleteKnowledgeBase(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         id: KnowledgeBaseId,
-    }
+    );
+}
 
+request! {
     /// Searches a knowledge base: `POST …/knowledge_bases/{id}/search`. It changes nothing, so it is repeated like a read.
-    SearchKnowledgeBase {
+    SearchKnowledgeBase(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         id: KnowledgeBaseId,
         /// What is looked for.
         search: KnowledgeBaseSearch,
-    }
+    );
 }
 
 open_enum! {
@@ -157,6 +167,20 @@ record! {
     }
 }
 
+impl KnowledgeBaseChangeResponse {
+    /// Returns the id of the created or changed knowledge base.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `knowledge_base` with an id.
+    pub fn id(&self) -> Result<&KnowledgeBaseId, MissingField> {
+        MissingField::check(
+            self.knowledge_base.as_ref().and_then(|knowledge_base| knowledge_base.id.as_ref()),
+            "knowledge_base.id",
+        )
+    }
+}
+
 record! {
     /// The reply to a search. The sources do not declare what a result holds.
     SearchKnowledgeBaseResponse {
@@ -168,6 +192,15 @@ record! {
 }
 
 impl KnowledgeBase {
+    /// Returns the id of the knowledge base.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&KnowledgeBaseId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+
     /// The least score of a result, as a number.
     pub fn score_threshold(&self) -> Option<f64> {
         self.search_score_threshold.as_ref()?.as_f64()

@@ -1,38 +1,44 @@
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, NumberOrString, RequestId, WorkspaceId};
+use crate::{AssetId, KnowledgeBaseId, KnowledgeBaseItemId, MissingField, NumberOrString, RequestId, WorkspaceId};
 
-operation! {
+request! {
     /// Lists the items of a knowledge base: `GET …/knowledge_bases/{knowledge_base_id}/items`.
-    ListKnowledgeBaseItems {
+    ListKnowledgeBaseItems(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         knowledge_base_id: KnowledgeBaseId,
-    }
+    );
+}
 
+request! {
     /// Reads an item: `GET …/items/{id}`.
-    GetKnowledgeBaseItem {
+    GetKnowledgeBaseItem(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         knowledge_base_id: KnowledgeBaseId,
         /// The item.
         id: KnowledgeBaseItemId,
-    }
+    );
+}
 
+request! {
     /// Adds an item: `POST …/items`. The service indexes it afterwards.
-    CreateKnowledgeBaseItem {
+    CreateKnowledgeBaseItem(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         knowledge_base_id: KnowledgeBaseId,
         /// The item.
         item: KnowledgeBaseItemCreate,
-    }
+    );
+}
 
+request! {
     /// Changes an item: `PATCH …/items/{id}`. What is not set stays as it is.
-    UpdateKnowledgeBaseItem {
+    UpdateKnowledgeBaseItem(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
@@ -41,27 +47,31 @@ operation! {
         id: KnowledgeBaseItemId,
         /// What changes.
         item: KnowledgeBaseItemUpdate,
-    }
+    );
+}
 
+request! {
     /// Deletes an item: `DELETE …/items/{id}`.
-    DeleteKnowledgeBaseItem {
+    DeleteKnowledgeBaseItem(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         knowledge_base_id: KnowledgeBaseId,
         /// The item.
         id: KnowledgeBaseItemId,
-    }
+    );
+}
 
+request! {
     /// Indexes an item anew: `POST …/items/{id}/regenerate`. The reply names the run that does it.
-    RegenerateKnowledgeBaseItem {
+    RegenerateKnowledgeBaseItem(
         /// The workspace.
         workspace_id: WorkspaceId,
         /// The knowledge base.
         knowledge_base_id: KnowledgeBaseId,
         /// The item.
         id: KnowledgeBaseItemId,
-    }
+    );
 }
 
 open_enum! {
@@ -179,6 +189,17 @@ record! {
     }
 }
 
+impl KnowledgeBaseItem {
+    /// Returns the id of the item.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&KnowledgeBaseItemId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+}
+
 record! {
     /// An item after a change, with what the service says about it.
     KnowledgeBaseItemChangeResponse {
@@ -186,6 +207,20 @@ record! {
         message: Option<String>,
         /// The item.
         knowledge_base_item: Option<KnowledgeBaseItem>,
+    }
+}
+
+impl KnowledgeBaseItemChangeResponse {
+    /// Returns the id of the created or changed item.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `knowledge_base_item` with an id.
+    pub fn id(&self) -> Result<&KnowledgeBaseItemId, MissingField> {
+        MissingField::check(
+            self.knowledge_base_item.as_ref().and_then(|knowledge_base_item| knowledge_base_item.id.as_ref()),
+            "knowledge_base_item.id",
+        )
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 use crate::InvalidField;
 
@@ -41,17 +41,65 @@ impl TryFrom<f64> for MetadataValue {
     }
 }
 
-macro_rules! from_number {
-    ($($type:ty),+) => {$(
-        impl From<$type> for MetadataValue {
-            fn from(value: $type) -> Self {
-                Self::Number(value.into())
-            }
-        }
-    )+};
+impl From<i8> for MetadataValue {
+    fn from(value: i8) -> Self {
+        Self::Number(value.into())
+    }
 }
 
-from_number!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+impl From<i16> for MetadataValue {
+    fn from(value: i16) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<i32> for MetadataValue {
+    fn from(value: i32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<i64> for MetadataValue {
+    fn from(value: i64) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<isize> for MetadataValue {
+    fn from(value: isize) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u8> for MetadataValue {
+    fn from(value: u8) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u16> for MetadataValue {
+    fn from(value: u16) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u32> for MetadataValue {
+    fn from(value: u32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u64> for MetadataValue {
+    fn from(value: u64) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<usize> for MetadataValue {
+    fn from(value: usize) -> Self {
+        Self::Number(value.into())
+    }
+}
 
 impl From<bool> for MetadataValue {
     fn from(value: bool) -> Self {
@@ -148,20 +196,33 @@ impl Metadata {
     }
 
     /// Sets one value: a string, an integer, a float, a boolean, or an `Option` of them for null.
-    pub fn insert<V>(&mut self, name: impl Into<String>, value: V)
-    where
-        V: TryInto<MetadataValue>,
-        V::Error: fmt::Display,
-    {
+    pub fn insert(&mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>) {
         let name = name.into();
-        let reason = match value.try_into() {
-            Ok(_) if name.is_empty() => "has an empty name".to_owned(),
+        match value.try_into() {
+            Ok(_) if name.is_empty() => self.reject(name, "has an empty name".to_owned()),
             Ok(value) => {
                 self.values.insert(name, value);
-                return;
             }
-            Err(error) => error.to_string(),
+            Err(error) => self.reject(name, error.to_string()),
+        }
+    }
+
+    /// Adds every field of a struct or map. A field with a value that is not flat is reported when the request is sent.
+    pub fn extend(&mut self, values: impl Serialize) {
+        let fields = match serde_json::to_value(values) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => return self.reject("metadata".to_owned(), "must serialize to an object".to_owned()),
+            Err(error) => return self.reject("metadata".to_owned(), error.to_string()),
         };
+        for (name, value) in fields {
+            match MetadataValue::deserialize(value) {
+                Ok(value) => self.insert(name, value),
+                Err(error) => self.reject(name, error.to_string()),
+            }
+        }
+    }
+
+    fn reject(&mut self, name: String, reason: String) {
         self.invalid.get_or_insert(InvalidField { name, reason });
     }
 
@@ -186,12 +247,7 @@ impl Metadata {
     }
 }
 
-impl<K, V> FromIterator<(K, V)> for Metadata
-where
-    K: Into<String>,
-    V: TryInto<MetadataValue>,
-    V::Error: fmt::Display,
-{
+impl<K: Into<String>, V: TryInto<MetadataValue, Error: fmt::Display>> FromIterator<(K, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut metadata = Self::new();
         for (name, value) in entries {
@@ -233,6 +289,20 @@ mod tests {
             let error = serde_json::from_str::<Metadata>(text).unwrap_err().to_string();
             assert!(error.contains("metadata is flat"), "{error}");
         }
+    }
+
+    #[test]
+    fn maps_are_added_and_nested_values_are_reported_by_name() {
+        let mut metadata = Metadata::new();
+        metadata.extend(serde_json::json!({"order": "o_42", "tags": ["a"], "count": 3, "empty": null}));
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), r#"{"count":3,"empty":null,"order":"o_42"}"#);
+        let invalid = metadata.invalid().unwrap();
+        assert_eq!(invalid.name, "tags");
+        assert!(invalid.reason.contains("metadata is flat"), "{}", invalid.reason);
+
+        let mut list = Metadata::new();
+        list.extend([1, 2]);
+        assert_eq!(list.invalid().unwrap().name, "metadata");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{EscapedLine, RequestId, RunStatus, InvokeWorkflowResponse};
+use crate::{EscapedLine, InvokeWorkflowResponse, RequestId, RunStatus};
 
 /// A run that ended without its output. The service reports it with a 200 (contract, section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]

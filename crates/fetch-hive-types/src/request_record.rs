@@ -1,12 +1,12 @@
-use crate::model::{operation, record};
-use crate::{Extra, RequestId, RunStatus, Timestamp, InvokeWorkflowResponse};
+use crate::macros::{record, request};
+use crate::{Extra, InvokeWorkflowResponse, MissingField, RequestId, RunStatus, Timestamp};
 
-operation! {
+request! {
     /// Looks a run up: `GET /public/requests/{id}`, the one way to poll (contract, section 2).
-    GetRequest {
+    GetRequest(
         /// The public id of the run, `req_…`.
         id: RequestId,
-    }
+    );
 }
 
 record! {
@@ -43,6 +43,15 @@ record! {
 }
 
 impl RequestRecord {
+    /// Returns the public id of the run.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `request_id`.
+    pub fn request_id(&self) -> Result<&RequestId, MissingField> {
+        MissingField::check(self.request_id.as_ref(), "request_id")
+    }
+
     /// Whether the run has ended, well or badly. A status that this version does not know is an end only with the time of it.
     pub fn has_ended(&self) -> bool {
         let ends = |status: &RunStatus| matches!(status.as_str(), "completed" | "failed" | "cancelled" | "expired");

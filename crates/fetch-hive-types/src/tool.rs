@@ -1,9 +1,9 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::record;
+use crate::macros::record;
 use crate::open_enum::open_enum;
-use crate::{ApprovalId, Extra, Timestamp};
+use crate::{ApprovalId, Extra, MissingField, Timestamp};
 
 record! {
     /// A tool that an agent called (contract, section 6).
@@ -60,6 +60,17 @@ record! {
         expires_at: Option<Timestamp>,
         /// Where a person can decide.
         review_url: Option<String>,
+    }
+}
+
+impl PendingToolApproval {
+    /// Returns the id of the approval to decide.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `approval_id`.
+    pub fn approval_id(&self) -> Result<&ApprovalId, MissingField> {
+        MissingField::check(self.approval_id.as_ref(), "approval_id")
     }
 }
 

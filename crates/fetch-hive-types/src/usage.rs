@@ -1,15 +1,15 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use crate::model::record;
+use crate::macros::record;
 
 record! {
     /// Tokens that a run spent (contract, section 7).
     TokenUsage {
         /// Tokens read.
-        prompt_tokens: Option<TokenCount>,
+        prompt_tokens: Option<NumberOrTokenCount>,
         /// Tokens written.
-        completion_tokens: Option<TokenCount>,
+        completion_tokens: Option<NumberOrTokenCount>,
         /// Both together.
         total_tokens: Option<u64>,
         /// Seconds taken.
@@ -37,26 +37,26 @@ impl TokenUsage {
 /// One side of a [`TokenUsage`]: a plain number in the SDK models, an object in the documentation and on the wire.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum TokenCount {
+pub enum NumberOrTokenCount {
     /// The total alone.
-    Total(u64),
+    Number(u64),
     /// The total and its parts.
-    Detailed(TokenDetails),
+    Count(TokenCount),
 }
 
-impl TokenCount {
+impl NumberOrTokenCount {
     /// The total of this side.
     pub fn total(&self) -> Option<u64> {
         match self {
-            Self::Total(total) => Some(*total),
-            Self::Detailed(details) => details.total_tokens,
+            Self::Number(total) => Some(*total),
+            Self::Count(count) => count.total_tokens,
         }
     }
 }
 
 record! {
     /// A token count broken down.
-    TokenDetails {
+    TokenCount {
         /// The total of this side.
         total_tokens: Option<u64>,
         /// The part that came from a cache; on the prompt side.

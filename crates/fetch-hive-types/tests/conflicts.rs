@@ -37,35 +37,30 @@ where
 
 #[test]
 fn trap_04_every_open_enum_keeps_what_it_does_not_know() {
-    macro_rules! all {
-        ($($name:ident),+ $(,)?) => { $(open::<$name>($name::KNOWN);)+ };
-    }
-    all!(
-        AgentRunStatus,
-        ApprovalDecision,
-        ApprovalStatus,
-        AudienceRole,
-        BudgetPolicy,
-        CallbackEventType,
-        ChatStatus,
-        CountryValueFormat,
-        DelegationKind,
-        DelegationStatus,
-        DenialReason,
-        ErrorCode,
-        HiveAgentStatus,
-        ItemType,
-        ModelType,
-        PromptCacheTtl,
-        ReasoningEffort,
-        Role,
-        RunStatus,
-        SearchType,
-        Toggle,
-        ToolApproval,
-        ToolChoice,
-        TranscriptionStatus,
-    );
+    open::<AgentRunStatus>(AgentRunStatus::KNOWN);
+    open::<ApprovalDecision>(ApprovalDecision::KNOWN);
+    open::<ApprovalStatus>(ApprovalStatus::KNOWN);
+    open::<AudienceRole>(AudienceRole::KNOWN);
+    open::<BudgetPolicy>(BudgetPolicy::KNOWN);
+    open::<CallbackEventType>(CallbackEventType::KNOWN);
+    open::<ChatStatus>(ChatStatus::KNOWN);
+    open::<CountryValueFormat>(CountryValueFormat::KNOWN);
+    open::<DelegationKind>(DelegationKind::KNOWN);
+    open::<DelegationStatus>(DelegationStatus::KNOWN);
+    open::<DenialReason>(DenialReason::KNOWN);
+    open::<ErrorCode>(ErrorCode::KNOWN);
+    open::<HiveAgentStatus>(HiveAgentStatus::KNOWN);
+    open::<ItemType>(ItemType::KNOWN);
+    open::<ModelType>(ModelType::KNOWN);
+    open::<PromptCacheTtl>(PromptCacheTtl::KNOWN);
+    open::<ReasoningEffort>(ReasoningEffort::KNOWN);
+    open::<Role>(Role::KNOWN);
+    open::<RunStatus>(RunStatus::KNOWN);
+    open::<SearchType>(SearchType::KNOWN);
+    open::<Toggle>(Toggle::KNOWN);
+    open::<ToolApproval>(ToolApproval::KNOWN);
+    open::<ToolChoice>(ToolChoice::KNOWN);
+    open::<TranscriptionStatus>(TranscriptionStatus::KNOWN);
 }
 
 #[test]
@@ -120,7 +115,8 @@ fn both_forms_of_every_conflict_are_read_and_kept() {
     // However it is called: the aliases are no layer that can be passed by.
     let run = InvokeWorkflowResponse::deserialize(json!({"status": "failed"})).unwrap();
     assert_eq!(run.run_status, Some(RunStatus::Failed));
-    let both: InvokeWorkflowResponse = serde_json::from_value(json!({"run_status": "failed", "status": "completed"})).unwrap();
+    let both: InvokeWorkflowResponse =
+        serde_json::from_value(json!({"run_status": "failed", "status": "completed"})).unwrap();
     assert_eq!((both.run_status, &both.extra["status"]), (Some(RunStatus::Failed), &json!("completed")));
     // The names of an error's code.
     for body in

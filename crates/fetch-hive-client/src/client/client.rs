@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fetch_hive_core::types::{
-    AgentId, AgentTrigger, DeploymentTrigger, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow,
-    ListErrorCodes, ListModels, TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
+    AgentId, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow, ListErrorCodes, ListModels,
+    TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
 };
 use fetch_hive_core::{Endpoint, Retry};
 
@@ -129,7 +129,7 @@ impl Client {
         secret: impl Into<WebhookSecret>,
         callback_url: impl Into<String>,
     ) -> Call<TriggerWorkflow> {
-        self.call(TriggerWorkflow::new(endpoint, variant, secret, DeploymentTrigger::new(callback_url.into())))
+        self.call(TriggerWorkflow::new(endpoint, variant, secret, callback_url))
     }
 
     /// Starts a prompt with its webhook secret, without the API key. See [`TriggerPrompt`].
@@ -140,7 +140,7 @@ impl Client {
         secret: impl Into<WebhookSecret>,
         callback_url: impl Into<String>,
     ) -> Call<TriggerPrompt> {
-        self.call(TriggerPrompt::new(endpoint, variant, secret, DeploymentTrigger::new(callback_url.into())))
+        self.call(TriggerPrompt::new(endpoint, variant, secret, callback_url))
     }
 
     /// Sends a message to an agent with its webhook secret, without the API key. See
@@ -152,7 +152,7 @@ impl Client {
         message: impl Into<String>,
         callback_url: impl Into<String>,
     ) -> Call<TriggerAgent> {
-        self.call(TriggerAgent::new(agent, secret, AgentTrigger::new(message, callback_url.into())))
+        self.call(TriggerAgent::new(agent, secret, message, callback_url))
     }
 
     /// Returns the operations of a workspace: agents, chats, knowledge bases, assets and approvals.

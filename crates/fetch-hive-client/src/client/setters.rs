@@ -115,6 +115,8 @@ forward_setters! {
         /// Adds one metadata value, which the service returns with the run. See
         /// [`InvokeWorkflow::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
+        /// Adds several metadata values from a struct or a map. See [`InvokeWorkflow::metadata_from`].
+        metadata_from(values: impl Serialize);
         /// Sets which tool actions need an approval. See [`InvokeWorkflow::tool_approval`].
         tool_approval(mode: impl Into<ToolApproval>);
         /// Adds a field that this version of the crate does not know. See
@@ -136,6 +138,8 @@ forward_setters! {
         /// Adds one metadata value, which the service returns with the run. See
         /// [`InvokePrompt::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
+        /// Adds several metadata values from a struct or a map. See [`InvokePrompt::metadata_from`].
+        metadata_from(values: impl Serialize);
         /// Adds a field that this version of the crate does not know. See [`InvokePrompt::extra`].
         extra(name: impl Into<String>, value: impl Into<Value>);
     }
@@ -163,6 +167,8 @@ forward_setters! {
         /// Adds one metadata value, which the service returns with the run. See
         /// [`InvokeAgent::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
+        /// Adds several metadata values from a struct or a map. See [`InvokeAgent::metadata_from`].
+        metadata_from(values: impl Serialize);
         /// Adds a field that this version of the crate does not know. See [`InvokeAgent::extra`].
         extra(name: impl Into<String>, value: impl Into<Value>);
     }
@@ -175,6 +181,8 @@ forward_setters! {
         /// Adds one metadata value, which the service returns with the run. See
         /// [`InvokeHiveAgent::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
+        /// Adds several metadata values from a struct or a map. See [`InvokeHiveAgent::metadata_from`].
+        metadata_from(values: impl Serialize);
         /// Sets whether the run continues without a person. See [`InvokeHiveAgent::unattended`].
         unattended(unattended: bool);
         /// Sets what happens when the budget is used up. See [`InvokeHiveAgent::budget_policy`].
@@ -185,40 +193,52 @@ forward_setters! {
     }
 }
 
-// The setters of the triggers. To be replaced by `forward_setters!` when the requests have them.
-impl<C> Call<TriggerWorkflow, C> {
-    /// Sets one input of the workflow.
-    pub fn input(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.request.body = self.request.body.input(name, value);
-        self
-    }
-
-    /// Sets the id of the user on whose behalf the run is started.
-    pub fn user(mut self, user: impl Into<String>) -> Self {
-        self.request.body = self.request.body.user(user);
-        self
-    }
-}
-
-impl<C> Call<TriggerPrompt, C> {
-    /// Sets one input of the prompt.
-    pub fn input(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.request.body = self.request.body.input(name, value);
-        self
-    }
-
-    /// Adds one metadata value, which the service returns with the run.
-    pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
-        self.request.body = self.request.body.metadata(name, value);
-        self
+forward_setters! {
+    [impl<C> Call<TriggerWorkflow, C>] request => {
+        /// Sets one input of the workflow. See [`TriggerWorkflow::input`].
+        input(name: impl Into<String>, value: impl Serialize);
+        /// Sets several inputs from a struct or a map. See [`TriggerWorkflow::inputs`].
+        inputs(inputs: impl Serialize);
+        /// Adds one metadata value, which the service returns with the run. See [`TriggerWorkflow::metadata`].
+        metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
+        /// Adds several metadata values from a struct or a map. See [`TriggerWorkflow::metadata_from`].
+        metadata_from(values: impl Serialize);
+        /// Sets the id of the user on whose behalf the run is started. See [`TriggerWorkflow::user`].
+        user(user: impl Into<String>);
+        /// Adds a field that this version of the crate does not know. See [`TriggerWorkflow::extra`].
+        extra(name: impl Into<String>, value: impl Into<Value>);
     }
 }
 
-impl<C> Call<TriggerAgent, C> {
-    /// Sets the thread that the message belongs to.
-    pub fn thread_id(mut self, thread: impl Into<ThreadId>) -> Self {
-        self.request.body = self.request.body.thread_id(thread);
-        self
+forward_setters! {
+    [impl<C> Call<TriggerPrompt, C>] request => {
+        /// Sets one input of the prompt. See [`TriggerPrompt::input`].
+        input(name: impl Into<String>, value: impl Serialize);
+        /// Sets several inputs from a struct or a map. See [`TriggerPrompt::inputs`].
+        inputs(inputs: impl Serialize);
+        /// Adds one metadata value, which the service returns with the run. See [`TriggerPrompt::metadata`].
+        metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
+        /// Adds several metadata values from a struct or a map. See [`TriggerPrompt::metadata_from`].
+        metadata_from(values: impl Serialize);
+        /// Sets the id of the user on whose behalf the run is started. See [`TriggerPrompt::user`].
+        user(user: impl Into<String>);
+        /// Adds a field that this version of the crate does not know. See [`TriggerPrompt::extra`].
+        extra(name: impl Into<String>, value: impl Into<Value>);
+    }
+}
+
+forward_setters! {
+    [impl<C> Call<TriggerAgent, C>] request => {
+        /// Sets the thread that the message belongs to. See [`TriggerAgent::thread_id`].
+        thread_id(thread: impl Into<ThreadId>);
+        /// Adds one metadata value, which the service returns with the run. See [`TriggerAgent::metadata`].
+        metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
+        /// Adds several metadata values from a struct or a map. See [`TriggerAgent::metadata_from`].
+        metadata_from(values: impl Serialize);
+        /// Sets the id of the user on whose behalf the run is started. See [`TriggerAgent::user`].
+        user(user: impl Into<String>);
+        /// Adds a field that this version of the crate does not know. See [`TriggerAgent::extra`].
+        extra(name: impl Into<String>, value: impl Into<Value>);
     }
 }
 

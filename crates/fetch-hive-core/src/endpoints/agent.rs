@@ -7,8 +7,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: ListAgents { workspace_id },
     name: "listAgents",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/agents",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents",
     retry: Idempotent,
     envelope: "agents",
     response: Vec<Agent>,
@@ -17,8 +16,7 @@ endpoint! {
 endpoint! {
     request: GetAgent { workspace_id, id },
     name: "getAgent",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/agents/{id}",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents/{id}",
     retry: Idempotent,
     envelope: "agent",
     response: Agent,
@@ -27,8 +25,7 @@ endpoint! {
 endpoint! {
     request: CreateAgent { workspace_id },
     name: "createAgent",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/agents",
+    method: POST, path: "/public/workspaces/{workspace_id}/agents",
     retry: OnlyIfNotSent,
     response: AgentChangeResponse,
 
@@ -47,8 +44,7 @@ endpoint! {
 endpoint! {
     request: UpdateAgent { workspace_id, id },
     name: "updateAgent",
-    method: PATCH,
-    path: "/public/workspaces/{workspace_id}/agents/{id}",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/agents/{id}",
     retry: Idempotent,
     response: AgentChangeResponse,
 
@@ -64,8 +60,7 @@ endpoint! {
 endpoint! {
     request: DeleteAgent { workspace_id, id },
     name: "deleteAgent",
-    method: DELETE,
-    path: "/public/workspaces/{workspace_id}/agents/{id}",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/agents/{id}",
     retry: Idempotent,
     allows_empty_body: true,
     response: MessageResponse,

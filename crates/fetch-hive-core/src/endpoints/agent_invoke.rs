@@ -8,8 +8,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: InvokeAgent {},
     name: "invokeAgent",
-    method: POST,
-    path: "/agent/invoke",
+    method: POST, path: "/agent/invoke",
     retry: OnlyIfNotSent,
     occupies_run_slot: true,
     response: InvokeAgentResponse,
@@ -65,7 +64,11 @@ impl StreamingEndpoint for InvokeAgent {
                 (call.tool_name, call.tool_input, call.observation) = (tool.tool, tool.tool_input, tool.observation);
                 response.tool_calls.push(call);
             }
-            StreamEvent::Artifact(event) => response.artifacts.extend(event.artifact.into_iter()),
+            StreamEvent::Artifact(event) => {
+                if let Some(artifact) = event.artifact {
+                    response.artifacts.push(artifact);
+                }
+            }
             StreamEvent::Usage(usage) => {
                 response.request_id = usage.request_id.or(response.request_id.take());
                 response.run_id = usage.run_id.or(response.run_id.take());

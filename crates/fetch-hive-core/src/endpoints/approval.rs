@@ -8,8 +8,7 @@ use crate::{Body, InvalidInput, QueryWriter};
 endpoint! {
     request: ListToolActionApprovals { workspace_id },
     name: "listToolActionApprovals",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/tool_action_approvals",
+    method: GET, path: "/public/workspaces/{workspace_id}/tool_action_approvals",
     retry: Idempotent,
     response: ToolActionApprovalList,
 
@@ -26,8 +25,7 @@ endpoint! {
 endpoint! {
     request: GetToolActionApproval { workspace_id, id },
     name: "getToolActionApproval",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/tool_action_approvals/{id}",
+    method: GET, path: "/public/workspaces/{workspace_id}/tool_action_approvals/{id}",
     retry: Idempotent,
     envelope: "approval",
     response: ToolActionApproval,
@@ -36,8 +34,7 @@ endpoint! {
 endpoint! {
     request: DecideToolActionApproval { workspace_id, id },
     name: "decideToolActionApproval",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide",
+    method: POST, path: "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide",
     retry: OnlyIfNotSent,
     envelope: "approval",
     // No source documents the response body.

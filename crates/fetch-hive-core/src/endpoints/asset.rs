@@ -11,8 +11,7 @@ const PART: &str = "file";
 endpoint! {
     request: ListAssets { workspace_id },
     name: "listAssets",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/assets",
+    method: GET, path: "/public/workspaces/{workspace_id}/assets",
     retry: Idempotent,
     envelope: "assets",
     response: Vec<Asset>,
@@ -21,8 +20,7 @@ endpoint! {
 endpoint! {
     request: UploadAsset { workspace_id },
     name: "uploadAsset",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/assets",
+    method: POST, path: "/public/workspaces/{workspace_id}/assets",
     retry: OnlyIfNotSent,
     response: AssetUploadResponse,
 

@@ -6,8 +6,7 @@ use crate::{Auth, QueryWriter};
 endpoint! {
     request: ListModels {},
     name: "listModels",
-    method: GET,
-    path: "/public/models",
+    method: GET, path: "/public/models",
     retry: Idempotent,
     response: Vec<Model>,
 }
@@ -15,8 +14,7 @@ endpoint! {
 endpoint! {
     request: ListSearchServiceCountries {},
     name: "listSearchServiceCountries",
-    method: GET,
-    path: "/public/search_services/countries",
+    method: GET, path: "/public/search_services/countries",
     retry: Idempotent,
     envelope: "services",
     response: Vec<SearchServiceCountries>,
@@ -29,8 +27,7 @@ endpoint! {
 endpoint! {
     request: GetSearchServiceCountries { service },
     name: "getSearchServiceCountries",
-    method: GET,
-    path: "/public/search_services/{service}/countries",
+    method: GET, path: "/public/search_services/{service}/countries",
     retry: Idempotent,
     response: SearchServiceCountries,
 
@@ -42,8 +39,7 @@ endpoint! {
 endpoint! {
     request: ListErrorCodes {},
     name: "listErrorCodes",
-    method: GET,
-    path: "/error_codes",
+    method: GET, path: "/error_codes",
     retry: Idempotent,
     response: ErrorCodeCatalog,
 

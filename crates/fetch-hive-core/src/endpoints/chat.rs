@@ -7,8 +7,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: CreateAgentChat { workspace_id, agent_id },
     name: "createAgentChat",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats",
+    method: POST, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats",
     retry: OnlyIfNotSent,
     response: AgentChatChangeResponse,
 
@@ -24,8 +23,7 @@ endpoint! {
 endpoint! {
     request: GetAgentChat { workspace_id, agent_id, id },
     name: "getAgentChat",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
     retry: Idempotent,
     envelope: "chat",
     response: AgentChat,
@@ -34,8 +32,7 @@ endpoint! {
 endpoint! {
     request: UpdateAgentChat { workspace_id, agent_id, id },
     name: "updateAgentChat",
-    method: PATCH,
-    path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
     retry: Idempotent,
     response: AgentChatChangeResponse,
 
@@ -47,8 +44,7 @@ endpoint! {
 endpoint! {
     request: DeleteAgentChat { workspace_id, agent_id, id },
     name: "deleteAgentChat",
-    method: DELETE,
-    path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
     retry: Idempotent,
     allows_empty_body: true,
     response: MessageResponse,
@@ -57,8 +53,7 @@ endpoint! {
 endpoint! {
     request: ClearAgentChatMessages { workspace_id, agent_id, id },
     name: "clearAgentChatMessages",
-    method: PATCH,
-    path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}/clear_messages",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}/clear_messages",
     retry: Idempotent,
     allows_empty_body: true,
     response: AgentChatChangeResponse,
@@ -71,8 +66,7 @@ endpoint! {
 endpoint! {
     request: ListAgentChatMessages { workspace_id, agent_id, chat_id },
     name: "listAgentChatMessages",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{chat_id}/messages",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{chat_id}/messages",
     retry: Idempotent,
     envelope: "messages",
     response: Vec<ChatMessage>,

@@ -6,8 +6,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: GetAgentDelegation { id },
     name: "getAgentDelegation",
-    method: GET,
-    path: "/agent/delegations/{id}",
+    method: GET, path: "/agent/delegations/{id}",
     retry: Idempotent,
     response: AgentDelegation,
 }
@@ -15,8 +14,7 @@ endpoint! {
 endpoint! {
     request: CancelAgentDelegation { id },
     name: "cancelAgentDelegation",
-    method: POST,
-    path: "/agent/delegations/{id}/cancel",
+    method: POST, path: "/agent/delegations/{id}/cancel",
     retry: Idempotent,
     response: AgentDelegation,
 
@@ -28,8 +26,7 @@ endpoint! {
 endpoint! {
     request: ListThreadDelegations { thread_id },
     name: "listThreadDelegations",
-    method: GET,
-    path: "/agent/threads/{thread_id}/delegations",
+    method: GET, path: "/agent/threads/{thread_id}/delegations",
     retry: Idempotent,
     envelope: "delegations",
     response: Vec<AgentDelegation>,

@@ -7,8 +7,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: InvokeHiveAgent {},
     name: "invokeHiveAgent",
-    method: POST,
-    path: "/hive-agent/invoke",
+    method: POST, path: "/hive-agent/invoke",
     retry: OnlyIfNotSent,
     response: InvokeHiveAgentResponse,
 

@@ -7,8 +7,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: ListKnowledgeBases { workspace_id },
     name: "listKnowledgeBases",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases",
     retry: Idempotent,
     envelope: "knowledge_bases",
     response: Vec<KnowledgeBase>,
@@ -17,8 +16,7 @@ endpoint! {
 endpoint! {
     request: GetKnowledgeBase { workspace_id, id },
     name: "getKnowledgeBase",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
     retry: Idempotent,
     envelope: "knowledge_base",
     response: KnowledgeBase,
@@ -27,8 +25,7 @@ endpoint! {
 endpoint! {
     request: CreateKnowledgeBase { workspace_id },
     name: "createKnowledgeBase",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases",
     retry: OnlyIfNotSent,
     response: KnowledgeBaseChangeResponse,
 
@@ -45,8 +42,7 @@ endpoint! {
 endpoint! {
     request: UpdateKnowledgeBase { workspace_id, id },
     name: "updateKnowledgeBase",
-    method: PATCH,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
     retry: Idempotent,
     response: KnowledgeBaseChangeResponse,
 
@@ -62,8 +58,7 @@ endpoint! {
 endpoint! {
     request: DeleteKnowledgeBase { workspace_id, id },
     name: "deleteKnowledgeBase",
-    method: DELETE,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
     retry: Idempotent,
     allows_empty_body: true,
     response: MessageResponse,
@@ -72,8 +67,7 @@ endpoint! {
 endpoint! {
     request: SearchKnowledgeBase { workspace_id, id },
     name: "searchKnowledgeBase",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}/search",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}/search",
     retry: Idempotent,
     response: SearchKnowledgeBaseResponse,
 

@@ -9,8 +9,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: ListKnowledgeBaseItems { workspace_id, knowledge_base_id },
     name: "listKnowledgeBaseItems",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items",
     retry: Idempotent,
     envelope: "knowledge_base_items",
     response: Vec<KnowledgeBaseItem>,
@@ -19,8 +18,7 @@ endpoint! {
 endpoint! {
     request: GetKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
     name: "getKnowledgeBaseItem",
-    method: GET,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
     retry: Idempotent,
     envelope: "knowledge_base_item",
     response: KnowledgeBaseItem,
@@ -29,8 +27,7 @@ endpoint! {
 endpoint! {
     request: CreateKnowledgeBaseItem { workspace_id, knowledge_base_id },
     name: "createKnowledgeBaseItem",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items",
     retry: OnlyIfNotSent,
     response: KnowledgeBaseItemChangeResponse,
 
@@ -46,8 +43,7 @@ endpoint! {
 endpoint! {
     request: UpdateKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
     name: "updateKnowledgeBaseItem",
-    method: PATCH,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
     retry: Idempotent,
     response: KnowledgeBaseItemChangeResponse,
 
@@ -59,8 +55,7 @@ endpoint! {
 endpoint! {
     request: DeleteKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
     name: "deleteKnowledgeBaseItem",
-    method: DELETE,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
     retry: Idempotent,
     allows_empty_body: true,
     response: MessageResponse,
@@ -69,8 +64,7 @@ endpoint! {
 endpoint! {
     request: RegenerateKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
     name: "regenerateKnowledgeBaseItem",
-    method: POST,
-    path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}/regenerate",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}/regenerate",
     retry: OnlyIfNotSent,
     response: RegenerateKnowledgeBaseItemResponse,
 

@@ -8,8 +8,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: InvokePrompt {},
     name: "invokePrompt",
-    method: POST,
-    path: "/prompt/invoke",
+    method: POST, path: "/prompt/invoke",
     retry: OnlyIfNotSent,
     occupies_run_slot: true,
     response: InvokePromptResponse,

@@ -5,8 +5,7 @@ use super::endpoint;
 endpoint! {
     request: GetRequest { id },
     name: "getRequest",
-    method: GET,
-    path: "/public/requests/{id}",
+    method: GET, path: "/public/requests/{id}",
     retry: Idempotent,
     envelope: "request",
     response: RequestRecord,

@@ -7,8 +7,7 @@ use crate::{Auth, Body, InvalidInput};
 endpoint! {
     request: TriggerWorkflow { workflow_endpoint_id, variant_id },
     name: "triggerWorkflow",
-    method: POST,
-    path: "/workflow/webhooks/{workflow_endpoint_id}/variants/{variant_id}",
+    method: POST, path: "/workflow/webhooks/{workflow_endpoint_id}/variants/{variant_id}",
     retry: OnlyIfNotSent,
     response: WebhookTriggerResponse,
 
@@ -30,8 +29,7 @@ endpoint! {
 endpoint! {
     request: TriggerPrompt { prompt_endpoint_id, variant_id },
     name: "triggerPrompt",
-    method: POST,
-    path: "/prompt/webhooks/{prompt_endpoint_id}/variants/{variant_id}",
+    method: POST, path: "/prompt/webhooks/{prompt_endpoint_id}/variants/{variant_id}",
     retry: OnlyIfNotSent,
     response: WebhookTriggerResponse,
 
@@ -53,8 +51,7 @@ endpoint! {
 endpoint! {
     request: TriggerAgent { agent_id },
     name: "triggerAgent",
-    method: POST,
-    path: "/agent/webhooks/{agent_id}",
+    method: POST, path: "/agent/webhooks/{agent_id}",
     retry: OnlyIfNotSent,
     response: WebhookTriggerResponse,
 

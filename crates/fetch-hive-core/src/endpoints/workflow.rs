@@ -7,8 +7,7 @@ use crate::{Body, InvalidInput};
 endpoint! {
     request: InvokeWorkflow {},
     name: "invokeWorkflow",
-    method: POST,
-    path: "/workflow/invoke",
+    method: POST, path: "/workflow/invoke",
     retry: OnlyIfNotSent,
     occupies_run_slot: true,
     response: InvokeWorkflowResponse,

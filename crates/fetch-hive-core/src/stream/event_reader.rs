@@ -5,7 +5,8 @@ use bytes::Bytes;
 use fetch_hive_types::StreamEvent;
 use serde::de::IgnoredAny;
 
-use super::{Event, StreamError};
+use super::error::StreamError;
+use super::event::Event;
 use crate::sse::Decoder;
 
 /// A reader that turns the bytes of one stream into typed events, without IO.

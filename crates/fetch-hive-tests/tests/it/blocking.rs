@@ -19,7 +19,7 @@ use fetch_hive_client::types::*;
 use fetch_hive_client::{
     BoxError, CredentialProvider, Error, ErrorKind, RetryPolicy, StreamError, Timeout, TransportErrorKind,
 };
-use fetch_hive_emulator::{Emulator, EmulatorBuilder, Fault, Inbox, Script};
+use fetch_hive_emulator::{CallbackReceiver, Emulator, EmulatorBuilder, Fault, Script};
 use fetch_hive_tests::{Scripted, Step};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -257,7 +257,7 @@ fn approvals_come_as_one_iterator() {
 fn a_callback_is_verified() {
     let servers = servers();
     let (_emulator, client) = start(&servers, Emulator::builder());
-    let mut inbox = servers.block_on(Inbox::start()).unwrap();
+    let mut inbox = servers.block_on(CallbackReceiver::start()).unwrap();
     let run = client.invoke_workflow("d").input("topic", "AI").callback_url(inbox.url()).send().unwrap();
     let delivery = servers.block_on(inbox.next()).unwrap();
     let verifier = Verifier::new([run.webhook_secret.clone().unwrap()]);

@@ -88,8 +88,8 @@ fn runs_at_once_get_their_own_outputs_early_callbacks_too() {
     let servers = servers();
     let builder = Emulator::builder()
         .fault(Fault::callback_early().every(5))
-        .fault(Fault::callback_missign().every(7).first_tries(1))
-        .fault(Fault::callback_repeat(1).every(3));
+        .fault(Fault::callback_bad_signature().every(7).first_attempts(1))
+        .fault(Fault::callback_redeliver(1).every(3));
     let (emulator, client) = start(&servers, builder);
     let receiver = receiving();
     let waits: Vec<_> = (0..20)
@@ -138,8 +138,8 @@ fn a_handler_runs_once_for_an_event_and_may_call_the_client() {
     let servers = servers();
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("d").webhook_secret(SECRET).output("made"))
-        .fault(Fault::callback_missign().first_tries(1))
-        .fault(Fault::callback_repeat(2));
+        .fault(Fault::callback_bad_signature().first_attempts(1))
+        .fault(Fault::callback_redeliver(2));
     let (emulator, client) = start(&servers, builder);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = url(listener.local_addr().unwrap());

@@ -192,7 +192,10 @@ async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
         ),
         ("artifact_refs", refused(agent().known_artifact_refs([uuid(1)]).artifact_refs([uuid(2)]))),
         ("known_artifact_refs", refused(agent().known_artifact_refs((0..51).map(uuid)))),
-        ("async.callback_url", refused(agent().async_mode(AgentAsyncOptions::new().callback_url("http://example.com/cb")))),
+        (
+            "async.callback_url",
+            refused(agent().async_mode(AgentAsyncOptions::new().callback_url("http://example.com/cb"))),
+        ),
         ("decided_tool_approvals", refused(client.call(decided))),
         ("async.callback_url", refused(client.invoke_hive_agent("h", "o", ""))),
         ("objective", refused(client.invoke_hive_agent("h", "", "https://example.com/cb"))),

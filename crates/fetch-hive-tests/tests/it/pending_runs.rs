@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fetch_hive_client::callback::{CallbackRun, Received, Receiver, Verifier, ResumeToken, signed_request};
+use fetch_hive_client::callback::{CallbackRun, Received, Receiver, ResumeToken, Verifier, signed_request};
 use fetch_hive_client::test_util::{Exchange, PausedClock, Replay};
 use fetch_hive_client::types::{
     ApiKey, ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent,
     RequestId, RunStatus,
 };
 use fetch_hive_client::{BoxError, Client, CredentialProvider, Error, ErrorKind, RetryPolicy, WaitError};
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault};
 use fetch_hive_tests::{Listening, Receiving, Scripted, Step};
 use serde_json::json;
 use tokio::sync::Notify;
@@ -45,8 +45,8 @@ async fn two_hundred_runs_at_once_get_their_own_outputs_early_callbacks_too() {
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("bad").failure("model refused"))
         .fault(Fault::callback_early().every(10))
-        .fault(Fault::callback_missign().every(7).first_tries(1))
-        .fault(Fault::callback_repeat(1).every(5));
+        .fault(Fault::callback_bad_signature().every(7).first_attempts(1))
+        .fault(Fault::callback_redeliver(1).every(5));
     let (emulator, client) = emulator(builder).await;
     let (receiver, _server) = receiving().await;
     let calls: Vec<_> = (0..200)
@@ -267,7 +267,8 @@ async fn a_run_that_did_not_start_leaves_nothing_behind() {
 
     let error = client.invoke_workflow("d").start(&Receiver::new(Verifier::new(["s"]))).await.unwrap_err();
     assert!(error.to_string().contains("`callback_url`") && !error.may_have_run(), "{error}");
-    let plain = client.invoke_workflow("d").start(&Receiver::with_callback_url("http://example.com")).await.unwrap_err();
+    let plain =
+        client.invoke_workflow("d").start(&Receiver::with_callback_url("http://example.com")).await.unwrap_err();
     assert!(plain.to_string().contains("`async.callback_url`") && !plain.may_have_run(), "{plain}");
     assert_eq!(server.requests().len(), 3);
 }
@@ -473,7 +474,7 @@ async fn a_look_comes_no_sooner_than_it_was_asked_to_and_never_at_once() {
 #[tokio::test]
 async fn waits_can_be_spawned_and_dropped() {
     let (_emulator, client) = emulator(Emulator::builder()).await;
-    let inbox = Inbox::start().await.unwrap();
+    let inbox = CallbackReceiver::start().await.unwrap();
     let receiver = Receiver::with_callback_url(inbox.url());
     let call = client.invoke_workflow("d");
     let waiting = tokio::spawn(async move { call.run_and_wait(&receiver, None).await });

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{
-    CallbackError, Claim, ClaimResult, EventKey, MemoryDedupStore, Outcome, Received, Receiver, DedupStore, SignatureError,
-    Verifier, sign, signed_request,
+    CallbackError, Claim, ClaimResult, DedupStore, EventKey, MemoryDedupStore, Outcome, Received, Receiver,
+    SignatureError, Verifier, sign, signed_request,
 };
 use fetch_hive_client::types::{CallbackEventType, RunStatus};
 use fetch_hive_client::{BoxError, Client};
@@ -211,7 +211,11 @@ struct Away {
 #[async_trait]
 impl DedupStore for Away {
     async fn claim(&self, key: &EventKey, _: Duration) -> Result<ClaimResult, BoxError> {
-        if self.claims { Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1))) } else { Err("the store is away".into()) }
+        if self.claims {
+            Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1)))
+        } else {
+            Err("the store is away".into())
+        }
     }
 
     async fn commit(&self, _: &Claim) -> Result<(), BoxError> {
@@ -312,13 +316,13 @@ async fn what_the_emulator_delivers_wrongly_is_refused_and_what_it_repeats_is_ha
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("d").webhook_secret(SECRET))
         .delivery(10, Duration::from_millis(1))
-        .fault(Fault::callback_corrupt().nth(1).first_tries(1))
-        .fault(Fault::callback_missign().nth(2).first_tries(2))
-        .fault(Fault::callback_unsigned().nth(3).first_tries(1))
-        .fault(Fault::callback_repeat(3).nth(4))
+        .fault(Fault::callback_corrupt().nth(1).first_attempts(1))
+        .fault(Fault::callback_bad_signature().nth(2).first_attempts(2))
+        .fault(Fault::callback_unsigned().nth(3).first_attempts(1))
+        .fault(Fault::callback_redeliver(3).nth(4))
         .fault(Fault::callback_late(Duration::from_millis(5)).nth(5))
         .fault(Fault::callback_reorder().nth(5))
-        .fault(Fault::callback_missign().nth(6))
+        .fault(Fault::callback_bad_signature().nth(6))
         .start()
         .await
         .unwrap();

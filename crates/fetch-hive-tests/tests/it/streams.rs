@@ -85,7 +85,7 @@ async fn every_event_comes_typed_with_its_own_json() {
         json!({"type": "usage", "usage": {"total_tokens": 3}, "status": "completed"}),
     ];
     for size in [1, 7, 10_000] {
-        let script = events.iter().fold(Script::new().comment("hi"), Script::event).done().in_chunks_of(size);
+        let script = events.iter().fold(Script::new().comment("hi"), Script::event).done().chunk_size(size);
         let (_emulator, client) = scripted(script).await;
         let mut stream = client.invoke_agent("s", "m").stream().await.unwrap();
         for want in &events {
@@ -105,7 +105,7 @@ async fn what_is_wrong_with_a_stream_is_said_after_everything_that_came() {
     let rows: Vec<(Script, Vec<&str>)> = vec![
         (good().done(), vec!["a", "b"]),
         (good(), vec!["a", "b", "cut"]),
-        (good().break_off(), vec!["a", "b", "broken"]),
+        (good().disconnect(), vec!["a", "b", "broken"]),
         (good().raw("data: {\"type\":\"resp"), vec!["a", "b", "cut"]),
         (good().raw("data: {\"type\":\"response\",\"response\":\"c\"}"), vec!["a", "b", "c", "cut"]),
         (
@@ -119,8 +119,8 @@ async fn what_is_wrong_with_a_stream_is_said_after_everything_that_came() {
         (good().event(&failed), vec!["a", "b", "failed"]),
         (good().event(&failed).done(), vec!["a", "b", "failed"]),
         (good().event(&json!({"type": "usage"})), vec!["a", "b", "usage"]),
-        (good().event(&json!({"type": "usage"})).break_off(), vec!["a", "b", "usage"]),
-        (good().done().text("late").break_off(), vec!["a", "b"]),
+        (good().event(&json!({"type": "usage"})).disconnect(), vec!["a", "b", "usage"]),
+        (good().done().text("late").disconnect(), vec!["a", "b"]),
         (Script::new().comment(""), vec!["cut"]),
     ];
     for (script, want) in rows {

@@ -8,7 +8,7 @@ use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
 use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflowResponse};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, HyperTransport, RetryPolicy, ResponseBody, TransportError, blocking,
+    BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use http::{HeaderMap, Request};

@@ -5,9 +5,7 @@ use fetch_hive_client::core as fetch_hive_core;
 use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::core::sse::Decoder;
 use fetch_hive_client::core::stream::{EventReader, Streaming};
-use fetch_hive_client::types::{
-    AgentTrigger, ApprovalFilter, InvokePrompt, InvokeWorkflow, WebhookSecret, InvokeWorkflowResponse,
-};
+use fetch_hive_client::types::{ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse, WebhookSecret};
 use http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
@@ -43,7 +41,8 @@ pub(crate) fn core(printed: &mut Printed) {
     });
     let api = |body: String| fetch_hive_core::ApiError::new("invokeWorkflow", refusal(422, body));
     let decode = || {
-        fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("{{\"request_id\":[\"{BODY}\"]}}"))).unwrap_err()
+        fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("{{\"request_id\":[\"{BODY}\"]}}")))
+            .unwrap_err()
     };
     let reply = |body: String| fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, body)).unwrap();
     let raw = || fetch_hive_core::parse_raw_response("raw", refusal(200, BODY.to_owned())).unwrap();
@@ -59,7 +58,7 @@ pub(crate) fn core(printed: &mut Printed) {
         assert!(decoder.next_event().is_none());
         decoder
     };
-    let trigger = || fetch_hive_client::types::TriggerAgent::new("a", SECRET, AgentTrigger::new("hi", "https://h/cb"));
+    let trigger = || fetch_hive_client::types::TriggerAgent::new("a", SECRET, "hi", "https://h/cb");
     let verifier = || Verifier::new([SECRET]);
     let callback = || {
         let (headers, body) =
