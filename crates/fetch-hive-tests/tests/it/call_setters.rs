@@ -9,7 +9,15 @@ const ASYNC_CLIENT: &str = include_str!("../../../fetch-hive-client/src/client/c
 const BLOCKING_CLIENT: &str = include_str!("../../../fetch-hive-client/src/blocking/client.rs");
 
 /// The requests that a client creates calls of by a method with a name of its own.
-const REQUESTS: [&str; 4] = ["InvokeWorkflow", "InvokePrompt", "InvokeAgent", "InvokeHiveAgent"];
+const REQUESTS: [&str; 7] = [
+    "InvokeWorkflow",
+    "InvokePrompt",
+    "InvokeAgent",
+    "InvokeHiveAgent",
+    "TriggerWorkflow",
+    "TriggerPrompt",
+    "TriggerAgent",
+];
 
 /// Returns the public API of the crate with the requests, which `cargo xtask public-api` keeps current.
 fn public_api_of_types() -> String {
