@@ -25,7 +25,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     cargo("tests, all features", "test --workspace --all-features");
     let words = "test -p fetch-hive-types -p fetch-hive-core -p fetch-hive-client --no-default-features";
     cargo("tests, no features", words);
-    let words = "test -p fetch-hive-client --no-default-features --features ureq,test-util";
+    let words = "test -p fetch-hive-client --no-default-features --features ureq";
     cargo("tests of the client without hyper", words);
     let warnings = [("RUSTDOCFLAGS", "-D warnings")];
     checks.next("documentation", || step("documentation", "doc --workspace --no-deps --all-features", &warnings));

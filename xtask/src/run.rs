@@ -3,8 +3,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The crates that are published.
-pub(crate) const PUBLISHED: [&str; 4] =
-    ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-emulator"];
+pub(crate) const PUBLISHED: [&str; 5] =
+    ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing", "fetch-hive-emulator"];
 
 /// The root of the workspace.
 pub(crate) fn root() -> PathBuf {

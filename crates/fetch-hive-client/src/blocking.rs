@@ -45,11 +45,6 @@ pub use transport::BlockingTransport;
 pub use ureq::{UreqTransport, UreqTransportBuilder};
 pub use wait::{PendingRun, StartedRun};
 
-#[cfg(feature = "conformance")]
-pub(crate) use run::block_on;
-#[cfg(any(feature = "conformance", feature = "test-util"))]
-pub(crate) use transport::Blocks;
-
 /// A call that is being put together: nothing is sent until [`send`](crate::Call::send) or `stream` is called.
 pub type Call<E> = crate::Call<E, Client>;
 

@@ -11,8 +11,6 @@ mod call_sites;
 pub mod callback;
 mod client;
 mod clock;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod credentials;
 mod error;
 mod exchange;
@@ -25,8 +23,6 @@ mod raw;
 mod report;
 pub mod resources;
 mod stream;
-#[cfg(feature = "test-util")]
-pub mod test_util;
 mod trace;
 mod transport;
 mod upload;

@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Timeouts, ResponseBody, Transport, TransportError};
+use fetch_hive_client::{ResponseBody, Timeouts, Transport, TransportError};
 use futures_io::AsyncRead;
 use http::{Request, Response};
 use http_body::{Body, Frame};

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{CallbackRun, Received, Receiver, Verifier, ResumeToken, signed_request};
-use fetch_hive_client::test_util::{Exchange, PausedClock, Replay};
 use fetch_hive_client::types::{
     AgentTrigger, ApiKey, ApprovalDecision, ApprovalFilter, CallbackEventType, DeploymentTrigger, InvokeHiveAgent,
     RequestId, RunStatus, TriggerPrompt,
 };
 use fetch_hive_client::{BoxError, Client, CredentialProvider, Error, ErrorKind, RetryPolicy, WaitError};
 use fetch_hive_emulator::{DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault, Inbox};
+use fetch_hive_testing::{Exchange, PausedClock, Replay};
 use fetch_hive_tests::{Listening, Receiving, Scripted, Step};
 use serde_json::json;
 use tokio::sync::Notify;
