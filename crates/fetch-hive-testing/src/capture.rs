@@ -58,7 +58,8 @@ impl fmt::Debug for Capture {
 
 /// A transport that never returns a response, for tests of timeouts.
 ///
-/// With a [`PausedClock`](crate::PausedClock), the timeout of the call ends it without real waiting.
+/// With a [`PausedClock`](crate::PausedClock), the timeout of the call ends it without real
+/// waiting.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NeverResponds;
 

@@ -31,8 +31,8 @@
 //! If the transport lacks a capability, declare it with [`Suite::unsupported`], which skips the
 //! checks that need it. If the HTTP library behaves incorrectly and cannot be configured to do
 //! otherwise, declare it with [`Suite::expect_failure`], which runs the check without counting its
-//! failure. The report contains the reason of each. [`Check`] lists the requirements. The guide page
-//! `transport` of `fetch-hive-client` contains advice for each.
+//! failure. The report contains the reason of each. [`Check`] lists the requirements. The guide
+//! page `transport` of `fetch-hive-client` contains advice for each.
 //!
 //! The server supports HTTP/1.1 without TLS. The suite does not check HTTP/2 and certificates.
 

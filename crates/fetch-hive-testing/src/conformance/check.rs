@@ -36,7 +36,8 @@ pub enum Check {
     LostResponse,
     /// The transport never sends a request twice.
     Retries,
-    /// The transport enforces the connect timeout, including TLS, and reports that nothing was sent.
+    /// The transport enforces the connect timeout, including TLS, and reports that nothing was
+    /// sent.
     ConnectTimeout,
     /// The transport closes the connection when the future is dropped.
     DropRequest,

@@ -20,8 +20,8 @@ pub enum Capability {
     /// The ability to end a request when its future or body is dropped. Without it, the transport
     /// must enforce all [`Timeouts`](fetch_hive_client::Timeouts) itself.
     CancelOnDrop,
-    /// The ability to enforce [`Timeouts::connect`](fetch_hive_client::Timeouts::connect), including
-    /// TLS.
+    /// The ability to enforce [`Timeouts::connect`](fetch_hive_client::Timeouts::connect),
+    /// including TLS.
     ConnectTimeout,
     /// The ability to report connection failures. A transport that calls a function in the same
     /// process has no connections.
@@ -55,7 +55,8 @@ impl Suite {
         suite.unsupported(Capability::CancelOnDrop, "a blocking request cannot be dropped")
     }
 
-    /// Declares that the transport lacks a capability, and why. The checks that need it are skipped.
+    /// Declares that the transport lacks a capability, and why. The checks that need it are
+    /// skipped.
     pub fn unsupported(mut self, capability: Capability, reason: impl Into<String>) -> Self {
         self.harness.supports_streaming &= capability != Capability::Streaming;
         self.unsupported.push((capability, reason.into()));
@@ -65,9 +66,10 @@ impl Suite {
     /// Declares that the transport fails a check, and why. The check runs, and its failure does not
     /// count.
     ///
-    /// Do not declare [`TruncatedBody`](Check::TruncatedBody), [`LostResponse`](Check::LostResponse)
-    /// or [`Retries`](Check::Retries) for a transport that sends runs. With such a failure, the
-    /// client can lose the result of a run or start a run twice.
+    /// Do not declare [`TruncatedBody`](Check::TruncatedBody),
+    /// [`LostResponse`](Check::LostResponse) or [`Retries`](Check::Retries) for a transport that
+    /// sends runs. With such a failure, the client can lose the result of a run or start a run
+    /// twice.
     pub fn expect_failure(mut self, check: Check, reason: impl Into<String>) -> Self {
         self.expected_failures.push((check, reason.into()));
         self
