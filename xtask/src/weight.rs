@@ -10,7 +10,7 @@ const BUDGETS: [(&str, &str, usize); 7] = [
     ("client without default features", "-p fetch-hive-client --no-default-features", 36),
     ("blocking client, no transport", "-p fetch-hive-client --no-default-features --features blocking", 36),
     ("blocking client with ureq", "-p fetch-hive-client --no-default-features --features ureq", 64),
-    ("testing", "-p fetch-hive-testing", 40),
+    ("testing", "-p fetch-hive-testing", 34),
 ];
 
 /// What must not be behind anything but the client with its hyper transport.

@@ -1,4 +1,4 @@
-//! The kinds of client that the fault table runs over.
+//! The kinds of client that the fault table covers.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,28 +11,31 @@ use fetch_hive_example_transports::{OnThread, ReqwestTransport};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-use super::{BODY, KEY, Row, Setting, Wall, What};
+use super::{BODY, KEY, Operation, Row, Settings, WallClock};
 use crate::stack::{Stack, stack};
 
-/// A kind of client, with its HTTP stack. In-process is none: it has no socket, and nearly all that goes wrong here goes wrong in one.
+/// A kind of client with its HTTP stack.
+///
+/// The in-process stack is not included, because most rows need a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// The async client with the transport that is included.
+pub enum ClientKind {
+    /// The async client with the hyper transport.
     Hyper,
     /// The blocking client with ureq.
     Blocking,
-    /// The async client over reqwest.
+    /// The async client with reqwest.
     Reqwest,
-    /// The async client over ureq on threads.
+    /// The async client with ureq on threads.
     Ureq,
 }
 
-impl Over {
-    /// All of them.
+impl ClientKind {
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Hyper, Self::Blocking, Self::Reqwest, Self::Ureq];
 
-    /// The kinds of client with the stack that is asked for: see [`stack`](crate::stack). The blocking client goes with hyper, the default.
-    pub fn asked_for() -> Vec<Self> {
+    /// Returns the kinds that use the selected stack. The blocking client belongs to hyper, the
+    /// default.
+    pub fn selected() -> Vec<Self> {
         match stack() {
             Stack::Hyper => vec![Self::Hyper, Self::Blocking],
             Stack::Reqwest => vec![Self::Reqwest],
@@ -41,50 +44,50 @@ impl Over {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the kind.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Hyper => "the client, hyper",
-            Self::Blocking => "the blocking client, ureq",
-            Self::Reqwest => "the client, reqwest",
-            Self::Ureq => "the client, ureq on threads",
+            Self::Hyper => "async client, hyper",
+            Self::Blocking => "blocking client, ureq",
+            Self::Reqwest => "async client, reqwest",
+            Self::Ureq => "async client, ureq on threads",
         }
     }
 
-    /// The client of a row.
+    /// Builds a client with the settings.
     ///
     /// # Errors
     ///
-    /// When it cannot be built.
-    pub fn client(self, setting: &Setting) -> Result<Box<dyn Calls>, BoxError> {
+    /// Returns an error if the transport or the client cannot be built.
+    pub fn build(self, settings: &Settings) -> Result<Box<dyn TestClient>, BoxError> {
         let ureq = || {
             let transport = UreqTransport::builder().no_proxy();
-            match &setting.ca_pem {
+            match &settings.ca_pem {
                 Some(pem) => transport.root_certificates_pem(pem.as_str()),
                 None => transport,
             }
             .build()
         };
-        let builder = set(Client::builder(), setting);
+        let builder = configure(Client::builder(), settings);
         let builder = match self {
             Self::Hyper => {
                 let mut transport = HyperTransport::builder().no_proxy();
-                if let Some(pem) = &setting.ca_pem {
+                if let Some(pem) = &settings.ca_pem {
                     transport = transport.add_root_certificates_pem(pem.as_str());
                 }
                 builder.transport(transport.build()?)
             }
             Self::Blocking => {
-                let builder = set(blocking::Client::builder(), setting);
+                let builder = configure(blocking::Client::builder(), settings);
                 return Ok(Box::new(builder.transport(ureq()?).build()?));
             }
-            Self::Reqwest => builder.transport(ReqwestTransport::new(setting.connect)?),
+            Self::Reqwest => builder.transport(ReqwestTransport::new(settings.connect)?),
             Self::Ureq => builder.transport(OnThread::new(ureq()?)),
         };
         Ok(Box::new(builder.build()?))
     }
 
-    /// Why a row cannot apply, if it cannot.
+    /// Returns why a row does not apply to this kind, or `None` if it does.
     pub fn lacks(self, row: &Row) -> Option<&'static str> {
         let stack = match self {
             Self::Hyper => Stack::Hyper,
@@ -95,38 +98,38 @@ impl Over {
     }
 }
 
-/// Everything but the transport.
-fn set<C>(builder: ClientBuilder<C>, setting: &Setting) -> ClientBuilder<C> {
+/// Applies all settings except the transport.
+fn configure<C>(builder: ClientBuilder<C>, settings: &Settings) -> ClientBuilder<C> {
     let builder = builder
         .api_key(KEY)
-        .base_url(&setting.base_url)
-        .retry(setting.policy)
-        .timeout(setting.deadline)
-        .connect_timeout(setting.connect)
-        .headers_timeout(setting.headers)
-        .idle_timeout(setting.idle)
-        .max_response_bytes(setting.max_response_bytes)
-        .max_event_bytes(setting.max_response_bytes);
-    match setting.wall {
-        Wall::Right => builder,
-        Wall::Jumps(seconds) => {
-            builder.clock(Jumping { seconds, asked: AtomicUsize::new(0), timers: Handle::current() })
+        .base_url(&settings.base_url)
+        .retry(settings.policy)
+        .timeout(settings.deadline)
+        .connect_timeout(settings.connect)
+        .headers_timeout(settings.headers)
+        .idle_timeout(settings.idle)
+        .max_response_bytes(settings.max_response_bytes)
+        .max_event_bytes(settings.max_response_bytes);
+    match settings.wall_clock {
+        WallClock::Correct => builder,
+        WallClock::Jumps(seconds) => {
+            builder.clock(JumpingClock { seconds, reads: AtomicUsize::new(0), runtime: Handle::current() })
         }
     }
 }
 
-/// A clock whose time of day jumps, and whose monotonic time does not.
-struct Jumping {
+/// A clock whose time of day jumps after the first read. Its monotonic time is correct.
+struct JumpingClock {
     seconds: i64,
-    asked: AtomicUsize,
-    /// The blocking client calls on a thread that knows no timers.
-    timers: Handle,
+    reads: AtomicUsize,
+    /// The runtime for timers, because the blocking client runs on a thread without one.
+    runtime: Handle,
 }
 
-impl Clock for Jumping {
+impl Clock for JumpingClock {
     fn wall(&self) -> SystemTime {
         let jump = Duration::from_secs(self.seconds.unsigned_abs());
-        match (self.asked.fetch_add(1, Ordering::Relaxed), self.seconds) {
+        match (self.reads.fetch_add(1, Ordering::Relaxed), self.seconds) {
             (0, _) => SystemTime::now(),
             (_, ..0) => SystemTime::now() - jump,
             _ => SystemTime::now() + jump,
@@ -134,27 +137,27 @@ impl Clock for Jumping {
     }
 
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
-        let _entered = self.timers.enter();
+        let _guard = self.runtime.enter();
         TokioClock.sleep(duration)
     }
 }
 
-/// A call under way: how often the request was sent, if all went well.
-pub type Calling<'a> = Pin<Box<dyn Future<Output = Result<u32, Error>> + Send + 'a>>;
+/// A call in progress. It returns the number of attempts.
+pub type CallFuture<'a> = Pin<Box<dyn Future<Output = Result<u32, Error>> + Send + 'a>>;
 
 /// A client of any kind.
-pub trait Calls: Send + Sync {
-    /// Makes one call, to its end.
-    fn call(&self, what: What, deadline: Duration) -> Calling<'_>;
+pub trait TestClient: Send + Sync {
+    /// Makes one call and reads its whole response.
+    fn call(&self, operation: Operation, deadline: Duration) -> CallFuture<'_>;
 }
 
-impl Calls for Client {
-    fn call(&self, what: What, deadline: Duration) -> Calling<'_> {
+impl TestClient for Client {
+    fn call(&self, operation: Operation, deadline: Duration) -> CallFuture<'_> {
         Box::pin(async move {
-            match what {
-                What::Invoke => Ok(self.invoke_workflow("d").input("text", BODY).await?.parts().attempts),
-                What::List => Ok(self.models().await?.parts().attempts),
-                What::Stream => {
+            match operation {
+                Operation::InvokeWorkflow => Ok(self.invoke_workflow("d").input("text", BODY).await?.parts().attempts),
+                Operation::ListModels => Ok(self.models().await?.parts().attempts),
+                Operation::StreamPrompt => {
                     let events = self.invoke_prompt("d").input("text", BODY).timeout(deadline).stream().await?;
                     let attempts = events.attempts();
                     events.into_reply().await.complete()?;
@@ -165,23 +168,25 @@ impl Calls for Client {
     }
 }
 
-impl Calls for blocking::Client {
-    fn call(&self, what: What, deadline: Duration) -> Calling<'_> {
-        let (client, (said, says)) = (self.clone(), oneshot::channel());
-        // Not by `spawn_blocking`: a runtime would wait for a call that hangs.
+impl TestClient for blocking::Client {
+    fn call(&self, operation: Operation, deadline: Duration) -> CallFuture<'_> {
+        let (client, (sender, receiver)) = (self.clone(), oneshot::channel());
+        // With `spawn_blocking`, the runtime would wait for a call that hangs.
         std::thread::spawn(move || {
-            // The one that asks may have given it up.
-            let _ = said.send(block(&client, what, deadline));
+            // The receiver is dropped if the call took too long.
+            let _ = sender.send(call_blocking(&client, operation, deadline));
         });
-        Box::pin(async move { says.await.map_err(|_| fetch_hive_client::core::InvalidInput::new("call", "panicked"))? })
+        Box::pin(
+            async move { receiver.await.map_err(|_| fetch_hive_client::core::InvalidInput::new("call", "panicked"))? },
+        )
     }
 }
 
-fn block(client: &blocking::Client, what: What, deadline: Duration) -> Result<u32, Error> {
-    match what {
-        What::Invoke => Ok(client.invoke_workflow("d").input("text", BODY).send()?.parts().attempts),
-        What::List => Ok(client.models().send()?.parts().attempts),
-        What::Stream => {
+fn call_blocking(client: &blocking::Client, operation: Operation, deadline: Duration) -> Result<u32, Error> {
+    match operation {
+        Operation::InvokeWorkflow => Ok(client.invoke_workflow("d").input("text", BODY).send()?.parts().attempts),
+        Operation::ListModels => Ok(client.models().send()?.parts().attempts),
+        Operation::StreamPrompt => {
             let events = client.invoke_prompt("d").input("text", BODY).timeout(deadline).stream()?;
             let attempts = events.attempts();
             events.into_reply()?.complete()?;

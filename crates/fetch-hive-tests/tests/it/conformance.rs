@@ -1,5 +1,5 @@
-//! Tests of the conformance suite: the hyper transport passes it, and each check detects a transport
-//! that violates only its requirement.
+//! Tests of the conformance suite: the hyper transport passes it, and each check detects a
+//! transport that violates only its requirement.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -232,8 +232,8 @@ async fn each_check_detects_only_its_defect() {
     }
 }
 
-/// A transport that enforces the timeouts itself. It can have the defect that each chunk of the body restarts the
-/// deadline.
+/// A transport that enforces the timeouts itself. It can have the defect that each chunk of the
+/// body restarts the deadline.
 struct EnforcesTimeouts {
     hyper: HyperTransport,
     restarts_deadline: bool,
