@@ -130,6 +130,25 @@ fn faults_come_from_options_and_headers() {
 }
 
 #[test]
+fn listen_accepts_host_names_and_ports() {
+    for address in ["localhost:0", ":0"] {
+        let (mut child, listening) = start(&["--listen", address]);
+        assert!(listening.starts_with("127.0.0.1:"), "{address}: {listening}");
+        assert!(post(&listening, r#"{"deployment":"d"}"#).starts_with("HTTP/1.1 200"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    for (address, reason) in [
+        ("localhost", "--listen localhost has no port; use IP:PORT, HOST:PORT or :PORT"),
+        (":99999", "--listen :99999 has an invalid port"),
+        ("bad host:1", "cannot resolve --listen bad host:1"),
+    ] {
+        let (output, _, err) = run(&["--listen", address]);
+        assert!(output.status.code() == Some(2) && err.contains(reason), "{err}");
+    }
+}
+
+#[test]
 fn callback_faults_come_from_options() {
     let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/callbacks", receiver.local_addr().unwrap());
