@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::HOST;
 use http::{HeaderMap, Request};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
@@ -13,6 +14,7 @@ use crate::faults::grammar::FaultError;
 use crate::faults::injection::run_with_fault;
 use crate::faults::matching::{FaultList, Origin};
 use crate::http::access_log::AccessLogEntry;
+use crate::http::mask::masked;
 use crate::http::response::{ConnectionBroken, Response, error_response, json_response};
 use crate::http::takeover::Takeover;
 use crate::operations::dispatch;
@@ -71,8 +73,11 @@ where
     let fault = origin.request_fault(&state.faults);
     let respond = async {
         match route {
-            Route::Unknown => error_response(404, "", &format!("There is no {path} here. The API is below /v1.")),
-            Route::WrongMethod => error_response(405, "", "This path does not support the method."),
+            Route::Unknown => error_response(404, "", &unknown_path_error(&state, &head)),
+            Route::WrongMethod(allowed) => {
+                let error = format!("no {} operation at {}; use {allowed}", head.method, head.uri.path());
+                error_response(405, "", &error)
+            }
             Route::Operation(operation) => {
                 execute(&state, operation, origin, path, head.uri.query(), &head.headers, body).await
             }
@@ -83,6 +88,11 @@ where
         Some(entry) => entry.wrap(response),
         None => response,
     })
+}
+
+fn unknown_path_error(state: &State, head: &http::request::Parts) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    format!("no operation at {}; the base URL is {}/v1", masked(head.uri.path()), state.origin(host))
 }
 
 /// Parses the faults of the request headers, if the settings allow them.
