@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fetch_hive_emulator::{Emulator, EmulatorBuilder};
+use fetch_hive_emulator::{Emulator, EmulatorBuilder, StartError};
 use lexopt::prelude::*;
 
 const HELP: &str = include_str!("help.txt");
@@ -106,7 +106,7 @@ async fn main() -> ExitCode {
     };
     let emulator = match options.builder.start().await {
         Ok(emulator) => emulator,
-        Err(error @ fetch_hive_emulator::StartError::Config(_)) => return failed(2, &error),
+        Err(error @ (StartError::Config(_) | StartError::Fault(_))) => return failed(2, &error),
         Err(error) => return failed(1, &error),
     };
     if let (Some(file), Some(pem)) = (&options.ca_out, emulator.ca_pem()) {

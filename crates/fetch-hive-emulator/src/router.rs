@@ -10,7 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::json;
 
 use crate::control::{self, CONTROL_PREFIX};
-use crate::faults::grammar::FaultError;
+use crate::faults::fault::Fault;
 use crate::faults::injection::run_with_fault;
 use crate::faults::matching::{FaultList, Origin};
 use crate::http::access_log::AccessLogEntry;
@@ -100,7 +100,8 @@ fn header_faults(state: &State, headers: &HeaderMap) -> Result<FaultList, Box<Re
     let headers = headers.get_all(FAULT_HEADER).into_iter().filter(|_| state.settings.fault_header);
     let parsed = headers.map(|value| {
         let text = value.to_str().map_err(|error| error.to_string())?;
-        text.parse().map_err(|error: FaultError| error.to_string())
+        let fault = text.parse::<Fault>().and_then(|fault| fault.validate_for_request().map(|()| fault));
+        fault.map_err(|error| error.to_string())
     });
     parsed
         .collect::<Result<_, String>>()

@@ -120,7 +120,9 @@ fn faults_come_from_options_and_headers() {
     child.wait().unwrap();
     for (fault, reason) in [
         ("explode", "invalid term \"explode\""),
-        ("status=503 operation=invokeWorkflows", "there is no such operation"),
+        ("status=503 operation=invokeWorkflows", "there is no such operation; did you mean invokeWorkflow?"),
+        ("status=503 cut-after=3", "the body has only 0 bytes"),
+        ("expired-certificate", "start the emulator with --tls"),
         ("callback-lost nth=0", "the smallest value is 1"),
     ] {
         let (output, _, err) = run(&["--fault", fault]);

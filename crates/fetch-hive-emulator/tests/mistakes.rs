@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 use bytes::Bytes;
-use fetch_hive_emulator::Emulator;
+use fetch_hive_emulator::{Emulator, Fault, StartError};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -39,4 +39,48 @@ async fn unknown_paths_and_methods_name_the_right_ones() {
     }
     let (status, error) = send(&emulator, "GET", "/v1/workflow/invoke", None, &json!({})).await;
     assert_eq!((status, error.as_str()), (405, "no GET operation at /v1/workflow/invoke; use POST"));
+}
+
+#[tokio::test]
+async fn faults_that_never_apply_are_rejected_everywhere() {
+    let emulator = Emulator::builder().fault_header().start().await.unwrap();
+    for (fault, reason) in [
+        ("status=503 cut-after=3", "the body has only 0 bytes"),
+        ("close operation=invokeWorkflows", "did you mean invokeWorkflow?"),
+        ("callback-lost event=workflow.complete", "did you mean workflow.completed?"),
+        ("callback-lost operation=listModels", "sends no callbacks"),
+    ] {
+        let (status, error) = send(&emulator, "POST", "/_emulator/faults", None, &json!({"fault": fault})).await;
+        assert!(status == 400 && error.contains(reason), "{fault}: {error}");
+        let body = json!({"deployment": "d"});
+        let (status, error) = send(&emulator, "POST", "/v1/workflow/invoke", Some(fault), &body).await;
+        assert!(status == 400 && error.contains(reason), "{fault}: {error}");
+    }
+    let tls_only = json!({"fault": "expired-certificate"});
+    let (status, error) = send(&emulator, "POST", "/_emulator/faults", None, &tls_only).await;
+    assert!(status == 400 && error.contains("--tls"), "{error}");
+    let (status, error) = send(&emulator, "POST", "/v1/workflow/invoke", Some("reset-connection"), &json!({})).await;
+    assert!(status == 400 && error.contains("--fault"), "{error}");
+
+    assert!(emulator.add_fault(Fault::close().operation("invokeEverything")).is_err());
+    assert!(emulator.add_fault(Fault::close().operation("listModels")).is_ok());
+    let error = Emulator::builder().fault(Fault::status(200).stall_after(1)).start().await.unwrap_err();
+    assert!(matches!(&error, StartError::Fault(_)) && error.to_string().contains("stall-after=1"), "{error}");
+}
+
+#[tokio::test]
+async fn unknown_record_kinds_and_paths_are_rejected() {
+    let emulator = Emulator::start().await.unwrap();
+    for (path, part) in [
+        ("agents/w/a", "did you mean agent?"),
+        ("thing/w/a", "use one of agent, chat, message"),
+        ("agent/a", "/_emulator/records/agent/WORKSPACE/ID"),
+        ("chat/w/c", "/_emulator/records/chat/WORKSPACE/AGENT/ID"),
+    ] {
+        let path = format!("/_emulator/records/{path}");
+        let (status, error) = send(&emulator, "PUT", &path, None, &json!({"name": "a"})).await;
+        assert!(status == 400 && error.contains(part), "{path}: {error}");
+    }
+    let stored = send(&emulator, "PUT", "/_emulator/records/agent/w/a", None, &json!({"name": "a"})).await;
+    assert_eq!(stored.0, 200, "{}", stored.1);
 }

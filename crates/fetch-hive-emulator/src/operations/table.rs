@@ -63,6 +63,11 @@ pub(crate) fn exists(id: &str) -> bool {
     table().iter().any(|operation| operation.id == id)
 }
 
+/// Returns the ids of all operations.
+pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
+    table().iter().map(|operation| operation.id.as_str())
+}
+
 impl Operation {
     /// Compares the path without decoding it, so an encoded slash does not separate segments.
     fn matches(&self, path: &str) -> bool {
