@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::json;
 
 use crate::control::{self, CONTROL_PREFIX};
+use crate::faults::display::ActionText;
 use crate::faults::fault::Fault;
 use crate::faults::injection::run_with_fault;
 use crate::faults::matching::{FaultList, Origin};
@@ -63,7 +64,7 @@ where
     if head.uri.path().starts_with(CONTROL_PREFIX) {
         return Ok(control::handle(&state, &head, &body).await);
     }
-    let log_entry = AccessLogEntry::start(&state, &recorded);
+    let mut log_entry = AccessLogEntry::start(&state, &recorded);
     state.requests.push(recorded);
     let header_faults = match header_faults(&state, &head.headers) {
         Ok(faults) => Arc::new(faults),
@@ -71,6 +72,9 @@ where
     };
     let origin = Origin { operation: operation.map_or("", |operation| &operation.id), header_faults };
     let fault = origin.request_fault(&state.faults);
+    if let (Some(entry), Some(fault)) = (&mut log_entry, &fault) {
+        entry.set_fault(ActionText(fault).to_string(), fault.after_run);
+    }
     let respond = async {
         match route {
             Route::Unknown => error_response(404, "", &unknown_path_error(&state, &head)),

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use bytes::Bytes;
-use fetch_hive_emulator::{Emulator, Fault, StartError};
+use fetch_hive_emulator::{CallbackReceiver, Emulator, Fault, StartError};
 use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -66,6 +69,39 @@ async fn faults_that_never_apply_are_rejected_everywhere() {
     assert!(emulator.add_fault(Fault::close().operation("listModels")).is_ok());
     let error = Emulator::builder().fault(Fault::status(200).stall_after(1)).start().await.unwrap_err();
     assert!(matches!(&error, StartError::Fault(_)) && error.to_string().contains("stall-after=1"), "{error}");
+}
+
+#[tokio::test]
+async fn log_lines_name_the_injected_fault() {
+    let lines = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&lines);
+    let emulator = Emulator::builder()
+        .fault("status=503 body=SECRET operation=listModels".parse().unwrap())
+        .fault(Fault::callback_bad_signature())
+        .fault(Fault::callback_early())
+        .logger(move |line| log.lock().unwrap().push(line.to_owned()))
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(send(&emulator, "GET", "/v1/public/models", None, &Value::Null).await.0, 503);
+    let mut receiver = CallbackReceiver::start().await.unwrap();
+    let body = json!({"deployment": "d", "async": {"enabled": true, "callback_url": receiver.url()}});
+    assert_eq!(send(&emulator, "POST", "/v1/workflow/invoke", None, &body).await.0, 202);
+    receiver.next().await.unwrap();
+    let logged = async {
+        loop {
+            let text = lines.lock().unwrap().join("\n");
+            if text.contains("/v1/workflow/invoke 202") {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(20), logged).await.unwrap();
+    for part in ["(fault status=503)", "attempt 1: 200 (fault callback-bad-signature)", "(fault callback-early)"] {
+        assert!(text.contains(part), "{part} is missing:\n{text}");
+    }
+    assert!(!text.contains("SECRET"), "{text}");
 }
 
 #[tokio::test]
