@@ -1,7 +1,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::macros::record;
+use crate::macros::{json_as_text, record};
 use crate::open_enum::open_enum;
 use crate::{Extra, InvokeWorkflowResponse, MissingField, OutputError, RequestId, RunStatus};
 
@@ -128,7 +128,10 @@ impl CallbackEvent {
     ///
     /// The output is the output of a workflow, or the response of an agent or a prompt.
     pub fn to_run(&self) -> InvokeWorkflowResponse {
-        run(self.request_id.as_ref(), self.run_status(), self.data.as_ref())
+        let mut run = run(self.request_id.as_ref(), self.run_status(), self.data.as_ref());
+        let null_output = || self.data.as_ref()?.get("output").cloned();
+        run.output = run.output.or_else(null_output);
+        run
     }
 
     /// Returns the output of a completed run.
@@ -171,7 +174,7 @@ pub(crate) fn run(
     data: Option<&Extra>,
 ) -> InvokeWorkflowResponse {
     let field = |name: &str| data?.get(name).filter(|value| !value.is_null());
-    let error = field("error").map(|error| error.as_str().map_or_else(|| error.to_string(), str::to_owned));
+    let error = field("error").cloned().and_then(json_as_text);
     InvokeWorkflowResponse {
         request_id: request_id.cloned(),
         run_status,

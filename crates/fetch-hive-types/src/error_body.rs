@@ -57,7 +57,7 @@ record! {
     ///
     /// Many errors carry only the field `error`. See the
     /// [contract](crate::contract#errors-and-limits).
-    #[serde(try_from = "Wire")]
+    #[serde(from = "Wire")]
     ErrorBody {
         /// The reason for people, in the language of the account.
         ///
@@ -79,6 +79,8 @@ record! {
         supported_services: Vec<String>,
         /// The public id of the run that the error belongs to, if a run was started.
         request_id: Option<RequestId>,
+        /// The URL of the page where the plan can be upgraded, sent with some plan limits.
+        upgrade_url: Option<String>,
     }
 }
 
@@ -88,7 +90,7 @@ struct Wire {
     error: Option<Value>,
     message: Option<Value>,
     error_code: Option<ErrorCode>,
-    code: Option<Value>,
+    code: Option<ErrorCode>,
     limit: Option<u64>,
     current: Option<u64>,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -96,16 +98,25 @@ struct Wire {
     #[serde(default, deserialize_with = "null_as_default")]
     supported_services: Vec<String>,
     request_id: Option<RequestId>,
+    upgrade_url: Option<String>,
     #[serde(flatten)]
     extra: Extra,
 }
 
-impl TryFrom<Wire> for ErrorBody {
-    type Error = serde_json::Error;
-
-    fn try_from(wire: Wire) -> Result<Self, Self::Error> {
-        let Wire { error, message, limit, current, errors, supported_services, request_id, mut extra, .. } = wire;
-        let error_code = documented_or(wire.error_code, "code", wire.code, &mut extra)?;
-        Ok(Self { error, message, error_code, limit, current, errors, supported_services, request_id, extra })
+impl From<Wire> for ErrorBody {
+    fn from(wire: Wire) -> Self {
+        let mut extra = wire.extra;
+        Self {
+            error: wire.error,
+            message: wire.message,
+            error_code: documented_or(wire.error_code, "code", wire.code, &mut extra),
+            limit: wire.limit,
+            current: wire.current,
+            errors: wire.errors,
+            supported_services: wire.supported_services,
+            request_id: wire.request_id,
+            upgrade_url: wire.upgrade_url,
+            extra,
+        }
     }
 }

@@ -33,6 +33,13 @@ request! {
         /// Their URLs must be `https`. At most five files are allowed, counting
         /// [`artifact_refs`](Self#structfield.artifact_refs).
         attachments = Vec<AgentAttachment>,
+        /// The URLs of images that are sent with the message.
+        ///
+        /// The documentation recommends this field for a message with images only, especially when
+        /// their URLs have no file extension. The newest SDK sends images as
+        /// [`attachments`](Self#structfield.attachments). See the
+        /// [contract](crate::contract#agents).
+        image_urls = Vec<String>,
         /// The artifacts of earlier messages that the agent may use, at most 50.
         known_artifact_refs = Vec<ArtifactRef>,
         /// The known artifacts that are sent with the message.
@@ -72,6 +79,24 @@ impl InvokeAgent {
     /// Adds files that are sent with the message.
     pub fn attachments(mut self, attachments: impl IntoIterator<Item: Into<AgentAttachment>>) -> Self {
         self.attachments.extend(attachments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds the URLs of images that are sent with the message.
+    ///
+    /// See [`image_urls`](Self#structfield.image_urls) for the difference to
+    /// [`attachments`](Self::attachments).
+    pub fn image_urls(mut self, urls: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.image_urls.extend(urls.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets whether workflow tools may continue after the agent has answered.
+    ///
+    /// See [`AgentAsyncOptions::allow_background`].
+    pub fn allow_background(mut self, allow_background: bool) -> Self {
+        self.async_mode =
+            Some(self.async_mode.unwrap_or_else(AgentAsyncOptions::new).allow_background(allow_background));
         self
     }
 
@@ -129,6 +154,8 @@ request! {
     ) {
         /// The files that were sent with the message.
         attachments = Vec<AgentAttachment>,
+        /// The URLs of images that were sent with the message.
+        image_urls = Vec<String>,
     }
 }
 
@@ -151,6 +178,12 @@ impl AgentMessage {
     /// Adds files that are sent with the message.
     pub fn attachments(mut self, attachments: impl IntoIterator<Item: Into<AgentAttachment>>) -> Self {
         self.attachments.extend(attachments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds the URLs of images that are sent with the message.
+    pub fn image_urls(mut self, urls: impl IntoIterator<Item: Into<String>>) -> Self {
+        self.image_urls.extend(urls.into_iter().map(Into::into));
         self
     }
 }

@@ -1,7 +1,8 @@
 //! The macros that declare the objects of the contract: [`record!`] for responses and [`request!`]
 //! for requests.
 
-use serde::de::DeserializeOwned;
+use std::fmt;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -19,23 +20,43 @@ pub(crate) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserializ
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// Deserializes a value, and keeps null as a value instead of reading it as a missing field.
+pub(crate) fn null_as_value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+/// Deserializes a text, and keeps a value of another type as its JSON.
+pub(crate) fn text_or_json<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Value::deserialize(deserializer).map(json_as_text)
+}
+
+/// Returns a string as it is, an object's `message` if it is a string, any other value as its JSON,
+/// and null as `None`.
+pub(crate) fn json_as_text(value: Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text),
+        Value::Object(object) => match object.get("message").and_then(Value::as_str) {
+            Some(message) => Some(message.to_owned()),
+            None => Some(Value::Object(object).to_string()),
+        },
+        other => Some(other.to_string()),
+    }
+}
+
 /// Chooses between the documented name of a field and its other name.
 ///
 /// The documented one takes precedence. The other one is then kept in `extra`.
-pub(crate) fn documented_or<T: DeserializeOwned>(
+pub(crate) fn documented_or<T: fmt::Display>(
     documented: Option<T>,
     other_name: &str,
-    other: Option<Value>,
+    other: Option<T>,
     extra: &mut Extra,
-) -> Result<Option<T>, serde_json::Error> {
-    match (documented, other) {
-        (None, Some(other)) => T::deserialize(other).map(Some),
-        (documented, None) => Ok(documented),
-        (documented, Some(other)) => {
-            extra.insert(other_name.to_owned(), other);
-            Ok(documented)
-        }
+) -> Option<T> {
+    if let (Some(_), Some(other)) = (&documented, &other) {
+        extra.insert(other_name.to_owned(), Value::String(other.to_string()));
     }
+    documented.or(other)
 }
 
 /// Declares an object that the service sends. Each field is an `Option` or a `Vec`.

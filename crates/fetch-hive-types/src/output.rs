@@ -43,8 +43,16 @@ pub enum OutputError {
     NotCompleted {
         /// The public id of the run, by which it can be looked up later.
         request_id: Option<RequestId>,
-        /// The status of the run, or `None` if the response has neither a status nor an output.
+        /// The status of the run, or `None` if the response has no readable status.
         run_status: Option<RunStatus>,
+    },
+    /// The run has completed, but the response or the record of the run contains no output.
+    ///
+    /// The service is not known to store outputs in records. The output of such a run is only in
+    /// its direct response or in its callback.
+    NoOutput {
+        /// The public id of the run.
+        request_id: Option<RequestId>,
     },
     /// The run has completed, but its output cannot be deserialized as the expected type.
     Mismatch(Box<OutputMismatch>),
@@ -86,8 +94,14 @@ impl fmt::Display for OutputError {
         match self {
             Self::Failed(failed) => failed.fmt(f),
             Self::NotCompleted { request_id, run_status } => {
-                let status = run_status.as_ref().map_or("unknown", RunStatus::as_str);
-                write!(f, "{} has no output yet: its status is `{}`", Run(request_id.as_ref()), EscapedLine(status))
+                let run = Run(request_id.as_ref());
+                match run_status {
+                    Some(status) => write!(f, "{run} has no output yet: its status is `{}`", EscapedLine(status)),
+                    None => write!(f, "{run} has no readable status, so it is unknown whether it has completed"),
+                }
+            }
+            Self::NoOutput { request_id } => {
+                write!(f, "no output in the record of {}, although the run has completed", Run(request_id.as_ref()))
             }
             Self::Mismatch(mismatch) => {
                 write!(f, "the output of {} is not of the expected type", Run(mismatch.request_id.as_ref()))
@@ -101,14 +115,13 @@ impl Error for OutputError {}
 impl InvokeWorkflowResponse {
     /// Returns the output of a completed run.
     ///
-    /// The output is [`Value::Null`] if the response has none.
-    ///
     /// # Errors
     ///
-    /// Returns [`OutputError::Failed`] if the run has failed, and [`OutputError::NotCompleted`] if
-    /// it has not completed.
+    /// Returns [`OutputError::Failed`] if the run has failed, [`OutputError::NotCompleted`] if it
+    /// has not completed or has no readable status, and [`OutputError::NoOutput`] if it has
+    /// completed and the response has no output.
     pub fn into_output(mut self) -> Result<Value, OutputError> {
-        self.completed()?;
+        self.completed_output()?;
         Ok(self.output.take().unwrap_or_default())
     }
 
@@ -116,12 +129,11 @@ impl InvokeWorkflowResponse {
     ///
     /// # Errors
     ///
-    /// Returns [`OutputError::Failed`] if the run has failed, [`OutputError::NotCompleted`] if it
-    /// has not completed, and [`OutputError::Mismatch`], which keeps the output, if the output
-    /// cannot be deserialized as `T`.
+    /// Returns an error in the same cases as [`into_output`](Self::into_output). Returns
+    /// [`OutputError::Mismatch`], which keeps the output, if the output cannot be deserialized as
+    /// `T`.
     pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
-        self.completed()?;
-        T::deserialize(self.output.as_ref().unwrap_or(&Value::Null)).map_err(|error| self.mismatch(error))
+        T::deserialize(self.completed_output()?).map_err(|error| self.mismatch(error))
     }
 
     /// Deserializes JSON in the text output of a completed run.
@@ -133,8 +145,7 @@ impl InvokeWorkflowResponse {
     ///
     /// Returns an error in the same cases as [`output_as`](Self::output_as).
     pub fn output_json<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
-        self.completed()?;
-        let Some(Value::String(text)) = &self.output else {
+        let Value::String(text) = self.completed_output()? else {
             return self.output_as();
         };
         serde_json::from_str(json_in(text)).map_err(|error| self.mismatch(error))
@@ -145,16 +156,17 @@ impl InvokeWorkflowResponse {
         self.output.as_ref()?.as_str()
     }
 
-    fn completed(&self) -> Result<(), OutputError> {
+    /// Returns the output of a completed run, or the error that says why there is none.
+    fn completed_output(&self) -> Result<&Value, OutputError> {
+        let request_id = || self.request_id.clone();
         match &self.run_status {
-            Some(RunStatus::Completed) => Ok(()),
-            None if self.output.is_some() && self.error.is_none() => Ok(()),
-            status if *status == Some(RunStatus::Failed) || self.error.is_some() => {
-                Err(OutputError::Failed(RunFailed { request_id: self.request_id.clone(), reason: self.error.clone() }))
+            Some(RunStatus::Completed) => {
+                self.output.as_ref().ok_or_else(|| OutputError::NoOutput { request_id: request_id() })
             }
-            status => {
-                Err(OutputError::NotCompleted { request_id: self.request_id.clone(), run_status: status.clone() })
+            Some(RunStatus::Failed) => {
+                Err(OutputError::Failed(RunFailed { request_id: request_id(), reason: self.error.clone() }))
             }
+            status => Err(OutputError::NotCompleted { request_id: request_id(), run_status: status.clone() }),
         }
     }
 
@@ -223,11 +235,15 @@ mod tests {
                 run(json!({"run_status": "completed", "output": text})).output_json().unwrap();
             assert_eq!(output["a"], 1, "{text}");
         }
-        let error = run(json!({"output": "no JSON here"})).output_json::<Value>().unwrap_err();
+        let error =
+            run(json!({"run_status": "completed", "output": "no JSON here"})).output_json::<Value>().unwrap_err();
         let OutputError::Mismatch(mismatch) = &error else { panic!("{error}") };
         assert_eq!(mismatch.output, "no JSON here");
         assert!(!format!("{error} {error:?}").contains("no JSON here"));
-        assert_eq!(run(json!({"output": {"a": 1}})).output_json::<HashMap<String, u8>>().unwrap()["a"], 1);
+        assert_eq!(
+            run(json!({"run_status": "completed", "output": {"a": 1}})).output_json::<HashMap<String, u8>>().unwrap()["a"],
+            1
+        );
     }
 
     #[test]
@@ -242,8 +258,35 @@ mod tests {
     }
 
     #[test]
-    fn completed_run_without_output_is_null() {
-        assert_eq!(run(json!({"run_status": "completed"})).into_output().unwrap(), Value::Null);
-        assert_eq!(run(json!({"run_status": "completed", "output": null})).output_as::<Option<u8>>().unwrap(), None);
+    fn missing_output_is_not_a_null_output() {
+        let error = run(json!({"request_id": "req_1", "run_status": "completed"})).into_output().unwrap_err();
+        assert!(matches!(error, OutputError::NoOutput { .. }), "{error}");
+        assert!(error.to_string().starts_with("no output in the record of the run req_1"), "{error}");
+        let null = run(json!({"run_status": "completed", "output": null}));
+        assert_eq!(null.output_as::<Option<u8>>().unwrap(), None);
+        assert_eq!(null.into_output().unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn run_without_readable_status_is_neither_completed_nor_failed() {
+        for value in
+            [json!({"output": "x"}), json!({"error": "no"}), json!({}), json!({"run_status": null, "output": 1})]
+        {
+            let error = run(value.clone()).into_output().unwrap_err();
+            assert!(matches!(error, OutputError::NotCompleted { run_status: None, .. }), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn error_object_is_the_reason_of_the_failure() {
+        for (reason, want) in [
+            (json!({"message": "model refused", "code": 1}), "model refused"),
+            (json!({"code": 1}), "{\"code\":1}"),
+            (json!("text"), "text"),
+        ] {
+            let failed = run(json!({"run_status": "failed", "error": reason}));
+            let OutputError::Failed(failed) = failed.into_output().unwrap_err() else { panic!("{want}") };
+            assert_eq!(failed.reason.as_deref(), Some(want));
+        }
     }
 }

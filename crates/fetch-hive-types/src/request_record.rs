@@ -76,7 +76,8 @@ impl RequestRecord {
     /// Converts the record to the response that a direct run would have returned.
     ///
     /// The output is read from `output`, `response` or `output_content` in the record's data, in
-    /// this order. These names are unconfirmed.
+    /// this order. These names are unconfirmed. If the data has none of them, the response has no
+    /// output, and its methods return [`OutputError::NoOutput`](crate::OutputError::NoOutput).
     pub fn to_run(&self) -> InvokeWorkflowResponse {
         let mut run = crate::callback::run(self.request_id.as_ref(), self.status.clone(), self.data.as_ref());
         let older_name = || self.data.as_ref()?.get("output_content").filter(|output| !output.is_null()).cloned();

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::extra::Masked;
@@ -255,16 +255,30 @@ impl StreamEvent {
     /// Returns an error in the same cases as [`from_slice`](Self::from_slice).
     pub fn from_slice_named(json: &[u8], name: &str) -> Result<Self, serde_json::Error> {
         let tag = Self::type_of(json);
-        Ok(match if tag.is_empty() { name } else { &tag } {
-            "response" => Self::Response(serde_json::from_slice(json)?),
-            "reasoning" => Self::Reasoning(serde_json::from_slice(json)?),
-            "tool" => Self::Tool(serde_json::from_slice(json)?),
-            "artifact" => Self::Artifact(serde_json::from_slice(json)?),
-            "tool_approval" => Self::ToolApproval(serde_json::from_slice(json)?),
-            "summary" => Self::Summary(serde_json::from_slice(json)?),
-            "usage" => Self::Usage(serde_json::from_slice(json)?),
-            "error" => Self::Error(Box::new(ErrorEvent::lenient(&serde_json::from_slice(json)?))),
-            _ => Self::Other(serde_json::from_slice(json)?),
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let event = Self::deserialize_as(if tag.is_empty() { name } else { &tag }, &mut deserializer)?;
+        deserializer.end()?;
+        Ok(event)
+    }
+
+    /// Deserializes an event whose type is known.
+    ///
+    /// An event of an unknown type is deserialized as [`Other`](Self::Other).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the deserializer fails, or if a field has the wrong type.
+    pub fn deserialize_as<'de, D: Deserializer<'de>>(event_type: &str, deserializer: D) -> Result<Self, D::Error> {
+        Ok(match event_type {
+            "response" => Self::Response(TextEvent::deserialize(deserializer)?),
+            "reasoning" => Self::Reasoning(TextEvent::deserialize(deserializer)?),
+            "tool" => Self::Tool(Box::deserialize(deserializer)?),
+            "artifact" => Self::Artifact(Box::deserialize(deserializer)?),
+            "tool_approval" => Self::ToolApproval(ToolApprovalEvent::deserialize(deserializer)?),
+            "summary" => Self::Summary(Box::deserialize(deserializer)?),
+            "usage" => Self::Usage(Box::deserialize(deserializer)?),
+            "error" => Self::Error(Box::new(ErrorEvent::lenient(&Value::deserialize(deserializer)?))),
+            _ => Self::Other(Value::deserialize(deserializer)?),
         })
     }
 

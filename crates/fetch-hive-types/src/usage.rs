@@ -1,4 +1,8 @@
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Number;
 
 use crate::macros::record;
@@ -42,7 +46,7 @@ impl TokenUsage {
 ///
 /// The models of the official SDKs declare a number, and the documentation shows an object. Both
 /// forms are read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum NumberOrTokenCount {
     /// The total number of tokens, without its parts.
@@ -58,6 +62,45 @@ impl NumberOrTokenCount {
             Self::Number(total) => Some(*total),
             Self::Count(count) => count.total_tokens,
         }
+    }
+}
+
+/// A derived implementation would buffer the object, which hides the fields of a malformed one.
+impl<'de> Deserialize<'de> for NumberOrTokenCount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CountVisitor)
+    }
+}
+
+struct CountVisitor;
+
+impl<'de> Visitor<'de> for CountVisitor {
+    type Value = NumberOrTokenCount;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of tokens, or an object with token counts")
+    }
+
+    fn visit_u64<E>(self, total: u64) -> Result<Self::Value, E> {
+        Ok(NumberOrTokenCount::Number(total))
+    }
+
+    fn visit_f64<E: Error>(self, total: f64) -> Result<Self::Value, E> {
+        // A float beyond 2^53 is not exact, and no run has so many tokens.
+        if total.fract() == 0.0 && (0.0..=9_007_199_254_740_992.0).contains(&total) {
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+            return Ok(NumberOrTokenCount::Number(total as u64));
+        }
+        Err(E::invalid_value(serde::de::Unexpected::Float(total), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        let total = text.trim().parse().map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))?;
+        Ok(NumberOrTokenCount::Number(total))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        TokenCount::deserialize(MapAccessDeserializer::new(map)).map(NumberOrTokenCount::Count)
     }
 }
 

@@ -3,7 +3,7 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::macros::{documented_or, record, request};
+use crate::macros::{documented_or, null_as_value, record, request, text_or_json};
 use crate::open_enum::open_enum;
 use crate::{Extra, Inputs, Metadata, MetadataValue, MissingField, RequestId, RunId, WebhookSecret};
 
@@ -141,7 +141,7 @@ record! {
     /// A failed run is a successful response with [`run_status`](Self::run_status) `failed`. The
     /// methods that return the output report it as a [`RunFailed`](crate::RunFailed) error. See the
     /// [contract](crate::contract#workflows).
-    #[serde(try_from = "Wire")]
+    #[serde(from = "Wire")]
     InvokeWorkflowResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
@@ -150,8 +150,12 @@ record! {
         /// The second id of the run, which only some responses carry.
         run_id: Option<RunId>,
         /// The output of the run: any JSON value, but text for most deployments.
+        ///
+        /// An output of null is `Some(Value::Null)`, and a missing output is `None`.
         output: Option<Value>,
         /// The reason why the run failed.
+        ///
+        /// If the service sends an object, this is its `message`, or the whole object as JSON.
         error: Option<String>,
         /// The secret that signs the callback of the run.
         ///
@@ -185,21 +189,21 @@ impl InvokeWorkflowResponse {
 struct Wire {
     request_id: Option<RequestId>,
     run_status: Option<RunStatus>,
-    status: Option<Value>,
+    status: Option<RunStatus>,
     run_id: Option<RunId>,
+    #[serde(default, deserialize_with = "null_as_value")]
     output: Option<Value>,
+    #[serde(default, deserialize_with = "text_or_json")]
     error: Option<String>,
     webhook_secret: Option<WebhookSecret>,
     #[serde(flatten)]
     extra: Extra,
 }
 
-impl TryFrom<Wire> for InvokeWorkflowResponse {
-    type Error = serde_json::Error;
-
-    fn try_from(wire: Wire) -> Result<Self, Self::Error> {
+impl From<Wire> for InvokeWorkflowResponse {
+    fn from(wire: Wire) -> Self {
         let Wire { request_id, run_status, status, run_id, output, error, webhook_secret, mut extra } = wire;
-        let run_status = documented_or(run_status, "status", status, &mut extra)?;
-        Ok(Self { request_id, run_status, run_id, output, error, webhook_secret, extra })
+        let run_status = documented_or(run_status, "status", status, &mut extra);
+        Self { request_id, run_status, run_id, output, error, webhook_secret, extra }
     }
 }
