@@ -6,6 +6,8 @@ use fetch_hive_types::{ErrorBody, ErrorCode, EscapedLine, RequestId};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::UnreadableField;
+use crate::lenient;
 use crate::request_id::header_request_id;
 
 /// An error response of the service, or of a proxy in front of it.
@@ -24,6 +26,8 @@ pub struct ApiError {
     pub body: Bytes,
     /// The parsed body of the response.
     pub payload: ErrorPayload,
+    /// The fields of the body that could not be read and are absent from the payload.
+    pub unreadable: Vec<UnreadableField>,
 }
 
 /// The parsed body of an error response.
@@ -67,16 +71,8 @@ impl ApiError {
     /// Creates an error from a response whose status is not a success.
     pub fn new(operation: &'static str, response: http::Response<Bytes>) -> Self {
         let (parts, body) = response.into_parts();
-        let payload = match serde_json::from_slice::<Value>(&body) {
-            Err(_) => ErrorPayload::Raw,
-            Ok(value) => match serde_json::from_value::<ErrorBody>(value.clone()) {
-                Ok(documented) if documented.error.is_some() || documented.error_code.is_some() => {
-                    ErrorPayload::Documented(Box::new(documented))
-                }
-                _ => ErrorPayload::Json(value),
-            },
-        };
-        Self { operation, status: parts.status, headers: parts.headers, body, payload }
+        let (payload, unreadable) = parse_payload(&body);
+        Self { operation, status: parts.status, headers: parts.headers, body, payload, unreadable }
     }
 
     /// Returns the documented error object, if the body contains one.
@@ -92,11 +88,19 @@ impl ApiError {
         self.documented()?.error_code.as_ref()
     }
 
-    /// Returns the localized error message: the field `message`, or else the field `error`.
+    /// Returns the localized error message: the field `message`, or else the field `error`, which
+    /// may also be an object with a `message`.
     pub fn message(&self) -> Option<&str> {
         let body = self.documented()?;
-        let mut texts = [&body.message, &body.error].into_iter().filter_map(|value| value.as_ref()?.as_str());
-        texts.find(|text| !text.is_empty())
+        let text = |value: &'_ Option<Value>| value.as_ref()?.as_str().filter(|text| !text.is_empty());
+        let nested = || body.error.as_ref()?.get("message")?.as_str();
+        text(&body.message).or_else(|| text(&body.error)).or_else(nested)
+    }
+
+    /// Returns the URL of the page where the plan can be upgraded, if the service sends it with a
+    /// plan limit.
+    pub fn upgrade_url(&self) -> Option<&str> {
+        self.documented()?.upgrade_url.as_deref()
     }
 
     /// Returns the individual validation errors, if the service lists them.
@@ -119,11 +123,16 @@ impl ApiError {
                 Some(ErrorCode::ApiRateLimitExceeded) => {
                     RateLimit::DailyCap { limit: body.limit, current: body.current }
                 }
-                None => RateLimit::Concurrency,
-                Some(_) => RateLimit::Throttled,
+                None | Some(ErrorCode::Other(_)) if self.starts_run() => RateLimit::Concurrency,
+                _ => RateLimit::Throttled,
             },
             None => RateLimit::Throttled,
         })
+    }
+
+    /// Returns whether the operation starts a run, so that it counts against the concurrency limit.
+    fn starts_run(&self) -> bool {
+        self.operation.starts_with("invoke") || self.operation.starts_with("trigger")
     }
 
     /// Returns the time when the daily cap resets, which is the next midnight UTC after `now`.
@@ -177,6 +186,18 @@ impl ApiError {
     }
 }
 
+/// Parses the body of an error response as far as possible, so that no odd field hides the code.
+fn parse_payload(body: &[u8]) -> (ErrorPayload, Vec<UnreadableField>) {
+    let Ok(json) = lenient::to_value_or_salvage(body) else { return (ErrorPayload::Raw, Vec::new()) };
+    match lenient::from_value::<ErrorBody>(&json.value) {
+        Some(parsed) if parsed.value.error.is_some() || parsed.value.error_code.is_some() => {
+            let unreadable = [json.unreadable, parsed.unreadable].concat();
+            (ErrorPayload::Documented(Box::new(parsed.value)), unreadable)
+        }
+        _ => (ErrorPayload::Json(json.value), json.unreadable),
+    }
+}
+
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} failed with {}", self.operation, self.status)?;
@@ -204,6 +225,7 @@ impl fmt::Debug for ApiError {
             .field("message", &self.message())
             .field("request_id", &self.request_id())
             .field("body_length", &self.body.len())
+            .field("unreadable", &self.unreadable)
             .finish_non_exhaustive()
     }
 }
@@ -271,9 +293,37 @@ mod tests {
         assert_eq!(concurrency.rate_limit(), Some(RateLimit::Concurrency));
         let throttled = error(429, &[], br#"{"error":"E","error_code":"too_many_requests"}"#);
         assert_eq!(throttled.rate_limit(), Some(RateLimit::Throttled));
+        let unknown = error(429, &[], br#"{"error":"E","error_code":"concurrent_run_limit"}"#);
+        assert_eq!(unknown.rate_limit(), Some(RateLimit::Concurrency));
         assert_eq!(error(429, &[], b"slow down").rate_limit(), Some(RateLimit::Throttled));
         assert_eq!(error(503, &[], b"").rate_limit(), None);
         assert!(daily.to_string().contains("(101 of 100 calls); retry after midnight UTC"), "{daily}");
+    }
+
+    #[test]
+    fn odd_fields_do_not_hide_the_code() {
+        let deep = "[".repeat(300) + &"]".repeat(300);
+        for odd in [
+            r#""limit":"1000""#.to_owned(),
+            r#""limit":1000.0"#.to_owned(),
+            r#""limit":1000,"current":{"n":1}"#.to_owned(),
+            r#""limit":1000,"errors":{"base":["x"]},"request_id":7"#.to_owned(),
+            r#""limit":1000,"supported_services":[5],"current":1e999"#.to_owned(),
+            r#""limit":1000,"note":"cut \ud83d""#.to_owned(),
+            format!(r#""limit":1000,"details":{deep}"#),
+        ] {
+            for prefix in ["", "\u{feff}"] {
+                let body = format!(r#"{prefix}{{"error_code":"api_rate_limit_exceeded","message":"M",{odd}}}"#);
+                let error = error(429, &[], body.as_bytes());
+                assert_eq!(error.message(), Some("M"), "{odd}");
+                assert_eq!(error.rate_limit(), Some(RateLimit::DailyCap { limit: Some(1000), current: None }), "{odd}");
+            }
+        }
+        let nested = error(500, &[], br#"{"error":{"message":"M","type":"server_error"}}"#);
+        assert_eq!(nested.message(), Some("M"));
+        let plan =
+            error(402, &[], br#"{"error":"E","code":"workspace_limit_reached","upgrade_url":"https://x/plans"}"#);
+        assert_eq!(plan.upgrade_url(), Some("https://x/plans"));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use fetch_hive_types::{CallbackEvent, CallbackEventType, RequestId, WebhookSecre
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request};
 
+use crate::lenient::{self, Parsed, UnreadableField};
 use crate::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
 /// A verifier of callbacks, which holds one or more webhook secrets. Cloning is cheap.
@@ -64,20 +65,21 @@ impl Verifier {
 
     /// Verifies the signature of a callback and then parses its event.
     ///
+    /// A signed callback is never rejected because of its body. Fields of the event that cannot be
+    /// read are absent and listed in [`Delivery::unreadable`]. If the body is not JSON at all, the
+    /// event is empty.
+    ///
     /// Pass the body exactly as it was received. A body that was parsed and serialized again does
     /// not verify.
     ///
     /// # Errors
     ///
-    /// - [`CallbackError::Signature`] if the signature is missing, malformed or wrong
-    /// - [`CallbackError::InvalidEvent`] if the body is signed but is not an event
+    /// Returns [`CallbackError::Signature`] if the signature is missing, malformed or wrong.
     pub fn verify(&self, headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Delivery, CallbackError> {
         let raw = body.into();
         self.scheme.verify(&self.secrets, headers, &raw)?;
-        match serde_json::from_slice(&raw) {
-            Ok(event) => Ok(Delivery { event, raw, claim: None }),
-            Err(error) => Err(CallbackError::InvalidEvent { raw, error }),
-        }
+        let Parsed { value: event, unreadable } = lenient::from_slice_or_default(&raw);
+        Ok(Delivery { event, raw, unreadable, claim: None })
     }
 }
 
@@ -96,14 +98,6 @@ pub enum CallbackError {
     /// The callback is not signed with one of the secrets. It may be forged.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// The callback is signed, but its body is not a JSON object with the fields of an event.
-    #[error("the callback is signed, but its {}-byte body is not an event (line {}, column {})", raw.len(), error.line(), error.column())]
-    InvalidEvent {
-        /// The raw body of the callback.
-        raw: Bytes,
-        /// The JSON error. Its text may quote the body.
-        error: serde_json::Error,
-    },
 }
 
 impl fmt::Debug for CallbackError {
@@ -120,6 +114,11 @@ pub struct Delivery {
     pub event: CallbackEvent,
     /// The raw body of the callback, exactly as it was signed.
     pub raw: Bytes,
+    /// The fields of the body that could not be read and are absent from the event.
+    ///
+    /// If the whole body could not be read, the list has one entry with an empty path. The body is
+    /// still available as [`raw`](Self::raw).
+    pub unreadable: Vec<UnreadableField>,
     /// The claim that the handler holds, if the receiver has a dedup store. A handler can commit
     /// the claim in the same transaction as its own work.
     pub claim: Option<Claim>,
@@ -149,6 +148,7 @@ impl fmt::Debug for Delivery {
             .field("event_type", &self.event.event_type)
             .field("request_id", &self.event.request_id)
             .field("body_length", &self.raw.len())
+            .field("unreadable", &self.unreadable)
             .field("claim", &self.claim.as_ref().map(|claim| claim.number))
             .finish_non_exhaustive()
     }
@@ -243,12 +243,28 @@ mod tests {
         let request = signed_request("other", "no json, hidden");
         let error = verifier.verify(request.headers(), request.body().clone()).unwrap_err();
         assert!(matches!(error, CallbackError::Signature(SignatureError::Mismatch)), "{error}");
-        for body in ["no json, hidden", "[1]", "\"hidden\"", r#"{"event_type":["hidden"]}"#] {
-            let request = signed_request("s", body);
-            let error = verifier.verify(request.headers(), request.body().clone()).unwrap_err();
-            let CallbackError::InvalidEvent { raw, .. } = &error else { panic!("{error}") };
-            assert_eq!(raw, body);
-            assert!(!format!("{error} {error:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn signed_body_of_any_kind_is_delivered() {
+        for (body, path) in
+            [("no json, hidden", ""), ("[1]", ""), ("\"hidden\"", ""), (r#"{"event_type":["hidden"]}"#, "event_type")]
+        {
+            let delivery = delivery(body);
+            assert_eq!((&delivery.raw[..], &*delivery.unreadable[0].path), (body.as_bytes(), path));
+            assert_eq!((&delivery.event.event_type, delivery.unreadable.len()), (&None, 1));
+            assert!(!format!("{delivery:?} {}", delivery.unreadable[0]).contains("hidden"), "{delivery:?}");
+        }
+        let deep = "[".repeat(300) + &"]".repeat(300);
+        for (odd, path) in [(r#""cut \ud83d""#, None), (&*deep, Some("data.output")), ("1e999", Some("data.output"))] {
+            let body = format!(
+                r#"{{"event_type":"workflow.completed","request_id":"req_1","data":{{"output":{odd},"user":"u"}}}}"#
+            );
+            let delivery = delivery(&body);
+            assert_eq!(delivery.event.request_id.as_ref().unwrap(), "req_1");
+            assert_eq!(delivery.event.get("user").unwrap(), "u");
+            assert_eq!(delivery.unreadable.first().map(|field| &*field.path), path);
+            assert_eq!(delivery.event.output().is_some(), path.is_none());
         }
     }
 

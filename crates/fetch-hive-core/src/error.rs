@@ -5,7 +5,7 @@ use fetch_hive_types::RequestId;
 use http::{HeaderMap, StatusCode};
 
 use crate::request_id::find_request_id;
-use crate::{ApiError, InvalidInput};
+use crate::{ApiError, DecodeErrorKind, InvalidInput};
 
 /// An error that occurs when a request is built or a response is parsed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,8 @@ pub struct DecodeError {
     pub headers: HeaderMap,
     /// The response body as bytes.
     pub body: Bytes,
+    /// The reason why the body could not be parsed.
+    pub kind: DecodeErrorKind,
     /// The parser error.
     ///
     /// Its message may quote the body, so it is not returned by `source()`, which would be printed
@@ -62,15 +64,10 @@ impl DecodeError {
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { operation, status, body, error, .. } = self;
-        let problem = match error.classify() {
-            serde_json::error::Category::Data => "does not match the documented schema",
-            serde_json::error::Category::Eof => "is incomplete JSON",
-            _ => "is not JSON",
-        };
+        let Self { operation, status, body, kind, error, .. } = self;
         write!(
             f,
-            "{operation} succeeded with {status}, but the response body of {} bytes ({}) {problem} \
+            "{operation} succeeded with {status}, but the response body of {} bytes ({}) {kind} \
              at line {}, column {}; read the result from the body in this error",
             body.len(),
             self.content_type(),
@@ -87,6 +84,7 @@ impl fmt::Debug for DecodeError {
             .field("status", &self.status)
             .field("content_type", &self.content_type())
             .field("body_length", &self.body.len())
+            .field("kind", &self.kind)
             .field("line", &self.error.line())
             .field("column", &self.error.column())
             .finish_non_exhaustive()

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod callback;
+pub mod lenient;
 pub mod retry;
 pub mod signature;
 pub mod sse;
@@ -39,6 +40,7 @@ pub use endpoint::{Auth, Endpoint, Retry};
 pub use error::{DecodeError, Error};
 pub use invalid_input::InvalidInput;
 pub use key_header::KeyHeader;
+pub use lenient::{DecodeErrorKind, UnreadableField};
 pub use operation::Operation;
 pub use path::PathWriter;
 pub use query::QueryWriter;

@@ -12,8 +12,13 @@ pub fn find_request_id(headers: &HeaderMap, body: &[u8]) -> Option<RequestId> {
     }
     match serde_json::from_slice::<Fields>(body) {
         Ok(fields) => Some(fields.request_id),
-        Err(_) => header_request_id(headers),
+        Err(_) => lenient_request_id(body).or_else(|| header_request_id(headers)),
     }
+}
+
+fn lenient_request_id(body: &[u8]) -> Option<RequestId> {
+    let body = crate::lenient::to_value_or_salvage(body).ok()?.value;
+    body.get("request_id")?.as_str().map(RequestId::from)
 }
 
 /// Returns the value of the `x-request-id` header.

@@ -10,6 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use crate::lenient::{self, ParseError, Parsed, UnreadableField};
 use crate::request_id::header_request_id;
 use crate::{ApiError, DecodeError, Endpoint, Error};
 
@@ -38,11 +39,14 @@ pub struct ApiResponseParts {
     pub attempts: u32,
     /// The sum of the delays between the attempts.
     pub waited: Duration,
+    /// The fields of the body that could not be read and are absent from the value.
+    pub unreadable: Vec<UnreadableField>,
 }
 
 impl ApiResponseParts {
     pub(crate) fn new(parts: http::response::Parts, body: Bytes) -> Self {
-        Self { status: parts.status, headers: parts.headers, body, attempts: 1, waited: Duration::ZERO }
+        let unreadable = Vec::new();
+        Self { status: parts.status, headers: parts.headers, body, attempts: 1, waited: Duration::ZERO, unreadable }
     }
 
     /// Returns the `x-request-id` header of the response.
@@ -88,6 +92,13 @@ impl<T> ApiResponse<T> {
         &self.parts.body
     }
 
+    /// Returns the fields of the body that could not be read and are absent from the value.
+    ///
+    /// Their values are still contained in [`body`](Self::body).
+    pub fn unreadable_fields(&self) -> &[UnreadableField] {
+        &self.parts.unreadable
+    }
+
     /// Sets the number of attempts and the sum of the delays between them.
     ///
     /// Clients that use the [retry engine](crate::retry) call this method.
@@ -104,7 +115,7 @@ impl ApiResponse<InvokeWorkflowResponse> {
     ///
     /// # Errors
     ///
-    /// Returns [`OutputError`] when the run failed or has not completed.
+    /// Returns [`OutputError`] when the run failed, has not completed, or has no output.
     pub fn into_output(self) -> Result<Value, OutputError> {
         self.value.into_output()
     }
@@ -132,6 +143,7 @@ impl fmt::Debug for ApiResponseParts {
             .field("attempts", &self.attempts)
             .field("waited", &self.waited)
             .field("body_length", &self.body.len())
+            .field("unreadable", &self.unreadable)
             .finish_non_exhaustive()
     }
 }
@@ -151,6 +163,9 @@ pub fn parse_raw_response(operation: &'static str, response: Response<Bytes>) ->
 
 /// Parses the response to the request of an endpoint.
 ///
+/// A malformed field does not make the response unreadable: see
+/// [`unreadable_fields`](ApiResponse::unreadable_fields).
+///
 /// # Errors
 ///
 /// Returns [`Error::Api`] when the status is not a success. Returns [`Error::Decode`] when the
@@ -161,27 +176,38 @@ pub fn parse_response<E: Endpoint>(response: Response<Bytes>) -> Result<ApiRespo
         return Err(Error::Api(Box::new(ApiError::new(E::NAME, response))));
     }
     let (parts, body) = response.into_parts();
-    match decode(E::ENVELOPE, if E::ALLOWS_EMPTY_BODY && body.is_empty() { b"{}" } else { &body }) {
-        Ok(value) => Ok(ApiResponse::new(value, ApiResponseParts::new(parts, body))),
-        Err(error) => Err(Error::Decode(Box::new(DecodeError {
+    let is_empty = E::ALLOWS_EMPTY_BODY && body.trim_ascii().is_empty();
+    match decode(E::ENVELOPE, if is_empty { b"{}" } else { &body }) {
+        Ok(Parsed { value, unreadable }) => {
+            let mut parts = ApiResponseParts::new(parts, body);
+            parts.unreadable = unreadable;
+            Ok(ApiResponse::new(value, parts))
+        }
+        Err(ParseError { kind, error }) => Err(Error::Decode(Box::new(DecodeError {
             operation: E::NAME,
             status: parts.status,
             headers: parts.headers,
             body,
+            kind,
             error,
         }))),
     }
 }
 
-fn decode<T: DeserializeOwned>(envelope: Option<&'static str>, body: &[u8]) -> Result<T, serde_json::Error> {
+fn decode<T: DeserializeOwned>(envelope: Option<&'static str>, body: &[u8]) -> Result<Parsed<T>, ParseError> {
+    match decode_strictly(envelope, body) {
+        Ok(value) => Ok(Parsed { value, unreadable: Vec::new() }),
+        Err(error) => lenient::from_slice_in(envelope, body, error),
+    }
+}
+
+fn decode_strictly<T: DeserializeOwned>(envelope: Option<&'static str>, body: &[u8]) -> Result<T, serde_json::Error> {
     let Some(key) = envelope else { return serde_json::from_slice(body) };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    match deserializer.deserialize_map(Envelope { key, value: PhantomData }) {
-        Ok(Some(value)) => deserializer.end().map(|()| value),
+    match deserializer.deserialize_map(Envelope { key, value: PhantomData })? {
+        Some(value) => deserializer.end().map(|()| value),
         // The service sends some responses with and without an envelope.
-        Ok(None) => serde_json::from_slice(body),
-        Err(error) if error.is_data() => serde_json::from_slice(body).map_err(|_| error),
-        Err(error) => Err(error),
+        None => serde_json::from_slice(body),
     }
 }
 
@@ -221,10 +247,10 @@ mod tests {
     #[test]
     fn an_envelope_is_optional() {
         for body in [r#"{"request":{"id":1},"x":2}"#, r#"{"id":1}"#] {
-            let value: Value = decode(Some("request"), body.as_bytes()).unwrap();
+            let value = decode::<Value>(Some("request"), body.as_bytes()).unwrap().value;
             assert_eq!(value, json!({"id": 1}), "{body}");
         }
-        assert_eq!(decode::<Vec<u8>>(Some("list"), b"[1]").unwrap(), [1]);
+        assert_eq!(decode::<Vec<u8>>(Some("list"), b"[1]").unwrap().value, [1]);
         assert!(decode::<Vec<u8>>(Some("list"), b"{}").is_err());
         assert!(decode::<Vec<u8>>(Some("list"), b"{\"list\":[1]} x").is_err());
     }

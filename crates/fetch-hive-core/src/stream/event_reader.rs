@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::error::StreamError;
 use super::event::Event;
+use crate::lenient;
 use crate::sse::Decoder;
 
 /// A reader that turns the bytes of one stream into typed events, without IO.
@@ -120,19 +121,25 @@ impl EventReader {
 
     fn read(&mut self, raw: Bytes, name: Option<&[u8]>) -> Result<Event, StreamError> {
         let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
-        match StreamEvent::from_slice_named(&raw, name) {
-            Ok(StreamEvent::Error(event)) => {
+        let (event, unreadable) = match StreamEvent::from_slice_named(&raw, name) {
+            Ok(event) => (event, Vec::new()),
+            Err(error) => match lenient::stream_event(&raw, name) {
+                Some(parsed) => (parsed.value, parsed.unreadable),
+                None => {
+                    // A malformed `usage` event still ends the stream.
+                    self.concluded |= StreamEvent::type_of(&raw) == "usage";
+                    return Err(StreamError::Malformed { raw, error });
+                }
+            },
+        };
+        match event {
+            StreamEvent::Error(event) => {
                 self.concluded = true;
                 Err(StreamError::Failed { event, raw })
             }
-            Ok(event) => {
+            event => {
                 self.concluded |= matches!(event, StreamEvent::Usage(_));
-                Ok(Event { event, raw })
-            }
-            Err(error) => {
-                // A malformed `usage` event still ends the stream.
-                self.concluded |= StreamEvent::type_of(&raw) == "usage";
-                Err(StreamError::Malformed { raw, error })
+                Ok(Event { event, raw, unreadable })
             }
         }
     }
@@ -225,9 +232,14 @@ mod tests {
                 "event: error\ndata: {\"error\":\"overloaded\",\"code\":\"too_many_requests\"}\n\n".to_owned(),
                 vec![failed],
             ),
+            ("data: {\"type\":\"usage\",\"request_id\":7}\n\n".to_owned(), vec!["usage"]),
             (
-                "data: {\"type\":\"usage\",\"request_id\":7}\n\n".to_owned(),
-                vec!["malformed {\"type\":\"usage\",\"request_id\":7}"],
+                "data: {\"type\":\"response\",\"response\":\"a \\ud83d\"}\n\n".to_owned() + &r("\\ude00 b") + done,
+                vec!["a \u{fffd}", "\u{fffd} b"],
+            ),
+            (
+                "data: {\"type\":\"response\",\"response\":{}}\n\n".to_owned() + done,
+                vec!["malformed {\"type\":\"response\",\"response\":{}}"],
             ),
             ("data: {\"type\":\"response\",\"response\":null,\"done\":true}\n\n".to_owned() + done, vec![""]),
             (r("a") + usage + "data: {\"ty", vec!["a", "usage", "malformed {\"ty"]),
