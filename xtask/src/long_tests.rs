@@ -36,5 +36,5 @@ pub(crate) fn callbacks(arguments: &[String]) -> Result<(), String> {
     // The test program starts the receivers, so all examples must be built before it runs.
     run_cargo("receivers", "build --release -p fetch-hive-receivers --examples", &[])?;
     let count = arguments.first().map_or("10000", String::as_str);
-    run_cargo("callbacks", &format!("run --release -p fetch-hive-receivers --example callbacks_proof -- {count}"), &[])
+    run_cargo("callbacks", &format!("run --release -p fetch-hive-receivers --example crash_test -- {count}"), &[])
 }

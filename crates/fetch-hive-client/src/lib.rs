@@ -6,18 +6,14 @@ pub mod blocking;
 pub mod callback;
 mod client;
 mod clock;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod credentials;
 mod error;
 mod execute;
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
+mod poll_run;
 mod stream;
-#[cfg(feature = "test-util")]
-pub mod test_util;
 mod transport;
-mod wait;
 
 pub use fetch_hive_core as core;
 pub use fetch_hive_core::types;
@@ -29,7 +25,7 @@ pub use clock::Clock;
 #[cfg(feature = "hyper")]
 pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
-pub use error::{BoxError, Error, ErrorKind, PartialResponse, Timeout, TransportError, TransportErrorKind};
+pub use error::{BoxError, Error, ErrorKind, PartialResponse, Timeout, TransportError, TransportErrorKind, WaitError};
 pub use execute::{AttemptReport, CallReport, UsageReport};
 pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
@@ -37,8 +33,8 @@ pub use fetch_hive_core::{
     ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput,
     Operation, PathWriter, QueryWriter, RateLimit, Retry, Timeouts,
 };
+pub use poll_run::PollRun;
 pub use stream::{CollectedResponse, EventStream, TextStream};
 #[cfg(feature = "hyper")]
 pub use transport::{HyperTransport, HyperTransportBuilder};
 pub use transport::{ResponseBody, Transport};
-pub use wait::{PollRun, WaitError};

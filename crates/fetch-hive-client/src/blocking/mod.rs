@@ -38,14 +38,14 @@
 //! task cannot be detected, so the call blocks until its timeouts elapse.
 
 mod block_on;
+mod callback;
 mod client;
-mod receive;
+mod poll_run;
 mod stream;
-mod wait;
 
+pub use callback::{PendingRun, RunAndWait, StartedRun};
 pub use client::Client;
 pub use stream::{Approvals, EventStream, TextStream};
-pub use wait::{PendingRun, StartedRun};
 
 pub use crate::transport::blocking::BlockingTransport;
 #[cfg(feature = "ureq")]

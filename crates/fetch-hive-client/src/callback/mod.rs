@@ -1,40 +1,49 @@
-//! Callbacks: received, handled once, and waited for (contract, section 4).
-//!
-//! A [`Receiver`] is a function over `http::Request` that fits any server. It verifies what came in, runs your handler, and answers with
-//! the status that makes the service do the right thing: 2xx when the event was taken, 5xx when it is to be delivered again.
+//! Receives callbacks, handles each event once, and waits for runs that end by callback.
 //!
 //! ```
 //! # async fn run() {
-//! use fetch_hive_client::callback::{MemoryDedupStore, Receiver, Verifier, signed_request};
+//! use fetch_hive_client::callback::{Delivery, Receiver, Verifier, signed_request};
 //!
-//! let receiver = Receiver::new(Verifier::new(["whsec_1"])).guard(MemoryDedupStore::new());
+//! async fn handle(delivery: Delivery) -> Result<(), std::io::Error> {
+//!     println!("{:?}: {:?}", delivery.event.event_type, delivery.event.output());
+//!     Ok(())
+//! }
 //!
-//! // In a test; in a server it is what came in, and `receive` reads its body.
-//! let request = signed_request("whsec_1", r#"{"event_type":"workflow.completed","request_id":"req_1","data":{"output":"done"}}"#);
-//! let response = receiver
-//!     .receive_bytes(request, |event| async move {
-//!         println!("{:?} made {:?}", event.request_id, event.output());
-//!         Ok::<(), std::io::Error>(())
-//!     })
-//!     .await;
+//! let receiver = Receiver::new(Verifier::new(["whsec_1"]));
+//!
+//! // A signed test request. In a server, pass each incoming request to `receiver.receive`.
+//! let body = r#"{"event_type":"workflow.completed","data":{"output":"done"}}"#;
+//! let request = signed_request("whsec_1", body);
+//! let response = receiver.receive_bytes(request, handle).await;
 //! assert_eq!(response.status(), 200);
 //! # }
 //! # pollster::block_on(run());
 //! ```
 //!
-//! To wait for a run in the process that receives its callback, see [`Call::run_and_wait`](crate::Call::run_and_wait).
+//! A [`Receiver`] verifies each request, runs your handler, and answers with the status that tells
+//! the service whether to redeliver the event: 2xx if it was handled, 5xx if it should be
+//! redelivered. The service delivers events more than once. Set a [dedup store](Receiver::dedup) so
+//! that the handler runs once per event.
+//!
+//! To start a run and wait for its callback in the same process, use
+//! [`Call::run_and_wait`](crate::Call::run_and_wait). To wait without a public URL, use
+//! [`Requests::wait`](crate::resources::Requests::wait).
 
 mod dedup;
+mod endpoint;
+mod memory_pending_runs;
 mod outcome;
-mod pending_runs;
+mod pending_run;
 mod receiver;
-mod run;
-mod token;
+mod run_and_wait;
+mod run_token;
 
-pub use fetch_hive_core::callback::{Callback, CallbackError, EventKey, Verifier, signed_request};
+pub use fetch_hive_core::callback::{CallbackError, Claim, Delivery, EventKey, Verifier, signed_request};
 pub use fetch_hive_core::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
-pub use dedup::{Claim, ClaimLost, ClaimResult, DedupStore, MemoryDedupStore};
+pub use dedup::{ClaimLost, ClaimResult, DedupStore, MemoryDedupStore};
+pub use endpoint::CallbackEndpoint;
 pub use outcome::Outcome;
-pub use receiver::{Received, Receiver};
-pub use run::{CallbackRun, PendingRun, ResumeToken, StartedRun};
+pub use pending_run::{PendingRun, ResumeToken, StartedRun};
+pub use receiver::Receiver;
+pub use run_and_wait::RunAndWait;

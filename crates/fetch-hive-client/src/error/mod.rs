@@ -1,6 +1,7 @@
 //! Errors of calls and of transports.
 
 mod transport;
+mod wait;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -16,7 +17,7 @@ use http::{HeaderMap, StatusCode};
 
 use self::transport::TimeoutElapsed;
 pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
-use crate::wait::WaitError;
+pub use self::wait::WaitError;
 
 /// An error that ended a call.
 ///

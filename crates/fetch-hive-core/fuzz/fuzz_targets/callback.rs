@@ -39,15 +39,15 @@ fuzz_target!(|input: (u8, Vec<u8>, Vec<u8>)| {
 
     let request = signed_request(secret.clone(), body.clone());
     match Verifier::new([secret]).verify(request.headers(), body.clone()) {
-        Ok(callback) => {
-            assert_eq!(callback.raw, body);
-            let parts: Vec<String> = serde_json::from_str(callback.key().as_str()).unwrap();
+        Ok(delivery) => {
+            assert_eq!(delivery.raw, body);
+            let parts: Vec<String> = serde_json::from_str(delivery.key().as_str()).unwrap();
             assert_eq!(parts.len(), 3);
-            assert_eq!(callback.key(), callback.clone().key());
-            let _ = (callback.run_status(), callback.response(), callback.error(), callback.ends_run());
-            let _ = callback.to_run().into_output();
+            assert_eq!(delivery.key(), delivery.clone().key());
+            let _ = (delivery.event.run_status(), delivery.event.response(), delivery.event.error(), delivery.event.ends_run());
+            let _ = delivery.event.to_run().into_output();
         }
-        Err(CallbackError::NotAnEvent { raw, .. }) => assert_eq!(raw, body),
+        Err(CallbackError::InvalidEvent { raw, .. }) => assert_eq!(raw, body),
         Err(error) => panic!("{error}"),
     }
 });

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use fetch_hive_client::blocking::{self, Client, UreqTransport};
 use fetch_hive_client::core::callback::Verifier;
-use fetch_hive_client::test_util::PausedClock;
 use fetch_hive_client::types::*;
 use fetch_hive_client::{
     BoxError, CredentialProvider, Error, ErrorKind, RetryPolicy, StreamError, Timeout, TransportErrorKind,
 };
 use fetch_hive_emulator::{CallbackReceiver, Emulator, EmulatorBuilder, Fault, Script};
+use fetch_hive_testing::PausedClock;
 use fetch_hive_tests::{Scripted, Step};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -261,8 +261,8 @@ fn a_callback_is_verified() {
     let run = client.invoke_workflow("d").input("topic", "AI").callback_url(inbox.url()).send().unwrap();
     let delivery = servers.block_on(inbox.next()).unwrap();
     let verifier = Verifier::new([run.webhook_secret.clone().unwrap()]);
-    let callback = verifier.verify(delivery.headers(), delivery.body().clone()).unwrap();
-    assert_eq!(callback.request_id, run.request_id);
+    let verified = verifier.verify(delivery.headers(), delivery.body().clone()).unwrap();
+    assert_eq!(verified.event.request_id, run.request_id);
     assert!(Verifier::new(["whsec_other"]).verify(delivery.headers(), delivery.body().clone()).is_err());
 }
 

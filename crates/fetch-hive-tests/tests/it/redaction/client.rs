@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStore, Outcome, Receiver};
-use fetch_hive_client::conformance::Suite;
 use fetch_hive_client::core::callback::Verifier;
-use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
-use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflowResponse};
+use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
 use fetch_hive_client::{
     BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
+use fetch_hive_testing::conformance::Suite;
+use fetch_hive_testing::{Capture, Exchange, NeverResponds, PausedClock, Recorder, Replay};
 use http::{HeaderMap, Request};
 use serde_json::json;
 
@@ -55,12 +55,11 @@ pub(crate) async fn client(printed: &mut Printed) {
     let workspace = client.workspace("w");
     let receiver = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
     let started = || client.invoke_workflow("d").metadata("a", 1).start(&receiver);
-    let mut handle = started().await.unwrap().wait.handle().clone();
-    handle.webhook_secret = Some(SECRET.into());
+    let mut token = started().await.unwrap().pending.resume_token().clone();
+    token.webhook_secret = Some(SECRET.into());
     let (headers, body) =
         delivered(&json!({"event_type": "agent.completed", "request_id": BODY.to_lowercase()}).to_string());
-    let callback = Verifier::new([SECRET]).verify(&headers, body).unwrap();
-    let key = callback.key();
+    let key = Verifier::new([SECRET]).verify(&headers, body).unwrap().key();
     let claim = Claim::new(key.clone(), 1);
     print! { printed, debug:
         fetch_hive_client::ApprovalStream = workspace.approvals().all(ApprovalFilter::new().extra("api_key", KEY));
@@ -77,15 +76,16 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::Timeout = fetch_hive_client::Timeout::Idle;
         fetch_hive_client::TransportErrorKind = TransportError::not_sent("no").kind();
         fetch_hive_client::PollRun = client.requests().wait("req_1");
-        fetch_hive_client::callback::Claim = claim.clone();
+        fetch_hive_client::core::callback::Claim = claim.clone();
         fetch_hive_client::callback::ClaimResult = ClaimResult::Acquired(claim.clone());
         fetch_hive_client::callback::MemoryDedupStore = MemoryDedupStore::new();
-        fetch_hive_client::callback::Receiver = receiver.clone().guard(MemoryDedupStore::new());
-        fetch_hive_client::callback::PendingRun = client.resume(&receiver, handle.clone()).unwrap();
+        fetch_hive_client::callback::Receiver = receiver.clone().dedup(MemoryDedupStore::new());
+        fetch_hive_client::callback::PendingRun = client.resume(&receiver, token.clone()).unwrap();
         fetch_hive_client::callback::StartedRun<InvokeWorkflowResponse> = started().await.unwrap();
-        fetch_hive_client::callback::ResumeToken = handle;
-        fetch_hive_client::conformance::Capability = fetch_hive_client::conformance::Capability::Streaming;
-        fetch_hive_client::conformance::Suite = Suite::new(HyperTransport::builder().proxy(PROXY).build().unwrap());
+        fetch_hive_client::callback::ResumeToken = token;
+        fetch_hive_client::callback::RunAndWait<InvokeWorkflow> = client.invoke_workflow("d").run_and_wait(&receiver);
+        fetch_hive_testing::conformance::Capability = fetch_hive_testing::conformance::Capability::Streaming;
+        fetch_hive_testing::conformance::Suite = Suite::new(HyperTransport::builder().proxy(PROXY).build().unwrap());
         fetch_hive_client::resources::Agents<Client> = workspace.agents();
         fetch_hive_client::resources::Approvals<Client> = workspace.approvals();
         fetch_hive_client::resources::Assets<Client> = workspace.assets();
@@ -97,21 +97,21 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::resources::Requests<Client> = client.requests();
         fetch_hive_client::resources::SearchServices<Client> = client.search_services();
         fetch_hive_client::resources::Workspace<Client> = workspace.clone();
-        fetch_hive_client::test_util::Exchange =
+        fetch_hive_testing::Exchange =
             Exchange::status(200).header("x-echo", KEY).body(BODY).expect_header("authorization", KEY).expect_json(BODY);
-        fetch_hive_client::test_util::Never = Never;
-        fetch_hive_client::test_util::PausedClock = PausedClock::new();
-        fetch_hive_client::test_util::Replay = Replay::new([Exchange::status(200).body(BODY)]);
+        fetch_hive_testing::NeverResponds = NeverResponds;
+        fetch_hive_testing::PausedClock = PausedClock::new();
+        fetch_hive_testing::Replay = Replay::new([Exchange::status(200).body(BODY)]);
     }
     // What has been sent and received once is kept by these.
     let capture = Capture::new(Exchange::status(200).body(fields().to_string()));
     let captured = Client::builder().api_key(KEY).transport(capture.clone()).build().unwrap();
     captured.invoke_workflow("d").input("text", BODY).await.unwrap();
-    printed.debug("fetch_hive_client::test_util::Capture", &capture);
+    printed.debug("fetch_hive_testing::Capture", &capture);
     let folder = std::env::temp_dir().join(format!("fetch-hive-every-type-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let recorder = Recorder::to_file(capture, folder.join("a.jsonl")).unwrap();
-    printed.debug("fetch_hive_client::test_util::Recorder", &recorder);
+    printed.debug("fetch_hive_testing::Recorder", &recorder);
     std::fs::write(folder.join("b.jsonl"), format!("\"{BODY}\"\n")).unwrap();
     let unread = [Replay::from_file(folder.join("b.jsonl")).unwrap_err(), Replay::from_file(&folder).unwrap_err()];
     std::fs::remove_dir_all(&folder).unwrap();
@@ -120,19 +120,19 @@ pub(crate) async fn client(printed: &mut Printed) {
     let mismatched = Client::builder().api_key(KEY).transport(replay.clone()).build().unwrap();
     let refused = mismatched.invoke_workflow("d").input("text", BODY).await.unwrap_err();
     for error in &unread {
-        printed.error("fetch_hive_client::test_util::RecordingError", error);
+        printed.error("fetch_hive_testing::RecordingError", error);
     }
     print! { printed, error:
         fetch_hive_client::Error = refused;
         fetch_hive_client::callback::ClaimLost = ClaimLost;
-        fetch_hive_client::test_util::Mismatch = replay.finish().unwrap_err();
+        fetch_hive_testing::Mismatch = replay.finish().unwrap_err();
         fetch_hive_client::TransportError = TransportError::not_sent("no");
     }
     for outcome in [
         Outcome::Handled(key.clone()),
         Outcome::CommitFailed { key: key.clone(), error: "no".into() },
         Outcome::HandlerFailed { key, error: "no".into() },
-        Outcome::Refused(Verifier::new([SECRET]).verify(&HeaderMap::new(), BODY).unwrap_err()),
+        Outcome::Rejected(Verifier::new([SECRET]).verify(&HeaderMap::new(), BODY).unwrap_err()),
         Outcome::BufferFull,
     ] {
         printed.debug("fetch_hive_client::callback::Outcome", &outcome);
@@ -225,18 +225,18 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
         delivered(&json!({"event_type": "agent.completed", "request_id": "req_1", "data": {"x": BODY}}).to_string());
     let mut request = Request::post("/callbacks").body(body).unwrap();
     *request.headers_mut() = headers;
-    let (sender, handed_over) = std::sync::mpsc::channel();
-    let handle = move |received| {
-        sender.send(received).unwrap();
+    let (sender, handled) = std::sync::mpsc::channel();
+    let handle = move |delivery| {
+        sender.send(delivery).unwrap();
         std::future::ready(Ok::<_, fetch_hive_client::BoxError>(()))
     };
     assert_eq!(receiver.receive_bytes(request, handle).await.status(), 200);
-    printed.debug("fetch_hive_client::callback::Received", &handed_over.recv().unwrap());
-    let report = Suite::new(Never).patience(Duration::from_millis(1)).run().await;
-    printed.debug("fetch_hive_client::conformance::Report", &report);
+    printed.debug("fetch_hive_core::callback::Delivery", &handled.recv().unwrap());
+    let report = Suite::new(NeverResponds).step_timeout(Duration::from_millis(1)).run().await;
+    printed.debug("fetch_hive_testing::conformance::Report", &report);
     for (check, outcome) in report.outcomes() {
-        printed.debug("fetch_hive_client::conformance::Check", &check);
-        printed.debug("fetch_hive_client::conformance::Outcome", outcome);
+        printed.debug("fetch_hive_testing::conformance::Check", &check);
+        printed.debug("fetch_hive_testing::conformance::Outcome", outcome);
     }
     printed.debug("fetch_hive_client::TokioClock", &fetch_hive_client::TokioClock);
 
@@ -249,9 +249,6 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
         blocking.debug("fetch_hive_client::blocking::UreqTransport", &transport);
         let client = blocking::Client::builder().api_key(KEY).base_url(base_url).transport(transport).build().unwrap();
         blocking.debug("fetch_hive_client::blocking::Client", &client);
-        let waiting = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
-        let started = client.invoke_workflow("d").start(&waiting).unwrap();
-        blocking.debug("fetch_hive_client::blocking::PendingRun", &started.wait);
         let approvals = client.workspace("w").approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         blocking.debug("fetch_hive_client::blocking::Approvals", &approvals);
         let stream = || client.invoke_prompt("s").stream().unwrap();

@@ -60,7 +60,7 @@ pub(crate) fn core(printed: &mut Printed) {
     };
     let trigger = || fetch_hive_client::types::TriggerAgent::new("a", SECRET, "hi", "https://h/cb");
     let verifier = || Verifier::new([SECRET]);
-    let callback = || {
+    let delivery = || {
         let (headers, body) =
             delivered(&with(json!({"event_type": "agent.completed", "data": {"response": BODY}})).to_string());
         verifier().verify(&headers, body).unwrap()
@@ -82,8 +82,8 @@ pub(crate) fn core(printed: &mut Printed) {
         fetch_hive_core::ApiResponse<InvokeWorkflowResponse> = reply(fields().to_string());
         fetch_hive_core::ApiResponseParts = raw().into_parts().1;
         fetch_hive_core::SecretInQuery<fetch_hive_client::types::TriggerAgent> = fetch_hive_core::SecretInQuery(trigger());
-        fetch_hive_core::callback::Callback = callback();
-        fetch_hive_core::callback::EventKey = callback().key();
+        fetch_hive_core::callback::Delivery = delivery();
+        fetch_hive_core::callback::EventKey = delivery().key();
         fetch_hive_core::callback::Verifier = verifier();
         fetch_hive_core::retry::NextStep = fetch_hive_core::retry::NextStep::Finish;
         fetch_hive_core::retry::RetryEngine =
