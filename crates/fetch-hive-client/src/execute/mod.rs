@@ -20,6 +20,7 @@ use http::HeaderMap;
 
 pub(crate) use self::report::{AttemptHook, CallHook, UsageHook};
 pub use self::report::{AttemptReport, CallReport, UsageReport};
+pub(crate) use self::body_buffer::{BodyBuffer, BodyTooLarge};
 use self::run_attempts::run_attempts;
 pub(crate) use self::run_limiter::{MemoryRunLimiter, RunPermit};
 pub(crate) use self::shared::Shared;
