@@ -27,7 +27,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     cargo("tests, all features", "test --workspace --all-features");
     let no_features = "test -p fetch-hive-types -p fetch-hive-core -p fetch-hive-client --no-default-features";
     cargo("tests, no features", no_features);
-    let no_hyper = "test -p fetch-hive-client --no-default-features --features ureq,test-util";
+    let no_hyper = "test -p fetch-hive-client --no-default-features --features ureq";
     cargo("tests of the client without hyper", no_hyper);
     let deny_warnings = [("RUSTDOCFLAGS", "-D warnings")];
     checks.run("rustdoc", || run_cargo("rustdoc", "doc --workspace --no-deps --all-features", &deny_warnings));

@@ -51,7 +51,8 @@ pub struct TokioClock;
 impl Clock for TokioClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         if tokio::runtime::Handle::try_current().is_err() {
-            // A tokio timer would panic. The hyper transport reports the missing runtime as an error.
+            // A tokio timer would panic. The hyper transport reports the missing runtime as an
+            // error.
             return Box::pin(std::future::ready(()));
         }
         Box::pin(tokio::time::sleep(duration))

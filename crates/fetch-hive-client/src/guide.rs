@@ -1,4 +1,7 @@
-//! The guide: one page for each task. The same pages are in the folder `docs` of this crate; every program in them is compiled by the tests.
+//! The guide, with one page for each task.
+//!
+//! The pages are the files in the folder `docs` of this crate. The tests compile every program in
+//! them.
 
 #[doc = include_str!("../docs/streams.md")]
 pub mod streams {}

@@ -6,8 +6,6 @@ pub mod blocking;
 pub mod callback;
 mod client;
 mod clock;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 mod credentials;
 mod error;
 mod execute;
@@ -15,8 +13,6 @@ mod execute;
 pub mod guide;
 mod poll_run;
 mod stream;
-#[cfg(feature = "test-util")]
-pub mod test_util;
 mod transport;
 
 pub use fetch_hive_core as core;

@@ -20,17 +20,18 @@ use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
 use crate::execute::{Executed, RunPermit, Shared, Span, UsageReport};
 use crate::transport::ResponseBody;
 
-/// How much of a reply that is no stream is kept.
+/// The number of bytes kept of a response that is not an event stream.
 const MAX_START_BYTES: usize = 64 << 10;
-/// How many frames that are no events are kept of a stream that is put together.
+/// The number of malformed events kept of a stream that is collected.
 const MAX_MALFORMED: usize = 100;
 
-/// The events of a prompt or an agent, as they arrive. It is a [`Stream`] too.
+/// A [`Stream`] of the events of a streamed prompt or agent.
 ///
-/// Nothing is read before it is asked for, so a slow reader holds the service back. A frame that is no event, and an `error` event, are
-/// errors after which the stream can go on; a stream that ends without its end mark is an error after everything that came. After the last
-/// event or error there is `None`.
-#[must_use = "events are read when they are asked for"]
+/// Data is read only when the stream is polled, so a slow reader slows down the service. After a
+/// malformed event or an `error` event, which are returned as errors, the stream may continue. A
+/// stream that ends without its end marker returns an error after all received events. After the
+/// last event or error, it returns `None`.
+#[must_use = "events are read when the stream is polled"]
 pub struct EventStream<E> {
     shared: Arc<Shared>,
     operation: &'static str,
@@ -40,18 +41,18 @@ pub struct EventStream<E> {
     permit: Option<RunPermit>,
     attempts: u32,
     waited: Duration,
-    /// The run, as soon as an event named it.
+    /// The id of the run, once an event contains it.
     request_id: Option<RequestId>,
-    /// Gone when its end was reached, or when it is of no use any more.
+    /// The unread body, until its end is reached or it fails.
     body: Option<ResponseBody>,
     reader: EventReader,
-    /// What came as long as nothing in it was of an event stream.
+    /// The received bytes, while none of them belongs to an event stream.
     start: Vec<Bytes>,
     received: u64,
     idle: Option<Duration>,
     idle_sleep: Option<Sleep>,
     deadline: Option<Sleep>,
-    /// Why the body broke off, for when everything that came is handed over.
+    /// The error of the body, which is returned after all received events.
     failure: Option<TransportError>,
     endpoint: PhantomData<fn() -> E>,
 }
@@ -87,18 +88,22 @@ impl<E: StreamingEndpoint> EventStream<E> {
         }
     }
 
-    /// The next event; `None` after the last.
+    /// Returns the next event, or `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// The pieces of the answer's text, as they arrive. Other events are passed over; errors are not.
+    /// Returns a stream of the text of the response. Other events are skipped, but errors are not.
     pub fn text(self) -> TextStream<E> {
         TextStream(self)
     }
 
-    /// Reads to the end, and puts the events together into the reply that comes without streaming. A stream of more bytes than
-    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is given up, as such a reply would be.
+    /// Reads the stream to its end, and collects the events into the response that the call returns
+    /// without streaming.
+    ///
+    /// A stream that is larger than
+    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is not read further, and
+    /// ends with an error.
     pub async fn into_response(mut self) -> CollectedResponse<E::Response> {
         let mut response = E::Response::default();
         let (mut end, mut malformed) = (Ok(()), Vec::new());
@@ -111,7 +116,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
                         malformed.push(error);
                     }
                 }
-                // What went wrong first is why.
+                // The first error is the cause of the others.
                 Err(error) => end = end.and(Err(error)),
             }
             if self.received > limit as u64 {
@@ -135,7 +140,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
                 self.permit = None;
                 return Poll::Ready(None);
             }
-            // Before the body, which may always have more for a reader that is slower than the service.
+            // The deadline is checked first, because a body that always has data would starve it.
             if self.body.is_some()
                 && self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
             {
@@ -164,7 +169,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
         }
     }
 
-    /// Waits for the idle limit to run out, and breaks off when it does.
+    /// Waits until the idle timeout elapses, and then fails the stream.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(idle) = self.idle else { return Poll::Pending };
         let clock = &self.shared.clock;
@@ -179,7 +184,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
         self.failure = Some(error);
     }
 
-    /// What is left when no more bytes come.
+    /// Returns what remains after the last byte.
     fn finish(&mut self) -> Option<Result<Event, Error>> {
         match self.reader.finish()? {
             Err(StreamError::Cut { unfinished }) => {
@@ -220,7 +225,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
         Ok(event)
     }
 
-    /// The run is known to have ended, so its place is free.
+    /// Frees the slot of the run, which has ended.
     fn run_ended(&mut self) {
         if let Some(mut permit) = self.permit.take() {
             permit.set_active(false);
@@ -235,32 +240,32 @@ impl<E: StreamingEndpoint> EventStream<E> {
 }
 
 impl<E> EventStream<E> {
-    /// The status of the reply.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.parts.status
     }
 
-    /// The headers of the reply.
+    /// Returns the headers of the response.
     pub fn headers(&self) -> &HeaderMap {
         &self.parts.headers
     }
 
-    /// How many bytes of the stream have come so far, after decompression.
+    /// Returns the number of bytes of the stream that were received so far, after decompression.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// How often the request was sent.
+    /// Returns the number of attempts that were sent.
     pub fn attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// How long was waited between the attempts.
+    /// Returns the total time of the waits between attempts.
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
-    /// The run, as soon as an event has named it.
+    /// Returns the id of the run, once an event contains it.
     pub fn request_id(&self) -> Option<&RequestId> {
         self.request_id.as_ref()
     }
@@ -284,13 +289,13 @@ impl<E> fmt::Debug for EventStream<E> {
     }
 }
 
-/// The text of a stream, piece by piece. It is a [`Stream`] too.
+/// A [`Stream`] of the text of a streamed response.
 #[derive(Debug)]
-#[must_use = "text is read when it is asked for"]
+#[must_use = "text is read when the stream is polled"]
 pub struct TextStream<E>(EventStream<E>);
 
 impl<E: StreamingEndpoint> TextStream<E> {
-    /// The next piece of the answer's text; `None` after the last.
+    /// Returns the next chunk of the text, or `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<String, Error>> {
         poll_fn(|cx| self.poll(cx)).await
     }
@@ -298,8 +303,8 @@ impl<E: StreamingEndpoint> TextStream<E> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<String, Error>>> {
         loop {
             match std::task::ready!(self.0.poll(cx)) {
-                Some(Ok(Event { event: StreamEvent::Response(piece), .. })) => {
-                    return Poll::Ready(Some(Ok(piece.response.into())));
+                Some(Ok(Event { event: StreamEvent::Response(chunk), .. })) => {
+                    return Poll::Ready(Some(Ok(chunk.response.into())));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -317,25 +322,25 @@ impl<E: StreamingEndpoint> Stream for TextStream<E> {
     }
 }
 
-/// A reply put together from a stream, and how the stream ended.
+/// A response that was collected from a stream, and the end of that stream.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "a stream may have been cut: see `end`, or take the reply by `complete`"]
+#[must_use = "the stream may have been cut: check `end`, or call `complete`"]
 pub struct CollectedResponse<T> {
-    /// The reply, as far as it came: a part of it, if the stream was cut.
+    /// The response as far as it was received. It is incomplete if the stream was cut.
     pub response: T,
-    /// Whether the stream came to its end, and why not.
+    /// The error that ended the stream, if it did not reach its end.
     pub end: Result<(), Error>,
-    /// Frames that were no events, and so are not in the reply; the first 100 of them.
+    /// The first 100 malformed events, which are missing in the response.
     pub malformed: Vec<Error>,
 }
 
 impl<T> CollectedResponse<T> {
-    /// The reply, if it is whole.
+    /// Returns the response if it is complete.
     ///
     /// # Errors
     ///
-    /// Why the stream did not come to its end, or the first frame that was no event: a part of a reply cannot pass for the whole.
+    /// Returns the error that ended the stream, or the first malformed event.
     pub fn complete(self) -> Result<T, Error> {
         self.end?;
         self.malformed.into_iter().next().map_or(Ok(self.response), Err)

@@ -20,7 +20,8 @@ pub const WEBHOOK_SECRET_HEADER: &str = "x-fetch-hive-webhook-secret";
 ///
 /// let api = Api::default();
 /// let key = ApiKey::new("fhk_example")?;
-/// let request = api.request(&InvokeWorkflow::new("weekly-report").input("topic", "enterprise AI"), Some(&key))?;
+/// let report = InvokeWorkflow::new("weekly-report").input("topic", "enterprise AI");
+/// let request = api.request(&report, Some(&key))?;
 /// assert_eq!(request.uri(), "https://api.fetchhive.com/v1/workflow/invoke");
 ///
 /// // Send the request with any HTTP client, and parse the response with the same request type.
@@ -123,8 +124,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidInput`] when the request has an absolute URL that is not below the base URL,
-    /// because the API key must not be sent to another host.
+    /// Returns [`InvalidInput`] when the request has an absolute URL that is not below the base
+    /// URL, because the API key must not be sent to another host.
     pub fn complete(
         &self,
         mut request: Request<Bytes>,
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_method_url_headers_and_operation() {
+    fn requests_have_method_url_headers_and_operation() {
         let request = build(&InvokeWorkflow::new("d")).unwrap();
         assert_eq!((request.method().as_str(), request.uri().path()), ("POST", "/v1/workflow/invoke"));
         assert_eq!(request.headers()["authorization"], "Bearer my-secret-key");
@@ -176,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn bad_input_is_named_before_anything_is_sent() {
+    fn invalid_fields_are_named() {
         struct Broken;
         impl serde::Serialize for Broken {
             fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-                Err(serde::ser::Error::custom("no form for this"))
+                Err(serde::ser::Error::custom("cannot be serialized"))
             }
         }
         for (request, field) in [

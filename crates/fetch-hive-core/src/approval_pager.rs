@@ -47,8 +47,8 @@ impl ApprovalPager {
     ///
     /// # Errors
     ///
-    /// Returns [`RepeatedCursor`] when the service returns a cursor that was already used. The pager
-    /// is stopped in that case.
+    /// Returns [`RepeatedCursor`] when the service returns a cursor that was already used. In that
+    /// case, the pager stops.
     pub fn advance(&mut self, page: &ToolActionApprovalList) -> Result<(), RepeatedCursor> {
         let Some(mut request) = self.next.take() else { return Ok(()) };
         let cursor = match page.extra.get("next_cursor") {

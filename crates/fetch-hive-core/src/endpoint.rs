@@ -40,7 +40,7 @@ pub trait Endpoint: Send + Sync {
     /// It appears in errors and traces.
     const NAME: &'static str;
 
-    /// The HTTP method.
+    /// The HTTP method of the request.
     const METHOD: Method;
 
     /// The path below the base URL, with a `{name}` placeholder for each id.
@@ -78,10 +78,10 @@ pub trait Endpoint: Send + Sync {
         Ok(())
     }
 
-    /// Fills the placeholders of [`PATH`](Endpoint::PATH), in order.
+    /// Fills the placeholders of the [path](Endpoint::PATH) with ids, in order.
     fn path(&self, _path: &mut PathWriter) {}
 
-    /// Writes the query string.
+    /// Writes the query string of the request.
     fn query(&self, _query: &mut QueryWriter) {}
 
     /// Creates the request body.
@@ -111,8 +111,8 @@ pub trait Endpoint: Send + Sync {
 
 /// The condition under which a request may be retried.
 ///
-/// The [retry engine](crate::retry) applies it. See [retries](fetch_hive_types::contract#errors-and-limits)
-/// in the contract.
+/// The [retry engine](crate::retry) applies it. The rules are in the
+/// [contract](fetch_hive_types::contract#errors-and-limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {

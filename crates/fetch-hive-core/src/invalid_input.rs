@@ -17,7 +17,7 @@ pub struct InvalidInput {
 }
 
 impl InvalidInput {
-    /// Creates an error for a field.
+    /// Creates an error that rejects a field for a reason.
     ///
     /// The reason must not contain any part of the value, which may be secret.
     pub fn new(field: impl Into<Cow<'static, str>>, reason: impl Into<Cow<'static, str>>) -> Self {

@@ -7,7 +7,8 @@ use crate::InvalidInput;
 
 /// An `authorization` header with an API key, built once for many requests.
 ///
-/// Its buffer is zeroed when the last clone of the header is dropped. `Debug` does not show the key.
+/// Its buffer is zeroed when the last clone of the header is dropped. `Debug` does not show the
+/// key.
 #[derive(Clone, Debug)]
 pub struct KeyHeader(pub(crate) HeaderValue);
 

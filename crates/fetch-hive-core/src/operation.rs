@@ -10,7 +10,7 @@ use crate::{Endpoint, Retry};
 pub struct Operation {
     /// The name of the operation, such as `invokeWorkflow`.
     pub name: &'static str,
-    /// The HTTP method.
+    /// The HTTP method of the request.
     pub method: Method,
     /// The path with its placeholders instead of ids.
     ///

@@ -1,4 +1,4 @@
-//! The retry engine: a state machine that decides when a call sends, waits or ends.
+//! The retry engine: a state machine that decides when a call sends a request, waits or ends.
 //!
 //! It performs no IO and has no clock. A client calls [`RetryEngine::next`], performs the returned
 //! [`NextStep`], and reports the result as a [`RetryEvent`]. Time and random numbers are arguments.
@@ -33,7 +33,7 @@ pub struct RetryPolicy {
     pub max_delay: Duration,
     /// The maximum sum of all delays in one call. The default is 120 s.
     ///
-    /// If the next delay exceeded this sum or the deadline of the call, the call returns the error
+    /// If the next delay would exceed this sum or the deadline of the call, the call returns the error
     /// immediately.
     pub max_total_wait: Duration,
     /// Whether an invoke is retried after the statuses 502, 503 and 504. The default is `false`.
@@ -55,13 +55,13 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Creates a policy that sends every request once.
+    /// Creates a policy that disables retries.
     pub fn never() -> Self {
         Self { max_attempts: 1, ..Self::default() }
     }
 }
 
-/// The current time and a random number, which the engine needs for each decision.
+/// The current time and a random number, which the retry engine needs for each decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
     /// The time since the call started, from a monotonic clock.
@@ -72,15 +72,15 @@ pub struct Now {
     pub random: u64,
 }
 
-/// An event in the life of a call, reported to the engine.
+/// An event of a call that a client reports to the retry engine.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum RetryEvent<'a> {
-    /// The call started.
+    /// The call started, and nothing was sent yet.
     Started,
-    /// The delay has passed.
+    /// The delay before the next attempt has passed.
     Slept,
-    /// The attempt returned a response with a success status and a complete body.
+    /// The attempt returned a success status and, unless the response is streamed, a complete body.
     Succeeded,
     /// The attempt failed before any part of the request reached the service.
     NotSent,
@@ -90,7 +90,7 @@ pub enum RetryEvent<'a> {
     Rejected(&'a ApiError),
 }
 
-/// An instruction of the engine for the next step of a call.
+/// The next step of a call, which the retry engine returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NextStep {
@@ -102,10 +102,10 @@ pub enum NextStep {
     Finish,
 }
 
-/// Returns whether an error response is worth a retry, and a retry cannot charge a run twice.
+/// Returns whether an operation can be retried after an error response without a second charge.
 ///
-/// A 429 is, except for the daily cap. For idempotent operations, 408, 500, 502, 503 and 504 are as
-/// well.
+/// This is the case for the status 429, unless the daily cap was reached. For idempotent operations,
+/// it is also the case for 408, 500, 502, 503 and 504.
 pub fn is_transient(retry: Retry, error: &ApiError) -> bool {
     match error.status {
         StatusCode::TOO_MANY_REQUESTS => !matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })),
@@ -116,7 +116,7 @@ pub fn is_transient(retry: Retry, error: &ApiError) -> bool {
 /// The time that has to remain before the deadline for another attempt after the first.
 const MIN_RETRY_TIME: Duration = Duration::from_millis(25);
 
-/// The state of one call: its attempts and the delays between them.
+/// The retry engine of one call, which counts the attempts and the delays between them.
 #[derive(Clone, Debug)]
 pub struct RetryEngine {
     retry: Retry,
@@ -128,7 +128,7 @@ pub struct RetryEngine {
 }
 
 impl RetryEngine {
-    /// Creates the state of a call that has not started.
+    /// Creates the retry engine of a call that has not started.
     ///
     /// `timeouts.deadline` applies to the whole call, including all attempts and delays.
     pub fn new(retry: Retry, policy: RetryPolicy, timeouts: Timeouts) -> Self {

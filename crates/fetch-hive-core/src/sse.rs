@@ -1,12 +1,12 @@
 //! A decoder for server-sent events: it turns bytes into untyped events.
 //!
 //! It follows the WHATWG standard and the [contract](fetch_hive_types::contract#streams), and
-//! performs no IO. The data of an event that arrives in one chunk is a slice of that chunk. Decoding
-//! takes linear time in the length of the stream, and the memory per event is limited.
+//! performs no IO. The data of an event that arrives in one chunk is a slice of that chunk.
+//! Decoding takes linear time in the length of the stream, and the memory per event is limited.
 //!
-//! The crates that exist do not meet these requirements. `eventsource-stream` 0.2.3 copies each
-//! event and panics on a byte order mark. `sse-stream` 0.3 discards an unfinished last event and does
-//! not limit the size of an event.
+//! Existing crates do not meet these requirements. `eventsource-stream` 0.2.3 copies each event and
+//! panics on a byte order mark. `sse-stream` 0.3 discards an unfinished last event, and does not
+//! limit the size of an event.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[error("an event of the stream exceeds the limit of {limit} bytes")]
 #[non_exhaustive]
 pub struct EventTooLarge {
-    /// The limit in bytes.
+    /// The size limit in bytes.
     pub limit: usize,
 }
 

@@ -1,5 +1,5 @@
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -7,27 +7,28 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// What a [`Scripted`] server does on a connection, in turn.
+/// A step of the script of a [`Scripted`] server.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Reads one whole HTTP/1.1 request.
     Read,
-    /// Reads so many bytes of a request, at the most.
+    /// Reads at most this many bytes of a request.
     ReadSome(usize),
-    /// Writes bytes as they are.
+    /// Writes the bytes.
     Write(Vec<u8>),
-    /// Waits.
+    /// Waits for the duration.
     Wait(Duration),
-    /// Waits until it is notified.
+    /// Waits for the notification.
     Until(Arc<Notify>),
-    /// Closes the connection in order: the peer sees the end of the stream.
+    /// Closes the connection, so that the client reads the end of the stream.
     Close,
     /// Resets the connection.
     Reset,
 }
 
 impl Step {
-    /// Writes a response with a body, its length announced.
+    /// Creates a step that writes a response with a body and its length. The headers end with a
+    /// line break.
     pub fn respond(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
         let mut bytes = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
@@ -36,8 +37,7 @@ impl Step {
     }
 }
 
-/// A server that follows a script on each connection, byte for byte: for what no proper server does. The last script is used for all
-/// further connections.
+/// A server that follows a script on each connection, for behaviour that no correct server has.
 #[derive(Debug)]
 pub struct Scripted {
     address: SocketAddr,
@@ -46,47 +46,52 @@ pub struct Scripted {
     accepting: AbortHandle,
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Scripted {
-    /// Starts to serve; connection n follows `scripts[n]`.
+    /// Starts a server. Connection n follows `scripts[n]`, and all further connections follow the
+    /// last script.
     ///
     /// # Errors
     ///
-    /// When there is no free port.
+    /// Returns an error if no port is available.
     pub async fn start(scripts: Vec<Vec<Step>>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let requests = Arc::new(Mutex::default());
         let connections = Arc::new(Mutex::new(0));
-        let (seen, accepted) = (Arc::clone(&requests), Arc::clone(&connections));
+        let (received, accepted) = (Arc::clone(&requests), Arc::clone(&connections));
         let accepting = tokio::spawn(async move {
-            let mut following = JoinSet::new();
+            let mut running = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let number = {
-                    let mut accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner);
+                let index = {
+                    let mut accepted = lock(&accepted);
                     *accepted += 1;
                     *accepted - 1
                 };
-                if let Some(script) = scripts.get(number).or(scripts.last()) {
-                    following.spawn(follow(stream, script.clone(), Arc::clone(&seen)));
+                if let Some(script) = scripts.get(index).or(scripts.last()) {
+                    running.spawn(run_script(stream, script.clone(), Arc::clone(&received)));
                 }
             }
         });
         Ok(Self { address, requests, connections, accepting: accepting.abort_handle() })
     }
 
-    /// The base URL for a client.
+    /// Returns the base URL for the client.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
     }
 
-    /// What was read, whole requests and parts of them.
+    /// Returns the requests read by [`Step::Read`], as bytes. A request can be incomplete.
     pub fn requests(&self) -> Vec<Vec<u8>> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.requests).clone()
     }
 
-    /// How many connections there were.
+    /// Returns the number of accepted connections.
     pub fn connections(&self) -> usize {
-        *self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.connections)
     }
 }
 
@@ -96,20 +101,20 @@ impl Drop for Scripted {
     }
 }
 
-async fn follow(mut stream: TcpStream, script: Vec<Step>, seen: Arc<Mutex<Vec<Vec<u8>>>>) {
+async fn run_script(mut stream: TcpStream, script: Vec<Step>, received: Arc<Mutex<Vec<Vec<u8>>>>) {
     for step in script {
-        let went_well = match step {
+        let succeeded = match step {
             Step::Read => match read_request(&mut stream, usize::MAX).await {
                 Ok(request) if !request.is_empty() => {
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+                    lock(&received).push(request);
                     true
                 }
                 _ => false,
             },
             Step::ReadSome(bytes) => read_request(&mut stream, bytes).await.is_ok(),
             Step::Write(bytes) => stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok(),
-            Step::Wait(time) => {
-                tokio::time::sleep(time).await;
+            Step::Wait(duration) => {
+                tokio::time::sleep(duration).await;
                 true
             }
             Step::Until(notify) => {
@@ -118,24 +123,24 @@ async fn follow(mut stream: TcpStream, script: Vec<Step>, seen: Arc<Mutex<Vec<Ve
             }
             Step::Close => return,
             Step::Reset => {
-                #[allow(deprecated, reason = "a zero linger is how a reset is asked for, and it does not block")]
+                #[allow(deprecated, reason = "a linger of zero requests a reset and does not block")]
                 let _ = stream.set_linger(Some(Duration::ZERO));
                 return;
             }
         };
-        if !went_well {
+        if !succeeded {
             return;
         }
     }
-    // The script is over and the connection is not: the peer decides.
-    let mut rest = [0; 1024];
-    while matches!(stream.read(&mut rest).await, Ok(1..)) {}
+    // After the script, the client decides when the connection ends.
+    let mut discarded = [0; 1024];
+    while matches!(stream.read(&mut discarded).await, Ok(1..)) {}
 }
 
-/// Reads until a request is whole, or so many bytes are in.
-async fn read_request(stream: &mut TcpStream, most: usize) -> std::io::Result<Vec<u8>> {
+/// Reads until the request is complete or has the maximum number of bytes.
+async fn read_request(stream: &mut TcpStream, max_bytes: usize) -> std::io::Result<Vec<u8>> {
     let mut request = Vec::new();
-    let mut piece = [0; 4096];
+    let mut buffer = [0; 4096];
     loop {
         if let Some(end) = request.windows(4).position(|four| four == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
@@ -144,13 +149,13 @@ async fn read_request(stream: &mut TcpStream, most: usize) -> std::io::Result<Ve
                 return Ok(request);
             }
         }
-        if request.len() >= most {
+        if request.len() >= max_bytes {
             return Ok(request);
         }
-        let room = piece.len().min(most - request.len());
-        match stream.read(&mut piece[..room]).await? {
+        let wanted = buffer.len().min(max_bytes - request.len());
+        match stream.read(&mut buffer[..wanted]).await? {
             0 => return Ok(request),
-            n => request.extend_from_slice(&piece[..n]),
+            read => request.extend_from_slice(&buffer[..read]),
         }
     }
 }

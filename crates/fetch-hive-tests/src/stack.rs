@@ -1,7 +1,10 @@
-//! The HTTP stack that the tests of the client run over: `FETCH_HIVE_TEST_TRANSPORT` is `hyper` (the default), `reqwest`, `ureq` or
-//! `in-process`. Each test names what it needs of a stack, and is skipped, with the reason, over one that has it not.
+//! The HTTP stack under the client in the tests.
+//!
+//! The environment variable `FETCH_HIVE_TEST_TRANSPORT` selects `hyper` (the default), `reqwest`,
+//! `ureq` or `in-process`. Each test declares its needs with [`needs!`](crate::needs), and is
+//! skipped with a reason if the selected stack does not meet them.
 
-#![allow(clippy::panic, clippy::expect_used, reason = "it is part of tests")]
+#![allow(clippy::panic, clippy::expect_used, reason = "test code fails by panicking")]
 
 use std::time::Duration;
 
@@ -12,90 +15,90 @@ use fetch_hive_example_transports::{InProcess, OnThread, ReqwestTransport};
 
 use crate::Scripted;
 
-/// What a test may need of a stack.
+/// An ability of the HTTP stack that a test may need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// A socket: a server that breaks the protocol, or connections to count.
+    /// Real connections, for a server that breaks the protocol or counts connections.
     Socket,
-    /// A dropped call, or stream, ends at once.
+    /// Dropping a call or a stream ends it at once.
     Drop,
-    /// A limit for connecting, set for each call.
-    ConnectLimit,
-    /// A kept connection is looked at before it is used: its end may have come while nobody read.
-    LastLook,
-    /// gzip, asked for and undone.
+    /// A connect timeout for each call.
+    ConnectTimeout,
+    /// A check of each pooled connection before its use, because the server may have closed it.
+    IdleCheck,
+    /// Requested and decoded gzip.
     Gzip,
-    /// https.
+    /// HTTPS.
     Tls,
     /// HTTP/2.
     Http2,
-    /// A limit for the size of a reply's head.
+    /// A size limit for response heads.
     HeadLimit,
-    /// The hyper transport itself: its configuration, pool or messages are what is tested.
+    /// The hyper transport, because the test is about its configuration, pool or messages.
     Hyper,
 }
 
-/// A stack.
+/// An HTTP stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stack {
-    /// The transport that is included.
+    /// The included hyper transport.
     Hyper,
-    /// reqwest.
+    /// A transport over reqwest.
     Reqwest,
-    /// ureq, on a thread for each call.
+    /// A transport that runs ureq on one thread per call.
     Ureq,
-    /// A function that answers, and no socket.
+    /// A function call in this process, without sockets.
     InProcess,
 }
 
-/// The stack that is asked for.
+/// Returns the stack that the environment selects.
 ///
 /// # Panics
 ///
-/// When it is none of these.
+/// Panics if the environment variable names an unknown stack.
 pub fn stack() -> Stack {
     match std::env::var("FETCH_HIVE_TEST_TRANSPORT").as_deref() {
         Err(_) | Ok("" | "hyper") => Stack::Hyper,
         Ok("reqwest") => Stack::Reqwest,
         Ok("ureq") => Stack::Ureq,
         Ok("in-process") => Stack::InProcess,
-        Ok(other) => panic!("FETCH_HIVE_TEST_TRANSPORT is hyper, reqwest, ureq or in-process, and not {other}"),
+        Ok(other) => panic!("FETCH_HIVE_TEST_TRANSPORT must be hyper, reqwest, ureq or in-process, not {other}"),
     }
 }
 
-/// Why the stack that is asked for has not what a test needs.
+/// Returns why the selected stack does not meet the needs of a test, or `None` if it does.
 pub fn lacks(needs: &[Need]) -> Option<&'static str> {
     stack().lacks(needs)
 }
 
 impl Stack {
-    /// Why it has not what is needed.
+    /// Returns why the stack does not meet the needs of a test, or `None` if it does.
     pub fn lacks(self, needs: &[Need]) -> Option<&'static str> {
         needs.iter().find_map(|need| match (self, need) {
             (Self::Hyper, _) => None,
-            (_, Need::Hyper) => Some("it is a test of the hyper transport itself"),
-            (Self::InProcess, Need::Socket) => Some("in-process has no socket"),
-            (Self::InProcess, Need::ConnectLimit) => Some("in-process does not connect"),
-            (Self::Reqwest, Need::ConnectLimit) => Some("reqwest has one connect limit for a whole client"),
-            (Self::Reqwest, Need::LastLook) => {
-                Some("reqwest may take a kept connection whose end has come; the call then says that it may have run")
+            (_, Need::Hyper) => Some("the test is about the hyper transport"),
+            (Self::InProcess, Need::Socket) => Some("in-process has no sockets"),
+            (Self::InProcess, Need::ConnectTimeout) => Some("in-process does not connect"),
+            (Self::Reqwest, Need::ConnectTimeout) => Some("reqwest has one connect timeout per client"),
+            (Self::Reqwest, Need::IdleCheck) => {
+                Some("reqwest may reuse a closed connection, and the call then reports that it may have run")
             }
-            (Self::Reqwest, Need::Gzip) => Some("reqwest is set up without gzip here"),
-            (Self::Reqwest, Need::Tls | Need::Http2) => Some("reqwest is set up without TLS here"),
-            (Self::Reqwest, Need::HeadLimit) => Some("reqwest takes a head of any size that hyper takes by default"),
-            (Self::Ureq, Need::Drop) => Some("ureq on a thread cannot be ended from outside; it ends at its limits"),
-            (Self::Ureq, Need::Http2) => Some("ureq speaks HTTP/1.1 only"),
+            (Self::Reqwest, Need::Gzip) => Some("reqwest is built without gzip here"),
+            (Self::Reqwest, Need::Tls | Need::Http2) => Some("reqwest is built without TLS here"),
+            (Self::Reqwest, Need::HeadLimit) => Some("reqwest has no setting for the size of a response head"),
+            (Self::Ureq, Need::Drop) => Some("ureq on a thread cannot be cancelled; it ends at its timeouts"),
+            (Self::Ureq, Need::Http2) => Some("ureq supports only HTTP/1.1"),
             _ => None,
         })
     }
 }
 
-/// What a client of a test talks to.
+/// A server that the client of a test can reach.
 pub trait Server {
-    /// Where it is.
+    /// Returns the base URL for the client.
     fn base_url(&self) -> String;
 
-    /// It, without a socket.
+    /// Returns the server as a function, or `None` if it needs sockets.
     fn handler(&self) -> Option<Handler>;
 }
 
@@ -129,22 +132,22 @@ impl<S: Server> Server for &S {
     }
 }
 
-/// A client of a server, over the stack that is asked for.
+/// Creates a client builder for the server, with the selected stack.
 ///
 /// # Panics
 ///
-/// Where the stack cannot reach the server: the test must say that it needs a socket.
+/// Panics if the stack cannot reach the server. The test must then declare that it needs a socket.
 pub fn client(server: &impl Server) -> ClientBuilder {
-    let builder = over(Client::builder().api_key("fhk_test").base_url(server.base_url()));
+    let builder = with_transport(Client::builder().api_key("fhk_test").base_url(server.base_url()));
     if stack() != Stack::InProcess {
         return builder;
     }
-    let handler = server.handler().expect("the test says that it needs a socket");
+    let handler = server.handler().expect("the test must declare that it needs a socket");
     builder.transport(InProcess(move |request| {
         let handler = handler.clone();
         async move {
             let Some(response) = handler.handle(request).await else {
-                let mut broken = http::Response::new(ResponseBody::whole("a connection would have been broken"));
+                let mut broken = http::Response::new(ResponseBody::whole("the emulator closed the connection"));
                 *broken.status_mut() = http::StatusCode::BAD_GATEWAY;
                 return broken;
             };
@@ -153,12 +156,12 @@ pub fn client(server: &impl Server) -> ClientBuilder {
     }))
 }
 
-/// A client that is being put together, over the stack that is asked for; for in-process there must be a server.
+/// Sets the transport of the selected stack. For `in-process`, use [`client`] instead.
 ///
 /// # Panics
 ///
-/// When a stack cannot be set up.
-pub fn over(builder: ClientBuilder) -> ClientBuilder {
+/// Panics if the transport cannot be built.
+pub fn with_transport(builder: ClientBuilder) -> ClientBuilder {
     match stack() {
         Stack::Hyper | Stack::InProcess => builder,
         Stack::Reqwest => builder.transport(ReqwestTransport::new(Duration::from_secs(10)).expect("reqwest")),
@@ -166,12 +169,12 @@ pub fn over(builder: ClientBuilder) -> ClientBuilder {
     }
 }
 
-/// Names what a test needs; over a stack that has it not, the test ends here.
+/// Declares the needs of a test. If the selected stack does not meet them, the test returns here.
 #[macro_export]
 macro_rules! needs {
     ($($need:ident),*) => {
-        if let Some(why) = $crate::stack::lacks(&[$($crate::stack::Need::$need),*]) {
-            println!("SKIPPED {}: {why}", std::thread::current().name().unwrap_or_default());
+        if let Some(reason) = $crate::stack::lacks(&[$($crate::stack::Need::$need),*]) {
+            println!("SKIPPED {}: {reason}", std::thread::current().name().unwrap_or_default());
             return;
         }
     };

@@ -11,75 +11,94 @@ use crate::{
 };
 
 request! {
-    /// Sends a message to an agent: `POST /agent/invoke` (contract, section 6).
+    /// A request to send a message to an agent.
+    ///
+    /// The request is `POST /agent/invoke`. The answer can be streamed. See the
+    /// [contract](crate::contract#agents).
     InvokeAgent(
-        /// The agent: its slug or its id.
+        /// The slug or the id of the agent.
         agent: AgentId,
-        /// The message. Must not be empty.
+        /// The message to the agent. It must not be empty.
         message: String,
     ) {
-        /// The thread to go on with, or to begin; without one, or with an empty one, nothing is remembered.
+        /// The thread that the message continues or starts.
+        ///
+        /// Without a thread, the agent does not remember the conversation.
         thread_id = Option<ThreadId>,
-        /// Earlier turns. They win over what the thread remembers.
+        /// The earlier messages of the conversation. They take precedence over the thread's
+        /// history.
         messages = Vec<AgentMessage>,
-        /// Files that come with the message: https URLs. At most five, artifact refs included.
+        /// The files that are sent with the message.
+        ///
+        /// Their URLs must be `https`. At most five files are allowed, counting
+        /// [`artifact_refs`](Self#structfield.artifact_refs).
         attachments = Vec<AgentAttachment>,
-        /// Artifacts of earlier turns that the agent may use. At most 50.
+        /// The artifacts of earlier messages that the agent may use, at most 50.
         known_artifact_refs = Vec<ArtifactRef>,
-        /// Those of the known ones that come with this message. At most five, attachments included.
+        /// The known artifacts that are sent with the message.
+        ///
+        /// At most five are allowed, counting [`attachments`](Self#structfield.attachments).
         artifact_refs = Vec<ArtifactRef>,
-        /// Whether workflow tools may go on in the background.
+        /// The settings for workflow tools that run in the background, sent as `async`.
         #[serde(rename = "async")]
         async_mode: AgentAsyncOptions,
-        /// How tool actions that need approval are treated in this run.
+        /// The mode for tool actions of this run that need approval.
         tool_approval: ToolApproval,
-        /// An opaque id of the caller's own user.
+        /// The caller's own id of the user that the run belongs to.
         user: String,
-        /// Flat facts that come back with the run.
+        /// The metadata that comes back with the outcome of the run.
         metadata = Metadata,
-        /// For the service's own clients. A caller with an API key must not send it, and is refused before sending.
+        /// The decisions that the service's own applications send along.
+        ///
+        /// Callers with an API key must not send them. A request that has them fails before it is
+        /// sent.
         decided_tool_approvals = Vec<DecidedToolApproval>,
     }
 }
 
 impl InvokeAgent {
-    /// Sets the thread; an empty one is left out.
+    /// Sets the thread that the message continues or starts. An empty id is not sent.
     pub fn thread_id(mut self, thread: impl Into<ThreadId>) -> Self {
         self.thread_id = Some(thread.into()).filter(|thread| !thread.as_str().is_empty());
         self
     }
 
-    /// Adds to [`messages`](Self#structfield.messages).
+    /// Adds earlier messages of the conversation, which take precedence over the thread's history.
     pub fn messages(mut self, messages: impl IntoIterator<Item: Into<AgentMessage>>) -> Self {
         self.messages.extend(messages.into_iter().map(Into::into));
         self
     }
 
-    /// Adds to [`attachments`](Self#structfield.attachments).
+    /// Adds files that are sent with the message.
     pub fn attachments(mut self, attachments: impl IntoIterator<Item: Into<AgentAttachment>>) -> Self {
         self.attachments.extend(attachments.into_iter().map(Into::into));
         self
     }
 
-    /// Adds to [`known_artifact_refs`](Self#structfield.known_artifact_refs).
+    /// Adds artifacts of earlier messages that the agent may use.
     pub fn known_artifact_refs(mut self, known_artifact_refs: impl IntoIterator<Item: Into<ArtifactRef>>) -> Self {
         self.known_artifact_refs.extend(known_artifact_refs.into_iter().map(Into::into));
         self
     }
 
-    /// Adds to [`artifact_refs`](Self#structfield.artifact_refs).
+    /// Adds known artifacts that are sent with the message.
     pub fn artifact_refs(mut self, artifact_refs: impl IntoIterator<Item: Into<ArtifactRef>>) -> Self {
         self.artifact_refs.extend(artifact_refs.into_iter().map(Into::into));
         self
     }
 
-    /// Attaches one metadata value: a string, a number, a boolean, or an `Option` of them for null.
+    /// Sets one metadata value, which comes back with the outcome of the run.
+    ///
+    /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
     pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
         self.metadata.insert(name, value);
         self
     }
 
-    /// Attaches every field of a struct or map as metadata.
+    /// Adds every field of a struct or map to the metadata.
+    ///
+    /// If a field holds a list or an object, the request fails with the name of that field before
+    /// it is sent.
     pub fn metadata_from(mut self, values: impl Serialize) -> Self {
         self.metadata.extend(values);
         self
@@ -87,45 +106,49 @@ impl InvokeAgent {
 }
 
 request! {
-    /// The `async` block of an agent request: for background workflow tools only (contract, section 6).
+    /// The settings for workflow tools that an agent runs in the background, sent as `async`.
     AgentAsyncOptions() {
-        /// Where the signed `agent.delegation.completed` events go: an https URL.
+        /// The `https` URL that signed `agent.delegation.completed` events are posted to.
         callback_url: String,
-        /// Whether tools may go on after the reply. The service's default: yes where there is a thread or a callback URL.
+        /// Whether workflow tools may continue after the agent has answered.
+        ///
+        /// By default, the service allows it if the request has a thread or a callback URL. If it
+        /// is not allowed, a long workflow tool, or one that needs a person, returns an error to
+        /// the agent.
         allow_background: bool,
     }
 }
 
 request! {
-    /// One earlier turn, given by the caller.
+    /// An earlier message of a conversation with an agent.
     AgentMessage(
-        /// Who said it.
+        /// The role of the message's author.
         role: Role,
-        /// What was said.
+        /// The text of the message, as its author wrote it.
         content: String,
     ) {
-        /// Files that came with it.
+        /// The files that were sent with the message.
         attachments = Vec<AgentAttachment>,
     }
 }
 
 impl AgentMessage {
-    /// A turn of the user.
+    /// Creates a message that the user sent.
     pub fn user(content: impl Into<String>) -> Self {
         Self::new(Role::User, content)
     }
 
-    /// A turn of the agent.
+    /// Creates a message that the agent sent.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(Role::Assistant, content)
     }
 
-    /// An instruction.
+    /// Creates an instruction to the agent.
     pub fn system(content: impl Into<String>) -> Self {
         Self::new(Role::System, content)
     }
 
-    /// Adds to [`attachments`](Self#structfield.attachments).
+    /// Adds files that are sent with the message.
     pub fn attachments(mut self, attachments: impl IntoIterator<Item: Into<AgentAttachment>>) -> Self {
         self.attachments.extend(attachments.into_iter().map(Into::into));
         self
@@ -133,29 +156,32 @@ impl AgentMessage {
 }
 
 open_enum! {
-    /// Who speaks in a turn.
+    /// The role of a message's author.
     Role {
-        /// The user.
+        /// The message was written by the user.
         User = "user",
-        /// The agent.
+        /// The message was written by the agent.
         Assistant = "assistant",
-        /// An instruction.
+        /// The message is an instruction to the agent.
         System = "system",
     }
 }
 
-/// A file for an agent: an https URL, or a description with one (contract, section 6).
+/// A file for an agent, given by its URL or by a description.
+///
+/// Use a description for a URL without a file extension, because its `file_type` tells the service
+/// what the file is. See the [contract](crate::contract#agents).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum AgentAttachment {
-    /// Where it can be fetched.
+    /// The `https` URL of the file.
     Url(String),
-    /// Where it can be fetched, and what it is.
+    /// The description of the file, which includes its URL.
     File(AttachmentDescriptor),
 }
 
 impl AgentAttachment {
-    /// Where it can be fetched.
+    /// Returns the URL from which the service downloads the file.
     pub fn url(&self) -> &str {
         match self {
             Self::Url(url) => url,
@@ -183,68 +209,72 @@ impl From<AttachmentDescriptor> for AgentAttachment {
 }
 
 request! {
-    /// A file for an agent, described.
+    /// The description of a file for an agent.
     AttachmentDescriptor(
-        /// Where it can be fetched: an https URL.
+        /// The `https` URL from which the service downloads the file.
         file_url: String,
     ) {
-        /// The asset, where it was uploaded before.
+        /// The id of the asset, if the file was uploaded before.
         id: AssetId,
-        /// Its name.
+        /// The name of the file, including its extension.
         file_name: String,
-        /// Its media type.
+        /// The media type of the file, such as `image/png`.
         file_type: String,
     }
 }
 
 request! {
-    /// A decision that the service's own clients send along.
+    /// A decision on a tool action that the service's own applications send with a message.
     DecidedToolApproval(
-        /// The approval that was decided.
+        /// The id of the approval that was decided.
         approval_id: ApprovalId,
     ) {}
 }
 
 open_enum! {
-    /// Where an agent's run stands (contract, section 6).
+    /// The status of an agent's run.
     AgentRunStatus {
-        /// It answered.
+        /// The agent has answered, and its run has ended.
         Completed = "completed",
-        /// It waits for decisions on its tool actions, and goes on by itself after them: do not invoke it again.
+        /// The run waits for decisions on its tool actions.
+        ///
+        /// It resumes on the server after the decisions, so the agent must not be invoked again.
         AwaitingApproval = "awaiting_approval",
     }
 }
 
 record! {
-    /// The reply of an agent (contract, section 6).
+    /// The response to an agent invocation.
+    ///
+    /// See the [contract](crate::contract#agents).
     InvokeAgentResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
-        /// The same id, under its other name.
+        /// The public id of the run under its second name.
         run_id: Option<RunId>,
-        /// What the agent answered.
+        /// The text of the agent's answer.
         response: Option<String>,
-        /// The thread, if there is one.
+        /// The id of the thread that the message belongs to.
         thread_id: Option<ThreadId>,
-        /// Where the run stands.
+        /// The status of the run, such as `completed`.
         status: Option<AgentRunStatus>,
-        /// The model that answered.
+        /// The id of the model that generated the answer.
         model: Option<String>,
-        /// Tokens spent.
+        /// The number of tokens that the run used.
         usage: Option<TokenUsage>,
-        /// Tools that were called.
+        /// The tools that the agent called, with their results.
         tool_calls: Vec<ToolInvocation>,
-        /// Files that were made.
+        /// The files that the run generated.
         artifacts: Vec<GeneratedArtifact>,
-        /// Tool actions that wait for a decision, while the run awaits approval.
+        /// The tool actions that wait for a decision.
         pending_tool_approvals: Vec<PendingToolApproval>,
-        /// Tool calls that were denied.
+        /// The tool calls that were denied.
         denied_tool_calls: Vec<DeniedToolCall>,
-        /// The approval mode in effect.
+        /// The mode that applied to tool actions that need approval.
         tool_approval: Option<ToolApproval>,
-        /// Tool calls that ran only because the mode allowed them.
+        /// The tool calls that needed approval and were approved automatically.
         auto_approved_tool_calls: Vec<AutoApprovedToolCall>,
-        /// Work that goes on in the background.
+        /// The work that was delegated and is still in progress.
         pending_delegations: Vec<PendingDelegation>,
     }
 }

@@ -92,8 +92,8 @@ macro_rules! record {
 /// - `field: Type` declares an `Option<Type>` and generates its setter.
 /// - `field = Type` declares a `Type` that starts as its default. Its setter is written by hand.
 ///
-/// Both are left out of the body until they are set. The macro adds the field `extra`, which is sent
-/// as part of the body.
+/// Both are left out of the body until they are set. The macro adds the field `extra`, which is
+/// sent as part of the body.
 ///
 /// ```ignore
 /// request! {

@@ -1,9 +1,9 @@
 use crate::macros::record;
 
 record! {
-    /// What the service says when there is nothing else to say, as after a deletion.
+    /// The response to a request that returns only a message, such as a deletion.
     MessageResponse {
-        /// What it says.
+        /// A confirmation for people, in the language of the account.
         message: Option<String>,
     }
 }

@@ -7,27 +7,31 @@ use serde_json::{Number, Value};
 
 use crate::InvalidField;
 
-/// A value of [`Metadata`]: a string, a number, a boolean or null; nothing nested (contract, section 9).
+/// A metadata value: a string, a number, a boolean or null.
+///
+/// The service rejects lists and objects. See the [contract](crate::contract#metadata).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MetadataValue {
-    /// JSON null.
+    /// The value null, which is different from a missing value.
     Null,
-    /// A boolean.
+    /// A boolean, either true or false.
     Bool(bool),
-    /// A number, as it was written: `12` stays `12` and `12.0` stays `12.0`.
+    /// A JSON number. It keeps its form: `12` and `12.0` are different values.
     Number(Number),
-    /// A text.
+    /// A string, which may be empty.
     String(String),
 }
 
-/// A float that JSON has no form for: NaN or an infinity.
+/// An error that occurs when a floating-point number is infinite or not a number.
+///
+/// JSON has no form for such a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotFinite;
 
 impl fmt::Display for NotFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is not a finite number, which JSON cannot carry")
+        f.write_str("is not a finite number, so JSON cannot represent it; use a string or null")
     }
 }
 
@@ -180,9 +184,11 @@ impl<'de> Deserialize<'de> for MetadataValue {
     }
 }
 
-/// Flat facts that a caller attaches to a run and gets back as `user_metadata` (contract, section 9).
+/// The metadata that a caller attaches to a run.
 ///
-/// Names must not be empty; an empty one, or a float that JSON cannot carry, is reported when the request is sent.
+/// The service returns it as `user_metadata`. Names must not be empty, and values must not be lists
+/// or objects. If an entry is invalid, its name is kept, and the request fails with that name
+/// before it is sent. See the [contract](crate::contract#metadata).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     values: BTreeMap<String, MetadataValue>,
@@ -190,12 +196,14 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// No metadata.
+    /// Creates metadata without any values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets one value: a string, an integer, a float, a boolean, or an `Option` of them for null.
+    /// Sets one value, and replaces an earlier value of the same name.
+    ///
+    /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
     pub fn insert(&mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>) {
         let name = name.into();
         match value.try_into() {
@@ -207,7 +215,9 @@ impl Metadata {
         }
     }
 
-    /// Adds every field of a struct or map. A field with a value that is not flat is reported when the request is sent.
+    /// Adds every field of a struct or map as a value.
+    ///
+    /// A field that holds a list or an object is invalid.
     pub fn extend(&mut self, values: impl Serialize) {
         let fields = match serde_json::to_value(values) {
             Ok(Value::Object(fields)) => fields,
@@ -226,22 +236,22 @@ impl Metadata {
         self.invalid.get_or_insert(InvalidField { name, reason });
     }
 
-    /// The values that were taken.
+    /// Returns the valid values by name.
     pub fn values(&self) -> &BTreeMap<String, MetadataValue> {
         &self.values
     }
 
-    /// One value by name.
+    /// Returns the value of a name, if there is one.
     pub fn get(&self, name: &str) -> Option<&MetadataValue> {
         self.values.get(name)
     }
 
-    /// The first entry that was refused, if any.
+    /// Returns the first invalid entry, if there is one.
     pub fn invalid(&self) -> Option<&InvalidField> {
         self.invalid.as_ref()
     }
 
-    /// Whether there is nothing to send.
+    /// Returns whether there are no valid values.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -274,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trap_13_numbers_and_null_survive_as_written() {
+    fn numbers_and_null_keep_their_form() {
         let text = r#"{"a":12,"b":12.0,"c":null,"d":true,"e":"x","f":18446744073709551615,"g":-1}"#;
         let metadata: Metadata = serde_json::from_str(text).unwrap();
         assert_eq!(metadata.values().len(), 7);
@@ -284,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_values_are_refused() {
+    fn nested_values_are_rejected() {
         for text in [r#"{"a":[1]}"#, r#"{"a":{}}"#] {
             let error = serde_json::from_str::<Metadata>(text).unwrap_err().to_string();
             assert!(error.contains("metadata is flat"), "{error}");
@@ -306,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_named() {
+    fn first_invalid_entry_is_named() {
         let mut metadata = Metadata::new();
         metadata.insert("rate", 0.5);
         metadata.insert("region", None::<&str>);

@@ -6,31 +6,36 @@ use crate::macros::{record, request};
 use crate::{Inputs, Metadata, MetadataValue, MissingField, RequestId, TokenUsage};
 
 request! {
-    /// Runs a prompt deployment: `POST /prompt/invoke` (contract, section 5).
+    /// A request to run a prompt deployment.
+    ///
+    /// The request is `POST /prompt/invoke`. The answer can be streamed. See the
+    /// [contract](crate::contract#prompts).
     InvokePrompt(
-        /// The deployment to run. Must not be empty.
+        /// The name of the deployment to run. It must not be empty.
         deployment: String,
     ) {
-        /// The variant of the deployment; an empty one is left out.
+        /// The variant of the deployment to run. An empty variant is not sent.
         variant = Option<String>,
-        /// The values of the prompt's variables.
+        /// The values of the variables in the prompt.
         inputs = Inputs,
-        /// An opaque id of the caller's own user.
+        /// The caller's own id of the user that the run belongs to.
         user: String,
-        /// Flat facts that come back with the run.
+        /// The metadata that comes back with the outcome of the run.
         metadata = Metadata,
     }
 }
 
 impl InvokePrompt {
-    /// Sets the variant; an empty one is left out.
+    /// Sets the variant of the deployment. An empty variant is not sent.
     pub fn variant(mut self, variant: impl Into<String>) -> Self {
         self.variant = Some(variant.into()).filter(|variant| !variant.is_empty());
         self
     }
 
-    /// Sets one start input from anything that serialises. A value that fails to serialise is reported when the
-    /// request is sent, by its name.
+    /// Sets one start input from any serializable value.
+    ///
+    /// If the value cannot be serialized, the request fails with the name of the input before it is
+    /// sent.
     pub fn input(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         self.inputs.insert(name, value);
         self
@@ -42,13 +47,18 @@ impl InvokePrompt {
         self
     }
 
-    /// Attaches one metadata value: a string, a number, a boolean, or an `Option` of them for null.
+    /// Sets one metadata value, which comes back with the outcome of the run.
+    ///
+    /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
     pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
         self.metadata.insert(name, value);
         self
     }
 
-    /// Attaches every field of a struct or map as metadata.
+    /// Adds every field of a struct or map to the metadata.
+    ///
+    /// If a field holds a list or an object, the request fails with the name of that field before
+    /// it is sent.
     pub fn metadata_from(mut self, values: impl Serialize) -> Self {
         self.metadata.extend(values);
         self
@@ -56,15 +66,17 @@ impl InvokePrompt {
 }
 
 record! {
-    /// The reply to a prompt (contract, section 5).
+    /// The response to a prompt invocation.
+    ///
+    /// See the [contract](crate::contract#prompts).
     InvokePromptResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
-        /// The model that answered.
+        /// The id of the model that generated the answer.
         model: Option<String>,
-        /// What it answered.
+        /// The text that the model generated as its answer.
         response: Option<String>,
-        /// Tokens spent.
+        /// The number of tokens that the run used.
         usage: Option<TokenUsage>,
     }
 }

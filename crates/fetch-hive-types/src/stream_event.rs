@@ -10,27 +10,29 @@ use crate::{
     RequestId, RunId, TextChunk, ThreadId, TokenUsage, ToolApproval,
 };
 
-/// One event of a prompt's or an agent's stream (contract, section 7).
+/// An event of a prompt's or an agent's stream.
+///
+/// See the [contract](crate::contract#streams).
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum StreamEvent {
-    /// A piece of the model's reasoning.
+    /// A part of the text in which the model reasons.
     Reasoning(TextEvent),
-    /// A piece of the answer.
+    /// A part of the text of the answer.
     Response(TextEvent),
-    /// A tool was called.
+    /// A tool call of an agent, with its result.
     Tool(Box<ToolEvent>),
-    /// A file was made.
+    /// A file that the run generated.
     Artifact(Box<ArtifactEvent>),
-    /// A tool action waits for a decision.
+    /// A tool action that waits for a decision.
     ToolApproval(ToolApprovalEvent),
-    /// The conversation so far was condensed.
+    /// A summary that replaces the earlier part of the conversation.
     Summary(Box<SummaryEvent>),
-    /// The last event of a run: what it spent, and how it ended.
+    /// The usage and the final status of the run, which is the last event.
     Usage(Box<UsageEvent>),
-    /// The run failed.
+    /// An error that ended the run.
     Error(Box<ErrorEvent>),
-    /// An event of a type that this version does not know, or JSON that is no event, as it came.
+    /// An event of an unknown type, or JSON that is not an event.
     Other(Value),
 }
 
@@ -45,24 +47,23 @@ impl fmt::Debug for StreamEvent {
             Self::Summary(event) => f.debug_tuple("Summary").field(event).finish(),
             Self::Usage(event) => f.debug_tuple("Usage").field(event).finish(),
             Self::Error(event) => f.debug_tuple("Error").field(event).finish(),
-            // As the fields that no version knows are.
             Self::Other(value) => f.debug_tuple("Other").field(&Masked(value)).finish(),
         }
     }
 }
 
-/// A piece of text.
+/// A part of a streamed text.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct TextEvent {
-    /// The text.
+    /// The text, which is appended to the text of earlier events.
     #[serde(deserialize_with = "crate::macros::null_as_default")]
     pub response: TextChunk,
-    /// The model; in prompt streams.
+    /// The id of the model that generates the text, sent in prompt streams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<TextChunk>,
-    /// Said of each piece in agent streams. It is no end mark.
+    /// A flag of each text in agent streams. It does not mark the end of the stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub done: Option<bool>,
     /// The public id of the run.
@@ -77,24 +78,26 @@ impl TextEvent {
     }
 }
 
-/// A tool was called.
+/// A tool call of an agent, with its result.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ToolEvent {
-    /// The call.
+    /// The id of the tool call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_id: Option<String>,
-    /// The tool's name.
+    /// The name of the tool that the agent called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<String>,
-    /// The kind of tool.
+    /// The type of the tool, as used internally by the service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_type: Option<String>,
-    /// Its arguments: parsed here, JSON in a text in a reply.
+    /// The arguments of the tool call.
+    ///
+    /// A stream sends them as an object, and a response as a string with JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_input: Option<Value>,
-    /// Its result: JSON in a text.
+    /// The result of the tool call, which is a string with JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observation: Option<Value>,
     /// The public id of the run.
@@ -102,12 +105,12 @@ pub struct ToolEvent {
     pub request_id: Option<RequestId>,
 }
 
-/// A file was made.
+/// A file that the run generated.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ArtifactEvent {
-    /// The file.
+    /// The description of the file, which includes its URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub artifact: Option<GeneratedArtifact>,
     /// The public id of the run.
@@ -115,12 +118,12 @@ pub struct ArtifactEvent {
     pub request_id: Option<RequestId>,
 }
 
-/// A tool action waits for a decision.
+/// A tool action that waits for a decision.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ToolApprovalEvent {
-    /// The action.
+    /// The action that waits. The sources do not declare its fields.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Extra>,
     /// The public id of the run.
@@ -128,24 +131,24 @@ pub struct ToolApprovalEvent {
     pub request_id: Option<RequestId>,
 }
 
-/// The conversation so far was condensed.
+/// A summary that replaces the earlier part of the conversation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct SummaryEvent {
-    /// What is left of it.
+    /// The text of the summary of the earlier conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub summary_text: Option<String>,
-    /// How many tokens it had.
+    /// The number of tokens that the conversation had before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub original_token_count: Option<u64>,
-    /// How many the model takes.
+    /// The size of the model's context window in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub context_limit: Option<u64>,
-    /// The model that condensed it.
+    /// The id of the model that wrote the summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Who provides that model.
+    /// The provider of the model that wrote the summary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
     /// The public id of the run.
@@ -153,55 +156,57 @@ pub struct SummaryEvent {
     pub request_id: Option<RequestId>,
 }
 
-/// What a run spent, and how it ended.
+/// The usage and the final status of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct UsageEvent {
-    /// Tokens spent.
+    /// The number of tokens that the run used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage: Option<TokenUsage>,
-    /// Why the stream ended, such as `completed`.
+    /// The reason why the stream ended, such as `completed`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<String>,
     /// The public id of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
-    /// The same id, under its other name.
+    /// The public id of the run under its second name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
-    /// Where the run stands; of agents.
+    /// The status of the run, sent in agent streams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<AgentRunStatus>,
-    /// The thread, if there is one; of agents.
+    /// The id of the thread that the message belongs to, sent in agent streams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_id: Option<ThreadId>,
-    /// The approval mode in effect.
+    /// The mode that applied to tool actions that need approval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_approval: Option<ToolApproval>,
-    /// Tool actions that wait for a decision.
+    /// The tool actions that wait for a decision.
     #[serde(deserialize_with = "crate::macros::null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub pending_tool_approvals: Vec<PendingToolApproval>,
-    /// Tool calls that were denied.
+    /// The tool calls that were denied.
     #[serde(deserialize_with = "crate::macros::null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub denied_tool_calls: Vec<DeniedToolCall>,
-    /// Tool calls that ran only because the mode allowed them.
+    /// The tool calls that needed approval and were approved automatically.
     #[serde(deserialize_with = "crate::macros::null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub auto_approved_tool_calls: Vec<AutoApprovedToolCall>,
 }
 
-/// The run failed.
+/// An error that ended the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct ErrorEvent {
-    /// What went wrong, for people.
+    /// The reason for people, in the language of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Value>,
-    /// A longer text for people.
+    /// A longer message for people, in the language of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What went wrong, for programs. Inferred from the replies (contract, section 7).
+    /// The machine-readable reason for the error.
+    ///
+    /// It is inferred from error responses, and unconfirmed for streams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_code: Option<ErrorCode>,
     /// The public id of the run.
@@ -210,9 +215,11 @@ pub struct ErrorEvent {
 }
 
 impl ErrorEvent {
-    /// Takes what fits, for a failure must never pass for anything else. The code may be named `code`, and code and message may stand in an
-    /// object `error`.
-    fn of_any_shape(json: &Value) -> Self {
+    /// Reads an error event of any shape.
+    ///
+    /// A failure must not be lost because of an odd field. The code is also read from `code`, and
+    /// the code and the message are also read from an object in `error`.
+    fn lenient(json: &Value) -> Self {
         let text = |name: &str| {
             let mut found = [json.get(name), json.get("error").and_then(|error| error.get(name))].into_iter().flatten();
             found.find_map(Value::as_str).map(str::to_owned)
@@ -227,21 +234,25 @@ impl ErrorEvent {
 }
 
 impl StreamEvent {
-    /// Reads one event from its JSON.
+    /// Parses an event from its JSON.
     ///
     /// # Errors
     ///
-    /// When it is not JSON, or an event of a known type does not have the shape of that type. An unknown type is
-    /// [`Other`](StreamEvent::Other). An `error` event is read in whatever shape.
+    /// Returns an error if the input is not JSON, or if an event of a known type has a field of the
+    /// wrong type. An event of an unknown type is returned as [`Other`](Self::Other), and an
+    /// `error` event of any shape as [`Error`](Self::Error).
     pub fn from_slice(json: &[u8]) -> Result<Self, serde_json::Error> {
         Self::from_slice_named(json, "")
     }
 
-    /// The same, with the type that holds where the JSON has none: the frame's `event` field.
+    /// Parses an event whose type may be given outside its JSON.
+    ///
+    /// The `type` field of the JSON takes precedence over `name`, which is the `event` field of the
+    /// stream.
     ///
     /// # Errors
     ///
-    /// As [`from_slice`](Self::from_slice).
+    /// Returns an error in the same cases as [`from_slice`](Self::from_slice).
     pub fn from_slice_named(json: &[u8], name: &str) -> Result<Self, serde_json::Error> {
         let tag = Self::type_of(json);
         Ok(match if tag.is_empty() { name } else { &tag } {
@@ -252,12 +263,14 @@ impl StreamEvent {
             "tool_approval" => Self::ToolApproval(serde_json::from_slice(json)?),
             "summary" => Self::Summary(serde_json::from_slice(json)?),
             "usage" => Self::Usage(serde_json::from_slice(json)?),
-            "error" => Self::Error(Box::new(ErrorEvent::of_any_shape(&serde_json::from_slice(json)?))),
+            "error" => Self::Error(Box::new(ErrorEvent::lenient(&serde_json::from_slice(json)?))),
             _ => Self::Other(serde_json::from_slice(json)?),
         })
     }
 
-    /// The type that stands in an event's JSON; empty where there is none.
+    /// Returns the `type` field of an event's JSON.
+    ///
+    /// The type is empty if there is no such field, or if the input is not a JSON object.
     pub fn type_of(json: &[u8]) -> Cow<'_, str> {
         #[derive(Deserialize)]
         struct Tag<'a> {
@@ -265,11 +278,10 @@ impl StreamEvent {
             tag: Cow<'a, str>,
         }
 
-        // What is no object at all has no type.
         serde_json::from_slice::<Tag<'_>>(json).map(|tag| tag.tag).unwrap_or_default()
     }
 
-    /// The public id of the run, where the event names it.
+    /// Returns the public id of the run, if the event has it.
     pub fn request_id(&self) -> Option<&RequestId> {
         match self {
             Self::Reasoning(event) | Self::Response(event) => event.request_id.as_ref(),
@@ -283,7 +295,7 @@ impl StreamEvent {
         }
     }
 
-    /// The type, as it stands on the wire; empty where there is none.
+    /// Returns the type of the event as the service writes it, or an empty string.
     pub fn event_type(&self) -> &str {
         match self {
             Self::Reasoning(_) => "reasoning",

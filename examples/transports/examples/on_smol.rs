@@ -1,5 +1,7 @@
-//! The client on smol: a transport and a clock of its own, and no tokio under the client. The transport is checked by the conformance kit, then
-//! a workflow runs and an agent streams against an emulator in this process.
+//! The client on smol, with its own transport and clock, and without tokio under the client.
+//!
+//! The program runs the conformance suite for the transport. Then it runs a workflow and streams an
+//! agent, with an emulator in this process.
 
 use std::error::Error;
 use std::future::Future;
@@ -9,9 +11,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::conformance::{Capability, Suite};
 use fetch_hive_client::{Client, Clock, ResponseBody, Transport, TransportError};
 use fetch_hive_emulator::Emulator;
+use fetch_hive_testing::conformance::{Capability, Suite};
 use http::header::{HOST, HeaderValue};
 use http::{Request, Response, Uri};
 use http_body::{Body, Frame};
@@ -21,11 +23,12 @@ use hyper::client::conn::http1;
 use smol::Task;
 use smol_hyper::rt::FuturesIo;
 
-/// HTTP/1.1 by hyper over a socket of smol; a connection for each request, and no TLS.
-struct OnSmol;
+/// A transport that uses the HTTP/1.1 of hyper over a smol socket. It opens one connection per
+/// request and does not support TLS.
+struct SmolTransport;
 
 #[async_trait]
-impl Transport for OnSmol {
+impl Transport for SmolTransport {
     async fn send(&self, mut request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
         let host = request.uri().host().unwrap_or_default().to_owned();
         let port = request.uri().port_u16().unwrap_or(80);
@@ -36,21 +39,21 @@ impl Transport for OnSmol {
         *request.uri_mut() = path;
 
         let stream = smol::net::TcpStream::connect((host, port)).await.map_err(TransportError::not_sent)?;
-        let shaken = http1::handshake(FuturesIo::new(stream)).await;
-        let (mut sender, connection) = shaken.map_err(TransportError::not_sent)?;
-        // Dropping the task ends the connection: so it is kept with what needs it.
+        let handshake = http1::handshake(FuturesIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(TransportError::not_sent)?;
+        // Dropping the task closes the connection, so the response body keeps the task.
         let task = smol::spawn(async move { drop(connection.await) });
         let response = sender.send_request(request.map(Full::new)).await.map_err(TransportError::may_have_run)?;
-        Ok(response.map(|body| ResponseBody::streaming(Held { body, _task: task })))
+        Ok(response.map(|body| ResponseBody::streaming(TaskBody { body, _task: task })))
     }
 }
 
-struct Held {
+struct TaskBody {
     body: Incoming,
     _task: Task<()>,
 }
 
-impl Body for Held {
+impl Body for TaskBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -74,28 +77,29 @@ impl Clock for SmolClock {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // The emulator brings a runtime of its own, as a service elsewhere would.
+    // The emulator needs tokio. The client does not.
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let emulator = servers.block_on(Emulator::start())?;
 
     smol::block_on(async {
-        let report = Suite::new(OnSmol).lacks(Capability::ConnectLimit, "it knows no https").run().await;
+        let report =
+            Suite::new(SmolTransport).unsupported(Capability::ConnectTimeout, "it does not support https").run().await;
         println!("{report}\n");
-        if !report.is_passed() {
-            return Err("the transport does not keep its contract".into());
+        if !report.is_success() {
+            return Err("the transport violates its contract".into());
         }
 
         let client = Client::builder()
             .api_key("fhk_example")
             .base_url(emulator.base_url())
-            .transport(OnSmol)
+            .transport(SmolTransport)
             .clock(SmolClock)
             .build()?;
         let run = client.invoke_workflow("weekly-report").input("topic", "enterprise AI").await?;
         println!("{}", run.output_as::<String>()?);
         let mut text = client.invoke_agent("researcher", "What is new?").stream().await?.text();
-        while let Some(piece) = text.next().await {
-            print!("{}", piece?);
+        while let Some(chunk) = text.next().await {
+            print!("{}", chunk?);
         }
         println!();
         Ok(())

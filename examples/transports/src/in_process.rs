@@ -7,9 +7,10 @@ use fetch_hive_client::{BoxError, ResponseBody, Transport, TransportError};
 use http::{Request, Response};
 use http_body::Body;
 
-/// Hands each request to a function in this process: a router, for example, or a fake service in a test. There is no socket.
+/// A transport that passes each request to a function in this process, such as a router or a fake
+/// service in a test. It uses no sockets.
 ///
-/// Dropping a call drops the future of the function; dropping a stream drops the body that it made.
+/// Dropping a call drops the future of the function. Dropping a stream drops the response body.
 #[derive(Clone)]
 pub struct InProcess<H>(pub H);
 

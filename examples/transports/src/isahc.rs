@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Timeouts, ResponseBody, Transport, TransportError};
+use fetch_hive_client::{ResponseBody, Timeouts, Transport, TransportError};
 use futures_io::AsyncRead;
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -11,20 +11,25 @@ use isahc::config::{Configurable, RedirectPolicy};
 use isahc::error::ErrorKind;
 use isahc::{AsyncBody, HttpClient};
 
-/// Sends by curl, through isahc. It needs no runtime.
+/// A transport over isahc, which uses curl. It needs no async runtime.
 ///
-/// The conformance kit finds what cannot be set otherwise: the head is handed over with the first piece of the body; a call or a body that was
-/// dropped goes on until something more comes; and a connection that is closed within the head passes for an empty response. curl also sends a request again when a reused connection was closed
-/// on it, whether it was read or not: so no connection is reused.
+/// The conformance suite finds defects that no setting avoids:
+///
+/// - The response head is returned with the first chunk of the body.
+/// - A dropped call or body continues until the server sends more.
+/// - A connection that is closed within the response head counts as an empty response.
+///
+/// When a reused connection is closed, curl sends the request again, even if the server has read
+/// it. This transport therefore opens a connection for each request.
 #[derive(Debug)]
 pub struct IsahcTransport(HttpClient);
 
 impl IsahcTransport {
-    /// A transport with the defaults of isahc.
+    /// Creates a transport that neither follows redirects nor reuses connections.
     ///
     /// # Errors
     ///
-    /// When curl cannot be set up.
+    /// Returns an error if curl cannot be initialized.
     pub fn new() -> Result<Self, isahc::Error> {
         let builder = HttpClient::builder().redirect_policy(RedirectPolicy::None).automatic_decompression(false);
         Ok(Self(builder.connection_cache_size(0).build()?))
@@ -35,7 +40,7 @@ impl IsahcTransport {
 impl Transport for IsahcTransport {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
         let (mut parts, body) = request.into_parts();
-        let connect = parts.extensions.get::<Timeouts>().and_then(|limits| limits.connect);
+        let connect = parts.extensions.get::<Timeouts>().and_then(|timeouts| timeouts.connect);
         parts.extensions.clear();
         let mut request = Request::builder().method(parts.method).uri(parts.uri);
         if let Some(connect) = connect {
@@ -49,20 +54,20 @@ impl Transport for IsahcTransport {
             }
             _ => TransportError::may_have_run(error),
         })?;
-        Ok(response.map(|body| ResponseBody::streaming(Reading(body))))
+        Ok(response.map(|body| ResponseBody::streaming(ReadBody(body))))
     }
 }
 
-struct Reading(AsyncBody);
+struct ReadBody(AsyncBody);
 
-impl Body for Reading {
+impl Body for ReadBody {
     type Data = Bytes;
     type Error = std::io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let mut piece = vec![0; 16 << 10];
-        let read = std::task::ready!(Pin::new(&mut self.0).poll_read(cx, &mut piece))?;
-        piece.truncate(read);
-        Poll::Ready((read > 0).then(|| Ok(Frame::data(piece.into()))))
+        let mut buffer = vec![0; 16 << 10];
+        let read = std::task::ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
+        buffer.truncate(read);
+        Poll::Ready((read > 0).then(|| Ok(Frame::data(buffer.into()))))
     }
 }

@@ -1,14 +1,15 @@
-//! Transports over other HTTP stacks than the one that is included. Each file stands for itself: copy the one you need.
+//! Example transports over other HTTP stacks than the included one. Each file is self-contained, so
+//! that you can copy the one you need.
 //!
-//! | file | HTTP stack | what it cannot do |
+//! | file | HTTP stack | limitations |
 //! |---|---|---|
-//! | `reqwest.rs` | reqwest | a connect limit for each call: reqwest has one for each client |
-//! | `isahc.rs` | isahc, which is curl | end when it is dropped, and more: see there |
-//! | `tower.rs` | any tower service | what the service cannot |
-//! | `on_thread.rs` | any blocking one, such as ureq, on a thread | end when it is dropped: it keeps the limits itself |
-//! | `in_process.rs` | none: a function that answers | lose a connection |
+//! | `reqwest.rs` | reqwest | has one connect timeout per client, not per call |
+//! | `isahc.rs` | isahc, which uses curl | does not end when dropped; its documentation lists more |
+//! | `tower.rs` | any tower service | has the limitations of the service |
+//! | `on_thread.rs` | any blocking transport, such as ureq, on a thread | does not end when dropped, and enforces the timeouts itself |
+//! | `in_process.rs` | a function in this process | has no connections |
 //!
-//! `examples/on_smol.rs` runs the client on smol, with a transport and a clock of its own.
+//! `examples/on_smol.rs` runs the client on smol, with its own transport and clock.
 
 mod in_process;
 mod isahc;

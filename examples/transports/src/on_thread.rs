@@ -1,4 +1,3 @@
-use std::fmt;
 use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -12,15 +11,18 @@ use http::{Request, Response};
 use http_body::{Body, Frame};
 use tokio::sync::{mpsc, oneshot};
 
-type TextChunk = Result<Frame<Bytes>, TransportError>;
+type Chunk = Result<Frame<Bytes>, TransportError>;
 
-/// Sends by a transport that blocks, such as ureq, on a thread for each request. It needs no runtime; of tokio it has the channels.
+/// A transport that runs a blocking transport, such as ureq, on one thread per request. It uses the
+/// channels of tokio, but needs no runtime.
 ///
-/// A thread cannot be ended from outside: when a call is dropped, its thread goes on until something comes, or one of its limits runs out.
+/// A thread cannot be cancelled. When a call is dropped, its thread continues until data arrives or
+/// a timeout expires.
+#[derive(Debug)]
 pub struct OnThread<T>(Arc<T>);
 
 impl<T: BlockingTransport> OnThread<T> {
-    /// A transport over a blocking one.
+    /// Creates a transport over a blocking one.
     pub fn new(transport: T) -> Self {
         Self(Arc::new(transport))
     }
@@ -29,45 +31,42 @@ impl<T: BlockingTransport> OnThread<T> {
 #[async_trait]
 impl<T: BlockingTransport> Transport for OnThread<T> {
     async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
-        let (transport, (head, came), (pieces, coming)) = (Arc::clone(&self.0), oneshot::channel(), mpsc::channel(1));
+        let transport = Arc::clone(&self.0);
+        let (head_sender, head_receiver) = oneshot::channel();
+        let (chunk_sender, chunk_receiver) = mpsc::channel(1);
         std::thread::spawn(move || match transport.send(request).map(Response::into_parts) {
-            Err(error) => drop(head.send(Err(error))),
+            Err(error) => drop(head_sender.send(Err(error))),
             Ok((parts, body)) => {
-                if head.send(Ok(parts)).is_ok() {
-                    hand_over(body, &pieces);
+                if head_sender.send(Ok(parts)).is_ok() {
+                    send_chunks(body, &chunk_sender);
                 }
             }
         });
-        let parts = came.await.map_err(TransportError::may_have_run)??;
-        Ok(Response::from_parts(parts, ResponseBody::streaming(Pieces(coming))))
+        let parts = head_receiver.await.map_err(TransportError::may_have_run)??;
+        Ok(Response::from_parts(parts, ResponseBody::streaming(ChannelBody(chunk_receiver))))
     }
 }
 
-fn hand_over(mut body: Box<dyn Read + Send>, pieces: &mpsc::Sender<TextChunk>) {
-    let mut piece = vec![0; 16 << 10];
+fn send_chunks(mut body: Box<dyn Read + Send>, sender: &mpsc::Sender<Chunk>) {
+    let mut buffer = vec![0; 16 << 10];
     loop {
-        let read = body.read(&mut piece).map(|length| Bytes::copy_from_slice(&piece[..length]));
-        let over = !matches!(&read, Ok(piece) if !piece.is_empty());
-        let read = read.map(Frame::data).map_err(|error| error.downcast().unwrap_or_else(TransportError::may_have_run));
-        if pieces.blocking_send(read).is_err() || over {
+        let read = body.read(&mut buffer).map(|length| Bytes::copy_from_slice(&buffer[..length]));
+        let is_last = !matches!(&read, Ok(data) if !data.is_empty());
+        let chunk =
+            read.map(Frame::data).map_err(|error| error.downcast().unwrap_or_else(TransportError::may_have_run));
+        if sender.blocking_send(chunk).is_err() || is_last {
             return;
         }
     }
 }
 
-struct Pieces(mpsc::Receiver<TextChunk>);
+struct ChannelBody(mpsc::Receiver<Chunk>);
 
-impl Body for Pieces {
+impl Body for ChannelBody {
     type Data = Bytes;
     type Error = TransportError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TextChunk>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
         self.0.poll_recv(cx)
-    }
-}
-
-impl<T> fmt::Debug for OnThread<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnThread").finish_non_exhaustive()
     }
 }

@@ -5,29 +5,31 @@ use bytes::Bytes;
 use fetch_hive_client::{ResponseBody, Timeout, Transport, TransportError};
 use http::{Request, Response};
 
-/// Sends by reqwest.
+/// A transport over reqwest.
 ///
-/// It may take a kept connection whose end has come and was not read yet. The call then ends with an error that says that it may have run,
-/// where the included transport, which looks once more, makes a new connection.
+/// Reqwest may reuse a connection that the server has just closed. The call then fails with an
+/// error that reports that it may have run. The included transport checks a connection before each
+/// use and opens a new one instead.
 #[derive(Debug)]
 pub struct ReqwestTransport(reqwest::Client);
 
 impl ReqwestTransport {
-    /// A transport whose connections are made within a limit: reqwest has one for each client, not for each request.
+    /// Creates a transport with a connect timeout, which applies to all calls.
     ///
     /// # Errors
     ///
-    /// When reqwest cannot set TLS up.
-    pub fn new(connect: Duration) -> Result<Self, reqwest::Error> {
-        Self::with(reqwest::Client::builder().connect_timeout(connect))
+    /// Returns an error if reqwest cannot initialize TLS.
+    pub fn new(connect_timeout: Duration) -> Result<Self, reqwest::Error> {
+        Self::from_builder(reqwest::Client::builder().connect_timeout(connect_timeout))
     }
 
-    /// A transport with a configuration of your own; what the contract of a transport demands is set here.
+    /// Creates a transport from a builder. Redirects and retries are disabled, as the contract of a
+    /// transport requires.
     ///
     /// # Errors
     ///
-    /// When reqwest refuses the configuration.
-    pub fn with(builder: reqwest::ClientBuilder) -> Result<Self, reqwest::Error> {
+    /// Returns an error if reqwest rejects the configuration.
+    pub fn from_builder(builder: reqwest::ClientBuilder) -> Result<Self, reqwest::Error> {
         let never = reqwest::retry::never();
         Ok(Self(builder.redirect(reqwest::redirect::Policy::none()).retry(never).build()?))
     }

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-/// Sends by a tower service, with its layers: a client of hyper-util, for example.
+/// A transport over a tower service with its layers, such as a client of hyper-util.
 pub struct TowerTransport<S, B> {
     service: S,
     body: fn(Bytes) -> B,
@@ -16,8 +16,11 @@ pub struct TowerTransport<S, B> {
 }
 
 impl<S, B> TowerTransport<S, B> {
-    /// A transport that hands requests with this kind of body to a clone of the service each. `not_sent` says of which errors the request surely
-    /// never left; when in doubt, of none.
+    /// Creates a transport that passes each request to a clone of the service.
+    ///
+    /// `body` converts the request body. `not_sent` returns whether an error proves that the
+    /// request did not reach the service. If you are not sure, return `false`, because the client
+    /// retries requests that were not sent.
     pub fn new(service: S, body: fn(Bytes) -> B, not_sent: fn(&BoxError) -> bool) -> Self {
         Self { service, body, not_sent }
     }

@@ -18,7 +18,9 @@ use crate::client::resources::{Delegations, Requests, SearchServices, SendReques
 use crate::error::Error;
 use crate::transport::blocking::{BlockingTransport, Blocks};
 
-/// The blocking client. A clone is cheap and shares connections and configuration.
+/// The blocking client of the service.
+///
+/// A clone is cheap, and shares connections and configuration.
 #[derive(Clone)]
 pub struct Client {
     pub(crate) client: crate::Client,
@@ -50,20 +52,23 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// Creates a call of any request in [`types`](crate::types), or of an [`Endpoint`] that you define.
+    /// Creates a call of any request in [`types`](crate::types), or of an [`Endpoint`] that you
+    /// define.
     pub fn call<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
         Call::new(self.client.clone(), request)
     }
 
-    /// Creates a call of a request that was built by hand. See [`call_raw`](crate::Client::call_raw) of the async client.
+    /// Creates a call of a request that was built by hand. See
+    /// [`call_raw`](crate::Client::call_raw) of the async client.
     pub fn call_raw(&self, request: http::Request<Bytes>, retry: Retry) -> Call<RawRequest> {
         Call::new(self.client.clone(), RawRequest::new(request, retry))
     }
 
     /// Runs a workflow deployment. See [`InvokeWorkflow`].
     ///
-    /// The response to a direct run arrives when the run has ended, which takes seconds to minutes. If the response is lost,
-    /// the run cannot be looked up: see [`Error::may_have_run`](crate::Error::may_have_run).
+    /// The response to a direct run arrives when the run has ended, which takes seconds to minutes.
+    /// If the response is lost, the run cannot be looked up: see
+    /// [`Error::may_have_run`](crate::Error::may_have_run).
     pub fn invoke_workflow(&self, deployment: impl Into<String>) -> Call<InvokeWorkflow> {
         self.call(InvokeWorkflow::new(deployment))
     }
@@ -78,7 +83,8 @@ impl Client {
         self.call(InvokeAgent::new(agent, message))
     }
 
-    /// Gives an objective to a hive agent, whose outcome is delivered to a callback URL. See [`InvokeHiveAgent`].
+    /// Gives an objective to a hive agent, whose outcome is delivered to a callback URL. See
+    /// [`InvokeHiveAgent`].
     pub fn invoke_hive_agent(
         &self,
         hive_agent: impl Into<AgentId>,
@@ -110,7 +116,8 @@ impl Client {
         self.call(TriggerPrompt::new(endpoint, variant, secret, callback_url))
     }
 
-    /// Sends a message to an agent with its webhook secret, without the API key. See [`TriggerAgent`].
+    /// Sends a message to an agent with its webhook secret, without the API key. See
+    /// [`TriggerAgent`].
     pub fn trigger_agent(
         &self,
         agent: impl Into<AgentId>,
@@ -146,7 +153,8 @@ impl Client {
         self.call(ListModels::new())
     }
 
-    /// Lists the error codes of the service, with messages in a language such as `es`. See [`ListErrorCodes`].
+    /// Lists the error codes of the service, with messages in a language such as `es`. See
+    /// [`ListErrorCodes`].
     pub fn error_codes(&self, locale: Option<&str>) -> Call<ListErrorCodes> {
         self.call(ListErrorCodes::new(locale.map(str::to_owned)))
     }
@@ -167,12 +175,13 @@ impl fmt::Debug for Client {
 }
 
 impl<E: Endpoint + 'static> Call<E> {
-    /// Sends the call, and blocks until its reply is in.
+    /// Sends the call, and blocks until its response is received.
     ///
     /// # Errors
     ///
-    /// As any call; also [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` where this thread must not block: see
-    /// [`blocking`](crate::blocking).
+    /// Returns the same errors as any call. Returns
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a thread that must not
+    /// block: see [`blocking`](crate::blocking).
     pub fn send(self) -> Result<ApiResponse<E::Response>, Error> {
         block_on(self.response())?
     }
@@ -183,42 +192,46 @@ impl Call<RawRequest> {
     ///
     /// # Errors
     ///
-    /// Returns the same errors as any call. Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a
-    /// thread that must not block: see [`blocking`](crate::blocking).
+    /// Returns the same errors as any call. Returns
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `client` on a thread that must not
+    /// block: see [`blocking`](crate::blocking).
     pub fn send(self) -> Result<ApiResponse<Bytes>, Error> {
         block_on(self.raw_response())?
     }
 }
 
 impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
-    /// Sends the call and returns when the head of the reply is in: the events are read as they are asked for.
+    /// Sends the call, and returns its event stream when the head of the response is received.
     ///
     /// # Errors
     ///
-    /// As [`stream`](crate::Call::stream) of the async client, and as [`send`](Self::send).
+    /// Returns the same errors as [`stream`](crate::Call::stream) of the async client, and as
+    /// [`send`](Self::send).
     pub fn stream(self) -> Result<EventStream<E>, Error> {
         block_on(self.event_stream())?.map(EventStream::new)
     }
 }
 
 impl ClientBuilder {
-    /// Another HTTP stack than ureq.
+    /// Sets the HTTP stack that sends the requests, instead of ureq.
     pub fn transport(mut self, transport: impl BlockingTransport) -> Self {
         self.transport = Some(Arc::new(Blocks(transport)));
         self
     }
 
-    /// An async transport that needs no runtime: it is awaited on the thread that calls. Those of `test_util` are such.
+    /// Sets an async transport that needs no runtime, whose futures run on the calling thread. It
+    /// is useful in tests.
     pub fn async_transport(mut self, transport: impl crate::Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
     }
 
-    /// Checks the configuration and makes the client. Opens no connection.
+    /// Checks the configuration and builds the client. No connection is opened.
     ///
     /// # Errors
     ///
-    /// As [`build`](crate::ClientBuilder::build) of the async client; no transport, when the feature `ureq` is off and none is given.
+    /// Returns the same errors as [`build`](crate::ClientBuilder::build) of the async client.
+    /// Returns an error for `transport` if none is set and the feature `ureq` is disabled.
     pub fn build(mut self) -> Result<Client, Error> {
         if self.transport.is_none() {
             self.transport = Some(Arc::new(Blocks(default_transport()?)));
@@ -233,7 +246,7 @@ fn default_transport() -> Result<crate::transport::UreqTransport, Error> {
     crate::transport::UreqTransport::builder().build()
 }
 
-/// There is none.
+/// The default transport without the feature `ureq`, which cannot be constructed.
 #[cfg(not(feature = "ureq"))]
 enum NoTransport {}
 
@@ -249,5 +262,5 @@ impl BlockingTransport for NoTransport {
 
 #[cfg(not(feature = "ureq"))]
 fn default_transport() -> Result<NoTransport, Error> {
-    Err(InvalidInput::new("transport", "is required: the feature `ureq`, which brings one, is off").into())
+    Err(InvalidInput::new("transport", "is required: set one, or enable the feature `ureq`").into())
 }

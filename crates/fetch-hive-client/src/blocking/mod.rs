@@ -1,5 +1,6 @@
-//! The client without an async runtime: the same calls, sent by `.send()` and not by `.await`. Feature `blocking`; feature `ureq` brings a
-//! transport.
+//! A blocking client, whose calls are sent by `.send()` instead of `.await`.
+//!
+//! It needs the feature `blocking`. The feature `ureq` adds a transport.
 //!
 //! ```no_run
 //! # #[cfg(feature = "ureq")]
@@ -10,24 +11,31 @@
 //! let run = client.invoke_workflow("weekly-report").input("topic", "enterprise AI").send()?;
 //! println!("{}", run.into_output()?);
 //!
-//! for piece in client.invoke_agent("researcher", "What is new?").stream()?.text() {
-//!     print!("{}", piece?);
+//! for chunk in client.invoke_agent("researcher", "What is new?").stream()?.text() {
+//!     print!("{}", chunk?);
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! Callbacks are received by [`Receiver::receive_blocking`](crate::callback::Receiver::receive_blocking), and waited for by
-//! [`run_and_wait`](crate::Call::run_and_wait); [`requests().wait(…)`](crate::resources::Requests::wait) looks a run up until it has ended.
+//! Receive callbacks with
+//! [`Receiver::receive_blocking`](crate::callback::Receiver::receive_blocking), and wait for them
+//! with [`run_and_wait`](crate::Call::run_and_wait). To poll a run until it has ended, use
+//! [`requests().wait(…)`](crate::resources::Requests::wait).
 //!
-//! It is the async client whose futures are awaited on the thread that calls: requests, checks, repeats, timeouts, events and errors are the
-//! same by construction. What differs is that timeouts are kept by the [`BlockingTransport`], which alone can end what blocks.
+//! The blocking client runs the futures of the async client on the calling thread, so requests,
+//! validation, retries, events and errors are the same. The only difference is that the
+//! [`BlockingTransport`] enforces the timeouts, because nothing else can interrupt a blocking call.
 //!
-//! # Where it may be called
+//! # Threads
 //!
-//! On any thread that may block: a thread of its own, tokio's `spawn_blocking` and `block_in_place`. In an async task it would stop all that
-//! shares the thread, up to a deadlock. Where the feature `hyper` is on too, so that tokio is in the graph, a call in a task of tokio is
-//! refused with [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) before anything is sent, as is, always, a call from within a call: from a hook, or from a credential provider.
-//! Without tokio in the graph a task cannot be told from a thread; the call then blocks, and ends at its timeouts.
+//! Call it on any thread that may block: a thread that you started, or one of tokio's
+//! `spawn_blocking` or `block_in_place`. In an async task it would stop all other tasks of that
+//! thread, and could deadlock.
+//!
+//! A call within a call, such as one from a hook or a credential provider, fails with
+//! [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) before anything is sent. If the feature
+//! `hyper` is enabled, a call within a tokio task fails in the same way. Without that feature a
+//! task cannot be detected, so the call blocks until its timeouts elapse.
 
 mod block_on;
 mod callback;
@@ -43,16 +51,13 @@ pub use crate::transport::blocking::BlockingTransport;
 #[cfg(feature = "ureq")]
 pub use crate::transport::{UreqTransport, UreqTransportBuilder};
 
-#[cfg(any(feature = "conformance", feature = "test-util"))]
-pub(crate) use crate::transport::blocking::Blocks;
-#[cfg(feature = "conformance")]
-pub(crate) use block_on::block_on;
-
-/// A call that is being put together: nothing is sent until [`send`](crate::Call::send) or `stream` is called.
+/// A builder for one call of the blocking client. Nothing is sent until [`send`](crate::Call::send)
+/// or `stream` is called.
 pub type Call<E> = crate::Call<E, Client>;
 
-/// The wait for the end of a run by looking it up: nothing is sent until [`send`](crate::PollRun::send) is called.
+/// A builder for polling a run until it has ended. Nothing is sent until
+/// [`send`](crate::PollRun::send) is called.
 pub type PollRun = crate::PollRun<Client>;
 
-/// The configuration of a [`Client`].
+/// A builder for a blocking [`Client`].
 pub type ClientBuilder = crate::ClientBuilder<Client>;

@@ -13,7 +13,7 @@ use super::resources::Approvals;
 use crate::error::{Error, ErrorKind};
 
 impl Approvals<Client> {
-    /// All approvals that a filter asks for, page after page, each fetched when it is needed.
+    /// Returns all approvals that match a filter. Each page is fetched when it is needed.
     ///
     /// ```no_run
     /// # async fn run(client: fetch_hive_client::Client) -> Result<(), fetch_hive_client::Error> {
@@ -38,10 +38,10 @@ impl Approvals<Client> {
 
 type Fetching = Pin<Box<dyn Future<Output = Result<ApiResponse<ToolActionApprovalList>, Error>> + Send>>;
 
-/// Approvals from all pages of a list. An error comes after everything that was fetched, and nothing comes after it.
+/// A [`Stream`] of the approvals on all pages of a list.
 ///
-/// It is a [`Stream`] too.
-#[must_use = "nothing is fetched until it is asked for"]
+/// After an error, which follows all approvals that were fetched, it ends.
+#[must_use = "a page is fetched when the stream is polled"]
 pub struct ApprovalStream {
     client: Client,
     pager: ApprovalPager,
@@ -51,7 +51,7 @@ pub struct ApprovalStream {
 }
 
 impl ApprovalStream {
-    /// The next approval; `None` after the last one.
+    /// Returns the next approval, or `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<ToolActionApproval, Error>> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }

@@ -15,10 +15,12 @@ use crate::execute::{
 };
 use crate::transport::Transport;
 
-/// The environment variable that an API key is taken from when none is given.
+/// The environment variable that contains the API key, if none is set on the builder.
 pub const API_KEY_VARIABLE: &str = "FETCH_HIVE_API_KEY";
 
-/// The configuration of a [`Client`]. Whatever is wrong with it is reported by [`build`](ClientBuilder::build).
+/// A builder for a [`Client`].
+///
+/// Invalid settings are reported by [`build`](ClientBuilder::build).
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct ClientBuilder<C = Client> {
     api_key: Option<Result<ApiKey, InvalidSecret>>,
@@ -63,100 +65,119 @@ impl<C> ClientBuilder<C> {
         }
     }
 
-    /// The API key. Without one, the environment variable `FETCH_HIVE_API_KEY` is read.
+    /// Sets the API key. By default, it is read from the environment variable `FETCH_HIVE_API_KEY`.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(ApiKey::new(key));
         self
     }
 
-    /// Asks for the API key at each attempt, instead of holding one.
+    /// Sets a provider that returns the API key for each attempt. It takes precedence over a fixed
+    /// key.
     pub fn credentials(mut self, provider: impl CredentialProvider) -> Self {
         self.provider = Some(Arc::new(provider));
         self
     }
 
-    /// The base URL; `https://api.fetchhive.com/v1` by default. https, or plain http to a loopback host.
+    /// Sets the base URL. The default is `https://api.fetchhive.com/v1`.
+    ///
+    /// The scheme is https, or http for a loopback host.
     pub fn base_url(mut self, url: impl Into<String>) -> Self {
         self.base_url = Some(url.into());
         self
     }
 
-    /// Takes a plain http base URL of any host. The API key then crosses the network in the clear.
+    /// Allows a base URL with plain http for any host. The API key is then sent unencrypted.
     pub fn allow_plain_http(mut self) -> Self {
         self.allow_plain_http = true;
         self
     }
 
-    /// Adds your program's name and version to the user agent.
+    /// Adds a suffix to the user agent, such as the name and version of your program.
     pub fn user_agent(mut self, suffix: impl Into<String>) -> Self {
         self.user_agent = Some(suffix.into());
         self
     }
 
-    /// The largest body of a reply that is taken, in bytes after decompression: 64 MiB by default.
+    /// Sets the largest response body that is accepted, in bytes after decompression. The default
+    /// is 64 MiB.
     pub fn max_response_bytes(mut self, bytes: usize) -> Self {
         self.max_response_bytes = bytes;
         self
     }
 
-    /// The largest event of a stream that is taken, in bytes after decompression: 16 MiB by default.
+    /// Sets the largest event of a stream that is accepted, in bytes after decompression. The
+    /// default is 16 MiB.
     pub fn max_event_bytes(mut self, bytes: usize) -> Self {
         self.max_event_bytes = bytes;
         self
     }
 
-    /// The largest body of a refusal that is kept, in bytes after decompression: 1 MiB by default. What is beyond it is not read; the
-    /// refusal stays what it is.
+    /// Sets the largest part of an error response body that is read, in bytes after decompression.
+    /// The default is 1 MiB.
+    ///
+    /// A larger body is truncated, which does not change the error otherwise.
     pub fn max_error_bytes(mut self, bytes: usize) -> Self {
         self.max_error_bytes = bytes;
         self
     }
 
-    /// How many runs this client and its clones have under way at once, at the most; no limit by default. Set to what the plan allows (Lite
-    /// 1, Starter 3, Pro 5), it keeps the service from answering 429 for want of a place.
+    /// Limits the concurrent runs of this client and its clones. There is no limit by default.
     ///
-    /// It counts the calls that are answered when a run has ended: direct workflow runs, prompts and agents, streamed ones until their
-    /// stream ends. A call beyond the limit waits in line, first come, first served, within its deadline; one that is dropped leaves the
-    /// line. Runs with callback delivery are answered at once and queue at the service, so they are counted only until then.
+    /// Set it to the limit of your plan (Lite 1, Starter 3, Pro 5) to avoid 429 responses of the
+    /// service.
+    ///
+    /// A direct workflow run, a prompt or an agent counts until its response or its stream ends. A
+    /// call beyond the limit waits in a fair queue, within its timeout, and dropping the call
+    /// leaves the queue. A run with callback delivery counts only until the service accepts it,
+    /// because the service queues such runs itself.
     pub fn max_concurrent_runs(mut self, runs: usize) -> Self {
         self.max_concurrent_runs = Some(runs);
         self
     }
 
-    /// How long a place stays taken when nobody knows whether its run has ended: after a time limit, a lost connection, a gateway's error, or
-    /// when the call or the stream was dropped. 60 s by default. Only with [`max_concurrent_runs`](Self::max_concurrent_runs).
+    /// Sets how long the slot of an unresolved run stays occupied. The default is 60 s.
+    ///
+    /// A run is unresolved after a timeout, a lost connection or a gateway error, or if its call or
+    /// stream was dropped. This has an effect only with
+    /// [`max_concurrent_runs`](Self::max_concurrent_runs).
     pub fn unresolved_run_hold(mut self, hold: Duration) -> Self {
         self.unresolved_run_hold = hold;
         self
     }
 
-    /// Calls a function with how each attempt went: for metrics. It runs in the task that made the call, so it should be quick.
+    /// Calls a function with a report of each attempt, for metrics.
+    ///
+    /// The function runs in the task of the call, so it should return quickly.
     pub fn on_attempt(mut self, hook: impl Fn(AttemptReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_attempt = Some(Arc::new(hook));
         self
     }
 
-    /// Calls a function with how each call went, all attempts together: for metrics. It runs in the task that made the call, so it should be
-    /// quick.
+    /// Calls a function with a report of each call, for metrics.
+    ///
+    /// The function runs in the task of the call, so it should return quickly.
     pub fn on_call(mut self, hook: impl Fn(CallReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_call = Some(Arc::new(hook));
         self
     }
 
-    /// Calls a function with the tokens of every reply that names them: to sum them up, for example. It runs in the task that made the call,
-    /// so it should be quick.
+    /// Calls a function with the token usage of each response and stream that reports it.
+    ///
+    /// The function runs in the task of the call, so it should return quickly.
     pub fn on_usage(mut self, hook: impl Fn(UsageReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_usage = Some(Arc::new(hook));
         self
     }
 
-    /// Another clock than tokio's. Needed with a transport of your own when the feature `hyper` is off.
+    /// Sets the clock for timeouts and waits. The default is tokio's, which needs the feature
+    /// `hyper`.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
     }
 
-    /// The async client, which is within each kind of client; transport and clock are there.
+    /// Builds the async client, on which the blocking one is based. Transport and clock must be
+    /// set.
     pub(crate) fn finish(self) -> Result<Client, Error> {
         let credentials = match (self.provider, self.api_key) {
             (Some(provider), _) => Credentials::Provider(provider),
@@ -198,19 +219,25 @@ impl<C> ClientBuilder<C> {
 }
 
 impl ClientBuilder {
-    /// Another HTTP stack than the one that is included.
+    /// Sets the HTTP stack that sends the requests. The default is
+    /// [`HyperTransport`](crate::HyperTransport).
     pub fn transport(mut self, transport: impl Transport) -> Self {
         self.transport = Some(Arc::new(transport));
         self
     }
 
-    /// Checks the configuration and makes the client. Opens no connection, and needs no runtime.
+    /// Checks the configuration and builds the client. No connection is opened, and no runtime is
+    /// needed.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), which names the field: no API key, a blank one, or one that a header cannot carry; a
-    /// base URL without scheme or host, or with plain http beyond loopback; a user agent that a header cannot carry; no transport or no
-    /// clock, or no cryptography, when the features that bring them are off.
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) with the name of the field if:
+    /// - the API key is missing, blank, or contains bytes that a header cannot contain;
+    /// - the base URL has no scheme or host, or uses plain http for a host that is not loopback;
+    /// - the user agent or a header is invalid;
+    /// - a limit is zero;
+    /// - there is no transport, clock or cryptography, because the feature that provides it is
+    ///   disabled.
     pub fn build(mut self) -> Result<Client, Error> {
         self.transport = Some(self.transport.map_or_else(default_transport, Ok)?);
         self.clock = Some(self.clock.map_or_else(default_clock, Ok)?);
@@ -225,8 +252,10 @@ fn api_key(explicit: Option<Result<ApiKey, InvalidSecret>>) -> Result<ApiKey, In
             InvalidInput::new(
                 "api_key",
                 match error {
-                    std::env::VarError::NotPresent => "is required: pass a key, or set FETCH_HIVE_API_KEY",
-                    std::env::VarError::NotUnicode(_) => "in FETCH_HIVE_API_KEY is no ASCII text",
+                    std::env::VarError::NotPresent => {
+                        "is required: set it on the builder, or set the variable FETCH_HIVE_API_KEY"
+                    }
+                    std::env::VarError::NotUnicode(_) => "in the variable FETCH_HIVE_API_KEY is not valid Unicode",
                 },
             )
         })?),
@@ -241,18 +270,18 @@ fn default_transport() -> Result<Arc<dyn Transport>, Error> {
 
 #[cfg(not(feature = "hyper"))]
 fn default_transport() -> Result<Arc<dyn Transport>, Error> {
-    Err(InvalidInput::new("transport", "is required: the feature `hyper`, which brings one, is off").into())
+    Err(InvalidInput::new("transport", "is required: set one, or enable the feature `hyper`").into())
 }
 
 #[cfg(feature = "hyper")]
-#[allow(clippy::unnecessary_wraps, reason = "fails when the feature is off")]
+#[allow(clippy::unnecessary_wraps, reason = "fails if the feature is disabled")]
 fn default_clock() -> Result<Arc<dyn Clock>, Error> {
     Ok(Arc::new(crate::clock::TokioClock))
 }
 
 #[cfg(not(feature = "hyper"))]
 fn default_clock() -> Result<Arc<dyn Clock>, Error> {
-    Err(InvalidInput::new("clock", "is required: the feature `hyper`, which brings one, is off").into())
+    Err(InvalidInput::new("clock", "is required: set one, or enable the feature `hyper`").into())
 }
 
 impl<C> std::fmt::Debug for ClientBuilder<C> {

@@ -123,8 +123,8 @@ impl<E: Endpoint + 'static> IntoFuture for Call<E> {
 impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
     /// Sends the call, and returns its event stream when the head of the response is received.
     ///
-    /// The call has no timeout unless [`timeout`](Call::timeout) is set, which then limits the whole stream. Dropping the
-    /// stream closes its connection (HTTP/1.1) or resets it (HTTP/2).
+    /// The call has no timeout unless [`timeout`](Call::timeout) is set, which then limits the
+    /// whole stream. Dropping the stream closes its connection (HTTP/1.1) or resets it (HTTP/2).
     ///
     /// ```no_run
     /// # async fn run(client: fetch_hive_client::Client) -> Result<(), fetch_hive_client::Error> {
@@ -144,7 +144,8 @@ impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
     /// # Errors
     ///
     /// Returns the same errors as any call, with the body of an error response. Returns
-    /// [`ErrorKind::NotAStream`](crate::ErrorKind::NotAStream) if a success response is not an event stream.
+    /// [`ErrorKind::NotAStream`](crate::ErrorKind::NotAStream) if a success response is not an
+    /// event stream.
     pub async fn stream(self) -> Result<EventStream<E>, Error> {
         self.event_stream().await
     }

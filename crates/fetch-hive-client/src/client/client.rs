@@ -19,13 +19,14 @@ use crate::execute::Shared;
 
 /// The async client of the service.
 ///
-/// A clone is cheap, and shares connections and configuration. Building a client needs no runtime and opens no connection.
+/// A clone is cheap, and shares connections and configuration. Building a client needs no runtime
+/// and opens no connection.
 ///
 /// ```no_run
 /// # #[cfg(feature = "hyper")]
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = fetch_hive_client::Client::from_env()?;
-/// let run = client.invoke_workflow("weekly-report").variant("default").input("topic", "enterprise AI").await?;
+/// let run = client.invoke_workflow("weekly-report").input("topic", "enterprise AI").await?;
 /// println!("{}", run.into_output()?);
 /// # Ok(()) }
 /// ```
@@ -61,19 +62,21 @@ impl Client {
         ClientBuilder::new()
     }
 
-    /// Creates a call of any request in [`types`](crate::types), or of an [`Endpoint`] that you define.
+    /// Creates a call of any request in [`types`](crate::types), or of an [`Endpoint`] that you
+    /// define.
     pub fn call<E: Endpoint + 'static>(&self, request: E) -> Call<E> {
         Call::new(self.clone(), request)
     }
 
-    /// Creates a call of a request that was built by hand, for an operation that this version of the crate does not know.
+    /// Creates a call of a request that was built by hand, for an operation that this version of
+    /// the crate does not know.
     ///
-    /// Its path is appended to the base URL. It is sent with the key, the user agent, the timeouts and the retries of any
-    /// other call. A request that invokes a workflow, a prompt or an agent counts as one of the
-    /// [`max_concurrent_runs`](ClientBuilder::max_concurrent_runs).
+    /// Its path is appended to the base URL. It is sent with the key, the user agent, the timeouts
+    /// and the retries of any other call. A request that invokes a workflow, a prompt or an agent
+    /// counts as one of the [`max_concurrent_runs`](ClientBuilder::max_concurrent_runs).
     ///
-    /// Awaiting the call fails like any other call. It also fails if the URL is absolute and is not below the base URL,
-    /// because the key must not be sent there.
+    /// Awaiting the call fails like any other call. It also fails if the URL is absolute and is not
+    /// below the base URL, because the key must not be sent there.
     ///
     /// ```no_run
     /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
@@ -90,8 +93,9 @@ impl Client {
 
     /// Runs a workflow deployment. See [`InvokeWorkflow`].
     ///
-    /// The response to a direct run arrives when the run has ended, which takes seconds to minutes. If the response is lost,
-    /// the run cannot be looked up: see [`Error::may_have_run`](crate::Error::may_have_run).
+    /// The response to a direct run arrives when the run has ended, which takes seconds to minutes.
+    /// If the response is lost, the run cannot be looked up: see
+    /// [`Error::may_have_run`](crate::Error::may_have_run).
     pub fn invoke_workflow(&self, deployment: impl Into<String>) -> Call<InvokeWorkflow> {
         self.call(InvokeWorkflow::new(deployment))
     }
@@ -106,7 +110,8 @@ impl Client {
         self.call(InvokeAgent::new(agent, message))
     }
 
-    /// Gives an objective to a hive agent, whose outcome is delivered to a callback URL. See [`InvokeHiveAgent`].
+    /// Gives an objective to a hive agent, whose outcome is delivered to a callback URL. See
+    /// [`InvokeHiveAgent`].
     pub fn invoke_hive_agent(
         &self,
         hive_agent: impl Into<AgentId>,
@@ -138,7 +143,8 @@ impl Client {
         self.call(TriggerPrompt::new(endpoint, variant, secret, callback_url))
     }
 
-    /// Sends a message to an agent with its webhook secret, without the API key. See [`TriggerAgent`].
+    /// Sends a message to an agent with its webhook secret, without the API key. See
+    /// [`TriggerAgent`].
     pub fn trigger_agent(
         &self,
         agent: impl Into<AgentId>,
@@ -174,7 +180,8 @@ impl Client {
         self.call(ListModels::new())
     }
 
-    /// Lists the error codes of the service, with messages in a language such as `es`. See [`ListErrorCodes`].
+    /// Lists the error codes of the service, with messages in a language such as `es`. See
+    /// [`ListErrorCodes`].
     pub fn error_codes(&self, locale: Option<&str>) -> Call<ListErrorCodes> {
         self.call(ListErrorCodes::new(locale.map(str::to_owned)))
     }

@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 #[derive(Clone, Debug)]
 pub(crate) struct CallOptions {
     pub(super) timeouts: Timeouts,
-    /// Whether the timeout of the whole call was set for this call. Only then it also limits a stream.
+    /// Whether the timeout of the whole call was set for this call. Only then it also limits a
+    /// stream.
     pub(super) timeout_is_explicit: bool,
     pub(super) retry: RetryPolicy,
     pub(super) headers: HeaderMap,

@@ -24,7 +24,8 @@ impl RawRequest {
         Self { request, retry }
     }
 
-    /// Returns whether the request occupies a run slot, as those of the endpoints that invoke a run do.
+    /// Returns whether the request occupies a run slot, as those of the endpoints that invoke a run
+    /// do.
     fn occupies_run_slot(&self) -> bool {
         let is =
             |method: Method, path: &str| *self.request.method() == method && self.request.uri().path().ends_with(path);

@@ -1,7 +1,7 @@
 //! The operations of each resource, which are reached from a client by method calls.
 //!
-//! A resource borrows nothing: it holds a clone of the client and the ids of its parents. It works with the async and the
-//! blocking client alike.
+//! A resource borrows nothing: it holds a clone of the client and the ids of its parents. It works
+//! with the async and the blocking client alike.
 
 use fetch_hive_core::Endpoint;
 #[allow(clippy::wildcard_imports, reason = "most requests are used here")]
@@ -176,7 +176,8 @@ impl<C: SendRequest> KnowledgeBases<C> {
         self.client.call(CreateKnowledgeBase::new(&self.workspace_id, settings))
     }
 
-    /// Updates a knowledge base. Fields that are not set remain unchanged. See [`UpdateKnowledgeBase`].
+    /// Updates a knowledge base. Fields that are not set remain unchanged. See
+    /// [`UpdateKnowledgeBase`].
     pub fn update(
         &self,
         id: impl Into<KnowledgeBaseId>,
@@ -185,7 +186,8 @@ impl<C: SendRequest> KnowledgeBases<C> {
         self.client.call(UpdateKnowledgeBase::new(&self.workspace_id, id, changes))
     }
 
-    /// Deletes a knowledge base, which the service does asynchronously. See [`DeleteKnowledgeBase`].
+    /// Deletes a knowledge base, which the service does asynchronously. See
+    /// [`DeleteKnowledgeBase`].
     pub fn delete(&self, id: impl Into<KnowledgeBaseId>) -> C::Call<DeleteKnowledgeBase> {
         self.client.call(DeleteKnowledgeBase::new(&self.workspace_id, id))
     }
@@ -339,7 +341,8 @@ impl<C: SendRequest> Delegations<C> {
         self.client.call(GetAgentDelegation::new(id))
     }
 
-    /// Cancels a delegation. Cancelling a finished one has no effect. See [`CancelAgentDelegation`].
+    /// Cancels a delegation. Cancelling a finished one has no effect. See
+    /// [`CancelAgentDelegation`].
     pub fn cancel(&self, id: impl Into<DelegationId>) -> C::Call<CancelAgentDelegation> {
         self.client.call(CancelAgentDelegation::new(id))
     }

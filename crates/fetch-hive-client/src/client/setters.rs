@@ -41,8 +41,8 @@ use super::call::Call;
 /// }
 /// ```
 ///
-/// The compiler reports a setter that the field does not have, and the test `call_has_every_setter_of_its_request` one
-/// that is missing here.
+/// The compiler reports a setter that the field does not have, and the test
+/// `call_has_every_setter_of_its_request` one that is missing here.
 macro_rules! forward_setters {
     ($([$($builder:tt)+])+ $field:ident => $setters:tt) => {
         $(forward_setters! { @impl [$($builder)+] $field $setters })+
@@ -68,17 +68,19 @@ forward_setters! {
     options => {
         /// Sets the timeout of a whole call, including all attempts and the waits between them.
         ///
-        /// The default is 120 s, as in the Python SDK, and `None` disables the timeout. Direct workflow runs may take
-        /// longer: the service's documentation suggests 600 s for them. A stream has no timeout unless one is set on its
-        /// call, which then limits the whole stream.
+        /// The default is 120 s, as in the Python SDK, and `None` disables the timeout. Direct
+        /// workflow runs may take longer: the service's documentation suggests 600 s for them. A
+        /// stream has no timeout unless one is set on its call, which then limits the whole stream.
         timeout(timeout: impl Into<Option<Duration>>);
 
-        /// Sets the timeout for connecting, including name lookup, the proxy and TLS. The default is 10 s.
+        /// Sets the timeout for connecting, including name lookup, the proxy and TLS. The default
+        /// is 10 s.
         ///
         /// If it elapses, nothing was sent.
         connect_timeout(timeout: impl Into<Option<Duration>>);
 
-        /// Sets the timeout from the start of an attempt until the head of the response is received.
+        /// Sets the timeout from the start of an attempt until the head of the response is
+        /// received.
         ///
         /// There is none by default, because the service sends nothing until a direct run ends.
         headers_timeout(timeout: impl Into<Option<Duration>>);
@@ -89,7 +91,8 @@ forward_setters! {
         /// Sets how often, and after which waits, a failed call is retried.
         retry(policy: RetryPolicy);
 
-        /// Adds a header to the request. It replaces a header of the same name, including those that the client sets.
+        /// Adds a header to the request. It replaces a header of the same name, including those
+        /// that the client sets.
         ///
         /// An invalid name or value is reported when the call is sent, or when the client is built.
         header(name: impl AsRef<str>, value: impl AsRef<str>);
@@ -106,15 +109,18 @@ forward_setters! {
         inputs(inputs: impl Serialize);
         /// Delivers the outcome of the run to a callback URL. See [`InvokeWorkflow::callback_url`].
         callback_url(url: impl Into<String>);
-        /// Sets the id of the user on whose behalf the run is started. See [`InvokeWorkflow::user`].
+        /// Sets the id of the user on whose behalf the run is started. See
+        /// [`InvokeWorkflow::user`].
         user(user: impl Into<String>);
-        /// Adds one metadata value, which the service returns with the run. See [`InvokeWorkflow::metadata`].
+        /// Adds one metadata value, which the service returns with the run. See
+        /// [`InvokeWorkflow::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
         /// Adds several metadata values from a struct or a map. See [`InvokeWorkflow::metadata_from`].
         metadata_from(values: impl Serialize);
         /// Sets which tool actions need an approval. See [`InvokeWorkflow::tool_approval`].
         tool_approval(mode: impl Into<ToolApproval>);
-        /// Adds a field that this version of the crate does not know. See [`InvokeWorkflow::extra`].
+        /// Adds a field that this version of the crate does not know. See
+        /// [`InvokeWorkflow::extra`].
         extra(name: impl Into<String>, value: impl Into<Value>);
     }
 }
@@ -129,7 +135,8 @@ forward_setters! {
         inputs(inputs: impl Serialize);
         /// Sets the id of the user on whose behalf the prompt is run. See [`InvokePrompt::user`].
         user(user: impl Into<String>);
-        /// Adds one metadata value, which the service returns with the run. See [`InvokePrompt::metadata`].
+        /// Adds one metadata value, which the service returns with the run. See
+        /// [`InvokePrompt::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
         /// Adds several metadata values from a struct or a map. See [`InvokePrompt::metadata_from`].
         metadata_from(values: impl Serialize);
@@ -146,7 +153,8 @@ forward_setters! {
         messages(messages: impl IntoIterator<Item: Into<AgentMessage>>);
         /// Attaches files to the message. See [`InvokeAgent::attachments`].
         attachments(attachments: impl IntoIterator<Item: Into<AgentAttachment>>);
-        /// Sets the artifacts that the agent may refer to. See [`InvokeAgent::known_artifact_refs`].
+        /// Sets the artifacts that the agent may refer to. See
+        /// [`InvokeAgent::known_artifact_refs`].
         known_artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
         /// Attaches known artifacts to the message. See [`InvokeAgent::artifact_refs`].
         artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
@@ -156,7 +164,8 @@ forward_setters! {
         tool_approval(mode: impl Into<ToolApproval>);
         /// Sets the id of the user on whose behalf the agent is invoked. See [`InvokeAgent::user`].
         user(user: impl Into<String>);
-        /// Adds one metadata value, which the service returns with the run. See [`InvokeAgent::metadata`].
+        /// Adds one metadata value, which the service returns with the run. See
+        /// [`InvokeAgent::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
         /// Adds several metadata values from a struct or a map. See [`InvokeAgent::metadata_from`].
         metadata_from(values: impl Serialize);
@@ -169,7 +178,8 @@ forward_setters! {
     [impl<C> Call<InvokeHiveAgent, C>] request => {
         /// Sets the sources that the hive agent uses. See [`InvokeHiveAgent::sources`].
         sources(sources: impl Into<HiveAgentSources>);
-        /// Adds one metadata value, which the service returns with the run. See [`InvokeHiveAgent::metadata`].
+        /// Adds one metadata value, which the service returns with the run. See
+        /// [`InvokeHiveAgent::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
         /// Adds several metadata values from a struct or a map. See [`InvokeHiveAgent::metadata_from`].
         metadata_from(values: impl Serialize);
@@ -177,7 +187,8 @@ forward_setters! {
         unattended(unattended: bool);
         /// Sets what happens when the budget is used up. See [`InvokeHiveAgent::budget_policy`].
         budget_policy(policy: impl Into<BudgetPolicy>);
-        /// Adds a field that this version of the crate does not know. See [`InvokeHiveAgent::extra`].
+        /// Adds a field that this version of the crate does not know. See
+        /// [`InvokeHiveAgent::extra`].
         extra(name: impl Into<String>, value: impl Into<Value>);
     }
 }
@@ -234,8 +245,8 @@ forward_setters! {
 impl<C> Call<TriggerWorkflow, C> {
     /// Sends the webhook secret in the URL, as `?secret=`, for a proxy that removes its header.
     ///
-    /// **A secret in a URL leaks**: servers and proxies log URLs, and anyone who can read those logs can start runs and sign
-    /// callbacks. This crate never prints the secret.
+    /// **A secret in a URL leaks**: servers and proxies log URLs, and anyone who can read those
+    /// logs can start runs and sign callbacks. This crate never prints the secret.
     pub fn secret_in_query(self) -> Call<SecretInQuery<TriggerWorkflow>, C> {
         self.map_into(SecretInQuery)
     }
@@ -244,8 +255,8 @@ impl<C> Call<TriggerWorkflow, C> {
 impl<C> Call<TriggerPrompt, C> {
     /// Sends the webhook secret in the URL, as `?secret=`, for a proxy that removes its header.
     ///
-    /// **A secret in a URL leaks**: servers and proxies log URLs, and anyone who can read those logs can start runs and sign
-    /// callbacks. This crate never prints the secret.
+    /// **A secret in a URL leaks**: servers and proxies log URLs, and anyone who can read those
+    /// logs can start runs and sign callbacks. This crate never prints the secret.
     pub fn secret_in_query(self) -> Call<SecretInQuery<TriggerPrompt>, C> {
         self.map_into(SecretInQuery)
     }
@@ -254,8 +265,8 @@ impl<C> Call<TriggerPrompt, C> {
 impl<C> Call<TriggerAgent, C> {
     /// Sends the webhook secret in the URL, as `?secret=`, for a proxy that removes its header.
     ///
-    /// **A secret in a URL leaks**: servers and proxies log URLs, and anyone who can read those logs can start runs and sign
-    /// callbacks. This crate never prints the secret.
+    /// **A secret in a URL leaks**: servers and proxies log URLs, and anyone who can read those
+    /// logs can start runs and sign callbacks. This crate never prints the secret.
     pub fn secret_in_query(self) -> Call<SecretInQuery<TriggerAgent>, C> {
         self.map_into(SecretInQuery)
     }

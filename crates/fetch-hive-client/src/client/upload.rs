@@ -5,11 +5,14 @@ use fetch_hive_core::types::AssetFile;
 
 use crate::error::Error;
 
-/// Reads a file to upload. It blocks while it reads; its name is the last part of the path.
+/// Reads a file for [`Assets::upload`](crate::resources::Assets::upload), and blocks while it does
+/// so.
+///
+/// The name of the asset is the last component of the path.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `file` when it cannot be read.
+/// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for `file` if it cannot be read.
 pub fn read_asset_file(path: impl AsRef<Path>, media_type: impl Into<String>) -> Result<AssetFile, Error> {
     let path = path.as_ref();
     let content = std::fs::read(path).map_err(|error| InvalidInput::new("file", format!("cannot be read: {error}")))?;

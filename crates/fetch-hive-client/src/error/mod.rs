@@ -10,17 +10,21 @@ use bytes::Bytes;
 use fetch_hive_core::retry::is_transient;
 use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
-use fetch_hive_core::{ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCursor, Retry, find_request_id};
+use fetch_hive_core::{
+    ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCursor, Retry, Timeouts, find_request_id,
+};
 use http::{HeaderMap, StatusCode};
 
+use self::transport::TimeoutElapsed;
 pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
 pub use self::wait::WaitError;
 
-/// Why a call has no reply.
+/// An error that ended a call.
 ///
-/// It answers what a caller asks: [`may_have_run`](Error::may_have_run), [`is_retryable`](Error::is_retryable),
-/// [`retry_after`](Error::retry_after), [`code`](Error::code), [`request_id`](Error::request_id); [`kind`](Error::kind) has the rest.
-/// `Display` and `Debug` hold no key, no secret and no body.
+/// Its methods answer the usual questions: [`may_have_run`](Error::may_have_run),
+/// [`is_retryable`](Error::is_retryable), [`retry_after`](Error::retry_after),
+/// [`code`](Error::code) and [`request_id`](Error::request_id). [`kind`](Error::kind) contains the
+/// details. `Display` and `Debug` print no key, no secret and no body.
 #[derive(thiserror::Error)]
 #[error(transparent)]
 pub struct Error {
@@ -35,51 +39,55 @@ struct Inner {
     waited: Duration,
     partial: Option<PartialResponse>,
     retry: Retry,
+    /// The duration of the timeout that elapsed.
+    timeout: Option<Duration>,
     /// The time of day when the call failed.
     at: Option<SystemTime>,
     request_id: Option<RequestId>,
 }
 
-/// What kind of failure ended a call.
+/// The kind of an [`Error`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The input was refused before anything was sent.
+    /// The input is invalid. Nothing was sent.
     Invalid(InvalidInput),
-    /// The credential provider had no key; nothing was sent.
+    /// The credential provider returned an error instead of a key. Nothing was sent.
     Credentials(BoxError),
-    /// There is no whole reply: the connection could not be made, or failed, or a time limit ran out.
+    /// No complete response was received: the connection failed, or a timeout elapsed.
     Transport(TransportError),
-    /// The service answered with a status that is no success.
+    /// The service sent an error response.
     Api(ApiError),
-    /// The operation was done, and its reply could not be read.
+    /// The operation succeeded, but its response could not be decoded.
     Decode(DecodeError),
-    /// Something is wrong with a stream: a frame that is no event, a run that failed, a stream that was cut.
+    /// A stream contains an invalid event, reported a failed run, or was cut.
     Stream(StreamError),
-    /// A stream was asked for, and the success that came is none: a JSON text, or an HTML page. It is in [`Error::body`].
+    /// A stream was requested, but the success response is not an event stream. [`Error::body`]
+    /// returns its body.
     NotAStream,
-    /// The pages of a list go round in circles.
+    /// A page of a list refers to a page that was already fetched.
     RepeatedCursor(RepeatedCursor),
-    /// The wait for a run ended without its outcome.
+    /// Waiting for a run ended without the outcome of the run.
     Wait(Box<WaitError>),
-    /// The reply's body is larger than the client's limit, in bytes.
+    /// The body of the response is larger than
+    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes).
     TooLarge {
-        /// The limit, in bytes.
+        /// The configured limit, in bytes.
         limit: usize,
     },
 }
 
-/// What had arrived of a reply when it broke off.
+/// The part of a response that was received before the call failed.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PartialResponse {
-    /// The status.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// The headers.
+    /// The headers of the response.
     pub headers: HeaderMap,
-    /// The body as far as it came; of a stream, what was not handed over as events.
+    /// The received part of the body. For a stream, only bytes that were not returned as events.
     pub body: Bytes,
-    /// How many bytes of the body came in all, after decompression.
+    /// The total number of bytes of the body that were received, after decompression.
     pub received: u64,
 }
 
@@ -102,6 +110,7 @@ impl Error {
                 waited: Duration::ZERO,
                 partial: None,
                 retry: Retry::OnlyIfNotSent,
+                timeout: None,
                 at: None,
                 request_id: None,
             }),
@@ -111,6 +120,18 @@ impl Error {
     pub(crate) fn with_attempts(mut self, attempts: u32, waited: Duration) -> Self {
         self.inner.attempts = attempts;
         self.inner.waited = waited;
+        self
+    }
+
+    /// Adds the timeouts of the call, for the message of one that elapsed.
+    pub(crate) fn with_timeouts(mut self, timeouts: &Timeouts) -> Self {
+        self.inner.timeout = match self.timeout() {
+            Some(Timeout::Connect) => [timeouts.connect, timeouts.deadline].into_iter().flatten().min(),
+            Some(Timeout::Headers) => timeouts.headers,
+            Some(Timeout::Idle) => timeouts.idle,
+            Some(Timeout::Queue | Timeout::Deadline) => timeouts.deadline,
+            None => None,
+        };
         self
     }
 
@@ -126,7 +147,7 @@ impl Error {
         self
     }
 
-    /// Whether a run may still be under way on the server, and keep its place there.
+    /// Returns whether a run may still be active on the server, where it occupies a slot.
     pub(crate) fn run_may_be_active(&self) -> bool {
         match &self.inner.kind {
             ErrorKind::Transport(error) => !error.is_not_sent(),
@@ -146,41 +167,42 @@ impl Error {
             Core::Invalid(invalid) => ErrorKind::Invalid(*invalid),
             Core::Api(api) => ErrorKind::Api(*api),
             Core::Decode(decode) => ErrorKind::Decode(*decode),
-            // The enum is open; core and client are of one version.
+            // The enum is non-exhaustive, although core and client always have the same version.
             _ => ErrorKind::Transport(TransportError::may_have_run(error)),
         };
         Self::new(operation, kind)
     }
 
-    /// What kind of failure it is, with all that is known of it.
+    /// Returns the kind of the error, with its details.
     pub fn kind(&self) -> &ErrorKind {
         &self.inner.kind
     }
 
-    /// The kind by value.
+    /// Converts the error into its kind.
     pub fn into_kind(self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// The operation that failed, such as `invokeWorkflow`.
+    /// Returns the name of the operation that failed, such as `invokeWorkflow`.
     pub fn operation(&self) -> &'static str {
         self.inner.operation
     }
 
-    /// How often the request was sent, the failed attempts included.
+    /// Returns the number of attempts that were sent.
     pub fn attempts(&self) -> u32 {
         self.inner.attempts
     }
 
-    /// How long was waited between the attempts.
+    /// Returns the total time of the waits between attempts.
     pub fn waited(&self) -> Duration {
         self.inner.waited
     }
 
-    /// Whether the run may have been started, and charged, although there is no reply.
+    /// Returns whether the run may have started, and may be charged, although the call failed.
     ///
-    /// A direct run whose reply was lost has no request id and cannot be looked up. Before you invoke again, decide whether a second
-    /// run is worth its price; for runs that must not be lost use callback delivery, with an id of your own in `metadata`.
+    /// A direct run whose response was lost has no known request id, and cannot be looked up.
+    /// Before you invoke again, decide whether you accept the cost of a second run. For runs that
+    /// must not be lost, use callback delivery and set an id in `metadata`.
     pub fn may_have_run(&self) -> bool {
         match &self.inner.kind {
             ErrorKind::Invalid(_) | ErrorKind::Credentials(_) | ErrorKind::RepeatedCursor(_) => false,
@@ -193,9 +215,12 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed soon, without harm: the reason may pass, and nothing was started, or the operation only reads. A
-    /// `false` says that trying again is useless, or may run and charge twice (see [`may_have_run`](Error::may_have_run)). After the
-    /// daily cap it is `false` too: [`retry_at`](Error::retry_at) says when the next day begins.
+    /// Returns whether it is safe and useful to retry the call soon.
+    ///
+    /// It is `true` if the cause may be temporary, and either nothing was started or the operation
+    /// is idempotent. It is `false` if a retry is useless, or may run and be charged twice: see
+    /// [`may_have_run`](Error::may_have_run). It is also `false` after the daily cap, for which
+    /// [`retry_at`](Error::retry_at) returns the start of the next day.
     pub fn is_retryable(&self) -> bool {
         match &self.inner.kind {
             ErrorKind::Credentials(_) => true,
@@ -205,26 +230,31 @@ impl Error {
         }
     }
 
-    /// How long the service asked to wait, counted from the moment the call failed.
+    /// Returns the wait that the service requested, counted from the time of the failure.
     pub fn retry_after(&self) -> Option<Duration> {
         self.api()?.retry_after(self.inner.at.unwrap_or_else(SystemTime::now))
     }
 
-    /// From which time of day on another call may succeed: when the wait that the service asked for is over, or, after the daily cap, at the
-    /// next midnight UTC. `None` where nobody said.
+    /// Returns the time of day from which a retry may succeed, if it is known.
+    ///
+    /// It is the end of the wait that the service requested, or the next midnight UTC after the
+    /// daily cap.
     pub fn retry_at(&self) -> Option<SystemTime> {
         let at = self.inner.at?;
         let api = self.api()?;
         api.resets_at(at).or_else(|| at.checked_add(api.retry_after(at)?))
     }
 
-    /// Which limit a 429 reports.
+    /// Returns the limit that a response with status 429 reports.
     pub fn rate_limit(&self) -> Option<RateLimit> {
         self.api()?.rate_limit()
     }
 
-    /// A short word for what went wrong, of few distinct values, for metrics: the status of a refusal, such as `503`; `timeout_deadline` and
-    /// its like; `not_sent`, `may_have_run`; else the kind. It is what spans have as `error.type`.
+    /// Returns a short type of the error for metrics, which is also the `error.type` of spans.
+    ///
+    /// It is the status of an error response, such as `503`; `not_sent`, `may_have_run`, or a name
+    /// such as `timeout_deadline` for transport errors; and otherwise a name of the kind. There are
+    /// few distinct values.
     pub fn error_type(&self) -> &str {
         match &self.inner.kind {
             ErrorKind::Invalid(_) => "invalid",
@@ -250,7 +280,7 @@ impl Error {
         }
     }
 
-    /// The time limit that ran out, if that was it.
+    /// Returns the timeout that elapsed, if that is the cause.
     pub fn timeout(&self) -> Option<Timeout> {
         match &self.inner.kind {
             ErrorKind::Transport(error) => match error.kind() {
@@ -261,7 +291,7 @@ impl Error {
         }
     }
 
-    /// The service's refusal, if there was one.
+    /// Returns the error response of the service, if there is one.
     pub fn api(&self) -> Option<&ApiError> {
         match &self.inner.kind {
             ErrorKind::Api(error) => Some(error),
@@ -269,7 +299,7 @@ impl Error {
         }
     }
 
-    /// What is wrong with a stream, if that was it.
+    /// Returns the error of a stream, if that is the cause.
     pub fn stream(&self) -> Option<&StreamError> {
         match &self.inner.kind {
             ErrorKind::Stream(error) => Some(error),
@@ -277,7 +307,7 @@ impl Error {
         }
     }
 
-    /// The machine-readable reason of a refusal, or of a run that failed while it streamed.
+    /// Returns the error code of an error response, or of a run that failed during its stream.
     pub fn code(&self) -> Option<&ErrorCode> {
         match &self.inner.kind {
             ErrorKind::Api(error) => error.code(),
@@ -286,7 +316,7 @@ impl Error {
         }
     }
 
-    /// The status of the reply, if its head came in.
+    /// Returns the status of the response, if its head was received.
     pub fn status(&self) -> Option<StatusCode> {
         match &self.inner.kind {
             ErrorKind::Api(error) => Some(error.status),
@@ -295,7 +325,7 @@ impl Error {
         }
     }
 
-    /// The body of the reply, as far as it came in.
+    /// Returns the received part of the response body.
     pub fn body(&self) -> Option<&Bytes> {
         match &self.inner.kind {
             ErrorKind::Api(error) => Some(&error.body),
@@ -304,7 +334,7 @@ impl Error {
         }
     }
 
-    /// The headers of the reply, if they came in.
+    /// Returns the headers of the response, if they were received.
     pub fn headers(&self) -> Option<&HeaderMap> {
         match &self.inner.kind {
             ErrorKind::Api(error) => Some(&error.headers),
@@ -313,7 +343,7 @@ impl Error {
         }
     }
 
-    /// The run that the failure belongs to, if the reply named one.
+    /// Returns the id of the run that the error belongs to, if the response contains it.
     pub fn request_id(&self) -> Option<RequestId> {
         let named = match &self.inner.kind {
             ErrorKind::Api(error) => error.request_id(),
@@ -350,49 +380,47 @@ impl fmt::Debug for Error {
 
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let operation = self.operation;
         match &self.kind {
-            ErrorKind::Invalid(invalid) if operation.is_empty() => write!(f, "{invalid}")?,
-            ErrorKind::Invalid(invalid) => write!(f, "{operation}: {invalid}")?,
-            ErrorKind::Credentials(_) => {
-                write!(f, "{operation}: the credential provider gave no key; nothing was sent")?;
-            }
+            ErrorKind::Api(_) | ErrorKind::Decode(_) => {}
+            _ if self.operation.is_empty() => {}
+            _ => write!(f, "{}: ", self.operation)?,
+        }
+        match &self.kind {
+            ErrorKind::Invalid(error) => error.fmt(f)?,
+            ErrorKind::Credentials(_) => f.write_str("the credential provider returned no key; nothing was sent")?,
             ErrorKind::Transport(error) => {
-                write!(f, "{operation}: {error}")?;
+                match error.kind() {
+                    TransportErrorKind::Timeout(timeout) => TimeoutElapsed { timeout, after: self.timeout }.fmt(f)?,
+                    _ => error.fmt(f)?,
+                }
                 f.write_str(if self.retry == Retry::Idempotent {
-                    "; it may be tried again"
+                    "; it is safe to retry"
                 } else if error.is_not_sent() {
-                    "; nothing was started, so it may be tried again"
+                    "; nothing was started, so it is safe to retry"
                 } else {
-                    "; the operation may have been done: look before you try again"
+                    "; it may have run, so check before you retry"
                 })?;
             }
-            ErrorKind::Api(error) => write!(f, "{error}")?,
-            ErrorKind::RepeatedCursor(error) => write!(f, "{operation}: {error}")?,
-            ErrorKind::Stream(error) => write!(f, "{operation}: {error}")?,
-            ErrorKind::Wait(error) => write!(f, "{operation}: {error}")?,
+            ErrorKind::Api(error) => error.fmt(f)?,
+            ErrorKind::RepeatedCursor(error) => error.fmt(f)?,
+            ErrorKind::Stream(error) => error.fmt(f)?,
+            ErrorKind::Wait(error) => error.fmt(f)?,
             ErrorKind::NotAStream => {
-                write!(f, "{operation} was answered with a success that is no event stream; its body is in the error")?;
+                f.write_str("the success response is not an event stream; see `Error::body` for what was received")?;
             }
-            ErrorKind::Decode(error) => write!(f, "{error}")?,
+            ErrorKind::Decode(error) => error.fmt(f)?,
             ErrorKind::TooLarge { limit } => {
-                write!(
-                    f,
-                    "{operation}: the reply is larger than the limit of {limit} bytes; raise `max_response_bytes`"
-                )?;
+                write!(f, "the response is larger than {limit} bytes; raise `max_response_bytes`")?;
             }
         }
         if let Some(partial) = &self.partial {
-            write!(f, " (the reply broke off: {}, {} bytes of its body)", partial.status, partial.received)?;
+            write!(f, " (incomplete response: status {}, {} bytes of the body)", partial.status, partial.received)?;
         }
         match (self.attempts, self.waited) {
-            (0 | 1, _) => {}
-            (attempts, Duration::ZERO) => write!(f, " ({attempts} attempts)")?,
-            (attempts, waited) => {
-                write!(f, " ({attempts} attempts, {:.1} s waited)", waited.as_secs_f64())?;
-            }
+            (0 | 1, _) => Ok(()),
+            (attempts, Duration::ZERO) => write!(f, " ({attempts} attempts)"),
+            (attempts, waited) => write!(f, " ({attempts} attempts, {:.1} s between them)", waited.as_secs_f64()),
         }
-        Ok(())
     }
 }
 

@@ -1,22 +1,25 @@
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
-/// Any error that can cross threads.
+/// Any error that can be sent between threads.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
-/// A time limit that ran out.
+/// The timeout that elapsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Timeout {
-    /// No place among the client's [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs) in time. Nothing was sent.
+    /// The call got no run slot in time because of
+    /// [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs). Nothing was sent.
     Queue,
-    /// No connection in time: name lookup, TCP, proxy and TLS together. Nothing was sent.
+    /// No connection was established in time, including name lookup, TCP, the proxy and TLS.
+    /// Nothing was sent.
     Connect,
-    /// No head of a response in time.
+    /// The head of the response was not received in time.
     Headers,
-    /// No further piece of the response's body in time.
+    /// The next chunk of the response body was not received in time.
     Idle,
-    /// The whole call took too long.
+    /// The whole call did not finish in time.
     Deadline,
 }
 
@@ -32,20 +35,22 @@ impl fmt::Display for Timeout {
     }
 }
 
-/// What a failed exchange means for the run behind it.
+/// States whether a request that failed in transport may have started a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportErrorKind {
-    /// The request surely never reached the service: no connection could be made, or the one at hand was closed before it took the
-    /// request. Sending it again cannot run anything twice.
+    /// The request certainly did not reach the service: no connection could be opened, or the
+    /// pooled connection was closed before it accepted the request. Sending it again cannot run
+    /// anything twice.
     NotSent,
-    /// The request, or a part of it, was sent. It may have been processed.
+    /// At least a part of the request was sent, so it may have been processed.
     MayHaveRun,
-    /// A limit ran out. After all but [`Timeout::Queue`] and [`Timeout::Connect`] the request may have been processed.
+    /// A timeout elapsed. The request may have been processed, except after [`Timeout::Queue`] and
+    /// [`Timeout::Connect`].
     Timeout(Timeout),
 }
 
-/// Why an exchange ended without a whole response.
+/// An error that occurs when a transport receives no complete response.
 #[derive(Debug)]
 pub struct TransportError {
     kind: TransportErrorKind,
@@ -53,27 +58,27 @@ pub struct TransportError {
 }
 
 impl TransportError {
-    /// The request surely never reached the service.
+    /// Creates an error for a request that certainly did not reach the service.
     pub fn not_sent(source: impl Into<BoxError>) -> Self {
         Self { kind: TransportErrorKind::NotSent, source: Some(source.into()) }
     }
 
-    /// The request may have been processed. When in doubt, this one.
+    /// Creates an error for a request that may have been processed. Use this one when in doubt.
     pub fn may_have_run(source: impl Into<BoxError>) -> Self {
         Self { kind: TransportErrorKind::MayHaveRun, source: Some(source.into()) }
     }
 
-    /// A limit ran out.
+    /// Creates an error for a timeout that elapsed.
     pub fn timeout(timeout: Timeout) -> Self {
         Self { kind: TransportErrorKind::Timeout(timeout), source: None }
     }
 
-    /// What it means for the run.
+    /// Returns whether the request may have started a run, and which timeout elapsed.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
 
-    /// Whether the request surely never reached the service.
+    /// Returns whether the request certainly did not reach the service.
     pub fn is_not_sent(&self) -> bool {
         matches!(
             self.kind,
@@ -87,7 +92,29 @@ impl fmt::Display for TransportError {
         match self.kind {
             TransportErrorKind::NotSent => f.write_str("the request could not be sent"),
             TransportErrorKind::MayHaveRun => f.write_str("the connection failed after the request was sent"),
-            TransportErrorKind::Timeout(timeout) => write!(f, "the {timeout} limit ran out"),
+            TransportErrorKind::Timeout(timeout) => TimeoutElapsed { timeout, after: None }.fmt(f),
+        }
+    }
+}
+
+/// The message for a timeout, with its duration if that is known, and the setting that changes it.
+pub(super) struct TimeoutElapsed {
+    pub(super) timeout: Timeout,
+    pub(super) after: Option<Duration>,
+}
+
+impl fmt::Display for TimeoutElapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, setting) = match self.timeout {
+            Timeout::Queue => ("no run slot was free", "timeout or max_concurrent_runs"),
+            Timeout::Connect => ("not connected", "connect_timeout or timeout"),
+            Timeout::Headers => ("no response", "headers_timeout"),
+            Timeout::Idle => ("no more data", "idle_timeout"),
+            Timeout::Deadline => ("not finished", "timeout"),
+        };
+        match self.after {
+            Some(after) => write!(f, "{what} within {} s ({setting})", after.as_secs_f64()),
+            None => write!(f, "{what} in time ({setting})"),
         }
     }
 }

@@ -19,7 +19,8 @@ use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
 use crate::transport::ResponseBody;
 
-/// The response of a successful attempt, and its unread body if a stream was requested and received.
+/// The response of a successful attempt, and its unread body if a stream was requested and
+/// received.
 type AttemptResult = Result<(http::Response<Bytes>, Option<ResponseBody>), Error>;
 
 /// Sends the request once, and records the attempt.
@@ -107,8 +108,8 @@ async fn api_key(shared: &Shared) -> Result<KeyHeader, ErrorKind> {
 
 /// Returns the timeouts for a transport, without the time that fetching the key has taken.
 ///
-/// A transport that is still connecting when the call ends then reports an elapsed connect timeout, which states that
-/// nothing was sent, before the deadline of the call elapses here.
+/// A transport that is still connecting when the call ends then reports an elapsed connect timeout,
+/// which states that nothing was sent, before the deadline of the call elapses here.
 fn remaining(mut timeouts: Timeouts, clock: &dyn Clock, started: Stopwatch) -> Timeouts {
     timeouts.deadline = timeouts.deadline.map(|deadline| started.remaining(clock, deadline));
     timeouts

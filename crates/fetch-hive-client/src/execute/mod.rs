@@ -30,7 +30,8 @@ use crate::transport::ResponseBody;
 
 /// Builds the request of one attempt.
 ///
-/// It runs for each attempt, so that a rotated key is used, and no request is cloned for a retry that may never happen.
+/// It runs for each attempt, so that a rotated key is used, and no request is cloned for a retry
+/// that may never happen.
 pub(crate) type BuildRequest<'a> =
     dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
 
@@ -66,7 +67,7 @@ pub(crate) async fn execute(shared: &Shared, call: &PreparedCall<'_>) -> Result<
     let span = telemetry.span.clone();
     let result = span.instrument(run_attempts(&mut telemetry, call)).await;
     let result = result.map_err(|error| {
-        let error = error.with_attempts(telemetry.attempts, telemetry.waited);
+        let error = error.with_attempts(telemetry.attempts, telemetry.waited).with_timeouts(&call.timeouts);
         error.with_retry(call.operation.retry, shared.clock.wall())
     });
     telemetry.end(result.as_ref().err());

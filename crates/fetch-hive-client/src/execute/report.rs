@@ -5,7 +5,8 @@ use fetch_hive_core::Operation;
 use fetch_hive_core::types::{RequestId, TokenUsage};
 use http::StatusCode;
 
-/// A report of one attempt of a call, for metrics. It contains no body, no key, no id of a path, and no query.
+/// A report of one attempt of a call, for metrics. It contains no body, no key, no id of a path,
+/// and no query.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttemptReport<'a> {
@@ -15,9 +16,11 @@ pub struct AttemptReport<'a> {
     pub attempt: u32,
     /// The status of the response, if its head was received.
     pub status: Option<StatusCode>,
-    /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled` if the call was dropped.
+    /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled`
+    /// if the call was dropped.
     pub error_type: Option<&'a str>,
-    /// The duration of the attempt. For a stream, it ends when the head of the response is received.
+    /// The duration of the attempt. For a stream, it ends when the head of the response is
+    /// received.
     pub duration: Duration,
     /// The id of the run, if the response contains it.
     pub request_id: Option<&'a RequestId>,
@@ -36,9 +39,11 @@ pub struct CallReport<'a> {
     /// The time that the call waited because of
     /// [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs).
     pub queued: Duration,
-    /// The total duration of the call. For a stream, it ends when the head of the response is received.
+    /// The total duration of the call. For a stream, it ends when the head of the response is
+    /// received.
     pub duration: Duration,
-    /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled` if the call was dropped.
+    /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled`
+    /// if the call was dropped.
     pub error_type: Option<&'a str>,
 }
 

@@ -9,7 +9,8 @@ use super::timeout::with_timeout;
 use super::{Executed, PreparedCall, RunPermit, random_bits};
 use crate::error::{Error, ErrorKind, Timeout, TransportError};
 
-/// Acquires a run permit if the operation needs one, and sends attempts until the retry engine ends the call.
+/// Acquires a run permit if the operation needs one, and sends attempts until the retry engine ends
+/// the call.
 pub(super) async fn run_attempts(
     telemetry: &mut CallTelemetry<'_>,
     call: &PreparedCall<'_>,

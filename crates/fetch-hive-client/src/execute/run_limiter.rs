@@ -50,7 +50,8 @@ impl State {
         self.queue.iter().find(|waiter| !waiter.has_slot)
     }
 
-    /// Wakes the first waiter, which sleeps until a held slot is free, whenever another one may have become the first.
+    /// Wakes the first waiter, which sleeps until a held slot is free, whenever another one may
+    /// have become the first.
     fn wake_first(&self) {
         if let Some(first) = self.first_waiter() {
             first.waker.wake_by_ref();
@@ -168,7 +169,8 @@ impl Drop for Acquire {
 
 /// A slot for one run.
 ///
-/// Dropping it frees the slot at once if the run has ended, and otherwise after `unresolved_run_hold`.
+/// Dropping it frees the slot at once if the run has ended, and otherwise after
+/// `unresolved_run_hold`.
 pub(crate) struct RunPermit {
     limiter: Arc<MemoryRunLimiter>,
     active: bool,

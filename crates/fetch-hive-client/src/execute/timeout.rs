@@ -8,8 +8,8 @@ use crate::error::{Timeout, TransportError};
 
 /// Awaits a future with a timeout.
 ///
-/// The clock is used only if the future is not ready at once. The future is borrowed, because moving it here would store
-/// it twice in the future of the call.
+/// The clock is used only if the future is not ready at once. The future is borrowed, because
+/// moving it here would store it twice in the future of the call.
 pub(super) fn with_timeout<'a, F: Future + ?Sized>(
     clock: &'a dyn Clock,
     duration: Option<Duration>,

@@ -14,33 +14,40 @@ use crate::error::TransportError;
 /// The largest number of bytes read from a body at a time.
 const CHUNK_BYTES: usize = 16 << 10;
 
-/// An HTTP stack that blocks, as the blocking client sees it.
+/// An HTTP stack that blocks, for the blocking client.
 ///
 /// # Contract
 ///
-/// That of [`Transport`], but for what dropping does: nothing can end a call that blocks, so it keeps the
-/// [`Timeouts`](crate::Timeouts) in the request's extensions itself, each of which may be none:
+/// The contract is that of [`Transport`](crate::Transport), except for cancellation. A blocking
+/// call cannot be cancelled by dropping, so the transport enforces the
+/// [`Timeouts`](crate::Timeouts) in the extensions of the request. Each of them may be absent.
 ///
-/// | limit | for | ends as [`TransportError::timeout`] with |
-/// |---|---|---|
-/// | `connect` | name lookup, TCP and TLS | [`Timeout::Connect`](crate::Timeout::Connect): nothing was sent |
-/// | `headers` | from `send` until the head is in | [`Timeout::Headers`](crate::Timeout::Headers) |
-/// | `idle` | each piece of the body, and not the time before the head: a run sends nothing until it ends | [`Timeout::Idle`](crate::Timeout::Idle) |
-/// | `deadline` | from `send` to the end of the body, whoever reads it when | [`Timeout::Deadline`](crate::Timeout::Deadline); while connecting, `Timeout::Connect` |
+/// - `connect` applies to name lookup, TCP and TLS. It ends with
+///   [`Timeout::Connect`](crate::Timeout::Connect), and nothing was sent.
+/// - `headers` applies to the time from `send` until the head of the response is received. It ends
+///   with [`Timeout::Headers`](crate::Timeout::Headers).
+/// - `idle` applies to each chunk of the body, but not to the time before the head, because a run
+///   sends nothing until it ends. It ends with [`Timeout::Idle`](crate::Timeout::Idle).
+/// - `deadline` applies to the time from `send` to the end of the body, however slowly it is read.
+///   It ends with [`Timeout::Deadline`](crate::Timeout::Deadline), or with `Timeout::Connect` while
+///   connecting.
 ///
-/// Where a stack has one time-out for several of them, tell the one that was the nearest.
+/// If a stack has one timeout for several of these, report the one that was to elapse first.
 ///
-/// It returns as soon as the head of the response is in; the body is read when the client reads. `read` returns what has come, and does not wait
-/// until its buffer is full. An error of `read` that wraps a [`TransportError`] stays what it is; any other one is
-/// [`TransportError::may_have_run`]. Dropping the body gives the connection up.
+/// `send` returns as soon as the head of the response is received, and the body is read when the
+/// client reads it. `read` returns the bytes that are available, and does not wait until its buffer
+/// is full. An error of `read` that wraps a [`TransportError`] is kept, and any other error is
+/// converted to [`TransportError::may_have_run`]. Dropping the body closes the connection.
 ///
-/// The feature `conformance` checks one with `Suite::blocking`. The page `transport` of the guide has one to begin with.
+/// The conformance kit checks a blocking transport with `Suite::blocking`. The guide page about
+/// transports contains one as a starting point.
 pub trait BlockingTransport: Send + Sync + 'static {
-    /// Sends one request.
+    /// Sends one request, and returns when the head of its response is received.
     ///
     /// # Errors
     ///
-    /// [`TransportError`] when there is no response; its kind says whether the request may have been processed.
+    /// Returns a [`TransportError`] if there is no response. Its kind states whether the request
+    /// may have been processed.
     fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
 }
 

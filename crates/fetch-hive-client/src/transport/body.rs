@@ -9,28 +9,30 @@ use http_body::{Body, Frame, SizeHint};
 use super::hyper::TrackedBody;
 use crate::error::{BoxError, TransportError};
 
-/// The body of a response: whole, or arriving in pieces.
+/// The body of a response, which is complete or arrives in chunks.
 ///
-/// Dropping it gives the connection up.
+/// Dropping an unfinished body closes its connection.
 pub struct ResponseBody(Inner);
 
 enum Inner {
     Whole(Option<Bytes>),
     Streaming(Box<dyn Body<Data = Bytes, Error = TransportError> + Send + Unpin>),
-    /// What the included transport mostly gives, without a box.
+    /// The usual body of the included transport, which is not boxed to save an allocation.
     #[cfg(feature = "hyper")]
     Hyper(Sent<TrackedBody>),
 }
 
 impl ResponseBody {
-    /// A body that is all there.
+    /// Creates a body from bytes that are complete.
     pub fn whole(body: impl Into<Bytes>) -> Self {
         Self(Inner::Whole(Some(body.into())))
     }
 
-    /// A body that arrives in pieces; one that is not `Unpin` goes in as `Box::pin(body)`. Its errors become
-    /// [`TransportError::may_have_run`], for the request was sent; one that is a [`TransportError`] stays what it is, such as a
-    /// [`timeout`](TransportError::timeout).
+    /// Creates a body that arrives in chunks. Pass `Box::pin(body)` for one that is not `Unpin`.
+    ///
+    /// Its errors are converted to [`TransportError::may_have_run`], because the request was sent.
+    /// An error that is a [`TransportError`] already, such as a
+    /// [`timeout`](TransportError::timeout), is kept.
     pub fn streaming<B>(body: B) -> Self
     where
         B: Body<Data = Bytes> + Send + Unpin + 'static,
@@ -91,7 +93,7 @@ impl fmt::Debug for ResponseBody {
     }
 }
 
-/// The body of a response to a request that was sent.
+/// Converts the errors of a body.
 struct Sent<B>(B);
 
 impl<B> Body for Sent<B>

@@ -13,7 +13,8 @@ pub(super) enum ProxyChoice {
 }
 
 impl ProxyChoice {
-    /// Returns whether this choice can send a request through a proxy at all, so that most programs match no request.
+    /// Returns whether this choice can send a request through a proxy at all, so that most programs
+    /// match no request.
     pub(super) fn is_enabled(&self) -> bool {
         match self {
             Self::Environment => environment_names_proxy() && !environment_excludes_all(),
@@ -24,7 +25,8 @@ impl ProxyChoice {
 
     /// Returns whether requests to a host may go through the proxy.
     ///
-    /// A proxy of the environment usually runs on another machine, where a loopback address means another host.
+    /// A proxy of the environment usually runs on another machine, where a loopback address means
+    /// another host.
     pub(super) fn applies_to(&self, host: &str) -> bool {
         match self {
             Self::Environment => !is_loopback(host),
@@ -50,7 +52,8 @@ fn environment_names_proxy() -> bool {
         .any(|name| std::env::var_os(name).is_some())
 }
 
-/// Returns whether `NO_PROXY` contains `*`. hyper-util's matcher applies `*` to host names only, and not to addresses.
+/// Returns whether `NO_PROXY` contains `*`. hyper-util's matcher applies `*` to host names only,
+/// and not to addresses.
 fn environment_excludes_all() -> bool {
     let listed = ["NO_PROXY", "no_proxy"].iter().find_map(|name| std::env::var(name).ok());
     listed.is_some_and(|listed| listed.split(',').any(|host| host.trim() == "*"))

@@ -35,7 +35,8 @@ impl TlsSettings {
     }
 
     fn build_config(&self) -> Result<ClientConfig, InvalidInput> {
-        // The provider is always explicit: rustls panics on an implicit one when two are compiled in.
+        // The provider is always explicit: rustls panics on an implicit one when two are compiled
+        // in.
         let builder = ClientConfig::builder_with_provider(provider()?)
             .with_safe_default_protocol_versions()
             .map_err(|error| invalid("tls", error))?
@@ -72,13 +73,13 @@ fn invalid(field: &'static str, reason: impl Display) -> InvalidInput {
 }
 
 #[cfg(feature = "aws-lc-rs")]
-#[allow(clippy::unnecessary_wraps, reason = "fails when the features are off")]
+#[allow(clippy::unnecessary_wraps, reason = "fails if the features are disabled")]
 fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 #[cfg(all(any(feature = "ring", feature = "ureq"), not(feature = "aws-lc-rs")))]
-#[allow(clippy::unnecessary_wraps, reason = "fails when the features are off")]
+#[allow(clippy::unnecessary_wraps, reason = "fails if the features are disabled")]
 fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Ok(Arc::new(rustls::crypto::ring::default_provider()))
 }
@@ -88,7 +89,8 @@ fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Err(invalid("tls", "has no cryptography provider: enable the feature `ring` or `aws-lc-rs`"))
 }
 
-/// Returns the platform's roots, or the bundled ones if the platform has none, as in a minimal container image.
+/// Returns the platform's roots, or the bundled ones if the platform has none, as in a minimal
+/// container image.
 ///
 /// They are loaded once per process, because there are more than a hundred.
 fn default_roots() -> &'static RootCertStore {

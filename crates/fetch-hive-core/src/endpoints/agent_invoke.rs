@@ -21,13 +21,13 @@ endpoint! {
         for message in &self.messages {
             attachments("messages.attachments", &message.attachments)?;
         }
-        let together = self.attachments.len() + self.artifact_refs.len();
-        reject_if(together > 5, "attachments", "are more than 5, artifact refs included")?;
-        reject_if(self.known_artifact_refs.len() > 50, "known_artifact_refs", "are more than 50")?;
+        let attached = self.attachments.len() + self.artifact_refs.len();
+        reject_if(attached > 5, "attachments", "must not be more than 5, including artifact_refs")?;
+        reject_if(self.known_artifact_refs.len() > 50, "known_artifact_refs", "must not be more than 50")?;
         let known = self.artifact_refs.iter().all(|artifact| self.known_artifact_refs.contains(artifact));
-        reject_if(!known, "artifact_refs", "must all be among the known_artifact_refs")?;
+        reject_if(!known, "artifact_refs", "must be contained in known_artifact_refs")?;
         let decided = !self.decided_tool_approvals.is_empty();
-        reject_if(decided, "decided_tool_approvals", "is not for callers with an API key: decide the approval instead")?;
+        reject_if(decided, "decided_tool_approvals", "cannot be sent with an API key; decide the approval instead")?;
         match self.async_mode.as_ref().and_then(|mode| mode.callback_url.as_deref()) {
             Some(url) => check_callback_url("async.callback_url", Some(url)),
             None => Ok(()),
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_add_up_to_the_response_without_streaming() {
+    fn events_form_the_response_without_streaming() {
         let event = |json: &str| StreamEvent::from_slice(json.as_bytes()).unwrap();
         let mut response = InvokeAgentResponse::default();
         for json in [

@@ -5,7 +5,7 @@ use super::endpoint;
 use crate::checks::{not_blank, reject_if};
 use crate::{Body, InvalidInput, multipart};
 
-/// The name of the form's part. No source confirms it (contract, section 2).
+/// The name of the form field that contains the file. It is unconfirmed.
 const PART: &str = "file";
 
 endpoint! {
@@ -31,7 +31,7 @@ endpoint! {
         reject_if(!media_type, "file.media_type", "must be a media type, such as image/png")?;
         reject_if(file.content.is_empty(), "file.content", "must not be empty")?;
         if file.content.len() > file.max_bytes {
-            let reason = format!("has {} bytes, which is over the limit of {}", file.content.len(), file.max_bytes);
+            let reason = format!("has {} bytes, which exceeds max_bytes ({})", file.content.len(), file.max_bytes);
             return Err(InvalidInput::new("file.content", reason));
         }
         Ok(())

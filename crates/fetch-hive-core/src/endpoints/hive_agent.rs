@@ -15,7 +15,7 @@ endpoint! {
         not_blank("hive_agent", &self.hive_agent)?;
         not_blank("objective", &self.objective)?;
         metadata(&self.metadata)?;
-        reject_if(!self.async_mode.enabled, "async.enabled", "must be true: a hive agent's outcome comes by callback")?;
+        reject_if(!self.async_mode.enabled, "async.enabled", "must be true, because hive agents require callback delivery")?;
         check_callback_url("async.callback_url", Some(&self.async_mode.callback_url))
     }
 

@@ -14,7 +14,8 @@ pub trait StreamingEndpoint: Endpoint<Response: Default> {
 
     /// Adds an event to a response.
     ///
-    /// After the last event, the response equals the one that the service returns without streaming.
+    /// After the last event, the response equals the response that the service returns without
+    /// streaming.
     fn apply_event(response: &mut Self::Response, event: StreamEvent);
 }
 

@@ -13,16 +13,16 @@ use crate::sse::EventTooLarge;
 pub enum StreamError {
     /// An event is not JSON, or has a known type and an undocumented shape. More events may follow.
     Malformed {
-        /// The data of the event.
+        /// The data of the malformed event.
         raw: Bytes,
         /// The parser error, whose message may quote the data.
         error: serde_json::Error,
     },
     /// The service reported that the run failed.
     Failed {
-        /// The error event.
+        /// The error event that the service sent.
         event: Box<ErrorEvent>,
-        /// The JSON of the event.
+        /// The JSON of the error event.
         raw: Bytes,
     },
     /// The stream ended before `[DONE]` or the `usage` event. All complete events were returned

@@ -11,7 +11,7 @@ use fetch_hive_types::StreamEvent;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// The typed event.
+    /// The typed form of the event.
     pub event: StreamEvent,
     /// The JSON of the event, which may contain fields that the typed event does not have.
     ///

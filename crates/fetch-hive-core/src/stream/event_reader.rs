@@ -159,9 +159,9 @@ mod tests {
 
     fn read_all(input: &str, size: usize) -> Vec<String> {
         let mut reader = EventReader::new(1 << 16);
-        let mut seen = Vec::new();
+        let mut items = Vec::new();
         let mut record = |item: Result<Event, StreamError>| {
-            seen.push(match item {
+            items.push(match item {
                 Ok(event) => match &*event {
                     StreamEvent::Response(text) => text.response.to_string(),
                     other => other.event_type().to_owned(),
@@ -169,7 +169,7 @@ mod tests {
                 Err(StreamError::Cut { unfinished }) => {
                     format!(
                         "cut {}",
-                        unfinished.map(|rest| String::from_utf8_lossy(&rest).into_owned()).unwrap_or_default()
+                        unfinished.map(|data| String::from_utf8_lossy(&data).into_owned()).unwrap_or_default()
                     )
                 }
                 Err(StreamError::Malformed { raw, .. }) => format!("malformed {}", String::from_utf8_lossy(&raw)),
@@ -186,10 +186,10 @@ mod tests {
             record(item);
         }
         assert!(reader.finish().is_none() && reader.is_done());
-        seen
+        items
     }
 
-    /// Contains the streams of the official SDKs' tests, and the errors that those SDKs hide.
+    /// Includes the streams in the tests of the official SDKs.
     #[test]
     fn streams_yield_their_events_and_their_end() {
         let r = |text: &str| format!("data: {{\"type\":\"response\",\"response\":\"{text}\"}}\n\n");

@@ -14,12 +14,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use fetch_hive_client::blocking::{self, Client, UreqTransport};
 use fetch_hive_client::core::callback::Verifier;
-use fetch_hive_client::test_util::PausedClock;
 use fetch_hive_client::types::*;
 use fetch_hive_client::{
     BoxError, CredentialProvider, Error, ErrorKind, RetryPolicy, StreamError, Timeout, TransportErrorKind,
 };
 use fetch_hive_emulator::{CallbackReceiver, Emulator, EmulatorBuilder, Fault, Script};
+use fetch_hive_testing::PausedClock;
 use fetch_hive_tests::{Scripted, Step};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

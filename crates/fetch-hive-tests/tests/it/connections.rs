@@ -20,7 +20,7 @@ fn answer() -> Step {
 
 #[tokio::test]
 async fn a_connection_closed_between_calls_is_no_error() {
-    fetch_hive_tests::needs!(Socket, LastLook);
+    fetch_hive_tests::needs!(Socket, IdleCheck);
     for closing in [Step::Close, Step::Reset] {
         let server = Scripted::start(vec![vec![Step::Read, answer(), closing]]).await.unwrap();
         let client = client(&server);
@@ -36,7 +36,7 @@ async fn a_connection_closed_between_calls_is_no_error() {
 
 #[test]
 fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
-    fetch_hive_tests::needs!(Socket, LastLook);
+    fetch_hive_tests::needs!(Socket, IdleCheck);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let server = servers.block_on(Scripted::start(vec![vec![Step::Read, answer(), Step::Close]])).unwrap();
@@ -51,7 +51,7 @@ fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
 
 #[test]
 fn a_connection_closed_after_a_chunked_reply_or_a_stream_is_no_error() {
-    fetch_hive_tests::needs!(Socket, LastLook);
+    fetch_hive_tests::needs!(Socket, IdleCheck);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for (kind, body) in [("application/json", DONE), ("text/event-stream", "data: [DONE]\n\n")] {

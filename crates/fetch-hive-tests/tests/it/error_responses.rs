@@ -146,7 +146,7 @@ async fn a_refused_connection_is_tried_again_and_surely_not_sent() {
     fetch_hive_tests::needs!(Socket);
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let builder = Client::builder().api_key("fhk_test").base_url(format!("http://{unused}"));
-    let client = stack::over(builder).build().unwrap();
+    let client = stack::with_transport(builder).build().unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
     assert_eq!(error.attempts(), 3);
@@ -180,7 +180,7 @@ async fn time_limits_say_which_one_and_keep_what_came() {
 
 #[tokio::test]
 async fn a_connection_that_hangs_while_it_is_made_is_not_sent() {
-    fetch_hive_tests::needs!(Socket, ConnectLimit);
+    fetch_hive_tests::needs!(Socket, ConnectTimeout);
     // A listener whose backlog is full takes no further connection: the kernel leaves the handshake unanswered.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -192,7 +192,7 @@ async fn a_connection_that_hangs_while_it_is_made_is_not_sent() {
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
     let builder = Client::builder().api_key("k").base_url(format!("http://{address}"));
-    let client = stack::over(builder).retry(RetryPolicy::never()).build().unwrap();
+    let client = stack::with_transport(builder).retry(RetryPolicy::never()).build().unwrap();
     for call in [
         client.invoke_workflow("d").connect_timeout(Duration::from_millis(100)),
         client.invoke_workflow("d").timeout(Duration::from_millis(100)),

@@ -4,6 +4,7 @@
 
 mod blocking;
 mod blocking_callbacks;
+mod call_setters;
 mod conformance;
 mod connections;
 mod credentials;

@@ -73,7 +73,7 @@ mod types;
 /// The types of the snapshots.
 fn declared() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for package in ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client"] {
+    for package in ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing"] {
         let path = format!("{}/../{package}/public-api.txt", env!("CARGO_MANIFEST_DIR"));
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);

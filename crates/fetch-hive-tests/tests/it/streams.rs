@@ -255,7 +255,7 @@ async fn a_slow_reader_holds_the_server_back() {
             count.fetch_add(event.len() as u64, Ordering::SeqCst);
         }
     });
-    let client = stack::over(Client::builder().api_key("k").base_url(base_url)).build().unwrap();
+    let client = stack::with_transport(Client::builder().api_key("k").base_url(base_url)).build().unwrap();
     let mut stream = client.invoke_prompt("s").stream().await.unwrap();
     let mut before = u64::MAX;
     let settled = async {

@@ -1,12 +1,12 @@
-//! The kit for users' tests: replays, recordings, and time that is not waited for.
+//! Tests of `fetch-hive-testing`: replays, recordings and the paused clock.
 
 use std::error::Error as _;
 use std::time::{Duration, Instant, SystemTime};
 
-use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
 use fetch_hive_client::types::{InvokeWorkflow, StreamEvent};
 use fetch_hive_client::{Client, Clock, Error, ErrorKind, HyperTransport, Timeout, Transport, blocking};
 use fetch_hive_emulator::{Emulator, Fault, Script};
+use fetch_hive_testing::{Capture, Exchange, NeverResponds, PausedClock, Recorder, Replay};
 use http::Method;
 use pollster::block_on;
 use serde_json::json;
@@ -22,13 +22,13 @@ fn done() -> Exchange {
 }
 
 #[test]
-fn repeats_and_their_waits_take_no_time() {
+fn retries_take_no_real_time() {
     let began = Instant::now();
     let clock = PausedClock::new();
     let replay = Replay::new([
         Exchange::not_sent(),
         Exchange::status(429).header("retry-after", "40").body(r#"{"error":"limit"}"#),
-        done().expect(Method::POST, "/v1/workflow/invoke").expect_header("authorization", "Bearer fhk_test"),
+        done().expect_request(Method::POST, "/v1/workflow/invoke").expect_header("authorization", "Bearer fhk_test"),
     ]);
     let run = block_on(client(replay.clone(), &clock).invoke_workflow("d").into_future()).unwrap();
     assert_eq!((run.parts().attempts, run.parts().waited, clock.sleeps().len()), (3, clock.elapsed(), 1));
@@ -39,7 +39,7 @@ fn repeats_and_their_waits_take_no_time() {
 }
 
 #[test]
-fn a_retry_after_date_is_read_by_the_clock_of_the_test() {
+fn retry_after_date_uses_the_paused_clock() {
     let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777); // Sun, 06 Nov 1994 08:49:37 GMT
     let clock = PausedClock::at(noon);
     let busy = Exchange::status(429).header("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT").body("{}");
@@ -48,7 +48,7 @@ fn a_retry_after_date_is_read_by_the_clock_of_the_test() {
 }
 
 #[test]
-fn limits_run_out_at_once_and_the_shortest_first() {
+fn shortest_timeout_expires_first_without_real_time() {
     let rows = [
         (None, Duration::from_secs(120), Timeout::Deadline),
         (Some(Duration::from_secs(10)), Duration::from_secs(120), Timeout::Headers),
@@ -56,14 +56,14 @@ fn limits_run_out_at_once_and_the_shortest_first() {
     ];
     for (headers, deadline, want) in rows {
         let clock = PausedClock::new();
-        let call = client(Never, &clock).invoke_workflow("d").headers_timeout(headers).timeout(deadline);
+        let call = client(NeverResponds, &clock).invoke_workflow("d").headers_timeout(headers).timeout(deadline);
         let error = block_on(call.into_future()).unwrap_err();
         assert_eq!(error.timeout(), Some(want));
         assert_eq!(clock.elapsed(), headers.unwrap_or(deadline).min(deadline));
     }
     let clock = PausedClock::new();
     let stalling =
-        Replay::new([Exchange::status(200).body("data: {\"type\":\"response\",\"response\":\"a\"}\n\n").stalls()]);
+        Replay::new([Exchange::status(200).body("data: {\"type\":\"response\",\"response\":\"a\"}\n\n").then_stall()]);
     let mut stream = block_on(client(stalling, &clock).invoke_prompt("d").stream()).unwrap();
     assert!(matches!(&*block_on(stream.next()).unwrap().unwrap(), StreamEvent::Response(_)));
     assert_eq!(block_on(stream.next()).unwrap().unwrap_err().timeout(), Some(Timeout::Idle));
@@ -71,7 +71,7 @@ fn limits_run_out_at_once_and_the_shortest_first() {
 }
 
 #[test]
-fn a_wait_that_is_kept_and_not_asked_holds_no_other_back() {
+fn sleep_that_is_not_polled_does_not_block_others() {
     let clock = PausedClock::new();
     let mut kept = clock.sleep(Duration::from_secs(1));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -83,14 +83,14 @@ fn a_wait_that_is_kept_and_not_asked_holds_no_other_back() {
 }
 
 #[test]
-fn what_is_not_as_expected_is_said() {
+fn replay_reports_unexpected_requests() {
     let clock = PausedClock::new();
     let rows = [
-        (done().expect(Method::GET, "/v1/workflow/invoke"), "expected GET"),
+        (done().expect_request(Method::GET, "/v1/workflow/invoke"), "expected GET"),
         (done().expect_json(r#"{ "deployment": "e" }"#), r#"expected the body {"deployment":"e"}, got"#),
         (done().expect_json(json!({"deployment": "e"})), r#"expected the body {"deployment":"e"}, got"#),
-        (done().expect_header("x-trace", "1"), "another value of the header x-trace"),
-        (done().expect_that(|_| Err("odd".to_owned())), "request 1: odd"),
+        (done().expect_header("x-trace", "1"), "a different value of the header x-trace"),
+        (done().expect(|_| Err("odd".to_owned())), "request 1: odd"),
     ];
     for (exchange, want) in rows {
         let replay = Replay::new([exchange]);
@@ -99,16 +99,16 @@ fn what_is_not_as_expected_is_said() {
         let ErrorKind::Transport(transport) = error.kind() else { panic!("{error:?}") };
         assert!(transport.source().unwrap().to_string().contains(want), "{want}: {error:?}");
         assert!(replay.finish().unwrap_err().to_string().contains(want));
-        assert_eq!(replay.requests().len(), 1, "it is not repeated");
+        assert_eq!(replay.requests().len(), 1, "a mismatch is not retried");
     }
     let none = Replay::new([]);
     assert!(block_on(client(none.clone(), &clock).invoke_workflow("d").into_future()).is_err());
-    assert!(none.finish().unwrap_err().to_string().contains("request 1 was not expected"));
-    assert!(Replay::new([done()]).finish().unwrap_err().to_string().contains("1 more"));
+    assert!(none.finish().unwrap_err().to_string().contains("unexpected request 1"));
+    assert!(Replay::new([done()]).finish().unwrap_err().to_string().contains("expected 1 more"));
 }
 
 #[test]
-fn requests_are_captured_and_failures_played() {
+fn capture_stores_requests_and_replay_plays_failures() {
     let clock = PausedClock::new();
     let capture = Capture::new(done());
     let client_of = client(capture.clone(), &clock);
@@ -116,7 +116,7 @@ fn requests_are_captured_and_failures_played() {
     let body: serde_json::Value = serde_json::from_slice(capture.requests()[0].body()).unwrap();
     assert_eq!(body, json!({"deployment": "d", "user": "u"}));
 
-    let cut = Replay::new([Exchange::status(200).body("{\"request_id\"").cut()]);
+    let cut = Replay::new([Exchange::status(200).body("{\"request_id\"").then_disconnect()]);
     let error = block_on(client(cut, &clock).invoke_workflow("d").into_future()).unwrap_err();
     assert!(error.may_have_run() && error.body().unwrap() == "{\"request_id\"");
     let lost = block_on(client(Replay::new([Exchange::may_have_run()]), &clock).invoke_workflow("d").into_future());
@@ -127,23 +127,23 @@ fn requests_are_captured_and_failures_played() {
 }
 
 #[test]
-fn the_blocking_client_takes_them_too() {
+fn blocking_client_uses_the_same_transports() {
     let clock = PausedClock::new();
     let builder = || blocking::Client::builder().api_key("fhk_test").clock(clock.clone());
     let busy = Exchange::status(429).header("retry-after", "40").body(r#"{"error":"limit"}"#);
-    let replay = Replay::new([busy, done().expect(Method::POST, "/v1/workflow/invoke")]);
+    let replay = Replay::new([busy, done().expect_request(Method::POST, "/v1/workflow/invoke")]);
     let run = builder().async_transport(replay.clone()).build().unwrap().invoke_workflow("d").send().unwrap();
     assert_eq!(run.parts().attempts, 2);
     assert!(clock.elapsed() >= Duration::from_secs(40));
     replay.finish().unwrap();
 
-    let error = builder().async_transport(Never).build().unwrap().invoke_workflow("d").send().unwrap_err();
+    let error = builder().async_transport(NeverResponds).build().unwrap().invoke_workflow("d").send().unwrap_err();
     assert_eq!(error.timeout(), Some(Timeout::Deadline));
-    // And by the real clock, on this thread.
-    let client = blocking::Client::builder().api_key("fhk_test").async_transport(Never).build().unwrap();
+    // The real clock works on this thread, too.
+    let client = blocking::Client::builder().api_key("fhk_test").async_transport(NeverResponds).build().unwrap();
     let error = client.invoke_workflow("d").timeout(Duration::from_millis(50)).send().unwrap_err();
     assert_eq!((error.timeout(), error.may_have_run()), (Some(Timeout::Deadline), true));
-    let stalling = Exchange::status(200).body("data: {\"type\":\"response\",\"response\":\"a\"}\n\n").stalls();
+    let stalling = Exchange::status(200).body("data: {\"type\":\"response\",\"response\":\"a\"}\n\n").then_stall();
     let client = builder().async_transport(Replay::new([stalling])).build().unwrap();
     let mut events = client.invoke_prompt("d").stream().unwrap();
     assert!(events.next().unwrap().is_ok());
@@ -151,7 +151,7 @@ fn the_blocking_client_takes_them_too() {
 }
 
 #[test]
-fn a_blocking_client_records_and_replays() {
+fn blocking_client_records_and_replays() {
     let path = std::env::temp_dir().join(format!("fetch-hive-blocking-{}.jsonl", std::process::id()));
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let emulator = servers.block_on(Emulator::start()).unwrap();
@@ -168,9 +168,10 @@ fn a_blocking_client_records_and_replays() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// Every place where a secret was once found to stand. The word marks what must not be recorded.
+/// Covers every place in which a secret has been found. The word SECRET marks text that must not be
+/// recorded.
 #[test]
-fn secrets_are_left_out_wherever_they_stand() {
+fn recorder_redacts_secrets_everywhere() {
     let path = std::env::temp_dir().join(format!("fetch-hive-secrets-{}.jsonl", std::process::id()));
     let signed = "https://files.example.com/a.png?X-Amz-Signature=SECRET_0123456789abcdef&X-Amz-Expires=60";
     let whole = json!({
@@ -209,15 +210,15 @@ fn secrets_are_left_out_wherever_they_stand() {
         (first, block_on(trigger.into_future()), block_on(client.invoke_workflow("d").into_future()))
     };
     let run = calls(&live).0.unwrap();
-    assert!(run.output_text().unwrap().contains("SECRET"), "the caller has what came");
+    assert!(run.output_text().unwrap().contains("SECRET"), "the caller gets the unredacted body");
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains("SECRET"), "{text}");
-    for kept in [r#"\"kept\""#, r#"\"total_tokens\":24"#, "see ![it](https://files.example.com/a.png?REMOVED) and"] {
+    for kept in [r#"\"kept\""#, r#"\"total_tokens\":24"#, "see ![it](https://files.example.com/a.png?REDACTED) and"] {
         assert!(text.contains(kept), "{kept}: {text}");
     }
     let binary = text.lines().last().unwrap();
     let binary: serde_json::Value = serde_json::from_str(binary).unwrap();
-    assert_eq!(binary["reply"]["body"]["base64"], "//4gUkVNT1ZFRCD/");
+    assert_eq!(binary["response"]["body"]["base64"], "//4gUkVEQUNURUQg/w==");
 
     let replay = Replay::from_file(&path).unwrap();
     let _ = calls(&client(replay.clone(), &clock));
@@ -225,11 +226,11 @@ fn secrets_are_left_out_wherever_they_stand() {
     std::fs::remove_file(&path).unwrap();
 }
 
-/// What is done to a request.
+/// A change to a request.
 type Change = fn(InvokeWorkflow) -> InvokeWorkflow;
 
 #[test]
-fn what_is_not_as_recorded_is_said_where_it_differs() {
+fn replayed_recording_reports_the_first_difference() {
     let path = std::env::temp_dir().join(format!("fetch-hive-differs-{}.jsonl", std::process::id()));
     let clock = PausedClock::new();
     let recorder = Recorder::to_file(Replay::new([done()]), &path).unwrap();
@@ -242,12 +243,12 @@ fn what_is_not_as_recorded_is_said_where_it_differs() {
     };
     call(|request| request).unwrap();
     let rows: [(Change, &str); 3] = [
-        (|request| request.input("topic", "ML"), r#"at `/inputs/topic`: recorded was "AI", got "ML""#),
+        (|request| request.input("topic", "ML"), r#"at `/inputs/topic`: expected "AI", got "ML""#),
         (
             |request| request.input("api_key", "SECRET_now"),
-            r#"at `/inputs/api_key`: recorded was nothing, got "REMOVED""#,
+            r#"at `/inputs/api_key`: expected no value, got "REDACTED""#,
         ),
-        (|_| InvokeWorkflow::new("d").input("topic", "AI"), r#"at `/user`: recorded was "u", got nothing"#),
+        (|_| InvokeWorkflow::new("d").input("topic", "AI"), r#"at `/user`: expected "u", got no value"#),
     ];
     for (change, want) in rows {
         let said = call(change).unwrap_err();
@@ -256,12 +257,12 @@ fn what_is_not_as_recorded_is_said_where_it_differs() {
     let replay = Replay::from_file(&path).unwrap();
     let _ = block_on(client(replay.clone(), &clock).models().into_future());
     let said = replay.finish().unwrap_err().to_string();
-    assert!(said.contains("recorded was POST /v1/workflow/invoke, got GET /v1/public/models"), "{said}");
+    assert!(said.contains("expected POST /v1/workflow/invoke, got GET /v1/public/models"), "{said}");
     std::fs::remove_file(&path).unwrap();
 }
 
 #[tokio::test]
-async fn a_recording_holds_no_secret_and_plays_again() {
+async fn recording_contains_no_secret_and_replays() {
     async fn calls(client: &Client) -> Vec<Result<String, Error>> {
         let mut seen = Vec::new();
         let trigger = "https://example.com/cb?token=tok_SECRET_1";
@@ -304,7 +305,7 @@ async fn a_recording_holds_no_secret_and_plays_again() {
         .unwrap();
     let path = std::env::temp_dir().join(format!("fetch-hive-recording-{}.jsonl", std::process::id()));
     let recorder =
-        Recorder::to_file(HyperTransport::builder().build().unwrap(), &path).unwrap().remove("acme-internal");
+        Recorder::to_file(HyperTransport::builder().build().unwrap(), &path).unwrap().redact("acme-internal");
     let live =
         Client::builder().api_key("fhk_SECRET_0").base_url(emulator.base_url()).transport(recorder).build().unwrap();
     let first = calls(&live).await;
@@ -316,7 +317,7 @@ async fn a_recording_holds_no_secret_and_plays_again() {
     assert!(!text.contains("acme-internal"), "{text}");
     assert_eq!(text.lines().count(), 5, "{text}");
 
-    // Another key and another text than those of the recording: they are no part of it.
+    // The key and the redacted text differ from the recorded ones, and still match.
     let replay = Replay::from_file(&path).unwrap();
     let again = calls(&client(replay.clone(), &PausedClock::new())).await;
     replay.finish().unwrap();
@@ -336,7 +337,7 @@ async fn a_recording_holds_no_secret_and_plays_again() {
 
     let broken = std::env::temp_dir().join(format!("fetch-hive-broken-{}.jsonl", std::process::id()));
     std::fs::write(&broken, "\n{no\n").unwrap();
-    assert!(Replay::from_file(&broken).unwrap_err().to_string().contains("line 2"));
+    assert!(Replay::from_file(&broken).unwrap_err().to_string().contains("in line 2, column"));
     std::fs::remove_file(&broken).unwrap();
-    assert!(Replay::from_file(&broken).unwrap_err().to_string().contains("cannot be read"));
+    assert!(Replay::from_file(&broken).unwrap_err().to_string().contains("cannot read the recording"));
 }

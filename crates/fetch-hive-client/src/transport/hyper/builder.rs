@@ -60,15 +60,16 @@ impl HyperTransportBuilder {
 
     /// Uses a complete TLS configuration, of which only the ALPN protocols are replaced.
     ///
-    /// It cannot be combined with root or client certificates set on this builder, and needs neither of the features
-    /// `ring` and `aws-lc-rs`.
+    /// It cannot be combined with root or client certificates set on this builder, and needs
+    /// neither of the features `ring` and `aws-lc-rs`.
     #[cfg(feature = "rustls-0_23")]
     pub fn rustls_0_23_config(mut self, config: rustls::ClientConfig) -> Self {
         self.tls.rustls_config = Some(config);
         self
     }
 
-    /// Sets the largest size of a response's headers, in bytes. The default is 64 KiB, and the minimum is 8 KiB.
+    /// Sets the largest size of a response's headers, in bytes. The default is 64 KiB, and the
+    /// minimum is 8 KiB.
     ///
     /// A call whose response has larger headers fails, although it may have run.
     pub fn max_header_bytes(mut self, bytes: u32) -> Self {
@@ -78,8 +79,9 @@ impl HyperTransportBuilder {
 
     /// Sets the largest number of headers of an HTTP/1.1 response. The default is 100.
     ///
-    /// A call whose response has more headers fails, although it may have run. Any other number than the default makes
-    /// each call slightly slower, because hyper then allocates the table of headers on the heap.
+    /// A call whose response has more headers fails, although it may have run. Any other number
+    /// than the default makes each call slightly slower, because hyper then allocates the table of
+    /// headers on the heap.
     pub fn max_headers(mut self, headers: usize) -> Self {
         self.max_headers = Some(headers);
         self
@@ -87,8 +89,9 @@ impl HyperTransportBuilder {
 
     /// Sets how long an idle connection is kept. The default is 90 s.
     ///
-    /// Choose a time below the idle timeout of every gateway in between. A gateway drops an idle connection silently, and
-    /// an invoke that is written to such a connection fails although it may have run.
+    /// Choose a time below the idle timeout of every gateway in between. A gateway drops an idle
+    /// connection silently, and an invoke that is written to such a connection fails although it
+    /// may have run.
     pub fn pool_idle_timeout(mut self, timeout: Duration) -> Self {
         self.pool_idle_timeout = timeout;
         self
@@ -96,7 +99,8 @@ impl HyperTransportBuilder {
 
     /// Sends all requests through a proxy, including those to loopback hosts.
     ///
-    /// The URL starts with `http://`, `https://`, `socks5://` or `socks5h://`, and may contain a user name and a password.
+    /// The URL starts with `http://`, `https://`, `socks5://` or `socks5h://`, and may contain a
+    /// user name and a password.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = ProxyChoice::Url(url.into());
         self
@@ -112,9 +116,9 @@ impl HyperTransportBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key, a limit below its
-    /// minimum, a proxy that is not a URL with a supported scheme, or if neither of the features `ring` and `aws-lc-rs` is
-    /// enabled.
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key,
+    /// a limit below its minimum, a proxy that is not a URL with a supported scheme, or if neither
+    /// of the features `ring` and `aws-lc-rs` is enabled.
     pub fn build(self) -> Result<HyperTransport, Error> {
         if self.max_header_bytes < MIN_HEADER_BYTES {
             return Err(InvalidInput::new("max_header_bytes", "must be at least 8192").into());
@@ -136,7 +140,8 @@ impl HyperTransportBuilder {
         let mut http2 = http2::Builder::new(TokioExecutor::new());
         http2
             .max_header_list_size(self.max_header_bytes)
-            // The window of the connection is never the bottleneck, so an unread stream blocks no other stream.
+            // The window of the connection is never the bottleneck, so an unread stream blocks no
+            // other stream.
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size((1 << 31) - 1)
             .timer(TokioTimer::new());

@@ -11,7 +11,8 @@ use super::tracked::TrackedBody;
 use crate::error::BoxError;
 use crate::transport::body::ResponseBody;
 
-/// The number of compressed bytes decoded at a time, so that a decompression bomb stops soon after the client's limit.
+/// The number of compressed bytes decoded at a time, so that a decompression bomb stops soon after
+/// the client's limit.
 const CHUNK_BYTES: usize = 4096;
 
 /// Adds `accept-encoding: gzip`, unless the caller set that header.

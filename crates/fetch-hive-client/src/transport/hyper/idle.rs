@@ -1,8 +1,8 @@
 //! Checks an idle connection before a request is written to it.
 //!
-//! The peer may have closed an idle connection without any task having read that: the runtime was busy or not running. A
-//! request written to such a connection would be lost, and nobody could tell whether it ran. The first write after a
-//! response therefore checks the socket itself.
+//! The peer may have closed an idle connection without any task having read that: the runtime was
+//! busy or not running. A request written to such a connection would be lost, and nobody could tell
+//! whether it ran. The first write after a response therefore checks the socket itself.
 
 use std::error::Error as StdError;
 use std::mem::MaybeUninit;
@@ -13,7 +13,8 @@ use std::{fmt, io};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-/// Records whether an HTTP/1.1 connection waits for its next request. An HTTP/2 connection carries several at a time.
+/// Records whether an HTTP/1.1 connection waits for its next request. An HTTP/2 connection carries
+/// several at a time.
 #[derive(Clone, Default)]
 pub(super) struct IdleFlag(Arc<AtomicBool>);
 
@@ -23,7 +24,8 @@ impl IdleFlag {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Clears the flag, and fails if the peer closed the connection or sent unsolicited bytes while it was idle.
+    /// Clears the flag, and fails if the peer closed the connection or sent unsolicited bytes while
+    /// it was idle.
     pub(super) fn check_before_write(&self, socket: &TcpStream) -> io::Result<()> {
         if !self.0.swap(false, Ordering::AcqRel) {
             return Ok(());

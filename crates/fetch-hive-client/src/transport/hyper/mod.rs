@@ -31,20 +31,22 @@ use super::Transport;
 use super::body::ResponseBody;
 use crate::error::{Timeout, TransportError};
 
-/// The number of times that the task yields before it uses an HTTP/2 connection: the number of polls that the end of a
-/// connection takes from the socket to the pool.
+/// The number of times that the task yields before it uses an HTTP/2 connection: the number of
+/// polls that the end of a connection takes from the socket to the pool.
 const YIELDS_BEFORE_HTTP2: usize = 4;
 
 /// A [`Transport`] with HTTP/1.1 and HTTP/2 by hyper, TLS by rustls, and pooled connections.
 ///
-/// - Server certificates are verified against the platform's roots, or against the bundled ones if the platform has none.
-/// - The variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are respected, except for loopback hosts. An
-///   explicit proxy is used for all hosts.
-/// - A response may have 64 KiB of headers unless another limit is set, and over HTTP/1.1 at most 100 headers.
+/// - Server certificates are verified against the platform's roots, or against the bundled ones if
+///   the platform has none.
+/// - The variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are respected, except
+///   for loopback hosts. An explicit proxy is used for all hosts.
+/// - A response may have 64 KiB of headers unless another limit is set, and over HTTP/1.1 at most
+///   100 headers.
 /// - An idle connection is kept for at most 90 seconds unless another timeout is set.
 /// - gzip responses are requested and decoded. Redirects are not followed, and nothing is retried.
-/// - Sending needs a tokio runtime with I/O and time enabled, but building the transport does not. Each runtime has
-///   separate connections.
+/// - Sending needs a tokio runtime with I/O and time enabled, but building the transport does not.
+///   Each runtime has separate connections.
 pub struct HyperTransport {
     pool: Pool,
     proxies: Proxies,
@@ -66,8 +68,8 @@ impl HyperTransport {
         let host = self.pool.host(request.uri(), runtime)?;
         let mut connection = host.ready();
         if let Some(Connection::Http2(found)) = &connection {
-            // The connection may have ended while the runtime did not run. HTTP/2 offers no way to check the socket, so
-            // the tasks that drive the connections run first.
+            // The connection may have ended while the runtime did not run. HTTP/2 offers no way to
+            // check the socket, so the tasks that drive the connections run first.
             for _ in 0..YIELDS_BEFORE_HTTP2 {
                 tokio::task::yield_now().await;
             }
@@ -155,8 +157,8 @@ fn header_bytes(headers: &http::HeaderMap) -> usize {
 
 /// Converts an error of hyper.
 ///
-/// The request was not sent if the connection had ended before it accepted the request, or if the server states that it
-/// did not process it.
+/// The request was not sent if the connection had ended before it accepted the request, or if the
+/// server states that it did not process it.
 fn classify(error: hyper::Error) -> TransportError {
     let not_sent = || {
         let mut cause = error.source();
@@ -171,7 +173,8 @@ fn classify(error: hyper::Error) -> TransportError {
     if not_sent() {
         TransportError::not_sent(error)
     } else if error.is_parse() {
-        // hyper's client reports headers beyond its limits as one kind with all other invalid responses.
+        // hyper's client reports headers beyond its limits as one kind with all other invalid
+        // responses.
         TransportError::may_have_run(format!(
             "{error}; if the response has many or large headers, raise `max_headers` or `max_header_bytes`"
         ))
@@ -182,8 +185,8 @@ fn classify(error: hyper::Error) -> TransportError {
 
 /// Returns whether the server states that it did not process a request (RFC 9113, section 8.7).
 ///
-/// Its stream was refused, or is beyond the last one named by a GOAWAY. Streams that a GOAWAY still covers continue, and
-/// end with another error if the connection does.
+/// Its stream was refused, or is beyond the last one named by a GOAWAY. Streams that a GOAWAY still
+/// covers continue, and end with another error if the connection does.
 fn is_unprocessed(error: &h2::Error) -> bool {
     error.is_remote()
         && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))

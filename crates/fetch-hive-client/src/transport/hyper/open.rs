@@ -1,4 +1,5 @@
-//! Opens connections: TCP, directly or through a proxy, then TLS, then the handshake of the negotiated protocol.
+//! Opens connections: TCP, directly or through a proxy, then TLS, then the handshake of the
+//! negotiated protocol.
 
 use std::future::poll_fn;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! A pool of connections.
 //!
-//! hyper-util's pool does not report when a connection is established, where the connect timeout ends, nor whether a
-//! connection was idle, in which case it must be checked before a request is written to it. This pool does both without
-//! a cost per request.
+//! hyper-util's pool does not report when a connection is established, where the connect timeout
+//! ends, nor whether a connection was idle, in which case it must be checked before a request is
+//! written to it. This pool does both without a cost per request.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -23,10 +23,12 @@ use super::idle::IdleFlag;
 use super::open::{Alpn, Opened, Opener};
 use crate::error::{BoxError, TransportError};
 
-/// The timeout of a connection that is opened in the background, independent of the calls that wait for it.
+/// The timeout of a connection that is opened in the background, independent of the calls that wait
+/// for it.
 const BACKGROUND_CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The number of times that a call detects the protocol of a host whose HTTP/2 connections close at once.
+/// The number of times that a call detects the protocol of a host whose HTTP/2 connections close at
+/// once.
 const MAX_PROBES: usize = 3;
 
 /// The connections of a transport, per host.
@@ -103,8 +105,8 @@ struct Connections {
 enum Protocol {
     #[default]
     Unknown,
-    /// A task opens a first connection and owns the sender. It ends with an outcome, when no call waits for it any more,
-    /// or with its runtime.
+    /// A task opens a first connection and owns the sender. It ends with an outcome, when no call
+    /// waits for it any more, or with its runtime.
     Probing(Weak<watch::Sender<ProbeOutcome>>),
     Http1,
     Http2(Http2Connection),
@@ -135,7 +137,8 @@ struct IdleConnection {
 #[derive(Clone)]
 pub(super) struct Http2Connection {
     pub(super) sender: http2::SendRequest<Full<Bytes>>,
-    /// Cloned for each request, so that its reference count is one more than the number of requests.
+    /// Cloned for each request, so that its reference count is one more than the number of
+    /// requests.
     requests: Arc<()>,
     last_used: SystemTime,
     /// Whether the connection was used since the reaper last ran.
@@ -170,16 +173,18 @@ impl Host {
 
     /// Returns whether a connection that was last used at this time may be used again.
     ///
-    /// A gateway in between may have dropped an older one silently, and a request written to it would be lost although it
-    /// might have run. The reaper alone is not enough, because the runtime may not have run.
+    /// A gateway in between may have dropped an older one silently, and a request written to it
+    /// would be lost although it might have run. The reaper alone is not enough, because the
+    /// runtime may not have run.
     fn is_fresh(&self, last_used: SystemTime) -> bool {
         last_used.elapsed().is_ok_and(|idle| idle < self.idle_timeout)
     }
 
     /// Opens a connection, or takes one that is returned earlier.
     ///
-    /// Over https, the first connection detects the protocol of the host before others are opened. Otherwise a burst of
-    /// requests would open one connection each, and discard all but one if the host chooses HTTP/2.
+    /// Over https, the first connection detects the protocol of the host before others are opened.
+    /// Otherwise a burst of requests would open one connection each, and discard all but one if the
+    /// host chooses HTTP/2.
     pub(super) async fn connect(self: &Arc<Self>, uri: &Uri) -> Result<Connection, TransportError> {
         for _ in 0..MAX_PROBES {
             let Some(mut probe) = self.probe(uri) else {
@@ -201,7 +206,8 @@ impl Host {
         Err(TransportError::not_sent("the host closed each connection as soon as it was open"))
     }
 
-    /// Returns the probe that detects the protocol of the host, or `None` if that is known to be HTTP/1.1.
+    /// Returns the probe that detects the protocol of the host, or `None` if that is known to be
+    /// HTTP/1.1.
     fn probe(self: &Arc<Self>, uri: &Uri) -> Option<watch::Receiver<ProbeOutcome>> {
         if !self.secure {
             return None;
@@ -218,7 +224,8 @@ impl Host {
         let (sender, receiver) = watch::channel(None);
         let sender = Arc::new(sender);
         connections.protocol = Protocol::Probing(Arc::downgrade(&sender));
-        // A separate task, because the call that started the probe may be dropped while others wait for it.
+        // A separate task, because the call that started the probe may be dropped while others wait
+        // for it.
         tokio::spawn(Arc::clone(self).run_probe(uri.clone(), sender));
         Some(receiver)
     }
@@ -277,7 +284,8 @@ impl Host {
                 Opened::Http2(_) => Err("the host chose HTTP/2, which was not offered".into()),
             }
         });
-        // A connection whose response has just ended is returned by its task, which may only need to be polled.
+        // A connection whose response has just ended is returned by its task, which may only need
+        // to be polled.
         tokio::task::yield_now().await;
         if let Ok(returned) = receiver.try_recv() {
             return if returned.sender.is_ready() { Ok(returned) } else { opening.await };
@@ -327,7 +335,8 @@ impl Host {
         self.ensure_reaper(&mut connections);
     }
 
-    /// Resets the protocol after a request could not be sent, so that the next request detects it again.
+    /// Resets the protocol after a request could not be sent, so that the next request detects it
+    /// again.
     pub(super) fn reset_protocol(&self, failed: Option<&Http2Connection>) {
         let protocol = &mut lock(&self.connections).protocol;
         let stale = match (&*protocol, failed) {
@@ -387,7 +396,8 @@ impl Drop for Connections {
 impl Http1Connection {
     /// Returns the connection when its response has ended or is no longer read.
     ///
-    /// An unread connection is kept if hyper can soon read the rest of the response. Otherwise hyper closes it.
+    /// An unread connection is kept if hyper can soon read the rest of the response. Otherwise
+    /// hyper closes it.
     pub(super) fn return_to_pool(mut self) {
         self.idle.set();
         if self.sender.is_ready() {

@@ -1,4 +1,5 @@
-//! Connections of ureq: TLS with the shared settings, and facts that the errors of ureq do not report.
+//! Connections of ureq: TLS with the shared settings, and facts that the errors of ureq do not
+//! report.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,7 +18,8 @@ use ureq::unversioned::transport::{
 thread_local! {
     /// Whether the request that this thread sends was written at least in part.
     pub(super) static WROTE: Cell<bool> = const { Cell::new(false) };
-    /// Whether this thread reads a body. The idle timeout does not apply earlier: a run sends nothing until it ends.
+    /// Whether this thread reads a body. The idle timeout does not apply earlier: a run sends
+    /// nothing until it ends.
     pub(super) static READING_BODY: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -20,15 +20,18 @@ use crate::error::{Error, Timeout, TransportError};
 
 /// A [`BlockingTransport`] with HTTP/1.1 by ureq, TLS by rustls, and pooled connections.
 ///
-/// - Server certificates are verified against the platform's roots, or against the bundled ones if the platform has none.
-/// - The proxies named by the environment are used, except for loopback hosts. An explicit proxy is used for all hosts.
+/// - Server certificates are verified against the platform's roots, or against the bundled ones if
+///   the platform has none.
+/// - The proxies named by the environment are used, except for loopback hosts. An explicit proxy is
+///   used for all hosts.
 /// - gzip responses are requested and decoded. Redirects are not followed, and nothing is retried.
-/// - The `headers` timeout starts when the request has been sent. Name lookup may take as long as `connect`, and
-///   connecting as long again.
+/// - The `headers` timeout starts when the request has been sent. Name lookup may take as long as
+///   `connect`, and connecting as long again.
 ///
-/// **At the level trace of the crate `log`, ureq logs the bytes that it sends and receives, including the API key.** This
-/// cannot be disabled here. If your program logs at trace level, exclude the target `ureq_proto`, or limit it to debug. At
-/// all other levels ureq logs no key, body or path.
+/// **At the level trace of the crate `log`, ureq logs the bytes that it sends and receives,
+/// including the API key.** This cannot be disabled here. If your program logs at trace level,
+/// exclude the target `ureq_proto`, or limit it to debug. At all other levels ureq logs no key,
+/// body or path.
 pub struct UreqTransport {
     agent: Agent,
     /// The agent for hosts to which the proxy does not apply.
@@ -90,8 +93,8 @@ impl UreqTransportBuilder {
     ///
     /// # Errors
     ///
-    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key, or a proxy that is not
-    /// a URL with a supported scheme.
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key,
+    /// or a proxy that is not a URL with a supported scheme.
     pub fn build(self) -> Result<UreqTransport, Error> {
         self.proxy.check_scheme(&["http://", "https://"], "must be an http or https URL")?;
         let tls = Arc::new(self.tls.build()?);

@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStore, Outcome, Receiver};
-use fetch_hive_client::conformance::Suite;
 use fetch_hive_client::core::callback::Verifier;
-use fetch_hive_client::test_util::{Capture, Exchange, Never, PausedClock, Recorder, Replay};
 use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
 use fetch_hive_client::{
     BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
+use fetch_hive_testing::conformance::Suite;
+use fetch_hive_testing::{Capture, Exchange, NeverResponds, PausedClock, Recorder, Replay};
 use http::{HeaderMap, Request};
 use serde_json::json;
 
@@ -49,8 +49,13 @@ pub(crate) async fn client(printed: &mut Printed) {
     let client = builder().build().unwrap();
     let stream = || client.invoke_prompt("s").input("text", BODY).stream();
     let usage = json!({"type": "usage", "usage": {"total_tokens": 1}, "webhook_secret": SECRET, "request_id": "req_1"});
+<<<<<<< HEAD
     emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1));
     let whole = stream().await.unwrap().into_response().await;
+=======
+    emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1)).unwrap();
+    let whole = stream().await.unwrap().into_reply().await;
+>>>>>>> emulator
     client.invoke_prompt("d").await.unwrap();
     let workspace = client.workspace("w");
     let receiver = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
@@ -84,8 +89,8 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::callback::StartedRun<InvokeWorkflowResponse> = started().await.unwrap();
         fetch_hive_client::callback::ResumeToken = token;
         fetch_hive_client::callback::RunAndWait<InvokeWorkflow> = client.invoke_workflow("d").run_and_wait(&receiver);
-        fetch_hive_client::conformance::Capability = fetch_hive_client::conformance::Capability::Streaming;
-        fetch_hive_client::conformance::Suite = Suite::new(HyperTransport::builder().proxy(PROXY).build().unwrap());
+        fetch_hive_testing::conformance::Capability = fetch_hive_testing::conformance::Capability::Streaming;
+        fetch_hive_testing::conformance::Suite = Suite::new(HyperTransport::builder().proxy(PROXY).build().unwrap());
         fetch_hive_client::resources::Agents<Client> = workspace.agents();
         fetch_hive_client::resources::Approvals<Client> = workspace.approvals();
         fetch_hive_client::resources::Assets<Client> = workspace.assets();
@@ -97,21 +102,21 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::resources::Requests<Client> = client.requests();
         fetch_hive_client::resources::SearchServices<Client> = client.search_services();
         fetch_hive_client::resources::Workspace<Client> = workspace.clone();
-        fetch_hive_client::test_util::Exchange =
+        fetch_hive_testing::Exchange =
             Exchange::status(200).header("x-echo", KEY).body(BODY).expect_header("authorization", KEY).expect_json(BODY);
-        fetch_hive_client::test_util::Never = Never;
-        fetch_hive_client::test_util::PausedClock = PausedClock::new();
-        fetch_hive_client::test_util::Replay = Replay::new([Exchange::status(200).body(BODY)]);
+        fetch_hive_testing::NeverResponds = NeverResponds;
+        fetch_hive_testing::PausedClock = PausedClock::new();
+        fetch_hive_testing::Replay = Replay::new([Exchange::status(200).body(BODY)]);
     }
     // What has been sent and received once is kept by these.
     let capture = Capture::new(Exchange::status(200).body(fields().to_string()));
     let captured = Client::builder().api_key(KEY).transport(capture.clone()).build().unwrap();
     captured.invoke_workflow("d").input("text", BODY).await.unwrap();
-    printed.debug("fetch_hive_client::test_util::Capture", &capture);
+    printed.debug("fetch_hive_testing::Capture", &capture);
     let folder = std::env::temp_dir().join(format!("fetch-hive-every-type-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let recorder = Recorder::to_file(capture, folder.join("a.jsonl")).unwrap();
-    printed.debug("fetch_hive_client::test_util::Recorder", &recorder);
+    printed.debug("fetch_hive_testing::Recorder", &recorder);
     std::fs::write(folder.join("b.jsonl"), format!("\"{BODY}\"\n")).unwrap();
     let unread = [Replay::from_file(folder.join("b.jsonl")).unwrap_err(), Replay::from_file(&folder).unwrap_err()];
     std::fs::remove_dir_all(&folder).unwrap();
@@ -120,12 +125,12 @@ pub(crate) async fn client(printed: &mut Printed) {
     let mismatched = Client::builder().api_key(KEY).transport(replay.clone()).build().unwrap();
     let refused = mismatched.invoke_workflow("d").input("text", BODY).await.unwrap_err();
     for error in &unread {
-        printed.error("fetch_hive_client::test_util::RecordingError", error);
+        printed.error("fetch_hive_testing::RecordingError", error);
     }
     print! { printed, error:
         fetch_hive_client::Error = refused;
         fetch_hive_client::callback::ClaimLost = ClaimLost;
-        fetch_hive_client::test_util::Mismatch = replay.finish().unwrap_err();
+        fetch_hive_testing::Mismatch = replay.finish().unwrap_err();
         fetch_hive_client::TransportError = TransportError::not_sent("no");
     }
     for outcome in [
@@ -169,7 +174,7 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
         Fault::close(),
     ] {
         emulator.clear_faults();
-        emulator.add_fault(fault);
+        emulator.add_fault(fault).unwrap();
         let mut errors = Vec::new();
         errors.extend(client.invoke_workflow("d").input("text", BODY).await.err());
         match client.invoke_prompt("d").input("text", BODY).stream().await {
@@ -190,12 +195,12 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
     }
     emulator.clear_faults();
     let cut = json(200).body(BODY.repeat(10)).cut_after(20);
-    emulator.add_fault(cut.nth(1));
+    emulator.add_fault(cut.nth(1)).unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert!(error.body().is_some() && format!("{error:?}").contains("PartialResponse"), "{error:?}");
     printed.debug("fetch_hive_client::PartialResponse", &error);
     let odd = json!({"request": {"request_id": "req\n1", "run_status": "running\u{1b}"}});
-    emulator.add_fault(json(200).body(odd.to_string()).operation("getRequest"));
+    emulator.add_fault(json(200).body(odd.to_string()).operation("getRequest")).unwrap();
     let waited = client.requests().wait("req\n1").timeout(Duration::from_millis(60)).await.unwrap_err();
     let fetch_hive_client::ErrorKind::Wait(wait) = waited.kind() else { panic!("{waited:?}") };
     printed.error("fetch_hive_client::WaitError", &**wait);
@@ -232,11 +237,11 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
     };
     assert_eq!(receiver.receive_bytes(request, handle).await.status(), 200);
     printed.debug("fetch_hive_core::callback::Delivery", &handled.recv().unwrap());
-    let report = Suite::new(Never).patience(Duration::from_millis(1)).run().await;
-    printed.debug("fetch_hive_client::conformance::Report", &report);
+    let report = Suite::new(NeverResponds).step_timeout(Duration::from_millis(1)).run().await;
+    printed.debug("fetch_hive_testing::conformance::Report", &report);
     for (check, outcome) in report.outcomes() {
-        printed.debug("fetch_hive_client::conformance::Check", &check);
-        printed.debug("fetch_hive_client::conformance::Outcome", outcome);
+        printed.debug("fetch_hive_testing::conformance::Check", &check);
+        printed.debug("fetch_hive_testing::conformance::Outcome", outcome);
     }
     printed.debug("fetch_hive_client::TokioClock", &fetch_hive_client::TokioClock);
 

@@ -1,4 +1,4 @@
-//! A server that does on each connection what a check wants, byte for byte. HTTP/1.1, one thread for each connection.
+//! An HTTP/1.1 server on loopback whose responses a check writes byte by byte.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,81 +8,81 @@ use std::time::{Duration, Instant};
 
 use super::wait::lock;
 
-/// A request as it came.
+/// A request as it was received.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Received {
+pub(super) struct ReceivedRequest {
     pub(super) method: String,
-    /// The path with its query, as it was sent.
+    /// The path with the query, still percent-encoded.
     pub(super) target: String,
-    /// In their order, names in lower case.
+    /// The headers in order, with names in lower case.
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
 }
 
-impl Received {
-    /// All values of a header.
-    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+impl ReceivedRequest {
+    /// Returns all values of a header.
+    pub(super) fn header(&self, name: &str) -> Vec<&str> {
         self.headers.iter().filter(|(header, _)| header == name).map(|(_, value)| value.as_str()).collect()
     }
 }
 
-/// What happens to a connection after an exchange.
+/// The state of a connection after a response.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
-    /// The next request is read from it.
-    Next,
+pub(super) enum After {
+    KeepAlive,
     Close,
 }
 
-type Handler = dyn Fn(&Received, &Peer) -> io::Result<Then> + Send + Sync;
+type Handler = dyn Fn(&ReceivedRequest, &Connection) -> io::Result<After> + Send + Sync;
 
 struct Shared {
     handler: Box<Handler>,
-    requests: Mutex<Vec<Received>>,
+    requests: Mutex<Vec<ReceivedRequest>>,
     connections: Mutex<Vec<Weak<TcpStream>>>,
-    stopped: AtomicBool,
-    /// The last byte of a request is left unread: what closes such a connection resets it.
-    resets: bool,
+    is_stopped: AtomicBool,
+    /// Whether the last byte of each request stays unread, so that closing resets the connection.
+    leaves_last_byte: bool,
 }
 
-/// A server on loopback. It ends, with its connections, when it is dropped.
+/// A server with one thread per connection. Dropping it closes all connections.
 pub(super) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Server {
+    /// Starts a server that calls the handler for each request.
     pub(super) fn start(
-        handler: impl Fn(&Received, &Peer) -> io::Result<Then> + Send + Sync + 'static,
+        handler: impl Fn(&ReceivedRequest, &Connection) -> io::Result<After> + Send + Sync + 'static,
     ) -> io::Result<Self> {
         Self::serve(Box::new(handler), false)
     }
 
-    /// A server that resets each connection when the request is there.
+    /// Starts a server that resets each connection after the request.
     pub(super) fn resetting() -> io::Result<Self> {
-        Self::serve(Box::new(|_, _| Ok(Then::Close)), true)
+        Self::serve(Box::new(|_, _| Ok(After::Close)), true)
     }
 
-    fn serve(handler: Box<Handler>, resets: bool) -> io::Result<Self> {
+    fn serve(handler: Box<Handler>, leaves_last_byte: bool) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             handler,
             requests: Mutex::default(),
             connections: Mutex::default(),
-            stopped: AtomicBool::new(false),
-            resets,
+            is_stopped: AtomicBool::new(false),
+            leaves_last_byte,
         });
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                if accepting.stopped.load(Ordering::SeqCst) {
+                if accepting.is_stopped.load(Ordering::SeqCst) {
                     return;
                 }
                 let Ok(stream) = stream.map(Arc::new) else { continue };
                 lock(&accepting.connections).push(Arc::downgrade(&stream));
                 let serving = Arc::clone(&accepting);
-                std::thread::spawn(move || serving.converse(&Peer(stream)));
+                std::thread::spawn(move || serving.serve_connection(&Connection(stream)));
             }
         });
         Ok(Self { address, shared })
@@ -96,15 +96,16 @@ impl Server {
         self.address
     }
 
-    pub(super) fn requests(&self) -> Vec<Received> {
+    /// Returns the requests received so far.
+    pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
         lock(&self.shared.requests).clone()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::SeqCst);
-        // Wakes the thread that accepts.
+        self.shared.is_stopped.store(true, Ordering::SeqCst);
+        // The connection wakes the accepting thread.
         drop(TcpStream::connect(self.address));
         for stream in lock(&self.shared.connections).iter().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -113,51 +114,51 @@ impl Drop for Server {
 }
 
 impl Shared {
-    fn converse(&self, peer: &Peer) {
-        let _ = peer.0.set_nodelay(true);
-        // What a peer does to its connection is for the check to judge.
-        while let Ok(Some(request)) = peer.read(self.resets) {
+    fn serve_connection(&self, connection: &Connection) {
+        let _ = connection.0.set_nodelay(true);
+        // A connection error ends the loop. The check judges what the transport did.
+        while let Ok(Some(request)) = connection.read_request(self.leaves_last_byte) {
             lock(&self.requests).push(request.clone());
-            let then = (self.handler)(&request, peer);
-            let last = request.all("connection").iter().any(|value| value.eq_ignore_ascii_case("close"));
-            if last || !matches!(then, Ok(Then::Next)) {
+            let after = (self.handler)(&request, connection);
+            let closes = request.header("connection").iter().any(|value| value.eq_ignore_ascii_case("close"));
+            if closes || !matches!(after, Ok(After::KeepAlive)) {
                 return;
             }
         }
     }
 }
 
-/// The other end of a connection.
-pub(super) struct Peer(Arc<TcpStream>);
+/// The server side of a connection.
+pub(super) struct Connection(Arc<TcpStream>);
 
-impl Peer {
+impl Connection {
     pub(super) fn write(&self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         (&*self.0).write_all(bytes.as_ref())
     }
 
-    /// Writes a whole response.
-    pub(super) fn respond(&self, status: &str, headers: &str, body: impl AsRef<[u8]>) -> io::Result<Then> {
+    /// Writes a whole response. The headers end with a line break.
+    pub(super) fn respond(&self, status: &str, headers: &str, body: impl AsRef<[u8]>) -> io::Result<After> {
         let body = body.as_ref();
         self.write(format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len()))?;
         self.write(body)?;
-        Ok(Then::Next)
+        Ok(After::KeepAlive)
     }
 
-    /// Writes a piece of a chunked body.
-    pub(super) fn chunk(&self, piece: impl AsRef<[u8]>) -> io::Result<()> {
-        let piece = piece.as_ref();
-        let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
-        chunk.extend_from_slice(piece);
+    /// Writes a chunk of a chunked body. An empty chunk ends the body.
+    pub(super) fn write_chunk(&self, data: impl AsRef<[u8]>) -> io::Result<()> {
+        let data = data.as_ref();
+        let mut chunk = format!("{:x}\r\n", data.len()).into_bytes();
+        chunk.extend_from_slice(data);
         chunk.extend_from_slice(b"\r\n");
         self.write(chunk)
     }
 
-    /// Waits until the peer has given the connection up; whether it did in time.
-    pub(super) fn is_gone(&self, bound: Duration) -> bool {
-        let began = Instant::now();
+    /// Waits until the client closes the connection. Returns `false` after the duration.
+    pub(super) fn wait_for_close(&self, duration: Duration) -> bool {
+        let start = Instant::now();
         let _ = self.0.set_read_timeout(Some(Duration::from_millis(10)));
         let mut bytes = [0; 1024];
-        while began.elapsed() < bound {
+        while start.elapsed() < duration {
             match (&*self.0).read(&mut bytes) {
                 Ok(0) => return true,
                 Ok(_) => {}
@@ -168,8 +169,8 @@ impl Peer {
         false
     }
 
-    /// Reads the next request; `None` where the connection ends instead.
-    fn read(&self, leave_last: bool) -> io::Result<Option<Received>> {
+    /// Reads the next request. Returns `None` if the connection ends instead.
+    fn read_request(&self, leave_last_byte: bool) -> io::Result<Option<ReceivedRequest>> {
         let _ = self.0.set_read_timeout(None);
         let mut head = Vec::new();
         let mut byte = [0];
@@ -179,30 +180,30 @@ impl Peer {
             }
             head.push(byte[0]);
         }
-        let mut request = Received::default();
+        let mut request = ReceivedRequest::default();
         let head = head.iter().map(|byte| char::from(*byte)).collect::<String>();
         let mut lines = head.lines();
-        let mut first = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
-        request.method = first.next().unwrap_or_default();
-        request.target = first.next().unwrap_or_default();
+        let mut request_line = lines.next().unwrap_or_default().split(' ').map(str::to_owned);
+        request.method = request_line.next().unwrap_or_default();
+        request.target = request_line.next().unwrap_or_default();
         request.headers = lines
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
-        if request.all("expect").iter().any(|value| value.eq_ignore_ascii_case("100-continue")) {
+        if request.header("expect").iter().any(|value| value.eq_ignore_ascii_case("100-continue")) {
             self.write("HTTP/1.1 100 Continue\r\n\r\n")?;
         }
-        if request.all("transfer-encoding").iter().any(|value| value.eq_ignore_ascii_case("chunked")) {
-            request.body = self.read_chunks()?;
-        } else if let Some(length) = request.all("content-length").first().and_then(|length| length.parse().ok()) {
+        if request.header("transfer-encoding").iter().any(|value| value.eq_ignore_ascii_case("chunked")) {
+            request.body = self.read_chunked_body()?;
+        } else if let Some(length) = request.header("content-length").first().and_then(|length| length.parse().ok()) {
             let length: usize = length;
-            request.body = vec![0; length.saturating_sub(usize::from(leave_last))];
+            request.body = vec![0; length.saturating_sub(usize::from(leave_last_byte))];
             (&*self.0).read_exact(&mut request.body)?;
         }
         Ok(Some(request))
     }
 
-    fn read_chunks(&self) -> io::Result<Vec<u8>> {
+    fn read_chunked_body(&self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let size = self.read_line()?;
