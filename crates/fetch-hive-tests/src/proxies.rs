@@ -219,7 +219,10 @@ async fn https_checks(
         all.push(("SSL_CERT_FILE".to_owned(), roots.display().to_string()));
         let succeeded = call(outside.base_url(), all).await?;
         let now = outside.requests().len();
-        expect(name, succeeded == works && now == received + usize::from(works) && (tunnels() > before) == uses_tunnel)?;
+        expect(
+            name,
+            succeeded == works && now == received + usize::from(works) && (tunnels() > before) == uses_tunnel,
+        )?;
     }
     Ok(())
 }

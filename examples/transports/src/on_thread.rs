@@ -1,4 +1,3 @@
-use std::fmt;
 use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +18,7 @@ type Chunk = Result<Frame<Bytes>, TransportError>;
 ///
 /// A thread cannot be cancelled. When a call is dropped, its thread continues until data arrives or
 /// a timeout expires.
+#[derive(Debug)]
 pub struct OnThread<T>(Arc<T>);
 
 impl<T: BlockingTransport> OnThread<T> {
@@ -68,11 +68,5 @@ impl Body for ChannelBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Chunk>> {
         self.0.poll_recv(cx)
-    }
-}
-
-impl<T> fmt::Debug for OnThread<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnThread").finish_non_exhaustive()
     }
 }

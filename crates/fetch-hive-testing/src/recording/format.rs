@@ -99,13 +99,12 @@ impl From<TransportErrorKind> for RecordedError {
     fn from(kind: TransportErrorKind) -> Self {
         match kind {
             TransportErrorKind::NotSent => Self::NotSent,
-            TransportErrorKind::MayHaveRun => Self::MayHaveRun,
             TransportErrorKind::Timeout(Timeout::Queue) => Self::QueueTimeout,
             TransportErrorKind::Timeout(Timeout::Connect) => Self::ConnectTimeout,
             TransportErrorKind::Timeout(Timeout::Headers) => Self::HeadersTimeout,
             TransportErrorKind::Timeout(Timeout::Idle) => Self::IdleTimeout,
             TransportErrorKind::Timeout(Timeout::Deadline) => Self::DeadlineTimeout,
-            // The enums are non-exhaustive. An unknown kind is recorded as the cautious one.
+            // This covers `MayHaveRun`, and kinds that are added later.
             _ => Self::MayHaveRun,
         }
     }
