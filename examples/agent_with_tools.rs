@@ -1,7 +1,7 @@
-//! An agent that calls tools: every kind of event as it comes, and at the end what was spent.
+//! Streams the response of an agent that calls tools, and prints each event and the token usage.
 //!
-//! Without `FETCH_HIVE_API_KEY` it talks to an emulator in this process, which plays a scripted stream. With it, to the agent named by
-//! `FETCH_HIVE_AGENT`.
+//! Set `FETCH_HIVE_API_KEY` and `FETCH_HIVE_AGENT` to call an agent of yours. Without a key, the
+//! example starts an emulator in this process and streams a script.
 
 use std::env;
 use std::error::Error;
@@ -43,19 +43,22 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
     while let Some(event) = events.next().await {
         match &*event? {
-            StreamEvent::Reasoning(piece) => writeln!(out, "[thinks] {}", piece.response)?,
+            StreamEvent::Reasoning(chunk) => writeln!(out, "[thinks] {}", chunk.response)?,
             StreamEvent::Tool(call) => {
-                let (tool, input) = (call.tool.as_deref().unwrap_or("?"), call.tool_input.as_ref());
-                writeln!(out, "[calls] {tool} {}", input.map(ToString::to_string).unwrap_or_default())?;
+                let tool = call.tool.as_deref().unwrap_or("unknown tool");
+                let input = call.tool_input.as_ref().map_or("without input".to_owned(), ToString::to_string);
+                writeln!(out, "[calls] {tool} {input}")?;
             }
-            StreamEvent::Response(piece) => write!(out, "{}", piece.response)?,
-            StreamEvent::Artifact(made) => {
-                let name = made.artifact.as_ref().and_then(|artifact| artifact.file_name.as_deref());
-                writeln!(out, "\n[made] {}", name.unwrap_or("a file"))?;
+            StreamEvent::Response(chunk) => write!(out, "{}", chunk.response)?,
+            StreamEvent::Artifact(event) => {
+                let name = event.artifact.as_ref().and_then(|artifact| artifact.file_name.as_deref());
+                writeln!(out, "\n[artifact] {}", name.unwrap_or("a file"))?;
             }
-            StreamEvent::Usage(end) => {
-                let tokens = end.usage.as_ref().and_then(TokenUsage::total).unwrap_or_default();
-                writeln!(out, "[spent] {tokens} tokens, status {}", end.status.as_ref().map_or("?", |s| s.as_str()))?;
+            StreamEvent::Usage(event) => {
+                let tokens = event.usage.as_ref().and_then(TokenUsage::total);
+                let tokens = tokens.map_or("unknown".to_owned(), |tokens| tokens.to_string());
+                let status = event.status.as_ref().map_or("unknown", |status| status.as_str());
+                writeln!(out, "[spent] {tokens} tokens, status {status}")?;
             }
             other => writeln!(out, "[{}]", other.event_type())?,
         }

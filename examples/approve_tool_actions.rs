@@ -1,6 +1,7 @@
-//! An agent asks before it acts: the actions that wait are listed, looked at, and decided.
+//! Lists the pending tool-action approvals of an agent's run, and approves them.
 //!
-//! It talks to an emulator in this process, whose agent `mailer` wants to send an e-mail.
+//! The example starts an emulator in this process, whose agent `mailer` asks before it sends an
+//! e-mail.
 
 use std::error::Error;
 
@@ -21,18 +22,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::remove_file(&file)?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;
 
-    let reply = client.invoke_agent("mailer", "Send the report.").tool_approval(ToolApproval::Policy).await?;
-    println!("status: {}", reply.status.as_ref().map_or("unknown", |status| status.as_str()));
-    let run = reply.request_id.clone().ok_or("the reply names no run")?;
+    let response = client.invoke_agent("mailer", "Send the report.").tool_approval(ToolApproval::Policy).await?;
+    println!("status: {}", response.status.as_ref().map_or("unknown", |status| status.as_str()));
+    let run = response.request_id.clone().ok_or("the response has no request id")?;
 
     let approvals = client.workspace(DEFAULT_WORKSPACE).approvals();
-    let mut waiting = approvals.all(ApprovalFilter::new().request_id(run));
-    while let Some(approval) = waiting.next().await {
+    let mut pending = approvals.all(ApprovalFilter::new().request_id(run));
+    while let Some(approval) = pending.next().await {
         let approval = approval?;
-        println!("waits: {}", approval.summary.as_deref().unwrap_or("an action without a summary"));
+        println!("waits: {}", approval.summary.as_deref().unwrap_or("no summary"));
         let id = approval.id.ok_or("the approval has no id")?;
         approvals.decide(id, ApprovalDecision::AllowOnce).await?;
-        println!("decided: allow_once; the run goes on by itself");
+        println!("decided: allow_once; the service resumes the run");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
-//! A chat in the terminal: what you type goes to an agent, and its answer is printed as it comes. An empty line ends it.
+//! Sends each line from the terminal to an agent and streams the response. An empty line exits.
 //!
-//! Without `FETCH_HIVE_API_KEY` it talks to an emulator in this process. With it, to the agent named by `FETCH_HIVE_AGENT`.
+//! Set `FETCH_HIVE_API_KEY` and `FETCH_HIVE_AGENT` to chat with an agent of yours. Without a key,
+//! the example starts an emulator in this process.
 
 use std::env;
 use std::error::Error;
@@ -23,10 +24,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         if line.trim().is_empty() {
             break;
         }
-        // The thread keeps the conversation, so only the new message is sent.
+        // The service stores the conversation of a thread, so only the new message is sent.
         let mut text = client.invoke_agent(agent.as_str(), line).thread_id("terminal").stream().await?.text();
-        while let Some(piece) = text.next().await {
-            write!(out, "{}", piece?)?;
+        while let Some(chunk) = text.next().await {
+            write!(out, "{}", chunk?)?;
             out.flush()?;
         }
         writeln!(out)?;

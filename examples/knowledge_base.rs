@@ -1,7 +1,7 @@
-//! Fills a knowledge base and searches it.
+//! Creates a knowledge base, adds two items, searches it and deletes it.
 //!
-//! Without `FETCH_HIVE_API_KEY` it talks to an emulator in this process. With it, to the service: then set `FETCH_HIVE_WORKSPACE` to a
-//! workspace of yours. What it makes there it deletes again.
+//! Set `FETCH_HIVE_API_KEY` and `FETCH_HIVE_WORKSPACE` to use a workspace of yours. Without a key,
+//! the example starts an emulator in this process.
 
 use std::env;
 use std::error::Error;
@@ -23,14 +23,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let workspace = client.workspace(id);
 
-    let made = workspace.knowledge_bases().create(KnowledgeBaseCreate::new("Birds")).await?.into_value();
-    let base = made.knowledge_base.and_then(|base| base.id).ok_or("the reply names no knowledge base")?;
+    let created = workspace.knowledge_bases().create(KnowledgeBaseCreate::new("Birds")).await?.into_value();
+    let base = created.knowledge_base.and_then(|base| base.id).ok_or("the response has no knowledge base id")?;
     let items = workspace.knowledge_base(base.clone()).items();
     for (name, text) in [("Heron", "The heron eats fish and frogs."), ("Swift", "The swift sleeps while it flies.")] {
         let item = KnowledgeBaseItemCreate::new(name).item_type(ItemType::Custom).data_content(text);
-        let made = items.create(item).await?.into_value();
-        let id = made.knowledge_base_item.and_then(|item| item.id).ok_or("the reply names no item")?;
-        // It is indexed in the background.
+        let created = items.create(item).await?.into_value();
+        let id = created.knowledge_base_item.and_then(|item| item.id).ok_or("the response has no item id")?;
+        // The service indexes an item in the background.
         while items.get(id.clone()).await?.run_status.as_deref() == Some("pending") {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

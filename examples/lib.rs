@@ -1,1 +1,1 @@
-//! The examples stand beside this file, one program for each task.
+//! The examples are the other files in this folder. Each one is a program for one task.

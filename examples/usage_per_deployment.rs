@@ -1,6 +1,7 @@
-//! Sums the tokens that each deployment and agent spends, with a hook that sees every reply.
+//! Sums the tokens of each deployment and agent with a usage hook.
 //!
-//! Without `FETCH_HIVE_API_KEY` it talks to an emulator in this process.
+//! Set `FETCH_HIVE_API_KEY` to use the service. Without a key, the example starts an emulator in
+//! this process.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -14,8 +15,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let spent: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
     let sums = Arc::clone(&spent);
     let builder = Client::builder().on_usage(move |report| {
-        let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-        *sums.entry(report.target.to_owned()).or_default() += report.usage.total().unwrap_or_default();
+        if let Some(tokens) = report.usage.total() {
+            let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
+            *sums.entry(report.target.to_owned()).or_default() += tokens;
+        }
     });
     let emulator = Emulator::start().await?;
     let client = match std::env::var_os(API_KEY_VARIABLE) {

@@ -1,12 +1,16 @@
-//! Receives callbacks in a serverless handler: a function from a request, body and all, to a response. What stands for the platform here is
-//! a loop that gives it what an emulator posts.
+//! Receives callbacks in a serverless function. A loop in this process plays the platform, and the
+//! emulator sends the callbacks.
+//!
+//! ```sh
+//! cargo run --example serverless_receiver
+//! ```
 
 use std::convert::Infallible;
 use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_client::callback::{Received, Receiver, Verifier};
+use fetch_hive_client::callback::{Delivery, Receiver, Verifier};
 use fetch_hive_client::{BoxError, Client};
 use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use http_body_util::BodyExt as _;
@@ -15,16 +19,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::net::TcpListener;
 
-/// The function that is deployed. It keeps nothing between two calls, so a guard would have to be in a store of yours.
+/// The deployed function. It keeps no state between calls, so a dedup store would need a database.
 async fn function(request: http::Request<Bytes>) -> http::Response<String> {
     let secret = std::env::var("FETCH_HIVE_WEBHOOK_SECRET").unwrap_or_else(|_| "whsec_example".to_owned());
     let receiver = Receiver::new(Verifier::new([secret]));
-    receiver.receive_bytes(request, |event| async move { handle(&event) }).await
+    receiver.receive_bytes(request, |delivery| async move { handle(&delivery) }).await
 }
 
-/// What your program does with an event. An error has it delivered again.
-fn handle(event: &Received) -> Result<(), BoxError> {
-    println!("handled: {}", event.output_as::<String>()?);
+/// Handles an event. If it returns an error, the service redelivers the event.
+fn handle(delivery: &Delivery) -> Result<(), BoxError> {
+    println!("handled: {}", delivery.event.output_as::<String>()?);
     Ok(())
 }
 
@@ -36,7 +40,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("weekly-report").webhook_secret("whsec_example"))
-        .fault(Fault::callback_corrupt().first_tries(1))
+        .fault(Fault::callback_corrupt().first_attempts(1))
         .start()
         .await?;
     let client = Client::builder().api_key("fhk_example").base_url(emulator.base_url()).build()?;
@@ -50,7 +54,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads each request as a whole and calls the function.
+/// Reads each request and its body, and calls the function.
 async fn platform(listener: TcpListener) {
     while let Ok((stream, _)) = listener.accept().await {
         let service = service_fn(|request: http::Request<hyper::body::Incoming>| async {

@@ -1,39 +1,47 @@
-//! Measurements against named peers, written to `BENCHMARKS.md`. What is measured, and how, is told there.
+//! Measurements against named peers. `BENCHMARKS.md` contains the results and describes the method.
 
-mod build;
+mod binaries;
+mod build_cost;
 mod call;
-mod programs;
-mod table;
+mod memory;
+mod report;
+mod streams;
+mod verify;
 
-use self::programs::Programs;
-use self::table::{Row, write};
-use crate::run::step;
+use self::binaries::Binaries;
+use self::report::{Row, update_section};
+use crate::run::run_cargo;
 
-type Section = (&'static str, fn(&Programs) -> Result<Vec<Row>, String>);
+/// A name and a function that measures.
+type Section = (&'static str, fn(&Binaries) -> Result<Vec<Row>, String>);
 
 const SECTIONS: [Section; 5] = [
-    ("call", call::call),
-    ("streams", programs::streams),
-    ("verify", programs::verify),
-    ("memory", programs::memory),
-    ("weight", build::weight),
+    ("call", call::measure),
+    ("streams", streams::measure),
+    ("verify", verify::measure),
+    ("memory", memory::measure),
+    ("build", build_cost::measure),
 ];
 
-/// Takes the sections that are named, or all of them.
+/// Measures all sections, or the named ones, and updates their rows in `BENCHMARKS.md`.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
-    if let Some(unknown) = arguments.iter().find(|name| !SECTIONS.iter().any(|section| section.0 == *name)) {
-        return Err(format!("no section is named {unknown}; there are call, streams, verify, memory and weight"));
+    let names = SECTIONS.map(|section| section.0);
+    if let Some(unknown) = arguments.iter().find(|name| !names.contains(&name.as_str())) {
+        return Err(format!("unknown section {unknown}; the sections are {}", names.join(", ")));
     }
-    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    step("programs", "build --release --bins --manifest-path bench/Cargo.toml --target-dir target/bench", &[])?;
-    let programs = Programs::new();
-    for (name, section) in SECTIONS.into_iter().filter(|section| wanted(section.0)) {
-        println!("\n== bench: {name}");
-        let rows = section(&programs)?;
-        for row in &rows {
-            println!("   {}", row.line(name));
+    let build = "build --release --bins --manifest-path xtask/bench/Cargo.toml --target-dir target/bench";
+    run_cargo("benchmark programs", build, &[])?;
+    let binaries = Binaries::new();
+    for (name, measure) in SECTIONS {
+        if !arguments.is_empty() && !arguments.iter().any(|argument| argument == name) {
+            continue;
         }
-        write(name, &rows)?;
+        println!("\n== bench: {name}");
+        let rows = measure(&binaries)?;
+        for row in &rows {
+            println!("   {}", row.to_markdown(name));
+        }
+        update_section(name, &rows)?;
     }
     Ok(())
 }

@@ -1,53 +1,54 @@
-use crate::run::{Checks, PUBLISHED, root, step};
-use crate::{contract, docs, python_sdk, weight};
+use crate::run::{Checks, PUBLISHED, read_text, run_cargo, workspace_root};
+use crate::{contract, dependencies, docs, python, python_sdk, structure};
 
+/// Runs every check that a change must pass. `--skip-tests` skips the plain `cargo test
+/// --workspace`.
 pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     let mut checks = Checks::default();
-    let mut cargo = |name: &str, words: &str| checks.next(name, || step(name, words, &[]));
+    let mut cargo = |name: &str, arguments: &str| checks.run(name, || run_cargo(name, arguments, &[]));
     cargo("formatting", "fmt --all --check");
     cargo("clippy, default features", "clippy --workspace --all-targets -- -D warnings");
     cargo("clippy, all features", "clippy --workspace --all-targets --all-features -- -D warnings");
     for package in PUBLISHED {
-        let words = format!("clippy -p {package} --no-default-features -- -D warnings");
-        cargo(&format!("clippy, no features: {package}"), &words);
+        let arguments = format!("clippy -p {package} --no-default-features -- -D warnings");
+        cargo(&format!("clippy, no features: {package}"), &arguments);
     }
     for package in PUBLISHED {
         for feature in features_of(package)? {
-            let words = format!("check -p {package} --no-default-features --features {feature}");
-            cargo(&format!("{package} with {feature} alone"), &words);
+            let arguments = format!("check -p {package} --no-default-features --features {feature}");
+            cargo(&format!("{package} with only {feature}"), &arguments);
         }
     }
-    let words = "check -p fetch-hive-client --no-default-features --features hyper,aws-lc-rs";
-    cargo("client with the other cryptography", words);
+    let aws_lc_rs = "check -p fetch-hive-client --no-default-features --features hyper,aws-lc-rs";
+    cargo("client with aws-lc-rs", aws_lc_rs);
     if !arguments.iter().any(|argument| argument == "--skip-tests") {
         cargo("tests", "test --workspace");
     }
     cargo("tests, all features", "test --workspace --all-features");
-    let words = "test -p fetch-hive-types -p fetch-hive-core -p fetch-hive-client --no-default-features";
-    cargo("tests, no features", words);
-    let words = "test -p fetch-hive-client --no-default-features --features ureq";
-    cargo("tests of the client without hyper", words);
-    let warnings = [("RUSTDOCFLAGS", "-D warnings")];
-    checks.next("documentation", || step("documentation", "doc --workspace --no-deps --all-features", &warnings));
-    checks.next("contract", || contract::contract(&[]));
-    checks.next("weight", || weight::weight(&[]));
-    if std::env::var_os("CI").is_none() && !python_sdk::is_possible() {
-        println!("\n== python-sdk: LEFT OUT, there is no Python 3 here");
+    let no_features = "test -p fetch-hive-types -p fetch-hive-core -p fetch-hive-client --no-default-features";
+    cargo("tests, no features", no_features);
+    let no_hyper = "test -p fetch-hive-client --no-default-features --features ureq";
+    cargo("tests of the client without hyper", no_hyper);
+    let deny_warnings = [("RUSTDOCFLAGS", "-D warnings")];
+    checks.run("rustdoc", || run_cargo("rustdoc", "doc --workspace --no-deps --all-features", &deny_warnings));
+    checks.run("structure", || structure::structure(&[]));
+    checks.run("contract", || contract::contract(&[]));
+    checks.run("dependencies", || dependencies::dependencies(&[]));
+    if std::env::var_os("CI").is_none() && !python::is_installed() {
+        println!("\n== python-sdk: SKIPPED, Python 3 is not installed");
     } else {
-        checks.next("python-sdk", || python_sdk::python_sdk(&[]));
+        checks.run("python-sdk", || python_sdk::python_sdk(&[]));
     }
-    checks.next("docs", || docs::docs(&["--run".to_owned()]));
-    checks.end()
+    checks.run("docs", || docs::docs(&["--run".to_owned()]));
+    checks.finish()
 }
 
-/// The features of a package, but for its defaults.
+/// Returns the features of a package, without `default`.
 fn features_of(package: &str) -> Result<Vec<String>, String> {
-    let file = root().join("crates").join(package).join("Cargo.toml");
-    let manifest = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let manifest = read_text(&workspace_root().join("crates").join(package).join("Cargo.toml"))?;
     Ok(features(&manifest))
 }
 
-/// The names in the table of features of a manifest.
 fn features(manifest: &str) -> Vec<String> {
     let lines =
         manifest.lines().skip_while(|line| *line != "[features]").skip(1).take_while(|line| !line.starts_with('['));
@@ -61,14 +62,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trap_15_every_feature_of_the_published_crates_is_built_alone() {
+    fn features_are_read_from_the_manifest() {
         let manifest = "[package]\nname = \"x\"\n[features]\ndefault = [\"a\"]\n# A comment = here.\na = [\n    \"dep:b\",\n]\nc-d_1 = []\n\n[dependencies]\ne = \"1\"\n";
         assert_eq!(features(manifest), ["a", "c-d_1"]);
         for feature in ["hyper", "ring", "aws-lc-rs", "tracing", "rustls-0_23"] {
             assert!(features_of("fetch-hive-client").unwrap().iter().any(|name| name == feature), "{feature}");
         }
-        // No crate that is published is forgotten.
-        for folder in std::fs::read_dir(root().join("crates")).unwrap() {
+    }
+
+    #[test]
+    fn every_published_crate_is_listed() {
+        for folder in std::fs::read_dir(workspace_root().join("crates")).unwrap() {
             let folder = folder.unwrap();
             let manifest = std::fs::read_to_string(folder.path().join("Cargo.toml")).unwrap();
             let published = !manifest.contains("publish = false");

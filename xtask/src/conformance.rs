@@ -1,9 +1,9 @@
-use crate::run::{cargo, root};
+use crate::run::{cargo, workspace_root};
 
-/// The stacks that the tests of the client run over, beside hyper, which `cargo test` runs them over.
+/// The HTTP stacks to run the client's tests over. `cargo test` already runs them over hyper.
 const STACKS: [&str; 3] = ["reqwest", "ureq", "in-process"];
 
-/// The modules of `tests/it` that can run over any stack. The other modules need one particular stack.
+/// The modules of `tests/it` that run over any HTTP stack. The other modules need a particular one.
 const MODULES: [&str; 10] = [
     "connections::",
     "emulator::",
@@ -17,29 +17,31 @@ const MODULES: [&str; 10] = [
     "workflow::",
 ];
 
-/// The table of transports and checks, and the tests of the client over the other stacks, with the reason of each test that is skipped.
+/// Runs the conformance kit on every transport, and the client's tests over the other HTTP stacks.
+///
+/// Prints the reason for each skipped test.
 pub(crate) fn conformance(_: &[String]) -> Result<(), String> {
-    println!("\n== conformance: every transport under every check");
+    println!("\n== conformance: every check on every transport");
     let only = "every_transport_meets_the_contract";
-    let words = format!("test -q -p fetch-hive-example-transports --test conformance {only} -- --nocapture");
-    let (text, passed) = run(&words, &[])?;
-    let shown = |line: &&str| {
+    let arguments = format!("test -q -p fetch-hive-example-transports --test conformance {only} -- --nocapture");
+    let (text, passed) = run(&arguments, &[])?;
+    let is_result = |line: &&str| {
         !line.starts_with("running") && !line.starts_with("test result") && !matches!(line.trim(), "" | ".")
     };
-    for line in text.lines().filter(shown) {
+    for line in text.lines().filter(is_result) {
         println!("   {line}");
     }
     if !passed {
-        return Err(format!("a transport does not keep the contract; again with: cargo {words}"));
+        return Err(format!("a transport violates the contract: `cargo {arguments}` failed"));
     }
     let mut failed = Vec::new();
     for stack in STACKS {
-        println!("\n== tests of the client over {stack}");
+        println!("\n== client tests over {stack}");
         let modules = MODULES.join(" ");
-        let words = format!(
+        let arguments = format!(
             "test -p fetch-hive-tests --test it --test faults --no-fail-fast -- {modules} every_row --nocapture --test-threads 4"
         );
-        let (text, passed) = run(&words, &[("FETCH_HIVE_TEST_TRANSPORT", stack)])?;
+        let (text, passed) = run(&arguments, &[("FETCH_HIVE_TEST_TRANSPORT", stack)])?;
         let skipped: Vec<_> =
             text.lines().filter_map(|line| line.split_once("SKIPPED ")).map(|(_, line)| line).collect();
         for line in &skipped {
@@ -60,12 +62,12 @@ pub(crate) fn conformance(_: &[String]) -> Result<(), String> {
     if failed.is_empty() { Ok(()) } else { Err(format!("tests failed over {}", failed.join(", "))) }
 }
 
-/// Runs cargo, and gives what it printed and whether it went well.
-fn run(words: &str, environment: &[(&str, &str)]) -> Result<(String, bool), String> {
+/// Runs cargo, and returns its output and whether it succeeded.
+fn run(arguments: &str, environment: &[(&str, &str)]) -> Result<(String, bool), String> {
     let output = cargo()
-        .args(words.split_whitespace())
+        .args(arguments.split_whitespace())
         .envs(environment.iter().copied())
-        .current_dir(root())
+        .current_dir(workspace_root())
         .output()
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);

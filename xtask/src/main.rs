@@ -1,86 +1,119 @@
 //! Commands for contributors and CI: `cargo xtask <command>`.
 
 mod bench;
-mod callbacks;
 mod ci;
 mod conformance;
 mod contract;
-mod dist;
+mod dependencies;
 mod docs;
 mod emulator;
-mod faults;
-mod http;
-mod kill;
-mod live;
-mod load;
-mod page;
+mod long_tests;
 mod public_api;
+mod python;
 mod python_sdk;
 mod release;
 mod run;
-mod weight;
+mod structure;
 
 use std::process::ExitCode;
 
-/// A command: its name, what it does, and the function.
-type Command = (&'static str, &'static str, fn(&[String]) -> Result<(), String>);
+/// A command of `cargo xtask`.
+struct Command {
+    name: &'static str,
+    /// The arguments and the purpose, for the list of commands.
+    help: &'static str,
+    run: fn(&[String]) -> Result<(), String>,
+}
+
+const fn command(name: &'static str, help: &'static str, run: fn(&[String]) -> Result<(), String>) -> Command {
+    Command { name, help, run }
+}
 
 const COMMANDS: &[Command] = &[
-    ("ci", "all that a change must pass; --skip-tests leaves out the plain `cargo test --workspace`", ci::ci),
-    (
+    command("ci", "[--skip-tests]  Run every check that a change must pass", ci::ci),
+    command(
+        "docs",
+        "[--run]  Check the prose and the links of the documentation; --run also runs its commands in a fresh clone",
+        docs::docs,
+    ),
+    command(
+        "structure",
+        "Check the import cycles, the number of macros and the entries of crates",
+        structure::structure,
+    ),
+    command(
         "contract",
-        "endpoints and types against the contract for machines; --mutate [COUNT [SEED]] tests the check itself;
-                                       --live runs schemathesis against the emulator",
+        "[--mutate [COUNT [SEED]] | --emulator]  Compare endpoints and types with openapi.json; --mutate tests the \
+         check itself, --emulator tests the emulator with schemathesis",
         contract::contract,
     ),
-    (
+    command(
+        "dependencies",
+        "Compare the number of dependencies of each library with its budget",
+        dependencies::dependencies,
+    ),
+    command(
+        "python-sdk",
+        "Test the emulator with the official Python SDK; needs Python 3 and PyPI",
+        python_sdk::python_sdk,
+    ),
+    command(
         "conformance",
-        "every transport under every check, and the tests of the client over the other stacks",
+        "Run the conformance kit on every transport, and the client's tests over the other HTTP stacks",
         conformance::conformance,
     ),
-    ("weight", "the number of crates behind each of ours, against its budget", weight::weight),
-    ("faults", "the fault table: what goes wrong, and what the caller is told", faults::faults),
-    ("soak", "calls and streams against a service that fails a fifth of them; [SECONDS], 300 by default", faults::soak),
-    (
+    command("faults", "Print the fault table: every fault, and the error that the caller receives", long_tests::faults),
+    command(
+        "soak",
+        "[SECONDS]  Run calls and streams against a service that fails 20 % of them; 300 s by default",
+        long_tests::soak,
+    ),
+    command(
         "proxies",
-        "the client through tinyproxy and microsocks, installed with apt-get where they are missing",
-        faults::proxies,
+        "Test the client through tinyproxy and microsocks; installs them with apt-get",
+        long_tests::proxies,
     ),
-    ("bench", "measurements against named peers; on an otherwise idle machine", bench::bench),
-    ("kill", "kill -9 in the middle of 1,000 writes, 50 times: every acknowledged write is there after it", kill::kill),
-    ("page", "the emulator's page in headless Chromium; needs Chromium, Node.js and npm", page::page),
-    (
-        "load",
-        "200 callers and 100 streams on the emulator, and wiremock for comparison; [SECONDS], 60 by default",
-        load::load,
-    ),
-    ("dist", "one static binary of the emulator, and a Dockerfile for it; needs the musl target", dist::dist),
-    (
+    command(
         "callbacks",
-        "10,000 callbacks to two receivers of which one is killed, or COUNT of them; takes minutes",
-        callbacks::callbacks,
+        "[COUNT]  Deliver 10,000 callbacks, or COUNT, to two receivers while one of them is killed",
+        long_tests::callbacks,
     ),
-    ("docs", "--run runs every command of the README and every example, from a fresh clone", docs::docs),
-    ("release", "all that a release must pass beyond ci; with names, those checks only", release::release),
-    (
-        "public-api",
-        "the public API of each published crate against api/*.txt; --write takes it over",
-        public_api::public_api,
+    command(
+        "emulator-crash",
+        "Kill the emulator 50 times during writes, and check every acknowledged write",
+        emulator::crash,
     ),
-    ("python-sdk", "the official Python SDK against the emulator; needs Python 3 and PyPI", python_sdk::python_sdk),
+    command(
+        "emulator-load",
+        "[SECONDS]  Run 200 callers and 100 streams on the emulator; 60 s by default",
+        emulator::load,
+    ),
+    command("emulator-page", "Test the emulator's page in headless Chromium; needs Node.js and npm", emulator::page),
+    command(
+        "emulator-dist",
+        "Build a static binary of the emulator for its Dockerfile; needs the musl target",
+        emulator::dist,
+    ),
+    command(
+        "bench",
+        "[SECTION…]  Measure against named peers and update BENCHMARKS.md; needs an idle machine",
+        bench::bench,
+    ),
+    command("public-api", "[--write]  Compare the public API with crates/*/public-api.txt", public_api::public_api),
+    command("release", "[CHECK…]  Run the checks that a release needs in addition to ci", release::release),
 ];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let name = arguments.first().map_or("help", String::as_str);
-    let Some((_, _, command)) = COMMANDS.iter().find(|command| command.0 == name) else {
-        println!("cargo xtask <command>\n");
-        for (name, what, _) in COMMANDS {
-            println!("  {name:<12} {what}");
+    let Some(command) = COMMANDS.iter().find(|command| command.name == name) else {
+        println!("Usage: cargo xtask <command>\n");
+        for Command { name, help, .. } in COMMANDS {
+            println!("  {name:<15} {help}");
         }
         return if matches!(name, "help" | "--help" | "-h") { ExitCode::SUCCESS } else { ExitCode::from(2) };
     };
-    match command(&arguments[1..]) {
+    match (command.run)(&arguments[1..]) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("\ncargo xtask {name} failed: {error}");

@@ -1,5 +1,4 @@
-//! What a release must pass, beyond `cargo xtask ci`: packages, public API, licences, the oldest Rust, the oldest dependencies, every
-//! choice of features, fuzz targets, and the documentation as docs.rs builds it.
+//! Checks that a release needs in addition to `cargo xtask ci`.
 
 mod features;
 mod minimal;
@@ -7,119 +6,106 @@ mod rust_1_85;
 pub(crate) mod tools;
 
 use crate::public_api;
-use crate::run::{Checks, PUBLISHED, apart, cargo, cargo_of, output, root, shown, step, target};
+use crate::run::{
+    Checks, PUBLISHED, capture_output, cargo, read_text, run_cargo, run_command, target_dir, toolchain_cargo,
+    use_own_target_dir, workspace_root,
+};
 
-/// A check: its name, what it does, and the function.
+/// A name, a description for the list of checks, and the function.
 type Check = (&'static str, &'static str, fn() -> Result<(), String>);
 
 const CHECKS: &[Check] = &[
-    ("texts", "changelog, security policy, and what lies in each package", texts),
-    ("package", "each published crate is packaged, and built from its package", package),
-    ("deny", "licences, sources and double versions of all that we depend on", deny),
-    (
-        "features",
-        "each published crate with no feature, each alone, pairs that matter, all but each, all",
-        features::features,
-    ),
-    ("public-api", "the public API against api/*.txt", || public_api::public_api(&[])),
-    ("rust-1.85", "a real Rust 1.85 builds the published crates and checks all targets", rust_1_85::rust_1_85),
-    ("minimal", "the lowest versions of our own dependencies", minimal::minimal),
-    ("fuzz", "the fuzz targets build", fuzz),
-    ("docs.rs", "the documentation, as docs.rs builds it", docs_rs),
+    ("texts", "Check the changelog, the security policy and the files of each package", texts),
+    ("package", "Build each published crate from its package", package),
+    ("deny", "Check licenses, sources and duplicate versions of the dependencies", deny),
+    ("features", "Check each published crate with many selections of its features", features::features),
+    ("public-api", "Compare the public API with crates/*/public-api.txt", || public_api::public_api(&[])),
+    ("rust-1.85", "Build the published crates and check all targets with Rust 1.85", rust_1_85::rust_1_85),
+    ("minimal", "Check with the lowest versions of the direct dependencies", minimal::minimal),
+    ("fuzz", "Build the fuzz targets", fuzz),
+    ("docs.rs", "Build the documentation as docs.rs does", docs_rs),
 ];
 
-/// Makes all checks, or those that are named; goes on after one that failed.
+/// Runs all checks, or the named ones, and continues after a failure.
 pub(crate) fn release(arguments: &[String]) -> Result<(), String> {
     if let Some(unknown) = arguments.iter().find(|argument| !CHECKS.iter().any(|check| check.0 == *argument)) {
-        let list = CHECKS.iter().fold(String::new(), |list, (name, what, _)| list + &format!("\n  {name:<12} {what}"));
-        return Err(format!("there is no check {unknown}; there are:{list}"));
+        let list = CHECKS.iter().fold(String::new(), |list, (name, help, _)| list + &format!("\n  {name:<12} {help}"));
+        return Err(format!("unknown check {unknown}; the checks are:{list}"));
     }
     let mut checks = Checks::default();
     for (name, _, check) in CHECKS {
         if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
-            checks.also(name, check);
+            checks.run_always(name, check);
         }
     }
-    checks.end()
+    checks.finish()
 }
 
 fn texts() -> Result<(), String> {
     println!("\n== texts");
-    let read = |name: &str| std::fs::read_to_string(root().join(name)).map_err(|error| format!("{name}: {error}"));
+    let read = |name: &str| read_text(&workspace_root().join(name));
     let version = env!("CARGO_PKG_VERSION");
     let changelog = read("CHANGELOG.md")?;
     if !["## Unreleased".to_owned(), format!("## {version}")].iter().any(|heading| changelog.contains(heading)) {
         return Err(format!("CHANGELOG.md has neither `## Unreleased` nor `## {version}`"));
     }
     if !read("SECURITY.md")?.contains("Report") {
-        return Err("SECURITY.md does not say how to report a vulnerability".to_owned());
+        return Err("SECURITY.md does not explain how to report a vulnerability".to_owned());
     }
     if !read("CONTRIBUTING.md")?.contains("cargo xtask ci") {
-        return Err("CONTRIBUTING.md does not name the one command".to_owned());
+        return Err("CONTRIBUTING.md does not mention `cargo xtask ci`".to_owned());
     }
     for package in PUBLISHED {
-        let list = output(cargo().args(["package", "--list", "--allow-dirty", "-p", package]))?;
+        let list = capture_output(cargo().args(["package", "--list", "--allow-dirty", "-p", package]))?;
         for file in ["README.md", "LICENSE-MIT", "LICENSE-APACHE", "Cargo.toml"] {
             if !list.lines().any(|line| line == file) {
-                return Err(format!("the package of {package} has no {file}"));
+                return Err(format!("the package of {package} does not contain {file}"));
             }
+        }
+        if let Some(file) = list.lines().find(|line| line.starts_with("fuzz/") || *line == "public-api.txt") {
+            return Err(format!("the package of {package} contains {file}; add it to `exclude` in its Cargo.toml"));
         }
         println!("   {:>3} files  {package}", list.lines().count());
     }
     Ok(())
 }
 
-/// Cargo packages members that depend on each other through a registry of its own, so nothing has to be published first.
+/// Builds each published crate from its package.
+///
+/// Cargo resolves members that depend on each other through a temporary registry, so nothing has to
+/// be published.
 fn package() -> Result<(), String> {
     let packages = PUBLISHED.map(|package| format!("-p {package}")).join(" ");
-    step("package", &format!("package --locked {packages}"), &[]).map_err(|error| {
-        format!("{error}\n  (packages are made of what is committed; cargo 1.90 or later is needed for members that are not published yet)")
+    run_cargo("package", &format!("package --locked {packages}"), &[]).map_err(|error| {
+        format!("{error}\n  (only committed files are packaged; unpublished members need cargo 1.90 or later)")
     })
 }
 
 fn deny() -> Result<(), String> {
-    let mut command = tools::tool("cargo-deny", "0.20.2")?;
-    command.args([
-        "deny",
-        "--workspace",
-        "--all-features",
-        "check",
-        "--hide-inclusion-graph",
-        "bans",
-        "licenses",
-        "sources",
-    ]);
-    shown(
-        "deny",
-        "cargo deny --workspace --all-features check --hide-inclusion-graph bans licenses sources",
-        &mut command,
-    )
+    let arguments = "deny --workspace --all-features check --hide-inclusion-graph bans licenses sources";
+    let mut command = tools::tool_cargo("cargo-deny", "0.20.2")?;
+    run_command("deny", &format!("cargo {arguments}"), command.args(arguments.split(' ')))
 }
 
 fn fuzz() -> Result<(), String> {
-    tools::nightly()?;
-    // cargo-fuzz of any version will do; one that is installed is taken.
-    let path = if output(cargo().args(["fuzz", "--version"])).is_ok() {
-        None
-    } else {
-        Some(tools::tool_path("cargo-fuzz", "0.13.1")?)
-    };
-    let folder = target().join("fuzz");
-    let mut command = cargo_of("nightly");
-    command.args(["fuzz", "build", "--target-dir"]).arg(&folder);
-    if let Some(path) = path {
-        command.env("PATH", path);
+    tools::require_nightly()?;
+    let arguments = "fuzz build --fuzz-dir crates/fetch-hive-core/fuzz";
+    let mut command = toolchain_cargo("nightly");
+    command.args(arguments.split(' ')).arg("--target-dir").arg(target_dir().join("fuzz"));
+    // Any installed version of cargo-fuzz works.
+    if capture_output(cargo().args(["fuzz", "--version"])).is_err() {
+        command.env("PATH", tools::tool_path("cargo-fuzz", "0.13.1")?);
     }
-    shown("fuzz targets", "cargo +nightly fuzz build", &mut command)
+    run_command("fuzz targets", &format!("cargo +nightly {arguments}"), &mut command)
 }
 
 fn docs_rs() -> Result<(), String> {
-    tools::nightly()?;
-    let mut command = cargo_of("nightly");
+    tools::require_nightly()?;
+    let mut command = toolchain_cargo("nightly");
     command.args(["doc", "--locked", "--no-deps", "--all-features"]);
     command.args(PUBLISHED.map(|package| format!("-p={package}")));
     command.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings");
-    apart(&mut command, "nightly");
-    let words = "RUSTDOCFLAGS='--cfg docsrs -D warnings' cargo +nightly doc --no-deps --all-features";
-    shown("documentation, as docs.rs builds it", words, &mut command)
+    use_own_target_dir(&mut command, "nightly");
+    let command_line = "RUSTDOCFLAGS='--cfg docsrs -D warnings' cargo +nightly doc --no-deps --all-features";
+    run_command("documentation as on docs.rs", command_line, &mut command)
 }

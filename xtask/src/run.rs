@@ -1,62 +1,74 @@
-use std::path::PathBuf;
+//! Paths and processes that all commands use.
+
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The crates that are published.
+/// The published crates.
 pub(crate) const PUBLISHED: [&str; 5] =
     ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing", "fetch-hive-emulator"];
 
-/// The root of the workspace.
-pub(crate) fn root() -> PathBuf {
+/// Returns the root of the workspace.
+pub(crate) fn workspace_root() -> PathBuf {
     let xtask = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().map_or(xtask.clone(), PathBuf::from)
 }
 
-/// Where cargo builds.
-pub(crate) fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |folder| root().join(folder))
+/// Returns the folder that cargo builds in.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace_root().join("target"), |folder| workspace_root().join(folder))
 }
 
-/// The cargo that runs this.
+/// Returns a command for the cargo that runs this program.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
+    command.current_dir(workspace_root());
     command
 }
 
-/// Builds for a check alone, below the target folder: small, and apart from what contributors build.
-pub(crate) fn apart(command: &mut Command, folder: &str) {
-    command.env("CARGO_TARGET_DIR", target().join(folder));
+/// Builds in a separate folder below the target folder, so that a check does not evict the
+/// contributor's own build.
+pub(crate) fn use_own_target_dir(command: &mut Command, folder: &str) {
+    command.env("CARGO_TARGET_DIR", target_dir().join(folder));
+    // Incremental data and debug information would only fill the disk.
     command.env("CARGO_INCREMENTAL", "0").env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_TEST_DEBUG", "0");
 }
 
-/// A cargo of another toolchain, found by rustup. What this toolchain put into the environment is taken out.
-pub(crate) fn cargo_of(toolchain: &str) -> Command {
+/// Returns a command for the cargo of another toolchain, which rustup must have installed.
+pub(crate) fn toolchain_cargo(toolchain: &str) -> Command {
     let mut command = Command::new("rustup");
-    command.args(["run", toolchain, "cargo"]).current_dir(root());
+    command.args(["run", toolchain, "cargo"]).current_dir(workspace_root());
+    // The current toolchain sets these, and they would override the other one.
     for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "RUSTFLAGS"] {
         command.env_remove(variable);
     }
     command
 }
 
-/// Runs a step of cargo under a heading; fails with the words that repeat it.
-pub(crate) fn step(heading: &str, words: &str, environment: &[(&str, &str)]) -> Result<(), String> {
+/// Runs cargo under a heading.
+///
+/// The error contains the command line that repeats the run.
+pub(crate) fn run_cargo(heading: &str, arguments: &str, environment: &[(&str, &str)]) -> Result<(), String> {
     let mut command = cargo();
-    command.args(words.split_whitespace()).envs(environment.iter().copied());
+    command.args(arguments.split_whitespace()).envs(environment.iter().copied());
     let variables = environment.iter().fold(String::new(), |text, (name, value)| text + name + "='" + value + "' ");
-    shown(heading, &format!("{variables}cargo {words}"), &mut command)
+    run_command(heading, &format!("{variables}cargo {arguments}"), &mut command)
 }
 
-/// Runs a command under a heading; fails with the words that repeat it.
-pub(crate) fn shown(heading: &str, words: &str, command: &mut Command) -> Result<(), String> {
-    println!("\n== {heading}\n   {words}");
-    let status = command.status().map_err(|error| format!("{heading}: cannot run `{words}`: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{heading}; again with: {words}")) }
+/// Runs a command under a heading.
+///
+/// The error contains `command_line`, which a contributor can run to repeat the command.
+pub(crate) fn run_command(heading: &str, command_line: &str, command: &mut Command) -> Result<(), String> {
+    println!("\n== {heading}\n   {command_line}");
+    let status = command.status().map_err(|error| format!("{heading}: cannot run `{command_line}`: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{heading}: `{command_line}` failed with {status}")) }
 }
 
-/// Runs a command and gives what it printed.
-pub(crate) fn output(command: &mut Command) -> Result<String, String> {
+/// Runs a command and returns its standard output.
+///
+/// The error contains its standard error.
+pub(crate) fn capture_output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("cannot run {command:?}: {error}"))?;
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -65,37 +77,48 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Checks that were made, and how long each took.
+/// Reads a text file; the error contains its path.
+pub(crate) fn read_text(file: &Path) -> Result<String, String> {
+    std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// A list of checks with their results and durations.
 #[derive(Default)]
 pub(crate) struct Checks {
-    made: Vec<(String, Duration, bool)>,
-    failures: Vec<String>,
+    results: Vec<CheckResult>,
+    errors: Vec<String>,
+}
+
+struct CheckResult {
+    name: String,
+    duration: Duration,
+    passed: bool,
 }
 
 impl Checks {
-    /// Makes a check, unless an earlier one failed.
-    pub(crate) fn next(&mut self, name: &str, check: impl FnOnce() -> Result<(), String>) {
-        if self.failures.is_empty() {
-            self.also(name, check);
+    /// Runs a check, unless an earlier one failed.
+    pub(crate) fn run(&mut self, name: &str, check: impl FnOnce() -> Result<(), String>) {
+        if self.errors.is_empty() {
+            self.run_always(name, check);
         }
     }
 
-    /// Makes a check, even if an earlier one failed.
-    pub(crate) fn also(&mut self, name: &str, check: impl FnOnce() -> Result<(), String>) {
-        let began = Instant::now();
+    /// Runs a check, even if an earlier one failed.
+    pub(crate) fn run_always(&mut self, name: &str, check: impl FnOnce() -> Result<(), String>) {
+        let start = Instant::now();
         let result = check();
-        self.made.push((name.to_owned(), began.elapsed(), result.is_ok()));
-        self.failures.extend(result.err());
+        self.results.push(CheckResult { name: name.to_owned(), duration: start.elapsed(), passed: result.is_ok() });
+        self.errors.extend(result.err());
     }
 
-    /// Prints what was made; fails if anything did.
-    pub(crate) fn end(self) -> Result<(), String> {
-        println!("\n== checks, and how long each took");
-        for (name, took, passed) in &self.made {
-            println!("   {:>6.1} s  {name}{}", took.as_secs_f32(), if *passed { "" } else { "  FAILED" });
+    /// Prints the duration of each check. Returns an error if a check failed.
+    pub(crate) fn finish(self) -> Result<(), String> {
+        println!("\n== durations of the checks");
+        for CheckResult { name, duration, passed } in &self.results {
+            println!("   {:>6.1} s  {name}{}", duration.as_secs_f32(), if *passed { "" } else { "  FAILED" });
         }
-        let total: Duration = self.made.iter().map(|made| made.1).sum();
-        println!("   {:>6.1} s  together", total.as_secs_f32());
-        if self.failures.is_empty() { Ok(()) } else { Err(self.failures.join("\n  ")) }
+        let total: Duration = self.results.iter().map(|result| result.duration).sum();
+        println!("   {:>6.1} s  total", total.as_secs_f32());
+        if self.errors.is_empty() { Ok(()) } else { Err(self.errors.join("\n  ")) }
     }
 }

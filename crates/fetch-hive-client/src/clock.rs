@@ -2,23 +2,47 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Time, as the client needs it: for its timeouts, and for the waits between attempts.
+/// A future that completes after a time.
+pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The source of time for a client's timeouts and for the waits between attempts.
 pub trait Clock: Send + Sync + 'static {
-    /// Now, by a clock that never goes back.
+    /// Returns the current time of a monotonic clock.
     fn now(&self) -> Instant {
         Instant::now()
     }
 
-    /// The time of day, for a `Retry-After` date.
+    /// Returns the current time of day, with which a date in `Retry-After` is compared.
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }
 
-    /// Waits. Dropping the future ends the wait.
+    /// Returns a future that completes after a duration. Dropping the future cancels it.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
-/// The clock of the tokio runtime; it needs a runtime whose time driver is on, which `#[tokio::main]` has.
+/// A measurement of elapsed time on a clock.
+#[derive(Clone, Copy)]
+pub(crate) struct Stopwatch(Instant);
+
+impl Stopwatch {
+    pub(crate) fn start(clock: &dyn Clock) -> Self {
+        Self(clock.now())
+    }
+
+    pub(crate) fn elapsed(self, clock: &dyn Clock) -> Duration {
+        clock.now().saturating_duration_since(self.0)
+    }
+
+    /// Returns the rest of a timeout that began with the measurement; zero if it has elapsed.
+    pub(crate) fn remaining(self, clock: &dyn Clock, timeout: Duration) -> Duration {
+        timeout.saturating_sub(self.elapsed(clock))
+    }
+}
+
+/// The clock of the tokio runtime.
+///
+/// It needs a runtime with time enabled, which `#[tokio::main]` provides.
 #[cfg(feature = "hyper")]
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TokioClock;
@@ -27,7 +51,8 @@ pub struct TokioClock;
 impl Clock for TokioClock {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         if tokio::runtime::Handle::try_current().is_err() {
-            // A timer would panic; the limit runs out at once, and the hyper transport says why it cannot send.
+            // A tokio timer would panic. The hyper transport reports the missing runtime as an
+            // error.
             return Box::pin(std::future::ready(()));
         }
         Box::pin(tokio::time::sleep(duration))

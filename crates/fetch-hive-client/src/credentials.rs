@@ -5,22 +5,25 @@ use async_trait::async_trait;
 use fetch_hive_core::KeyHeader;
 use fetch_hive_core::types::ApiKey;
 
-use crate::BoxError;
+use crate::error::BoxError;
 
-/// Gives the API key of each call, so that a key can be rotated, or fetched from a vault, without a new client.
+/// A source of the API key, which can rotate the key or fetch it from a vault while the client is
+/// in use.
 ///
-/// It is asked once per attempt, within the call's deadline; keep a key that is slow to fetch.
+/// It is called once for each attempt, within the timeout of the call. Cache a key that is slow to
+/// fetch.
 #[async_trait]
 pub trait CredentialProvider: Send + Sync + 'static {
-    /// The key to use now.
+    /// Returns the current API key.
     ///
     /// # Errors
     ///
-    /// Whatever kept the key from being had; the call fails with it, and nothing is sent.
+    /// Returns any error that prevents access to the key. The call then fails with
+    /// [`ErrorKind::Credentials`](crate::ErrorKind::Credentials), and nothing is sent.
     async fn api_key(&self) -> Result<ApiKey, BoxError>;
 }
 
-/// Where the key of a client comes from.
+/// The source of the API key of a client.
 #[derive(Clone)]
 pub(crate) enum Credentials {
     Key(KeyHeader),

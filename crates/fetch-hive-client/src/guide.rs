@@ -1,4 +1,7 @@
-//! The guide: one page for each task. The same pages are in the folder `docs` of this crate; every program in them is compiled by the tests.
+//! The guide, with one page for each task.
+//!
+//! The pages are the files in the folder `docs` of this crate. The tests compile every program in
+//! them.
 
 #[doc = include_str!("../docs/streams.md")]
 pub mod streams {}
@@ -23,3 +26,6 @@ pub mod python {}
 
 #[doc = include_str!("../docs/architecture.md")]
 pub mod architecture {}
+
+#[doc = include_str!("../docs/adding-an-endpoint.md")]
+pub mod adding_an_endpoint {}

@@ -1,59 +1,40 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod approvals;
 #[cfg(feature = "blocking")]
 pub mod blocking;
-mod body;
-mod builder;
-mod call;
-mod call_sites;
 pub mod callback;
 mod client;
 mod clock;
 mod credentials;
 mod error;
-mod exchange;
+mod execute;
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
-#[cfg(feature = "hyper")]
-mod hyper;
-mod run_limit;
-mod raw;
-mod report;
-pub mod resources;
+mod poll_run;
 mod stream;
-mod trace;
 mod transport;
-mod upload;
-mod usage;
-mod wait;
-mod watch;
 
 pub use fetch_hive_core as core;
 pub use fetch_hive_core::types;
 
-pub use approvals::ApprovalStream;
-pub use body::ResponseBody;
-pub use builder::{API_KEY_VARIABLE, ClientBuilder};
-pub use call::Call;
-pub use client::Client;
+pub use client::{
+    API_KEY_VARIABLE, ApprovalStream, Call, Client, ClientBuilder, RawRequest, read_asset_file, resources,
+};
 pub use clock::Clock;
 #[cfg(feature = "hyper")]
 pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
-pub use error::{Error, ErrorKind, PartialResponse};
-pub use fetch_hive_core::engine::RetryPolicy;
+pub use error::{BoxError, Error, ErrorKind, PartialResponse, Timeout, TransportError, TransportErrorKind, WaitError};
+pub use execute::{AttemptReport, CallReport, UsageReport};
+pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
-    ApiError, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput, Timeouts, Operation, PathWriter,
-    QueryWriter, RateLimit, Retry, ApiResponse, ApiResponseParts,
+    ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput,
+    Operation, PathWriter, QueryWriter, RateLimit, Retry, Timeouts,
 };
+pub use poll_run::PollRun;
+pub use stream::{CollectedResponse, EventStream, TextStream};
 #[cfg(feature = "hyper")]
-pub use hyper::{HyperTransport, HyperTransportBuilder};
-pub use report::{AttemptReport, CallReport};
-pub use stream::{Collected, EventStream, TextStream};
-pub use transport::{BoxError, Timeout, Transport, TransportError, TransportErrorKind};
-pub use upload::read_asset_file;
-pub use usage::UsageReport;
-pub use wait::{WaitError, PollRun};
+pub use transport::{HyperTransport, HyperTransportBuilder};
+pub use transport::{ResponseBody, Transport};

@@ -1,7 +1,8 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,108 +15,108 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
-use crate::error::PartialResponse;
-use crate::run_limit::RunPermit;
-use crate::trace::Span;
-use crate::{Client, Error, ErrorKind, ResponseBody, Timeout, TransportError, UsageReport};
+use crate::clock::Sleep;
+use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
+use crate::execute::{Executed, RunPermit, Shared, Span, UsageReport};
+use crate::transport::ResponseBody;
 
-/// How much of a reply that is no stream is kept.
-const MAX_START: usize = 64 << 10;
-/// How many frames that are no events are kept of a stream that is put together.
+/// The number of bytes kept of a response that is not an event stream.
+const MAX_START_BYTES: usize = 64 << 10;
+/// The number of malformed events kept of a stream that is collected.
 const MAX_MALFORMED: usize = 100;
 
-type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// The events of a prompt or an agent, as they arrive. It is a [`Stream`] too.
+/// A [`Stream`] of the events of a streamed prompt or agent.
 ///
-/// Nothing is read before it is asked for, so a slow reader holds the service back. A frame that is no event, and an `error` event, are
-/// errors after which the stream can go on; a stream that ends without its end mark is an error after everything that came. After the last
-/// event or error there is `None`.
-#[must_use = "events are read when they are asked for"]
+/// Data is read only when the stream is polled, so a slow reader slows down the service. After a
+/// malformed event or an `error` event, which are returned as errors, the stream may continue. A
+/// stream that ends without its end marker returns an error after all received events. After the
+/// last event or error, it returns `None`.
+#[must_use = "events are read when the stream is polled"]
 pub struct EventStream<E> {
-    client: Client,
+    shared: Arc<Shared>,
     operation: &'static str,
     target: String,
     parts: Parts,
-    sent: Sent,
-    /// The run, as soon as an event named it.
+    span: Span,
+    permit: Option<RunPermit>,
+    attempts: u32,
+    waited: Duration,
+    /// The id of the run, once an event contains it.
     request_id: Option<RequestId>,
-    /// Gone when its end was reached, or when it is of no use any more.
+    /// The unread body, until its end is reached or it fails.
     body: Option<ResponseBody>,
     reader: EventReader,
-    /// What came as long as nothing in it was of an event stream.
+    /// The received bytes, while none of them belongs to an event stream.
     start: Vec<Bytes>,
     received: u64,
     idle: Option<Duration>,
-    idling: Option<Sleep>,
+    idle_sleep: Option<Sleep>,
     deadline: Option<Sleep>,
-    /// Why the body broke off, for when everything that came is handed over.
-    broken: Option<TransportError>,
+    /// The error of the body, which is returned after all received events.
+    failure: Option<TransportError>,
     endpoint: PhantomData<fn() -> E>,
-}
-
-/// How the request of a stream was sent, and what lasts as long as the stream.
-pub(crate) struct Sent {
-    pub(crate) span: Span,
-    pub(crate) place: Option<RunPermit>,
-    pub(crate) attempts: u32,
-    pub(crate) waited: Duration,
 }
 
 impl<E: StreamingEndpoint> EventStream<E> {
     pub(crate) fn new(
-        client: Client,
+        shared: Arc<Shared>,
         request: &E,
         timeouts: Timeouts,
-        parts: Parts,
+        executed: Executed,
         body: ResponseBody,
-        sent: Sent,
     ) -> Self {
-        let (limit, clock) = (client.shared.max_event_bytes, &client.shared.clock);
+        let Executed { response, permit, span, attempts, waited, .. } = executed;
         Self {
             operation: E::NAME,
             target: request.target().unwrap_or_default().to_owned(),
-            deadline: timeouts.deadline.map(|deadline| clock.sleep(deadline)),
-            parts,
-            sent,
+            deadline: timeouts.deadline.map(|deadline| shared.clock.sleep(deadline)),
+            parts: response.into_parts().0,
+            span,
+            permit,
+            attempts,
+            waited,
             request_id: None,
             body: Some(body),
-            reader: EventReader::new(limit),
+            reader: EventReader::new(shared.max_event_bytes),
             start: Vec::new(),
             received: 0,
             idle: timeouts.idle,
-            idling: None,
-            broken: None,
-            client,
+            idle_sleep: None,
+            failure: None,
+            shared,
             endpoint: PhantomData,
         }
     }
 
-    /// The next event; `None` after the last.
+    /// Returns the next event, or `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<Event, Error>> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// The pieces of the answer's text, as they arrive. Other events are passed over; errors are not.
+    /// Returns a stream of the text of the response. Other events are skipped, but errors are not.
     pub fn text(self) -> TextStream<E> {
         TextStream(self)
     }
 
-    /// Reads to the end, and puts the events together into the reply that comes without streaming. A stream of more bytes than
-    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is given up, as such a reply would be.
-    pub async fn into_reply(mut self) -> Collected<E::Response> {
-        let mut reply = E::Response::default();
+    /// Reads the stream to its end, and collects the events into the response that the call returns
+    /// without streaming.
+    ///
+    /// A stream that is larger than
+    /// [`max_response_bytes`](crate::ClientBuilder::max_response_bytes) is not read further, and
+    /// ends with an error.
+    pub async fn into_response(mut self) -> CollectedResponse<E::Response> {
+        let mut response = E::Response::default();
         let (mut end, mut malformed) = (Ok(()), Vec::new());
-        let limit = self.client.shared.max_response_bytes;
+        let limit = self.shared.max_response_bytes;
         while let Some(event) = self.next().await {
             match event {
-                Ok(event) => E::collect(&mut reply, event.event),
+                Ok(event) => E::apply_event(&mut response, event.event),
                 Err(error) if matches!(error.stream(), Some(StreamError::Malformed { .. })) => {
                     if malformed.len() < MAX_MALFORMED {
                         malformed.push(error);
                     }
                 }
-                // What went wrong first is why.
+                // The first error is the cause of the others.
                 Err(error) => end = end.and(Err(error)),
             }
             if self.received > limit as u64 {
@@ -123,35 +124,36 @@ impl<E: StreamingEndpoint> EventStream<E> {
                 break;
             }
         }
-        Collected { reply, end, malformed }
+        CollectedResponse { response, end, malformed }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
             if let Some(event) = self.reader.next_event() {
-                return Poll::Ready(Some(self.hand_over(event)));
+                return Poll::Ready(Some(self.convert(event)));
             }
             if self.reader.is_done() {
                 self.body = None;
                 if self.reader.is_concluded() {
                     self.run_ended();
                 }
-                self.sent.place = None;
+                self.permit = None;
                 return Poll::Ready(None);
             }
-            // Before the body, which may always have more for a reader that is slower than the service.
+            // The deadline is checked first, because a body that always has data would starve it.
             if self.body.is_some()
                 && self.deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready())
             {
-                self.break_off(TransportError::timeout(Timeout::Deadline));
+                self.fail(TransportError::timeout(Timeout::Deadline));
             }
             let Some(body) = &mut self.body else { return Poll::Ready(self.finish()) };
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    self.idling = None;
+                    self.idle_sleep = None;
                     if let Ok(chunk) = frame.into_data() {
-                        if !self.reader.is_stream() {
-                            let room = MAX_START.saturating_sub(usize::try_from(self.received).unwrap_or(MAX_START));
+                        if !self.reader.is_event_stream() {
+                            let room = MAX_START_BYTES
+                                .saturating_sub(usize::try_from(self.received).unwrap_or(MAX_START_BYTES));
                             self.start.push(chunk.slice(..chunk.len().min(room)));
                         } else if !self.start.is_empty() {
                             self.start = Vec::new();
@@ -160,36 +162,36 @@ impl<E: StreamingEndpoint> EventStream<E> {
                         self.reader.push(chunk);
                     }
                 }
-                Poll::Ready(Some(Err(error))) => self.break_off(error),
+                Poll::Ready(Some(Err(error))) => self.fail(error),
                 Poll::Ready(None) => self.body = None,
                 Poll::Pending => std::task::ready!(self.poll_idle(cx)),
             }
         }
     }
 
-    /// Waits for the idle limit to run out, and breaks off when it does.
+    /// Waits until the idle timeout elapses, and then fails the stream.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(idle) = self.idle else { return Poll::Pending };
-        let clock = &self.client.shared.clock;
-        let idling = self.idling.get_or_insert_with(|| clock.sleep(idle));
-        std::task::ready!(idling.as_mut().poll(cx));
-        self.break_off(TransportError::timeout(Timeout::Idle));
+        let clock = &self.shared.clock;
+        let idle_sleep = self.idle_sleep.get_or_insert_with(|| clock.sleep(idle));
+        std::task::ready!(idle_sleep.as_mut().poll(cx));
+        self.fail(TransportError::timeout(Timeout::Idle));
         Poll::Ready(())
     }
 
-    fn break_off(&mut self, error: TransportError) {
+    fn fail(&mut self, error: TransportError) {
         self.body = None;
-        self.broken = Some(error);
+        self.failure = Some(error);
     }
 
-    /// What is left when no more bytes come.
+    /// Returns what remains after the last byte.
     fn finish(&mut self) -> Option<Result<Event, Error>> {
         match self.reader.finish()? {
             Err(StreamError::Cut { unfinished }) => {
-                let (kind, body) = match self.broken.take() {
-                    Some(broken) => (ErrorKind::Transport(broken), unfinished.unwrap_or_else(Bytes::new)),
-                    None if !self.reader.is_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
-                    None => return Some(self.hand_over(Err(StreamError::Cut { unfinished }))),
+                let (kind, body) = match self.failure.take() {
+                    Some(error) => (ErrorKind::Transport(error), unfinished.unwrap_or_else(Bytes::new)),
+                    None if !self.reader.is_event_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
+                    None => return Some(self.convert(Err(StreamError::Cut { unfinished }))),
                 };
                 Some(Err(self.error(kind).with_partial(Some(PartialResponse {
                     status: self.parts.status,
@@ -198,11 +200,11 @@ impl<E: StreamingEndpoint> EventStream<E> {
                     received: self.received,
                 }))))
             }
-            event => Some(self.hand_over(event)),
+            event => Some(self.convert(event)),
         }
     }
 
-    fn hand_over(&mut self, event: Result<Event, StreamError>) -> Result<Event, Error> {
+    fn convert(&mut self, event: Result<Event, StreamError>) -> Result<Event, Error> {
         if matches!(&event, Ok(event) if matches!(event.event, StreamEvent::Usage(_)))
             || matches!(event, Err(StreamError::Failed { .. }))
         {
@@ -212,10 +214,10 @@ impl<E: StreamingEndpoint> EventStream<E> {
         if self.request_id.is_none() {
             self.request_id = event.event.request_id().cloned();
             if let Some(id) = &self.request_id {
-                self.sent.span.request_id(id.as_str());
+                self.span.request_id(id.as_str());
             }
         }
-        if let (Some(hook), StreamEvent::Usage(end)) = (&self.client.shared.usage, &event.event) {
+        if let (Some(hook), StreamEvent::Usage(end)) = (&self.shared.on_usage, &event.event) {
             if let Some(usage) = &end.usage {
                 hook(UsageReport { operation: self.operation, target: &self.target, usage });
             }
@@ -223,47 +225,47 @@ impl<E: StreamingEndpoint> EventStream<E> {
         Ok(event)
     }
 
-    /// The run is known to have ended, so its place is free.
+    /// Frees the slot of the run, which has ended.
     fn run_ended(&mut self) {
-        if let Some(mut place) = self.sent.place.take() {
-            place.set_running(false);
+        if let Some(mut permit) = self.permit.take() {
+            permit.set_active(false);
         }
     }
 
     fn error(&self, kind: ErrorKind) -> Error {
-        let error = Error::new(self.operation, kind).with_attempts(self.sent.attempts, self.sent.waited);
-        self.sent.span.failed(error.error_type());
-        error.of_run(self.request_id.clone())
+        let error = Error::new(self.operation, kind).with_attempts(self.attempts, self.waited);
+        self.span.failed(error.error_type());
+        error.with_request_id(self.request_id.clone())
     }
 }
 
 impl<E> EventStream<E> {
-    /// The status of the reply.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.parts.status
     }
 
-    /// The headers of the reply.
+    /// Returns the headers of the response.
     pub fn headers(&self) -> &HeaderMap {
         &self.parts.headers
     }
 
-    /// How many bytes of the stream have come so far, after decompression.
+    /// Returns the number of bytes of the stream that were received so far, after decompression.
     pub fn received(&self) -> u64 {
         self.received
     }
 
-    /// How often the request was sent.
+    /// Returns the number of attempts that were sent.
     pub fn attempts(&self) -> u32 {
-        self.sent.attempts
+        self.attempts
     }
 
-    /// How long was waited between the attempts.
+    /// Returns the total time of the waits between attempts.
     pub fn waited(&self) -> Duration {
-        self.sent.waited
+        self.waited
     }
 
-    /// The run, as soon as an event has named it.
+    /// Returns the id of the run, once an event contains it.
     pub fn request_id(&self) -> Option<&RequestId> {
         self.request_id.as_ref()
     }
@@ -287,13 +289,13 @@ impl<E> fmt::Debug for EventStream<E> {
     }
 }
 
-/// The text of a stream, piece by piece. It is a [`Stream`] too.
+/// A [`Stream`] of the text of a streamed response.
 #[derive(Debug)]
-#[must_use = "text is read when it is asked for"]
+#[must_use = "text is read when the stream is polled"]
 pub struct TextStream<E>(EventStream<E>);
 
 impl<E: StreamingEndpoint> TextStream<E> {
-    /// The next piece of the answer's text; `None` after the last.
+    /// Returns the next chunk of the text, or `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<String, Error>> {
         poll_fn(|cx| self.poll(cx)).await
     }
@@ -301,8 +303,8 @@ impl<E: StreamingEndpoint> TextStream<E> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<String, Error>>> {
         loop {
             match std::task::ready!(self.0.poll(cx)) {
-                Some(Ok(Event { event: StreamEvent::Response(piece), .. })) => {
-                    return Poll::Ready(Some(Ok(piece.response.into())));
+                Some(Ok(Event { event: StreamEvent::Response(chunk), .. })) => {
+                    return Poll::Ready(Some(Ok(chunk.response.into())));
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
@@ -320,27 +322,27 @@ impl<E: StreamingEndpoint> Stream for TextStream<E> {
     }
 }
 
-/// A reply put together from a stream, and how the stream ended.
+/// A response that was collected from a stream, and the end of that stream.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "a stream may have been cut: see `end`, or take the reply by `complete`"]
-pub struct Collected<T> {
-    /// The reply, as far as it came: a part of it, if the stream was cut.
-    pub reply: T,
-    /// Whether the stream came to its end, and why not.
+#[must_use = "the stream may have been cut: check `end`, or call `complete`"]
+pub struct CollectedResponse<T> {
+    /// The response as far as it was received. It is incomplete if the stream was cut.
+    pub response: T,
+    /// The error that ended the stream, if it did not reach its end.
     pub end: Result<(), Error>,
-    /// Frames that were no events, and so are not in the reply; the first 100 of them.
+    /// The first 100 malformed events, which are missing in the response.
     pub malformed: Vec<Error>,
 }
 
-impl<T> Collected<T> {
-    /// The reply, if it is whole.
+impl<T> CollectedResponse<T> {
+    /// Returns the response if it is complete.
     ///
     /// # Errors
     ///
-    /// Why the stream did not come to its end, or the first frame that was no event: a part of a reply cannot pass for the whole.
+    /// Returns the error that ended the stream, or the first malformed event.
     pub fn complete(self) -> Result<T, Error> {
         self.end?;
-        self.malformed.into_iter().next().map_or(Ok(self.reply), Err)
+        self.malformed.into_iter().next().map_or(Ok(self.response), Err)
     }
 }

@@ -1,7 +1,8 @@
-//! Budgets: allocations of a call and of an event, and sizes of what is moved around. Counts and sizes, and never times, so that a busy
-//! machine changes nothing.
+//! Budgets for the allocations of calls and events, and for the sizes of common types.
+//!
+//! No times are measured, so a busy machine does not change the results.
 
-#![allow(clippy::unwrap_used, reason = "a test, its helpers included")]
+#![allow(clippy::unwrap_used, reason = "this is a test with its helpers")]
 
 use std::alloc::System;
 use std::future::IntoFuture;
@@ -10,26 +11,27 @@ use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use fetch_hive_client::types::{InvokeAgent, InvokeWorkflow, StreamEvent, InvokeWorkflowResponse};
-use fetch_hive_client::{Call, Client, Error, EventStream, ApiResponse};
+use fetch_hive_client::types::{InvokeAgent, InvokeWorkflow, InvokeWorkflowResponse, StreamEvent};
+use fetch_hive_client::{ApiResponse, Call, Client, Error, EventStream};
 use fetch_hive_core::stream::EventReader;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Counts are of the whole process, so that no two tests may count at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+/// Makes sure that only one test counts allocations at a time, because they are counted per
+/// process.
+fn exclusive() -> MutexGuard<'static, ()> {
+    static LOCK: Mutex<()> = Mutex::new(());
+    LOCK.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 const RUN: &str = r#"{"request_id":"req_0123456789abcdef","run_status":"completed","output":"ok"}"#;
 
-/// A server that allocates nothing while it answers, so that what is counted is the client's.
+/// Starts a server that allocates nothing while it responds, so that only the client is counted.
 fn server() -> String {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: 3f0c2b9e\r\ncontent-length:";
-    let reply = format!("{head} {}\r\n\r\n{RUN}", RUN.len());
+    let response = format!("{head} {}\r\n\r\n{RUN}", RUN.len());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/v1", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -42,10 +44,10 @@ fn server() -> String {
                 return;
             }
             filled += read;
-            // The body of the one request ends in "}}", and nothing before it does.
+            // Only the end of the request body contains "}}".
             if buffer[..filled].ends_with(b"}}") {
                 filled = 0;
-                stream.write_all(reply.as_bytes()).unwrap();
+                stream.write_all(response.as_bytes()).unwrap();
             }
         }
     });
@@ -57,9 +59,9 @@ fn call(client: &Client) -> Call<InvokeWorkflow> {
 }
 
 #[test]
-fn allocations_of_a_call() {
+fn allocations_of_call() {
     const CALLS: usize = 200;
-    let _alone = alone();
+    let _guard = exclusive();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let client = Client::builder().api_key("fhk_test").base_url(server()).build().unwrap();
     let change = runtime.block_on(async {
@@ -79,16 +81,16 @@ fn allocations_of_a_call() {
 }
 
 #[test]
-fn allocations_of_an_event() {
+fn allocations_of_event() {
     const EVENTS: usize = 1_000;
-    let _alone = alone();
+    let _guard = exclusive();
     let frame = "data: {\"type\":\"response\",\"response\":\" a word\",\"model\":\"gpt-4.1-mini\"}\n\n";
     let stream = Bytes::from(frame.repeat(EVENTS) + "data: [DONE]\n\n");
-    // An event that lies in one chunk keeps a part of it; one that lies in two is put together, which is what the caller keeps of it.
+    // An event within one chunk borrows from it. An event in several chunks needs one allocation.
     for (size, budget) in [(stream.len(), 8), (1_400, 200), (64, EVENTS + EVENTS / 8)] {
         let chunks: Vec<_> =
             (0..stream.len()).step_by(size).map(|at| stream.slice(at..stream.len().min(at + size))).collect();
-        // The test's own runner may allocate meanwhile, so the least of some rounds counts.
+        // The test runner may allocate at the same time, so the smallest of several counts is used.
         let count = || {
             let mut kept = Vec::with_capacity(EVENTS);
             let mut reader = EventReader::new(1 << 20);
@@ -111,21 +113,21 @@ fn allocations_of_an_event() {
 }
 
 #[test]
-fn sizes_of_what_is_moved() {
-    let _alone = alone();
+fn sizes_of_types() {
+    let _guard = exclusive();
     let client = Client::builder().api_key("fhk_test").base_url("http://127.0.0.1:9").build().unwrap();
-    let reply = call(&client).into_future();
+    let response = call(&client).into_future();
     let stream = client.invoke_agent("researcher", "What is new?").stream();
-    for (what, size, budget) in [
+    for (name, size, budget) in [
         ("the client's error", size_of::<Error>(), 8),
         ("the core's error", size_of::<fetch_hive_core::Error>(), 16),
-        ("a call that is put together", size_of::<Call<InvokeWorkflow>>(), 640),
-        ("the future of a reply", size_of_val(&*reply), 4_224),
+        ("a call", size_of::<Call<InvokeWorkflow>>(), 640),
+        ("the future of a response", size_of_val(&*response), 4_224),
         ("the future of a stream", size_of_val(&stream), 5_632),
         ("a stream of events", size_of::<EventStream<InvokeAgent>>(), 704),
-        ("a reply", size_of::<ApiResponse<InvokeWorkflowResponse>>(), 200),
+        ("a response", size_of::<ApiResponse<InvokeWorkflowResponse>>(), 200),
     ] {
-        println!("{what}: {size} of {budget} bytes");
-        assert!(size <= budget, "{what} has {size} bytes, its budget is {budget}");
+        println!("{name}: {size} of {budget} bytes");
+        assert!(size <= budget, "{name} has {size} bytes, its budget is {budget}");
     }
 }

@@ -6,54 +6,65 @@ use fetch_hive_types::{ErrorBody, ErrorCode, EscapedLine, RequestId};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-/// The service, or a proxy before it, answered with a status that is no success. Nothing of the answer is lost.
+use crate::request_id::header_request_id;
+
+/// An error response of the service, or of a proxy in front of it.
 ///
-/// `Display` and `Debug` show status, code, reason and request id on one line, and never the body.
+/// It keeps the whole response. `Display` and `Debug` show the status, the error code, the message
+/// and the request id on one line, and never the body.
 #[non_exhaustive]
 pub struct ApiError {
-    /// The operation that was refused.
+    /// The name of the operation that failed, such as `invokeWorkflow`.
     pub operation: &'static str,
-    /// The status.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// The headers.
+    /// The HTTP headers of the response.
     pub headers: HeaderMap,
-    /// The body as it came.
+    /// The response body as bytes.
     pub body: Bytes,
-    /// The body as far as it could be understood.
+    /// The parsed body of the response.
     pub payload: ErrorPayload,
 }
 
-/// A refusal's body, in three tiers.
+/// The parsed body of an error response.
+///
+/// `Debug` shows only the name of the variant.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum ErrorPayload {
-    /// The documented shape (contract, section 7).
+    /// An error object as documented in the
+    /// [contract](fetch_hive_types::contract#errors-and-limits).
     Documented(Box<ErrorBody>),
-    /// Other JSON.
+    /// A JSON body that is not a documented error object.
     Json(Value),
-    /// No JSON: an HTML page of a proxy, or nothing at all. The bytes are in [`ApiError::body`].
+    /// A body that is not JSON, such as the HTML page of a proxy or an empty body.
+    ///
+    /// The bytes are in [`ApiError::body`].
     Raw,
 }
 
-/// What a 429 limits (contract, section 7).
+/// The limit that a 429 response reports.
+///
+/// See the [contract](fetch_hive_types::contract#errors-and-limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RateLimit {
-    /// The plan's daily number of calls is used up. Trying again before midnight UTC is useless.
+    /// The daily cap on API calls. A retry before midnight UTC fails again.
     DailyCap {
-        /// Calls a day.
+        /// The maximum number of calls per day.
         limit: Option<u64>,
-        /// Calls made today.
+        /// The number of calls made today.
         current: Option<u64>,
     },
-    /// The plan's number of runs at a time is reached. Try again when one has ended, or use callback delivery, which queues.
+    /// The limit on concurrent runs. Retry after a run has ended, or use callback delivery, which
+    /// queues runs.
     Concurrency,
-    /// The model's provider, or something on the way, throttles.
+    /// A rate limit of the model provider or of a proxy.
     Throttled,
 }
 
 impl ApiError {
-    /// Reads a reply whose status is no success.
+    /// Creates an error from a response whose status is not a success.
     pub fn new(operation: &'static str, response: http::Response<Bytes>) -> Self {
         let (parts, body) = response.into_parts();
         let payload = match serde_json::from_slice::<Value>(&body) {
@@ -68,7 +79,7 @@ impl ApiError {
         Self { operation, status: parts.status, headers: parts.headers, body, payload }
     }
 
-    /// The body in its documented shape, if it has that.
+    /// Returns the documented error object, if the body contains one.
     pub fn documented(&self) -> Option<&ErrorBody> {
         match &self.payload {
             ErrorPayload::Documented(body) => Some(body),
@@ -76,30 +87,29 @@ impl ApiError {
         }
     }
 
-    /// The machine-readable reason.
+    /// Returns the error code, which is stable and not localized.
     pub fn code(&self) -> Option<&ErrorCode> {
         self.documented()?.error_code.as_ref()
     }
 
-    /// The reason for people, localised by the service: `message`, else `error`.
+    /// Returns the localized error message: the field `message`, or else the field `error`.
     pub fn message(&self) -> Option<&str> {
         let body = self.documented()?;
-        let text =
-            |value: &'_ Option<Value>| value.as_ref().and_then(Value::as_str).is_some_and(|text| !text.is_empty());
-        [&body.message, &body.error].into_iter().find(|value| text(value))?.as_ref()?.as_str()
+        let mut texts = [&body.message, &body.error].into_iter().filter_map(|value| value.as_ref()?.as_str());
+        texts.find(|text| !text.is_empty())
     }
 
-    /// Single validation problems, where the service lists them.
+    /// Returns the individual validation errors, if the service lists them.
     pub fn details(&self) -> &[Value] {
         self.documented().map_or(&[], |body| &body.errors)
     }
 
-    /// The run that the refusal belongs to: from the body, else from the reply's `x-request-id` header.
+    /// Returns the id of the run, from the body or else from the `x-request-id` header.
     pub fn request_id(&self) -> Option<RequestId> {
         self.documented().and_then(|body| body.request_id.clone()).or_else(|| header_request_id(&self.headers))
     }
 
-    /// Which limit a 429 reports; `None` for other statuses.
+    /// Returns the limit that a 429 response reports, and `None` for other statuses.
     pub fn rate_limit(&self) -> Option<RateLimit> {
         if self.status != StatusCode::TOO_MANY_REQUESTS {
             return None;
@@ -116,14 +126,19 @@ impl ApiError {
         })
     }
 
-    /// When the daily cap starts anew, if that is what was reached: at the next midnight UTC. `now` is the time of day.
+    /// Returns the time when the daily cap resets, which is the next midnight UTC after `now`.
+    ///
+    /// Returns `None` if the error does not report the daily cap.
     pub fn resets_at(&self, now: SystemTime) -> Option<SystemTime> {
         let Some(RateLimit::DailyCap { .. }) = self.rate_limit() else { return None };
         let today = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400;
         SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs((today + 1) * 86_400))
     }
 
-    /// How long the service asks to wait, by `retry-after-ms` or `Retry-After` in seconds or as a date. `now` is the time of day.
+    /// Returns the delay that the service asks for before a retry.
+    ///
+    /// Reads the header `retry-after-ms`, or else `Retry-After` in seconds or as a date, which is
+    /// compared with `now`.
     pub fn retry_after(&self, now: SystemTime) -> Option<Duration> {
         let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
         if let Some(milliseconds) = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
@@ -138,42 +153,39 @@ impl ApiError {
         httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
     }
 
-    /// Whether the run may have been started, and charged, although this error came back: true for every 5xx, and for a 408, which a proxy
-    /// sends too when it got tired of waiting.
+    /// Returns whether the run may have started and been charged despite this error.
+    ///
+    /// This is the case for each 5xx status. It is also the case for 408, which a proxy may send when
+    /// the service responds slowly.
     pub fn may_have_run(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::REQUEST_TIMEOUT
     }
 
     fn advice(&self) -> &'static str {
         match (self.status.as_u16(), self.rate_limit()) {
-            (_, Some(RateLimit::DailyCap { .. })) => "; the daily cap starts anew at midnight UTC",
+            (_, Some(RateLimit::DailyCap { .. })) => "; retry after midnight UTC, when the daily cap resets",
             (_, Some(RateLimit::Concurrency)) => {
-                "; try again when a run has ended, or use callback delivery, which queues"
+                "; retry after a run has ended, or use callback delivery, which queues runs"
             }
-            (_, Some(RateLimit::Throttled)) => "; try again later",
+            (_, Some(RateLimit::Throttled)) => "; retry later",
             (401, _) => "; check the API key or the webhook secret",
             (402, _) => "; check the plan and its credits",
             (404, _) => "; check the ids and the base URL",
-            (408 | 500.., _) => "; the run may have started: look for it before invoking again",
+            (408 | 500.., _) => "; the run may have started, so look it up before you invoke again",
             _ => "",
         }
     }
 }
 
-/// The request id that a reply names in its headers. No source documents one; `x-request-id` is what is usual.
-pub(crate) fn header_request_id(headers: &HeaderMap) -> Option<RequestId> {
-    headers.get("x-request-id")?.to_str().ok().map(RequestId::from)
-}
-
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} was answered {}", self.operation, self.status)?;
+        write!(f, "{} failed with {}", self.operation, self.status)?;
         if let Some(code) = self.code() {
             write!(f, " ({})", EscapedLine(code))?;
         }
         match (self.message(), &self.payload) {
             (Some(message), _) => write!(f, ": {}", EscapedLine(message.trim_end_matches('.')))?,
-            (None, ErrorPayload::Raw) => write!(f, " with {} bytes that are no JSON", self.body.len())?,
+            (None, ErrorPayload::Raw) => write!(f, " and a body of {} bytes that is not JSON", self.body.len())?,
             (None, _) => {}
         }
         if let Some(RateLimit::DailyCap { limit: Some(limit), current: Some(current) }) = self.rate_limit() {
@@ -221,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_02_a_body_in_any_form_is_kept() {
+    fn any_body_is_kept() {
         let html = error(502, &[("via", "proxy")], b"<html>Bad gateway</html>");
         assert_eq!(html.payload, ErrorPayload::Raw);
         assert_eq!(html.headers["via"], "proxy");
@@ -236,13 +248,13 @@ mod tests {
     }
 
     #[test]
-    fn code_message_and_details_come_in_every_documented_form() {
+    fn documented_error_objects_are_parsed() {
         let body = br#"{"error":"E","message":"M.","error_code":"model_deprecated","code":"x","errors":["a"],"request_id":"req_1"}"#;
         let full = error(422, &[], body);
         assert_eq!(full.code(), Some(&ErrorCode::ModelDeprecated));
         assert_eq!((full.message(), full.details().len()), (Some("M."), 1));
         assert_eq!(full.request_id().unwrap(), "req_1");
-        assert_eq!(full.to_string(), "invokeWorkflow was answered 422 Unprocessable Entity (model_deprecated): M");
+        assert_eq!(full.to_string(), "invokeWorkflow failed with 422 Unprocessable Entity (model_deprecated): M");
         let bare = error(401, &[("x-request-id", "req_2")], br#"{"error":"Invalid access."}"#);
         assert_eq!(bare.message(), Some("Invalid access."));
         assert_eq!(bare.request_id().unwrap(), "req_2");
@@ -251,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_kinds_of_429_are_told_apart() {
+    fn rate_limits_are_distinguished() {
         let daily =
             error(429, &[], br#"{"error":"E","error_code":"api_rate_limit_exceeded","limit":100,"current":101}"#);
         assert_eq!(daily.rate_limit(), Some(RateLimit::DailyCap { limit: Some(100), current: Some(101) }));
@@ -261,23 +273,23 @@ mod tests {
         assert_eq!(throttled.rate_limit(), Some(RateLimit::Throttled));
         assert_eq!(error(429, &[], b"slow down").rate_limit(), Some(RateLimit::Throttled));
         assert_eq!(error(503, &[], b"").rate_limit(), None);
-        assert!(daily.to_string().contains("(101 of 100 calls); the daily cap starts anew at midnight UTC"), "{daily}");
+        assert!(daily.to_string().contains("(101 of 100 calls); retry after midnight UTC"), "{daily}");
     }
 
     #[test]
-    fn the_daily_cap_starts_anew_at_the_next_midnight_utc() {
+    fn the_daily_cap_resets_at_midnight_utc() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let daily = error(429, &[], br#"{"error":"E","error_code":"api_rate_limit_exceeded"}"#);
         for (now, reset) in [(0, 86_400), (86_399, 86_400), (86_400, 172_800), (1_767_268_799, 1_767_312_000)] {
             assert_eq!(daily.resets_at(at(now)), Some(at(reset)), "{now}");
         }
-        // A clock before 1970 is wrong, and no reason to panic.
+        // A clock set before 1970 must not cause a panic.
         assert_eq!(daily.resets_at(SystemTime::UNIX_EPOCH - Duration::from_secs(5)), Some(at(86_400)));
         assert_eq!(error(429, &[], b"").resets_at(at(0)), None);
     }
 
     #[test]
-    fn retry_after_is_read_in_every_form() {
+    fn retry_after_headers_are_parsed() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
         let date = httpdate::fmt_http_date(now + Duration::from_secs(30));
         let past = httpdate::fmt_http_date(now - Duration::from_secs(30));

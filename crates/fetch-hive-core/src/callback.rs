@@ -1,19 +1,23 @@
-//! Callbacks: a raw body and its headers in, a verified and typed event out (contract, section 4).
+//! Verifies callbacks and parses their events.
 //!
 //! ```
 //! use fetch_hive_core::callback::{Verifier, signed_request};
 //!
-//! // In a test; in a server it is what came in.
-//! let request = signed_request("whsec_1", r#"{"event_type":"workflow.completed","request_id":"req_1","data":{"output":"done"}}"#);
+//! // A signed test request. In a server, use the headers and the raw body of the incoming request.
+//! let body = r#"{"event_type":"workflow.completed","data":{"output":"done"}}"#;
+//! let request = signed_request("whsec_1", body);
 //!
 //! let verifier = Verifier::new(["whsec_1"]);
-//! let callback = verifier.verify(request.headers(), request.body().clone())?;
-//! assert_eq!(callback.output().unwrap(), "done");
+//! let delivery = verifier.verify(request.headers(), request.body().clone())?;
+//! assert_eq!(delivery.event.output().unwrap(), "done");
 //! # Ok::<(), fetch_hive_core::callback::CallbackError>(())
 //! ```
+//!
+//! The signature is checked before anything is parsed. How the service signs a callback is partly
+//! unconfirmed: see [`signature`](crate::signature) and the
+//! [contract](fetch_hive_types::contract#callbacks).
 
 use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +27,7 @@ use http::{HeaderMap, HeaderValue, Request};
 
 use crate::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
-/// Verifies callbacks with the secrets of what they come from. A clone is cheap.
+/// A verifier of callbacks, which holds one or more webhook secrets. Cloning is cheap.
 #[derive(Clone)]
 pub struct Verifier {
     secrets: Arc<[WebhookSecret]>,
@@ -31,42 +35,48 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A verifier that takes what any of these secrets has signed. Several are given while a secret is rotated, or where one receiver
-    /// serves several deployments.
+    /// Creates a verifier that accepts callbacks signed with any of these secrets.
+    ///
+    /// Pass several secrets while a secret is being rotated, or if one URL receives the callbacks
+    /// of several deployments.
     pub fn new(secrets: impl IntoIterator<Item: Into<WebhookSecret>>) -> Self {
         Self { secrets: secrets.into_iter().map(Into::into).collect(), scheme: Arc::new(BodyHmac) }
     }
 
-    /// A verifier that takes one more secret, by the same scheme.
+    /// Returns a verifier with one more secret and the same signature scheme.
     #[must_use]
-    pub fn also(&self, secret: impl Into<WebhookSecret>) -> Self {
+    pub fn with_secret(&self, secret: impl Into<WebhookSecret>) -> Self {
         let secrets = self.secrets.iter().cloned().chain([secret.into()]).collect();
         Self { secrets, scheme: Arc::clone(&self.scheme) }
     }
 
-    /// Whether it has no secret that could have signed anything, and so refuses everything.
+    /// Returns `true` if the verifier has no usable secret and therefore rejects every callback.
     pub fn is_empty(&self) -> bool {
         self.secrets.iter().all(|secret| secret.check().is_err())
     }
 
-    /// Another scheme than [`BodyHmac`], which is unconfirmed.
+    /// Sets the signature scheme. Defaults to [`BodyHmac`], which is unconfirmed.
     #[must_use]
     pub fn scheme(mut self, scheme: impl SignatureScheme + 'static) -> Self {
         self.scheme = Arc::new(scheme);
         self
     }
 
-    /// Verifies a callback, and reads it once its signature holds: nothing is parsed before.
+    /// Verifies the signature of a callback and then parses its event.
+    ///
+    /// Pass the body exactly as it was received. A body that was parsed and serialized again does
+    /// not verify.
     ///
     /// # Errors
     ///
-    /// [`CallbackError`], which holds neither secret nor body in its texts.
-    pub fn verify(&self, headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Callback, CallbackError> {
+    /// - [`CallbackError::Signature`] if the signature is missing, malformed or wrong
+    /// - [`CallbackError::InvalidEvent`] if the body is signed but is not an event
+    pub fn verify(&self, headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Delivery, CallbackError> {
         let raw = body.into();
         self.scheme.verify(&self.secrets, headers, &raw)?;
         match serde_json::from_slice(&raw) {
-            Ok(event) => Ok(Callback { event, raw }),
-            Err(error) => Err(CallbackError::NotAnEvent { raw, error }),
+            Ok(event) => Ok(Delivery { event, raw, claim: None }),
+            Err(error) => Err(CallbackError::InvalidEvent { raw, error }),
         }
     }
 }
@@ -77,19 +87,21 @@ impl fmt::Debug for Verifier {
     }
 }
 
-/// Why a callback was not accepted. Its texts hold neither the secret nor the body.
+/// An error that occurs when a callback is rejected.
+///
+/// `Display` and `Debug` show neither a secret nor the body.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CallbackError {
-    /// It is not signed with one of the secrets: it must not be acted on.
+    /// The callback is not signed with one of the secrets. It may be forged.
     #[error(transparent)]
     Signature(#[from] SignatureError),
-    /// It is signed, and is no JSON object with the fields of an event.
-    #[error("the callback is signed, and its {} bytes are no event: line {}, column {}", raw.len(), error.line(), error.column())]
-    NotAnEvent {
-        /// The body, as it came.
+    /// The callback is signed, but its body is not a JSON object with the fields of an event.
+    #[error("the callback is signed, but its {}-byte body is not an event (line {}, column {})", raw.len(), error.line(), error.column())]
+    InvalidEvent {
+        /// The raw body of the callback.
         raw: Bytes,
-        /// What did not fit. Its text may quote the body.
+        /// The JSON error. Its text may quote the body.
         error: serde_json::Error,
     },
 }
@@ -100,56 +112,72 @@ impl fmt::Debug for CallbackError {
     }
 }
 
-/// An event whose signature was verified. It derefs to the [`CallbackEvent`].
+/// A verified callback, consisting of its event and its raw body.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Callback {
-    /// What it says.
+pub struct Delivery {
+    /// The parsed event of the callback.
     pub event: CallbackEvent,
-    /// Its body, byte for byte as it was signed.
+    /// The raw body of the callback, exactly as it was signed.
     pub raw: Bytes,
+    /// The claim that the handler holds, if the receiver has a dedup store. A handler can commit
+    /// the claim in the same transaction as its own work.
+    pub claim: Option<Claim>,
 }
 
-impl Callback {
-    /// What tells this event from others, and is the same in each delivery of it: its type, its run, and its delegation or else a digest
-    /// of its body (contract, section 4).
+impl Delivery {
+    /// Returns the key of the event, which is the same for every redelivery of the event.
+    ///
+    /// The key consists of the event type, the request id, and the delegation id or otherwise a
+    /// digest of the body. The service documents no event id, so this choice is unconfirmed (see
+    /// the [contract](fetch_hive_types::contract#callbacks)).
     pub fn key(&self) -> EventKey {
-        let kind = self.event_type.as_ref().map_or("", CallbackEventType::as_str);
-        let run = self.request_id.as_ref().map_or("", RequestId::as_str);
-        let which = match self.delegation_id() {
+        let event_type = self.event.event_type.as_ref().map_or("", CallbackEventType::as_str);
+        let request_id = self.event.request_id.as_ref().map_or("", RequestId::as_str);
+        let part = match self.event.delegation_id() {
             Some(id) => format!("delegation:{id}"),
             None => format!("sha256:{}", crate::signature::hex(&hmac_sha256::Hash::hash(&self.raw))),
         };
-        // JSON, so that no two events have one key whatever their ids hold.
-        EventKey(serde_json::Value::from([kind, run, &which].as_slice()).to_string())
+        // As JSON, ids that contain separators cannot make the keys of two events equal.
+        EventKey(serde_json::Value::from([event_type, request_id, &part].as_slice()).to_string())
     }
 }
 
-/// Shows what it is about, and not its body.
-impl fmt::Debug for Callback {
+impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Callback")
+        f.debug_struct("Delivery")
             .field("event_type", &self.event.event_type)
             .field("request_id", &self.event.request_id)
             .field("body_length", &self.raw.len())
+            .field("claim", &self.claim.as_ref().map(|claim| claim.number))
             .finish_non_exhaustive()
     }
 }
 
-impl Deref for Callback {
-    type Target = CallbackEvent;
+/// The exclusive right to handle an event until its lease expires.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Claim {
+    /// The key of the claimed event.
+    pub key: EventKey,
+    /// A number that differs between the claims of an event, so that an expired claim cannot be
+    /// committed.
+    pub number: u64,
+}
 
-    fn deref(&self) -> &CallbackEvent {
-        &self.event
+impl Claim {
+    /// Creates a claim. Only dedup stores need to call this.
+    pub fn new(key: EventKey, number: u64) -> Self {
+        Self { key, number }
     }
 }
 
-/// What tells an event from others: a text to be kept in a store. See [`Callback::key`].
+/// The key that identifies an event across redeliveries, returned by [`Delivery::key`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventKey(String);
 
 impl EventKey {
-    /// The key as text: a JSON array of three texts.
+    /// Returns the key as text, which is a JSON array of three strings.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -161,7 +189,9 @@ impl fmt::Display for EventKey {
     }
 }
 
-/// A callback as the service is thought to send it, for tests of receivers: signed as by [`sign`].
+/// Creates a signed callback request, for tests of receivers.
+///
+/// The signature is that of [`sign`]. How the service signs is unconfirmed.
 pub fn signed_request(secret: impl Into<WebhookSecret>, body: impl Into<Bytes>) -> Request<Bytes> {
     let body = body.into();
     let signature = sign(&secret.into(), &body);
@@ -178,37 +208,37 @@ pub fn signed_request(secret: impl Into<WebhookSecret>, body: impl Into<Bytes>) 
 mod tests {
     use super::*;
 
-    fn callback(json: &str) -> Callback {
+    fn delivery(json: &str) -> Delivery {
         let request = signed_request("s", json.to_owned());
         Verifier::new(["s"]).verify(request.headers(), request.body().clone()).unwrap()
     }
 
     #[test]
-    fn two_delegations_of_one_run_are_two_events_and_a_redelivery_is_none() {
+    fn key_distinguishes_delegations_and_bodies_but_not_redeliveries() {
         let event = |delegation: &str, result: u8| {
-            callback(&format!(
+            delivery(&format!(
                 r#"{{"event_type":"agent.delegation.completed","request_id":"req_1","data":{{"delegation_id":"{delegation}","result":{result}}}}}"#
             ))
             .key()
         };
         assert_ne!(event("d1", 1), event("d2", 1));
         assert_eq!(event("d1", 1), event("d1", 1));
-        // A body that is written anew is still the same delegation's.
+        // The delegation id decides, even if the body differs.
         assert_eq!(event("d1", 1), event("d1", 2));
-        // Without a delegation the body tells.
+        // Without a delegation id, the body decides.
         let plain =
-            |text: &str| callback(&format!(r#"{{"event_type":"a.b","request_id":"r","data":{{"x":"{text}"}}}}"#)).key();
+            |text: &str| delivery(&format!(r#"{{"event_type":"a.b","request_id":"r","data":{{"x":"{text}"}}}}"#)).key();
         assert_ne!(plain("1"), plain("2"));
         assert_eq!(plain("1"), plain("1"));
-        // Ids that look like keys do not make two events one.
+        // Quotes and commas in an id do not make two keys equal.
         let tricky = |run: &str| {
-            callback(&format!(r#"{{"event_type":"a","request_id":"{run}","data":{{"delegation_id":"d"}}}}"#)).key()
+            delivery(&format!(r#"{{"event_type":"a","request_id":"{run}","data":{{"delegation_id":"d"}}}}"#)).key()
         };
         assert_ne!(tricky(r#"r\",\"x"#), tricky("r"));
     }
 
     #[test]
-    fn nothing_is_read_before_the_signature_holds_and_nothing_of_it_is_printed() {
+    fn unsigned_body_is_not_parsed_and_never_printed() {
         let verifier = Verifier::new(["s"]);
         let request = signed_request("other", "no json, hidden");
         let error = verifier.verify(request.headers(), request.body().clone()).unwrap_err();
@@ -216,14 +246,14 @@ mod tests {
         for body in ["no json, hidden", "[1]", "\"hidden\"", r#"{"event_type":["hidden"]}"#] {
             let request = signed_request("s", body);
             let error = verifier.verify(request.headers(), request.body().clone()).unwrap_err();
-            let CallbackError::NotAnEvent { raw, .. } = &error else { panic!("{error}") };
+            let CallbackError::InvalidEvent { raw, .. } = &error else { panic!("{error}") };
             assert_eq!(raw, body);
             assert!(!format!("{error} {error:?}").contains("hidden"));
         }
     }
 
     #[test]
-    fn another_scheme_takes_the_place_of_the_unconfirmed_one() {
+    fn custom_signature_scheme_replaces_the_default() {
         struct Prefixed;
         impl SignatureScheme for Prefixed {
             fn verify(

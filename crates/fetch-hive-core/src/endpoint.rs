@@ -1,21 +1,23 @@
-use bytes::Bytes;
-use fetch_hive_types::{Extra, TokenUsage, WebhookSecret};
-use http::{HeaderValue, Method};
-use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, Visitor};
+use fetch_hive_types::{TokenUsage, WebhookSecret};
+use http::Method;
+use serde::de::DeserializeOwned;
 
-use crate::{InvalidInput, PathWriter, QueryWriter};
+use crate::{Body, InvalidInput, PathWriter, QueryWriter};
 
-/// One operation of the API. The request struct *is* the endpoint: its value says where the request goes and what it carries.
+/// An operation of the API, implemented by its request type.
 ///
-/// An implementor writes only what differs from the defaults. Authentication, the status check and the parsing of errors are
-/// the same for every operation and are no part of this trait.
+/// The constants describe the operation, and the methods describe one request. Most methods have
+/// defaults. Authentication, status checks and error parsing work alike for all operations, so they
+/// are not part of this trait.
 ///
 /// ```
-/// use fetch_hive_core::{Endpoint, InvalidInput, PathWriter, Retry};
+/// use fetch_hive_core::{Endpoint, PathWriter, Retry};
 /// use http::Method;
 ///
-/// struct GetAgentName { workspace_id: String, id: String }
+/// struct GetAgentName {
+///     workspace_id: String,
+///     id: String,
+/// }
 ///
 /// impl Endpoint for GetAgentName {
 ///     type Response = serde_json::Value;
@@ -30,204 +32,106 @@ use crate::{InvalidInput, PathWriter, QueryWriter};
 /// }
 /// ```
 pub trait Endpoint: Send + Sync {
-    /// What a successful reply holds.
+    /// The type that a successful response is parsed into.
     type Response: DeserializeOwned + Send + 'static;
 
-    /// The operation's name in the contract, such as `invokeWorkflow`; in errors and traces.
+    /// The name of the operation in the OpenAPI document, such as `invokeWorkflow`.
+    ///
+    /// It appears in errors and traces.
     const NAME: &'static str;
 
-    /// The HTTP method.
+    /// The HTTP method of the request.
     const METHOD: Method;
 
-    /// The path below the base URL, with a `{name}` for each identifier that [`path`](Endpoint::path) fills.
+    /// The path below the base URL, with a `{name}` placeholder for each id.
+    ///
+    /// [`path`](Endpoint::path) fills the placeholders.
     const PATH: &'static str;
 
-    /// When the operation may be sent again. Declared, never guessed from the method: a POST search is safe, an invoke is not.
+    /// The condition under which a request may be retried.
+    ///
+    /// Each operation declares it, because the method does not determine it: a search is a POST and
+    /// can be retried, an invoke is a POST and may be charged again.
     const RETRY: Retry;
 
-    /// Whether it is answered when a run has ended, and so takes one of the plan's places for runs at a time as long as it lasts.
+    /// Whether the operation occupies a concurrency slot of the plan until it returns.
     const OCCUPIES_RUN_SLOT: bool = false;
 
-    /// The key under which the reply wraps the response, such as `agent` in `{"agent": {…}}`. A reply without that key is read
-    /// as the response itself.
+    /// The key under which the response body wraps the response, such as `agent` in
+    /// `{"agent": {…}}`.
+    ///
+    /// A body without this key is parsed as the response itself.
     const ENVELOPE: Option<&'static str> = None;
 
-    /// Whether a success may come without a body, which is then read as `{}`. Where a result is expected, an empty body is an error.
+    /// Whether an empty body is a valid response, which is then parsed as `{}`.
     const ALLOWS_EMPTY_BODY: bool = false;
 
-    /// The media type that the reply should have.
+    /// The media type sent in the `accept` header.
     const ACCEPT: &'static str = "application/json";
 
-    /// Checks what the contract states of the request, before anything is sent.
+    /// Checks the request before it is sent.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`], which names the field.
+    /// Returns [`InvalidInput`], which names the first invalid field.
     fn validate(&self) -> Result<(), InvalidInput> {
         Ok(())
     }
 
-    /// Fills the placeholders of [`PATH`](Endpoint::PATH).
+    /// Fills the placeholders of the [path](Endpoint::PATH) with ids, in order.
     fn path(&self, _path: &mut PathWriter) {}
 
-    /// Writes the query.
+    /// Writes the query string of the request.
     fn query(&self, _query: &mut QueryWriter) {}
 
-    /// The body.
+    /// Creates the request body.
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`] when the body cannot be written.
+    /// Returns [`InvalidInput`] when the body cannot be serialized.
     fn body(&self) -> Result<Body, InvalidInput> {
-        Ok(Body::none())
+        Ok(Body::empty())
     }
 
-    /// How the request authenticates.
+    /// Returns the authentication method of the request.
     fn auth(&self) -> Auth<'_> {
-        Auth::Key
+        Auth::ApiKey
     }
 
-    /// What is run: the deployment or the agent. For hooks and traces.
+    /// Returns the deployment or the agent that the request runs, for hooks and traces.
     fn target(&self) -> Option<&str> {
         None
     }
 
-    /// The tokens that a response says were spent.
+    /// Returns the token usage that a response reports.
     fn usage(_response: &Self::Response) -> Option<&TokenUsage> {
         None
     }
 }
 
-/// When an operation may be sent again by the [call engine](crate::engine) (contract, section 7).
+/// The condition under which a request may be retried.
+///
+/// The [retry engine](crate::retry) applies it. The rules are in the
+/// [contract](fetch_hive_types::contract#errors-and-limits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Retry {
-    /// Repeating it does no harm: it reads, or its effect is the same once and twice.
+    /// The operation only reads, or has the same effect when it is performed twice.
     Idempotent,
-    /// It may be charged, or act, each time: it is sent again only when the first one surely did not start.
+    /// The operation may be charged or take effect each time, so it is retried only when the first
+    /// request cannot have started it.
     OnlyIfNotSent,
 }
 
-/// How a request authenticates (contract, section 1).
+/// The authentication method of a request, as described in the
+/// [contract](fetch_hive_types::contract#authentication).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Auth<'a> {
-    /// With the API key, as a bearer token.
-    Key,
-    /// Not at all; no key is sent.
+    /// An API key, sent as a bearer token.
+    ApiKey,
+    /// No authentication. No API key is sent.
     None,
-    /// With a webhook secret in `X-Fetch-Hive-Webhook-Secret`, and no key.
+    /// A webhook secret, sent in the `X-Fetch-Hive-Webhook-Secret` header instead of an API key.
     WebhookSecret(&'a WebhookSecret),
-}
-
-/// The body of a request, always whole, so that an attempt can be repeated.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Body {
-    pub(crate) content_type: Option<HeaderValue>,
-    pub(crate) bytes: Bytes,
-}
-
-impl std::fmt::Debug for Body {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Body({:?}, {} bytes)", self.content_type, self.bytes.len())
-    }
-}
-
-impl Body {
-    /// No body, and no content type.
-    pub fn none() -> Self {
-        Self { content_type: None, bytes: Bytes::new() }
-    }
-
-    /// Bytes of any content type.
-    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
-        Self { content_type: Some(content_type), bytes: bytes.into() }
-    }
-
-    /// A value as JSON.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidInput`] for `body` when the value cannot be serialised.
-    pub fn json(value: &impl Serialize) -> Result<Self, InvalidInput> {
-        json_text(value).map(Self::json_from)
-    }
-
-    fn json_from(text: Vec<u8>) -> Self {
-        Self::new(HeaderValue::from_static("application/json"), text)
-    }
-
-    /// The object `{}`: what the official SDKs send where an action takes no arguments.
-    pub(crate) fn empty_object() -> Self {
-        Self::json_from(b"{}".to_vec())
-    }
-
-    /// A request whose `extra` fields are flattened into it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Body::json`]; also when an extra field has the name of a field that the request writes itself: two fields of one name
-    /// would leave it to the service which one counts.
-    pub fn json_with_extra(value: &impl Serialize, extra: &Extra) -> Result<Self, InvalidInput> {
-        let text = json_text(value)?;
-        no_key_twice(&text, extra)?;
-        Ok(Self::json_from(text))
-    }
-
-    /// As [`json_with_extra`](Body::json_with_extra), with the flag `streaming` added.
-    pub(crate) fn json_streaming(value: &impl Serialize, extra: &Extra, on: bool) -> Result<Self, InvalidInput> {
-        let mut text = json_text(value)?;
-        let separator = if text.len() > 2 { "," } else { "" };
-        text.pop();
-        text.extend_from_slice(format!("{separator}\"streaming\":{on}}}").as_bytes());
-        no_key_twice(&text, extra)?;
-        Ok(Self::json_from(text))
-    }
-
-    /// As [`json_with_extra`](Body::json_with_extra), wrapped in an object under one key.
-    pub(crate) fn json_in(key: &'static str, value: &impl Serialize, extra: &Extra) -> Result<Self, InvalidInput> {
-        let text = json_text(value)?;
-        no_key_twice(&text, extra)?;
-        let mut wrapped = format!("{{\"{key}\":").into_bytes();
-        wrapped.extend_from_slice(&text);
-        wrapped.push(b'}');
-        Ok(Self::json_from(wrapped))
-    }
-}
-
-fn json_text(value: &impl Serialize) -> Result<Vec<u8>, InvalidInput> {
-    serde_json::to_vec(value).map_err(|error| InvalidInput::new("body", error.to_string()))
-}
-
-fn no_key_twice(text: &[u8], extra: &Extra) -> Result<(), InvalidInput> {
-    match if extra.is_empty() { None } else { repeated_key(text) } {
-        Some(name) => Err(InvalidInput::new(name, "is set twice: by its own field and as an extra field")),
-        None => Ok(()),
-    }
-}
-
-/// The first key that a JSON object holds twice.
-fn repeated_key(text: &[u8]) -> Option<String> {
-    struct Keys;
-
-    impl<'de> Visitor<'de> for Keys {
-        type Value = Option<String>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let mut seen = std::collections::HashSet::new();
-            let mut repeated = None;
-            while let Some((key, IgnoredAny)) = map.next_entry::<String, _>()? {
-                if !seen.insert(key.clone()) {
-                    repeated.get_or_insert(key);
-                }
-            }
-            Ok(repeated)
-        }
-    }
-
-    serde::Deserializer::deserialize_map(&mut serde_json::Deserializer::from_slice(text), Keys).ok().flatten()
 }

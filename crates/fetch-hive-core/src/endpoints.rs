@@ -1,43 +1,72 @@
-//! The operations of the contract, one file for each resource.
+//! The operations of the API, one file per resource.
 //!
-//! To add one: declare its request in the types crate, and one `endpoint!` in the file of its resource.
+//! The guide page `adding-an-endpoint` of `fetch-hive-client` shows how to add one.
 
 mod agent;
+mod agent_invoke;
 mod approval;
 mod asset;
 mod catalog;
 mod chat;
 mod delegation;
-mod invoke;
+mod hive_agent;
 mod knowledge_base;
 mod knowledge_base_item;
+mod prompt;
 mod request_record;
 mod trigger;
+mod workflow;
 
-/// Makes a request struct an endpoint: its operation, what fills the path, when it is repeated, how the reply is wrapped, and its response;
-/// then whatever methods differ from the defaults.
+/// Implements [`Endpoint`](crate::Endpoint) for a request type of `fetch-hive-types`.
+///
+/// The labelled fields correspond to the items of the trait. The fields in the braces after the
+/// request type fill the placeholders of `path`, in order. `envelope`, `allows_empty_body` and
+/// `occupies_run_slot` are optional. After the fields, write the methods that differ from the
+/// defaults of the trait.
+///
+/// ```ignore
+/// endpoint! {
+///     request: CreateAgentChat { workspace_id, agent_id },
+///     name: "createAgentChat",
+///     method: POST, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats",
+///     retry: OnlyIfNotSent,
+///     envelope: "chat",
+///     response: AgentChat,
+///
+///     fn body(&self) -> Result<Body, InvalidInput> {
+///         Body::json(&self.chat)
+///     }
+/// }
+/// ```
 macro_rules! endpoint {
     (
-        $request:ident($($id:ident),*): $name:literal, $method:ident $path:literal, $repeat:ident
-        $(, envelope $envelope:literal)? => $response:ty;
-        $($items:tt)*
+        request: $request:ident { $($id:ident),* },
+        name: $name:literal,
+        method: $method:ident, path: $path:literal,
+        retry: $retry:ident,
+        $(envelope: $envelope:literal,)?
+        $(allows_empty_body: $allows_empty_body:literal,)?
+        $(occupies_run_slot: $occupies_run_slot:literal,)?
+        response: $response:ty,
+        $($methods:tt)*
     ) => {
         impl $crate::Endpoint for fetch_hive_types::$request {
             type Response = $response;
             const NAME: &'static str = $name;
             const METHOD: http::Method = http::Method::$method;
             const PATH: &'static str = $path;
-            const RETRY: $crate::Retry = $crate::Retry::$repeat;
+            const RETRY: $crate::Retry = $crate::Retry::$retry;
             $(const ENVELOPE: Option<&'static str> = Some($envelope);)?
+            $(const ALLOWS_EMPTY_BODY: bool = $allows_empty_body;)?
+            $(const OCCUPIES_RUN_SLOT: bool = $occupies_run_slot;)?
 
             fn path(&self, path: &mut $crate::PathWriter) {
                 let _ = path$(.id(&self.$id))*;
             }
 
-            $($items)*
+            $($methods)*
         }
     };
 }
 
 use endpoint;
-pub use trigger::SecretInQuery;

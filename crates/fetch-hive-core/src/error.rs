@@ -4,19 +4,20 @@ use bytes::Bytes;
 use fetch_hive_types::RequestId;
 use http::{HeaderMap, StatusCode};
 
+use crate::request_id::find_request_id;
 use crate::{ApiError, InvalidInput};
 
-/// What can go wrong between a typed request and a typed reply.
+/// An error that occurs when a request is built or a response is parsed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The request was refused before it was sent.
+    /// The request is invalid and was not sent.
     #[error(transparent)]
     Invalid(Box<InvalidInput>),
-    /// The service answered with a status that is no success.
+    /// The service returned a status that is not a success.
     #[error(transparent)]
     Api(Box<ApiError>),
-    /// The status is a success and the body is not the documented one.
+    /// The service returned a success status with a body that cannot be parsed.
     #[error(transparent)]
     Decode(Box<DecodeError>),
 }
@@ -27,36 +28,29 @@ impl From<InvalidInput> for Error {
     }
 }
 
-/// The run that a reply names: the `request_id` of a JSON body, else the `x-request-id` header.
-pub fn find_request_id(headers: &HeaderMap, body: &[u8]) -> Option<RequestId> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        request_id: RequestId,
-    }
-    let named = serde_json::from_slice::<Named>(body).ok().map(|named| named.request_id);
-    named.or_else(|| crate::api_error::header_request_id(headers))
-}
-
-/// A reply with a success status whose body could not be read: the operation was done, and its result is in
-/// [`body`](DecodeError::body).
+/// An error that occurs when the body of a successful response cannot be parsed.
 ///
-/// `Display` and `Debug` show where the body stops to fit, and never the body.
+/// The service performed the operation, and its result is in [`body`](DecodeError::body). `Display`
+/// and `Debug` show the position of the parser error, and never the body.
 #[non_exhaustive]
 pub struct DecodeError {
-    /// The operation.
+    /// The name of the operation, such as `invokeWorkflow`.
     pub operation: &'static str,
-    /// The status.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// The headers.
+    /// The HTTP headers of the response.
     pub headers: HeaderMap,
-    /// The body as it came.
+    /// The response body as bytes.
     pub body: Bytes,
-    /// What did not fit. Its text may quote the body, so it is no `source()` that would be printed with the error.
+    /// The parser error.
+    ///
+    /// Its message may quote the body, so it is not returned by `source()`, which would be printed
+    /// with this error.
     pub error: serde_json::Error,
 }
 
 impl DecodeError {
-    /// The reply's `request_id`, if it can be found, else its `x-request-id` header.
+    /// Returns the id of the run, from the body or else from the `x-request-id` header.
     pub fn request_id(&self) -> Option<RequestId> {
         find_request_id(&self.headers, &self.body)
     }
@@ -69,14 +63,15 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { operation, status, body, error, .. } = self;
-        let what = match error.classify() {
-            serde_json::error::Category::Data => "is JSON of another shape than documented",
-            serde_json::error::Category::Eof => "ends before its JSON does",
+        let problem = match error.classify() {
+            serde_json::error::Category::Data => "does not match the documented schema",
+            serde_json::error::Category::Eof => "is incomplete JSON",
             _ => "is not JSON",
         };
         write!(
             f,
-            "{operation} was done ({status}), but the reply ({} bytes, {}) {what} from line {}, column {} on; its body is in the error",
+            "{operation} succeeded with {status}, but the response body of {} bytes ({}) {problem} \
+             at line {}, column {}; read the result from the body in this error",
             body.len(),
             self.content_type(),
             error.line(),

@@ -2,35 +2,48 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod callback;
-pub mod engine;
+pub mod retry;
 pub mod signature;
 pub mod sse;
 pub mod stream;
 
 mod api;
 mod api_error;
+mod approval_pager;
+mod base_url;
+mod body;
 mod checks;
 mod endpoint;
 mod endpoints;
 mod error;
-mod invalid;
+mod invalid_input;
+mod key_header;
 mod multipart;
 mod operation;
-mod pager;
 mod path;
+mod query;
+mod request_id;
 mod response;
+mod secret_in_query;
+mod timeouts;
 mod url;
 
 pub use fetch_hive_types as types;
 
-pub use api::{Api, KeyHeader, WEBHOOK_SECRET_HEADER, parse_raw_response, parse_response};
+pub use api::{Api, WEBHOOK_SECRET_HEADER};
 pub use api_error::{ApiError, ErrorPayload, RateLimit};
-pub use endpoint::{Auth, Body, Endpoint, Retry};
-pub use endpoints::SecretInQuery;
-pub use error::{DecodeError, Error, find_request_id};
-pub use invalid::InvalidInput;
-pub use operation::{Timeouts, Operation};
-pub use pager::{ApprovalPager, RepeatedCursor};
-pub use path::{PathWriter, QueryWriter};
-pub use response::{ApiResponse, ApiResponseParts};
-pub use url::{BaseUrl, DEFAULT_BASE_URL, is_loopback};
+pub use approval_pager::{ApprovalPager, RepeatedCursor};
+pub use base_url::{BaseUrl, DEFAULT_BASE_URL};
+pub use body::Body;
+pub use endpoint::{Auth, Endpoint, Retry};
+pub use error::{DecodeError, Error};
+pub use invalid_input::InvalidInput;
+pub use key_header::KeyHeader;
+pub use operation::Operation;
+pub use path::PathWriter;
+pub use query::QueryWriter;
+pub use request_id::find_request_id;
+pub use response::{ApiResponse, ApiResponseParts, parse_raw_response, parse_response};
+pub use secret_in_query::SecretInQuery;
+pub use timeouts::Timeouts;
+pub use url::is_loopback;

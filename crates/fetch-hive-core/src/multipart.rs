@@ -4,8 +4,10 @@ use http::HeaderValue;
 
 use crate::{Body, InvalidInput};
 
-/// A form with one file. Its boundary is made from a digest of the content, so that it cannot stand in it, and so that the same file
-/// makes the same request.
+/// Creates a multipart form with one file.
+///
+/// The boundary is a digest of the file. It does not occur in the content, and the same file always
+/// results in the same body.
 pub(crate) fn file(part: &'static str, file: &AssetFile) -> Result<Body, InvalidInput> {
     let mut digest = Hash::new();
     digest.update(&file.name);
@@ -23,11 +25,11 @@ pub(crate) fn file(part: &'static str, file: &AssetFile) -> Result<Body, Invalid
     bytes.extend_from_slice(&file.content);
     bytes.extend_from_slice(tail.as_bytes());
     let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
-        .map_err(|_| InvalidInput::new("file", "cannot be sent as a form"))?;
+        .map_err(|_| InvalidInput::new("file", "cannot be sent as a multipart form"))?;
     Ok(Body::new(content_type, bytes))
 }
 
-/// A file name within quotes, as browsers write it.
+/// Escapes a file name for use in quotes, as browsers do.
 fn escaped(name: &str) -> String {
     name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }

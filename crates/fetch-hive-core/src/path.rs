@@ -1,120 +1,69 @@
-use std::fmt::{self, Display};
-
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-
-use serde::Serialize;
-use serde_json::Value;
+use percent_encoding::utf8_percent_encode;
 
 use crate::InvalidInput;
+use crate::query::{ENCODED, QueryWriter};
 
-/// Everything but the unreserved characters of a URI, so that a value stays one segment and one pair.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Fills the placeholders of [`Endpoint::PATH`](crate::Endpoint::PATH), in their order.
+/// A writer that fills the placeholders of [`Endpoint::PATH`](crate::Endpoint::PATH) in order.
 #[derive(Debug)]
 pub struct PathWriter {
-    out: String,
-    rest: &'static str,
-    refused: Option<InvalidInput>,
+    url: String,
+    /// The part of the template that has not been written.
+    template: &'static str,
+    error: Option<InvalidInput>,
 }
 
 impl PathWriter {
     pub(crate) fn new(base: &str, template: &'static str) -> Self {
-        // A path without placeholders is known to the byte.
+        // The length of a path without placeholders is known. Ids rarely need more than 64 bytes.
         let ids = if template.contains('{') { 64 } else { 0 };
-        let mut out = String::with_capacity(base.len() + template.len() + ids);
-        out.push_str(base);
-        Self { out, rest: template, refused: None }
+        let mut url = String::with_capacity(base.len() + template.len() + ids);
+        url.push_str(base);
+        Self { url, template, error: None }
     }
 
-    /// Fills the next placeholder with an identifier, percent-encoded as one segment. The empty text, `.` and `..` are refused
-    /// under the placeholder's name: no encoding keeps them from changing the path.
+    /// Fills the next placeholder with an id, percent-encoded as one path segment.
+    ///
+    /// Building the request fails if the id is empty, `.` or `..`, because these change the path
+    /// even when they are encoded.
     pub fn id(&mut self, id: impl AsRef<str>) -> &mut Self {
         let id = id.as_ref();
-        let Some((name, rest)) = self.advance() else {
-            return self.refuse("path", "has fewer placeholders than identifiers");
+        let Some((name, rest)) = self.next_placeholder() else {
+            return self.reject("path", "has fewer placeholders than ids");
         };
-        self.rest = rest;
+        self.template = rest;
         match id {
-            "" => self.refuse(name, "must not be empty"),
-            "." | ".." => self.refuse(name, "must not be `.` or `..`, which would change the path"),
+            "" => self.reject(name, "must not be empty"),
+            "." | ".." => self.reject(name, "must not be `.` or `..`, which would change the path"),
             _ => {
-                self.out.extend(utf8_percent_encode(id, ENCODED));
+                self.url.extend(utf8_percent_encode(id, ENCODED));
                 self
             }
         }
     }
 
-    /// Writes up to the next placeholder; gives its name and what follows it.
-    fn advance(&mut self) -> Option<(&'static str, &'static str)> {
-        let (before, after) = self.rest.split_once('{')?;
-        self.out.push_str(before);
+    /// Writes the text before the next placeholder, and returns its name and the text after it.
+    fn next_placeholder(&mut self) -> Option<(&'static str, &'static str)> {
+        let (before, after) = self.template.split_once('{')?;
+        self.url.push_str(before);
         after.split_once('}')
     }
 
-    fn refuse(&mut self, field: &'static str, reason: &'static str) -> &mut Self {
-        self.refused.get_or_insert_with(|| InvalidInput::new(field, reason));
+    /// Stores the first error, which `finish` returns.
+    fn reject(&mut self, field: &'static str, reason: &'static str) -> &mut Self {
+        self.error.get_or_insert_with(|| InvalidInput::new(field, reason));
         self
     }
 
     pub(crate) fn finish(mut self) -> Result<QueryWriter, InvalidInput> {
-        if let Some((name, _)) = self.advance() {
-            self.refuse(name, "is a placeholder that the endpoint left unfilled");
+        if let Some((name, _)) = self.next_placeholder() {
+            self.reject(name, "is a placeholder that the endpoint did not fill");
         } else {
-            self.out.push_str(self.rest);
+            self.url.push_str(self.template);
         }
-        match self.refused {
-            Some(refused) => Err(refused),
-            None => Ok(QueryWriter { out: self.out, separator: '?' }),
+        match self.error {
+            Some(error) => Err(error),
+            None => Ok(QueryWriter::new(self.url)),
         }
-    }
-}
-
-/// Writes the query of a request, percent-encoded. `Debug` shows none of it: a webhook secret may be in it.
-pub struct QueryWriter {
-    out: String,
-    separator: char,
-}
-
-impl fmt::Debug for QueryWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueryWriter").field("length", &self.out.len()).finish_non_exhaustive()
-    }
-}
-
-impl QueryWriter {
-    /// Adds a pair if there is a value.
-    pub fn pair(&mut self, name: &str, value: Option<impl Display>) -> &mut Self {
-        if let Some(value) = value {
-            self.out.push(self.separator);
-            self.separator = '&';
-            self.out.extend(utf8_percent_encode(name, ENCODED));
-            self.out.push('=');
-            self.out.extend(utf8_percent_encode(&value.to_string(), ENCODED));
-        }
-        self
-    }
-
-    /// Adds a pair for each field that a struct serialises; null is left out, and what is no text is written as JSON.
-    pub fn fields(&mut self, fields: &impl Serialize) -> &mut Self {
-        if let Ok(Value::Object(fields)) = serde_json::to_value(fields) {
-            for (name, value) in fields {
-                match value {
-                    Value::Null => {}
-                    Value::String(text) => {
-                        self.pair(&name, Some(text));
-                    }
-                    other => {
-                        self.pair(&name, Some(other));
-                    }
-                }
-            }
-        }
-        self
-    }
-
-    pub(crate) fn finish(self) -> String {
-        self.out
     }
 }
 
@@ -131,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn trap_06_ids_stay_one_segment_or_are_refused() {
+    fn ids_are_encoded_as_one_segment_or_rejected() {
         for (id, segment) in [
             ("a/b", "a%2Fb"),
             ("a?b=1#c", "a%3Fb%3D1%23c"),
@@ -150,12 +99,5 @@ mod tests {
         }
         assert_eq!(path(&["ws_1"]).unwrap_err().field, "id");
         assert_eq!(path(&["a", "b", "c"]).unwrap_err().field, "path");
-    }
-
-    #[test]
-    fn query_values_are_encoded_and_absent_ones_left_out() {
-        let mut query = PathWriter::new("", "/x").finish().unwrap();
-        query.pair("status", Some("a&b=c")).pair("none", None::<&str>).pair("limit", Some(10));
-        assert_eq!(query.finish(), "/x?status=a%26b%3Dc&limit=10");
     }
 }

@@ -1,34 +1,42 @@
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_types::{OutputError, RequestId, InvokeWorkflowResponse};
-use http::{HeaderMap, StatusCode};
+use fetch_hive_types::{InvokeWorkflowResponse, OutputError, RequestId};
+use http::{HeaderMap, Response, StatusCode};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
-/// A successful reply: its value, which it derefs to, and everything around it.
+use crate::request_id::header_request_id;
+use crate::{ApiError, DecodeError, Endpoint, Error};
+
+/// A successful response: the parsed value and the HTTP response around it.
 ///
-/// `Debug` shows the value, which you asked for, and the length of the raw body.
+/// It dereferences to the value. `Debug` shows the value, and only the length of the body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiResponse<T> {
     value: T,
     parts: Box<ApiResponseParts>,
 }
 
-/// What surrounds the value of a [`Reply`].
+/// The parts of an [`ApiResponse`] except for its value.
+///
+/// `Debug` shows the length of the body, and not its content or the headers.
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct ApiResponseParts {
-    /// The status.
+    /// The HTTP status of the response.
     pub status: StatusCode,
-    /// The headers.
+    /// The HTTP headers of the response.
     pub headers: HeaderMap,
-    /// The body as it came. It may hold a webhook secret.
+    /// The response body as bytes. It may contain a webhook secret.
     pub body: Bytes,
-    /// How often the request was sent.
+    /// The number of times that the request was sent.
     pub attempts: u32,
-    /// How long was waited between the attempts.
+    /// The sum of the delays between the attempts.
     pub waited: Duration,
 }
 
@@ -37,9 +45,11 @@ impl ApiResponseParts {
         Self { status: parts.status, headers: parts.headers, body, attempts: 1, waited: Duration::ZERO }
     }
 
-    /// The reply's `x-request-id` header, if it has one. The public id of a run stands in the value.
+    /// Returns the `x-request-id` header of the response.
+    ///
+    /// The service is not known to send one. The id of a run is a field of the value.
     pub fn request_id(&self) -> Option<RequestId> {
-        crate::api_error::header_request_id(&self.headers)
+        header_request_id(&self.headers)
     }
 }
 
@@ -48,38 +58,39 @@ impl<T> ApiResponse<T> {
         Self { value, parts: Box::new(parts) }
     }
 
-    /// The value alone.
+    /// Returns the parsed value, and drops the HTTP response.
     pub fn into_value(self) -> T {
         self.value
     }
 
-    /// The value and what surrounds it.
+    /// Splits the response into its value and its parts.
     pub fn into_parts(self) -> (T, ApiResponseParts) {
         (self.value, *self.parts)
     }
 
-    /// What surrounds the value.
+    /// Returns the parts of the response except for its value.
     pub fn parts(&self) -> &ApiResponseParts {
         &self.parts
     }
 
-    /// The status.
+    /// Returns the HTTP status of the response.
     pub fn status(&self) -> StatusCode {
         self.parts.status
     }
 
-    /// The headers.
+    /// Returns the HTTP headers of the response.
     pub fn headers(&self) -> &HeaderMap {
         &self.parts.headers
     }
 
-    /// The body as it came.
+    /// Returns the body of the response as bytes.
     pub fn body(&self) -> &Bytes {
         &self.parts.body
     }
 
-    /// How often the request was sent, and how long was waited in between. For clients that run the
-    /// [call engine](crate::engine).
+    /// Sets the number of attempts and the sum of the delays between them.
+    ///
+    /// Clients that use the [retry engine](crate::retry) call this method.
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32, waited: Duration) -> Self {
         self.parts.attempts = attempts;
@@ -89,11 +100,11 @@ impl<T> ApiResponse<T> {
 }
 
 impl ApiResponse<InvokeWorkflowResponse> {
-    /// [`InvokeWorkflowResponse::into_output`], without taking the reply apart first.
+    /// Returns the output of the run, as [`InvokeWorkflowResponse::into_output`] does.
     ///
     /// # Errors
     ///
-    /// [`OutputError`] when the run failed or has not completed.
+    /// Returns [`OutputError`] when the run failed or has not completed.
     pub fn into_output(self) -> Result<Value, OutputError> {
         self.value.into_output()
     }
@@ -122,5 +133,111 @@ impl fmt::Debug for ApiResponseParts {
             .field("waited", &self.waited)
             .field("body_length", &self.body.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Checks the status of a response to a raw request, and returns its body.
+///
+/// # Errors
+///
+/// Returns [`Error::Api`] when the status is not a success.
+pub fn parse_raw_response(operation: &'static str, response: Response<Bytes>) -> Result<ApiResponse<Bytes>, Error> {
+    if !response.status().is_success() {
+        return Err(Error::Api(Box::new(ApiError::new(operation, response))));
+    }
+    let (parts, body) = response.into_parts();
+    Ok(ApiResponse::new(body.clone(), ApiResponseParts::new(parts, body)))
+}
+
+/// Parses the response to the request of an endpoint.
+///
+/// # Errors
+///
+/// Returns [`Error::Api`] when the status is not a success. Returns [`Error::Decode`] when the
+/// status is a success and the body cannot be parsed. Both errors keep the status, the headers and
+/// the body.
+pub fn parse_response<E: Endpoint>(response: Response<Bytes>) -> Result<ApiResponse<E::Response>, Error> {
+    if !response.status().is_success() {
+        return Err(Error::Api(Box::new(ApiError::new(E::NAME, response))));
+    }
+    let (parts, body) = response.into_parts();
+    match decode(E::ENVELOPE, if E::ALLOWS_EMPTY_BODY && body.is_empty() { b"{}" } else { &body }) {
+        Ok(value) => Ok(ApiResponse::new(value, ApiResponseParts::new(parts, body))),
+        Err(error) => Err(Error::Decode(Box::new(DecodeError {
+            operation: E::NAME,
+            status: parts.status,
+            headers: parts.headers,
+            body,
+            error,
+        }))),
+    }
+}
+
+fn decode<T: DeserializeOwned>(envelope: Option<&'static str>, body: &[u8]) -> Result<T, serde_json::Error> {
+    let Some(key) = envelope else { return serde_json::from_slice(body) };
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    match deserializer.deserialize_map(Envelope { key, value: PhantomData }) {
+        Ok(Some(value)) => deserializer.end().map(|()| value),
+        // The service sends some responses with and without an envelope.
+        Ok(None) => serde_json::from_slice(body),
+        Err(error) if error.is_data() => serde_json::from_slice(body).map_err(|_| error),
+        Err(error) => Err(error),
+    }
+}
+
+/// A visitor that reads the value of one key of an object.
+struct Envelope<T> {
+    key: &'static str,
+    value: PhantomData<T>,
+}
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for Envelope<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with the key `{}`", self.key)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if key == self.key {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fetch_hive_types::InvokeWorkflow;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_envelope_is_optional() {
+        for body in [r#"{"request":{"id":1},"x":2}"#, r#"{"id":1}"#] {
+            let value: Value = decode(Some("request"), body.as_bytes()).unwrap();
+            assert_eq!(value, json!({"id": 1}), "{body}");
+        }
+        assert_eq!(decode::<Vec<u8>>(Some("list"), b"[1]").unwrap(), [1]);
+        assert!(decode::<Vec<u8>>(Some("list"), b"{}").is_err());
+        assert!(decode::<Vec<u8>>(Some("list"), b"{\"list\":[1]} x").is_err());
+    }
+
+    #[test]
+    fn decode_errors_keep_headers_and_body() {
+        for body in ["<html></html>", "", "{\"request_id\":\"req_1\",\"out"] {
+            let response = Response::builder().header("x-request-id", "h1").body(Bytes::from(body)).unwrap();
+            let Err(Error::Decode(error)) = parse_response::<InvokeWorkflow>(response) else { panic!("{body}") };
+            assert_eq!(error.body, body);
+            assert_eq!(error.request_id().unwrap(), "h1");
+            assert!(body.is_empty() || !format!("{error} {error:?}").contains(body));
+        }
+        assert!(size_of::<Error>() <= 64);
     }
 }

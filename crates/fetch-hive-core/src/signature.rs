@@ -1,8 +1,9 @@
-//! Signatures of callbacks (contract, section 4).
+//! Signs and verifies the raw bodies of callbacks.
 //!
-//! The service documents HMAC-SHA256 keyed with the webhook secret, in [`SIGNATURE_HEADER`]. Which bytes are signed and
-//! how the digest is written is *unconfirmed*; this module is the one place that decides it: the exact raw body, and
-//! lower- or upper-case hex or standard base64, each with or without `sha256=`.
+//! The service documents that [`SIGNATURE_HEADER`] contains an HMAC-SHA256 keyed with the webhook
+//! secret. The signed bytes and the encoding are *unconfirmed*. This module assumes that the exact
+//! raw body is signed. It accepts lower- or upper-case hex and standard base64, each with or
+//! without the prefix `sha256=`. See the [contract](fetch_hive_types::contract#callbacks).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,40 +14,45 @@ use http::HeaderMap;
 /// The header that carries the signature of a callback.
 pub const SIGNATURE_HEADER: &str = "x-fetch-hive-signature";
 
-/// How many signatures are compared of one callback: enough for any rotation, and too few to keep a receiver busy.
-const MOST_SIGNATURES: usize = 16;
+/// The maximum number of signatures to compare per callback. It limits the work that a sender can
+/// cause.
+const MAX_SIGNATURES: usize = 16;
 
-/// Why a callback was not accepted. Holds neither the secret nor the body.
+/// An error that occurs when the signature of a callback is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignatureError {
-    /// No secret was given, or every one of them is blank.
-    #[error("no webhook secret to verify with")]
+    /// No secret is configured, or all secrets are blank.
+    #[error("no webhook secret is configured to verify the callback")]
     NoSecret,
-    /// The request has no signature header.
+    /// The signature header is missing.
     #[error("the callback has no {SIGNATURE_HEADER} header")]
     Missing,
-    /// The header holds no value that reads as an HMAC-SHA256 digest.
+    /// The signature header does not contain an HMAC-SHA256 digest in a known encoding.
     #[error("the {SIGNATURE_HEADER} header is not an HMAC-SHA256 digest in hex or base64")]
     Malformed,
-    /// The header holds a digest, and it belongs to another body or another secret.
-    #[error("the signature does not match the body and the webhook secret")]
+    /// The signature belongs to another body or another secret.
+    #[error("the signature does not match the body and the webhook secret; check the secret and pass the raw body")]
     Mismatch,
 }
 
-/// How callbacks are signed. The service documents no more than HMAC-SHA256 and a header, so the scheme is one value that can be replaced:
-/// in a [`Verifier`](crate::callback::Verifier), by one of your own, should the service turn out to sign otherwise.
+/// A scheme for verifying the signatures of callbacks.
+///
+/// The default scheme, [`BodyHmac`], is partly unconfirmed. If the service signs differently,
+/// implement this trait and pass it to [`Verifier::scheme`](crate::callback::Verifier::scheme).
 pub trait SignatureScheme: Send + Sync {
-    /// Holds if one of the secrets has signed this body.
+    /// Verifies that one of the secrets signed this body.
     ///
     /// # Errors
     ///
-    /// [`SignatureError`], which tells a missing, a malformed and a wrong signature apart.
+    /// Returns a [`SignatureError`] if the signature is missing, malformed or wrong.
     fn verify(&self, secrets: &[WebhookSecret], headers: &HeaderMap, body: &[u8]) -> Result<(), SignatureError>;
 }
 
-/// The scheme of this version, *unconfirmed* (contract, section 4): HMAC-SHA256 over the exact raw body, in [`SIGNATURE_HEADER`]. See
-/// [`verify`].
+/// The default signature scheme, an HMAC-SHA256 over the exact raw body.
+///
+/// It is *unconfirmed* (see the [contract](fetch_hive_types::contract#callbacks)). The accepted
+/// encodings are those of [`verify`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BodyHmac;
 
@@ -56,7 +62,9 @@ impl SignatureScheme for BodyHmac {
     }
 }
 
-/// Signs a callback body as the emulator and tests do: lower-case hex without a prefix.
+/// Signs the body of a callback, for emulators and tests.
+///
+/// The result is lower-case hex without a prefix.
 pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
     hex(&HMAC::mac(body, secret.expose()))
 }
@@ -68,13 +76,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 /// Verifies the raw body of a callback against its [`SIGNATURE_HEADER`].
 ///
-/// Several secrets may be given, so that a secret can be rotated, and the header may come several times: one match is
-/// enough. A value may itself hold several signatures, separated by commas or blanks; the first 16 digests are compared. The comparison takes
-/// constant time.
+/// The body is accepted if any of the secrets matches any of the signatures. The header may occur
+/// several times, and each value may contain several signatures separated by commas, spaces or
+/// tabs. The first 16 signatures are compared, each in constant time.
 ///
 /// # Errors
 ///
-/// [`SignatureError`], which tells a missing, a malformed and a wrong signature apart.
+/// - [`SignatureError::NoSecret`] if there is no secret, or all secrets are blank
+/// - [`SignatureError::Missing`] if the header is missing
+/// - [`SignatureError::Malformed`] if the header contains no digest in a known encoding
+/// - [`SignatureError::Mismatch`] if no signature matches
 pub fn verify<'a>(
     secrets: impl IntoIterator<Item = &'a WebhookSecret>,
     headers: &HeaderMap,
@@ -85,7 +96,7 @@ pub fn verify<'a>(
     for value in headers.get_all(SIGNATURE_HEADER) {
         seen = SignatureError::Malformed;
         let parts = value.as_bytes().split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|part| !part.is_empty());
-        digests.extend(parts.filter_map(decode).take(MOST_SIGNATURES - digests.len()));
+        digests.extend(parts.filter_map(decode).take(MAX_SIGNATURES - digests.len()));
     }
     let macs: Vec<_> = secrets
         .into_iter()
@@ -126,7 +137,7 @@ mod tests {
     // printf '%s' '{"event_type":"workflow.completed"}' | openssl dgst -sha256 -hmac whsec_test
     const BODY: &[u8] = br#"{"event_type":"workflow.completed"}"#;
     const HEX: &str = "7b092a79f18a0f05e21814dd8235ab43aeac285ebb2c5b8d884a48e43ee9b2dc";
-    // … -binary | base64
+    // The same with `-binary | base64`.
     const BASE64: &str = "ewkqefGKDwXiGBTdgjWrQ66sKF67LFuNiEpI5D7pstw=";
 
     fn headers(signatures: &[&str]) -> HeaderMap {
@@ -138,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_written_form_of_a_known_digest_verifies() {
+    fn every_encoding_of_a_known_digest_verifies() {
         assert_eq!(sign(&WebhookSecret::new("whsec_test"), BODY), HEX);
         for form in [HEX.to_owned(), HEX.to_uppercase(), BASE64.to_owned()] {
             assert_eq!(check("whsec_test", &form, BODY), Ok(()), "{form}");
@@ -149,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_malformed_and_unusable_are_told_apart() {
+    fn missing_malformed_and_blank_have_their_own_errors() {
         let secret = WebhookSecret::new("whsec_test");
         assert_eq!(verify([&secret], &headers(&[]), BODY), Err(SignatureError::Missing));
         assert_eq!(check("whsec_test", "sha256=zz", BODY), Err(SignatureError::Malformed));
@@ -159,19 +170,19 @@ mod tests {
     }
 
     #[test]
-    fn trap_10_several_values_with_the_first_stale_verify() {
+    fn stale_signature_first_still_verifies() {
         let old = sign(&WebhookSecret::new("whsec_old"), BODY);
         assert_eq!(check("whsec_test", &format!("{old},{HEX}"), BODY), Ok(()));
         let secret = WebhookSecret::new("whsec_test");
         assert_eq!(verify([&secret], &headers(&[&old, HEX]), BODY), Ok(()));
-        // As many as a sender could need, and no more.
+        // The first 16 signatures are compared.
         for (stale, verdict) in
             [(15, Ok(())), (16, Err(SignatureError::Mismatch)), (900, Err(SignatureError::Mismatch))]
         {
-            let several = format!("{}{HEX}", format!("{old},").repeat(stale));
-            assert_eq!(check("whsec_test", &several, BODY), verdict, "{stale} in one value");
+            let list = format!("{}{HEX}", format!("{old},").repeat(stale));
+            assert_eq!(check("whsec_test", &list, BODY), verdict, "{stale} in one value");
             let values: Vec<&str> = std::iter::repeat_n(old.as_str(), stale).chain([HEX]).collect();
-            assert_eq!(verify([&secret], &headers(&values), BODY), verdict, "{stale} in values of their own");
+            assert_eq!(verify([&secret], &headers(&values), BODY), verdict, "{stale} in separate values");
         }
         let rotated = WebhookSecret::new("whsec_new");
         assert_eq!(verify([&rotated, &secret], &headers(&[HEX]), BODY), Ok(()));

@@ -1,62 +1,80 @@
-//! The event-stream decoder: bytes in, frames out, by the rules of the WHATWG standard and those of the contract (section 7).
+//! A decoder for server-sent events: it turns bytes into untyped events.
 //!
-//! It does no IO. A frame that lies whole in one chunk is a slice of that chunk: nothing is copied or allocated for it. Time is linear in
-//! the bytes, whatever the chunks, and what is kept is bounded by the limit on a frame.
+//! It follows the WHATWG standard and the [contract](fetch_hive_types::contract#streams), and
+//! performs no IO. The data of an event that arrives in one chunk is a slice of that chunk.
+//! Decoding takes linear time in the length of the stream, and the memory per event is limited.
 //!
-//! No library did all of this when it was written: `eventsource-stream` 0.2.3 takes text, copies each event and panics on a byte order mark;
-//! `sse-stream` 0.3 drops an unfinished last event and knows no limit on an event's size.
+//! Existing crates do not meet these requirements. `eventsource-stream` 0.2.3 copies each event and
+//! panics on a byte order mark. `sse-stream` 0.3 discards an unfinished last event, and does not
+//! limit the size of an event.
+
+use std::fmt;
 
 use bytes::{Buf as _, Bytes};
 use memchr::{memchr, memchr2};
 
-/// An event is larger than the decoder's limit. The decoder is at its end.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// An error that occurs when an event exceeds the size limit of the decoder.
+///
+/// The decoder returns nothing after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an event of the stream is larger than the limit of {limit} bytes")]
+#[error("an event of the stream exceeds the limit of {limit} bytes")]
 #[non_exhaustive]
-pub struct FrameTooLarge {
-    /// The limit, in bytes.
+pub struct EventTooLarge {
+    /// The size limit in bytes.
     pub limit: usize,
 }
 
-/// One event as it stands in the stream.
+/// An untyped event of the stream.
+///
+/// `Debug` shows only the length of the data.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Frame {
-    /// Its data: the `data` lines, joined by newlines. Not checked to be UTF-8.
+pub struct RawEvent {
+    /// The values of all `data` lines, joined by newlines.
+    ///
+    /// They may be invalid UTF-8.
     pub data: Bytes,
-    /// Its `event` field. The service sends none, and gives the type in the data.
+    /// The value of the `event` field.
+    ///
+    /// The service is not known to send one. It writes the event type into the data.
     pub event: Option<Bytes>,
-    /// The last `id` field of the stream so far.
+    /// The value of the last `id` field in the stream so far.
     pub id: Option<Bytes>,
-    /// Whether the data came in several lines.
-    pub(crate) several_lines: bool,
+    /// Whether the data consists of more than one line.
+    pub(crate) multi_line: bool,
 }
 
-impl std::fmt::Debug for Frame {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Frame({} bytes)", self.data.len())
+impl fmt::Debug for RawEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RawEvent({} bytes)", self.data.len())
     }
 }
 
-/// How the bytes of a stream ended.
+/// The state of a stream after its last byte.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct End {
-    /// Whether the end mark `[DONE]` was seen.
+pub struct EndOfStream {
+    /// Whether the end marker `[DONE]` was received.
     pub done: bool,
-    /// The data of a last event that was not finished by a blank line. The standard discards it; here it is handed over, for its last
-    /// bytes may be all that is missing, or nothing at all.
+    /// The data of a last event that is not followed by a blank line.
+    ///
+    /// The standard requires such an event to be discarded. It is returned here, because it may be
+    /// complete.
     pub unfinished: Option<Bytes>,
 }
 
-impl std::fmt::Debug for End {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for EndOfStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unfinished = self.unfinished.as_ref().map(Bytes::len);
-        f.debug_struct("End").field("done", &self.done).field("unfinished_length", &unfinished).finish()
+        f.debug_struct("EndOfStream").field("done", &self.done).field("unfinished_length", &unfinished).finish()
     }
 }
 
-/// Decodes one stream. `Debug` shows nothing of its content.
+/// A decoder for one stream of server-sent events.
+///
+/// `Debug` does not show the content of the stream.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -64,78 +82,75 @@ impl std::fmt::Debug for End {
 ///
 /// let mut decoder = Decoder::new(1 << 20);
 /// decoder.push(Bytes::from("data: {\"a\":1}\n\nda"));
-/// assert_eq!(decoder.next_frame().unwrap().unwrap().data, "{\"a\":1}");
-/// assert!(decoder.next_frame().is_none()); // it needs more
+/// assert_eq!(decoder.next_event().unwrap().unwrap().data, "{\"a\":1}");
+/// assert!(decoder.next_event().is_none()); // more bytes are needed
 /// decoder.push(Bytes::from("ta: [DONE]\n\n"));
-/// assert!(decoder.next_frame().is_none());
+/// assert!(decoder.next_event().is_none());
 /// assert!(decoder.finish().done);
 /// ```
 pub struct Decoder {
     limit: usize,
-    /// What was pushed and not yet looked at.
+    /// The bytes that have not been decoded.
     chunk: Bytes,
-    /// The beginning of a line whose end has not come.
-    line: Vec<u8>,
+    /// The start of a line that continues in the next chunk.
+    partial_line: Vec<u8>,
     data: Data,
     event: Option<Bytes>,
     id: Option<Bytes>,
     retry: Option<u64>,
-    /// The last line ended with CR: a LF that follows belongs to it.
+    /// Whether the last line ended with CR, so that a LF after it belongs to the same line ending.
     after_cr: bool,
-    first_line: bool,
+    is_first_line: bool,
     state: State,
-    /// A comment or a field of an event stream was seen.
-    recognised: bool,
+    is_event_stream: bool,
 }
 
-/// The data lines of the event so far.
+/// The `data` lines of the current event.
+///
+/// A single line stays a slice of its chunk, which saves an allocation per event.
 #[derive(Default)]
 enum Data {
     #[default]
-    None,
-    One(Bytes),
-    Many(Vec<u8>),
+    Empty,
+    OneLine(Bytes),
+    ManyLines(Vec<u8>),
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum State {
     Open,
-    /// `[DONE]` was seen.
     Done,
     TooLarge,
 }
 
-/// What a line leads to.
-enum Step {
-    On,
-    Frame(Frame),
-}
-
-impl std::fmt::Debug for Decoder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Decoder").field("limit", &self.limit).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 impl Decoder {
-    /// A decoder that takes events of up to `limit` bytes.
+    /// Creates a decoder that accepts events of up to `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self {
             limit,
             chunk: Bytes::new(),
-            line: Vec::new(),
-            data: Data::None,
+            partial_line: Vec::new(),
+            data: Data::Empty,
             event: None,
             id: None,
             retry: None,
             after_cr: false,
-            first_line: true,
+            is_first_line: true,
             state: State::Open,
-            recognised: false,
+            is_event_stream: false,
         }
     }
 
-    /// Gives the decoder more bytes. Take all frames before the next push: what is left over would be copied.
+    /// Adds a chunk of the stream.
+    ///
+    /// Call [`next_event`](Decoder::next_event) until it returns `None` before you add the next
+    /// chunk. Otherwise, the remaining bytes are copied.
     pub fn push(&mut self, chunk: Bytes) {
         if self.chunk.is_empty() {
             self.chunk = chunk;
@@ -144,227 +159,168 @@ impl Decoder {
         }
     }
 
-    /// The next whole event; `None` when more bytes are needed, or the stream is at its end.
+    /// Returns the next event, or `None` when the decoder needs more bytes or the stream has ended.
     ///
     /// # Errors
     ///
-    /// [`FrameTooLarge`], once; there is nothing more after it.
-    pub fn next_frame(&mut self) -> Option<Result<Frame, FrameTooLarge>> {
+    /// Returns [`EventTooLarge`] once when an event exceeds the limit, and `None` after that.
+    pub fn next_event(&mut self) -> Option<Result<RawEvent, EventTooLarge>> {
         while self.state == State::Open {
-            if std::mem::take(&mut self.after_cr) {
-                match self.chunk.first() {
-                    Some(b'\n') => drop(self.chunk.split_to(1)),
-                    Some(_) => {}
-                    None => {
-                        self.after_cr = true;
-                        return None;
-                    }
+            if self.after_cr {
+                if self.chunk.first()? == &b'\n' {
+                    self.chunk.advance(1);
                 }
+                self.after_cr = false;
             }
-            // Every other line is blank, and needs no search.
-            let blank = matches!(self.chunk.first(), Some(b'\n' | b'\r'));
-            let found = if blank { Some(0) } else { memchr2(b'\n', b'\r', &self.chunk) };
-            let Some(end) = found else {
-                let rest = std::mem::take(&mut self.chunk);
-                if self.over_limit(self.line.len() + rest.len()) {
-                    return Some(Err(self.too_large()));
-                }
-                self.line.extend_from_slice(&rest);
+            let line_end = memchr2(b'\n', b'\r', &self.chunk);
+            if self.exceeds_limit(line_end.unwrap_or(self.chunk.len())) {
+                return Some(Err(self.fail()));
+            }
+            let Some(line_end) = line_end else {
+                self.partial_line.extend_from_slice(&self.chunk);
+                self.chunk = Bytes::new();
                 return None;
             };
-            if let Some(frame) = self.whole_frame(end) {
-                return Some(Ok(frame));
+            self.after_cr = self.chunk[line_end] == b'\r';
+            let mut line = self.chunk.split_to(line_end);
+            self.chunk.advance(1);
+            if !self.partial_line.is_empty() {
+                self.partial_line.extend_from_slice(&line);
+                line = self.take_partial_line();
             }
-            if self.over_limit(self.line.len() + end) {
-                return Some(Err(self.too_large()));
-            }
-            let step = if self.line.is_empty() {
-                // The usual case: the line lies in the chunk, and what is kept of it is one slice.
-                self.after_cr = self.chunk[end] == b'\r';
-                let step = self.take_line(None, end);
-                self.chunk.advance((end + 1).min(self.chunk.len()));
-                step
-            } else {
-                self.after_cr = self.chunk[end] == b'\r';
-                self.line.extend_from_slice(&self.chunk[..end]);
-                self.chunk.advance(end + 1);
-                self.take_own_line()
-            };
-            if let Step::Frame(frame) = step {
-                return Some(Ok(frame));
+            if let Some(event) = self.decode_line(line) {
+                return Some(Ok(event));
             }
         }
         None
     }
 
-    /// The short way for the usual event: one line of JSON, which may have begun in an earlier chunk and ends at `end`, and a blank one,
-    /// with nothing pending beside it.
-    fn whole_frame(&mut self, end: usize) -> Option<Frame> {
-        const NAME: &[u8] = b"data: ";
-        let pending = self.first_line || self.event.is_some();
-        if pending || !matches!(self.data, Data::None) {
-            return None;
-        }
-        let begun = self.line.len();
-        let start = if begun == 0 { &self.chunk[..] } else { &self.line[..] };
-        if !start.starts_with(b"data: {") {
-            return None;
-        }
-        if begun + end > self.limit || !self.chunk[end..].starts_with(b"\n\n") {
-            return None;
-        }
-        let data = if begun == 0 {
-            self.chunk.slice(NAME.len()..end)
-        } else {
-            let mut data = Vec::with_capacity(begun - NAME.len() + end);
-            data.extend_from_slice(&self.line[NAME.len()..]);
-            data.extend_from_slice(&self.chunk[..end]);
-            self.line.clear();
-            data.into()
-        };
-        self.chunk.advance(end + 2);
-        self.recognised = true;
-        Some(Frame { data, event: None, id: self.id.clone(), several_lines: false })
-    }
-
-    /// Whether the end mark `[DONE]` was seen: nothing that comes after it is an event.
+    /// Returns whether the end marker `[DONE]` was received.
+    ///
+    /// Everything after it is ignored.
     pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
-    /// Whether anything was an event stream's so far: a comment, or a field with a known name.
-    pub fn is_stream(&self) -> bool {
-        self.recognised
+    /// Returns whether the bytes so far contain a comment or a known field, which shows that they
+    /// are an event stream.
+    pub fn is_event_stream(&self) -> bool {
+        self.is_event_stream
     }
 
-    /// The last `retry` field, in milliseconds.
+    /// Returns the value of the last `retry` field in milliseconds.
     pub fn retry(&self) -> Option<u64> {
         self.retry
     }
 
-    /// Says that no bytes will follow, and what was left.
-    pub fn finish(&mut self) -> End {
-        if self.state == State::Open && !self.line.is_empty() {
-            // Only `[DONE]` or the end of an event makes a frame, and neither is a loss here: the data stays.
-            if let Step::Frame(frame) = self.take_own_line() {
-                return End { done: self.is_done(), unfinished: Some(frame.data) };
-            }
+    /// Ends the input and returns the state of the stream.
+    pub fn finish(&mut self) -> EndOfStream {
+        let mut unfinished = None;
+        if self.state == State::Open && !self.partial_line.is_empty() {
+            let line = self.take_partial_line();
+            // Only `[DONE]` completes an event here. The event before it had no blank line.
+            unfinished = self.decode_line(line).map(|event| event.data);
         }
-        let unfinished = if self.state == State::TooLarge { None } else { std::mem::take(&mut self.data).join() };
-        End { done: self.is_done(), unfinished }
+        if unfinished.is_none() {
+            unfinished = std::mem::take(&mut self.data).join();
+        }
+        EndOfStream { done: self.is_done(), unfinished }
     }
 
-    fn over_limit(&self, line: usize) -> bool {
+    /// Returns whether the current event with `length` more bytes exceeds the limit.
+    fn exceeds_limit(&self, length: usize) -> bool {
+        const MAX_FIELD_NAME: usize = "data: ".len() + "\r\n".len();
         let data = match &self.data {
-            Data::None => 0,
-            Data::One(data) => data.len(),
-            Data::Many(data) => data.len(),
+            Data::Empty => 0,
+            Data::OneLine(data) => data.len(),
+            Data::ManyLines(data) => data.len(),
         };
-        // The field's name and a line's end are not counted against an event, but a line is not kept much beyond the limit either.
-        (line + data).saturating_sub(8) > self.limit
+        (self.partial_line.len() + length + data).saturating_sub(MAX_FIELD_NAME) > self.limit
     }
 
-    fn too_large(&mut self) -> FrameTooLarge {
+    fn fail(&mut self) -> EventTooLarge {
         self.state = State::TooLarge;
         self.chunk = Bytes::new();
-        self.line = Vec::new();
-        self.data = Data::None;
-        FrameTooLarge { limit: self.limit }
+        self.partial_line = Vec::new();
+        self.data = Data::Empty;
+        EventTooLarge { limit: self.limit }
     }
 
-    /// Takes the line that came in several chunks; its buffer is used again.
-    fn take_own_line(&mut self) -> Step {
-        let line = std::mem::take(&mut self.line);
-        let step = self.take_line(Some(&line), line.len());
-        self.line = line;
-        self.line.clear();
-        step
+    /// Copies the partial line, so that its buffer is reused: a line in two chunks costs one
+    /// allocation.
+    fn take_partial_line(&mut self) -> Bytes {
+        let line = Bytes::copy_from_slice(&self.partial_line);
+        self.partial_line.clear();
+        line
     }
 
-    /// Takes a line of its own, or the first `length` bytes of the chunk. What is kept of it is a copy, or a slice.
-    fn take_line(&mut self, own: Option<&[u8]>, length: usize) -> Step {
-        let source = own.unwrap_or(&self.chunk);
-        let keep = |from: usize| match own {
-            Some(line) => Bytes::copy_from_slice(&line[from..]),
-            None => self.chunk.slice(from..length),
-        };
-        let mut from = 0;
-        if std::mem::take(&mut self.first_line) && source[..length].starts_with(b"\xef\xbb\xbf") {
-            from = 3;
+    /// Decodes one line, and returns the event that it completes.
+    fn decode_line(&mut self, mut line: Bytes) -> Option<RawEvent> {
+        if std::mem::take(&mut self.is_first_line) && line.starts_with(BYTE_ORDER_MARK) {
+            line.advance(BYTE_ORDER_MARK.len());
         }
-        let line = &source[from..length];
         if line.is_empty() {
-            return self.dispatch();
+            return self.take_event();
         }
-        // The name that nearly every line has is known by its look.
-        let colon = if line.starts_with(b"data:") { Some(4) } else { memchr(b':', line) };
-        let (name, start) = match colon {
-            // A comment: a sign of life, and nothing else.
-            Some(0) => {
-                self.recognised = true;
-                return Step::On;
-            }
-            Some(colon) => (&line[..colon], colon + 1 + usize::from(line.get(colon + 1) == Some(&b' '))),
-            None => (line, line.len()),
-        };
-        self.recognised |= matches!(name, b"data" | b"event" | b"id" | b"retry");
-        let value = &line[start..];
+        let colon = memchr(b':', &line).unwrap_or(line.len());
+        let space = usize::from(line.get(colon + 1) == Some(&b' '));
+        let value_start = (colon + 1 + space).min(line.len());
+        let (name, value) = (&line[..colon], &line[value_start..]);
+        // An empty name is a comment.
+        self.is_event_stream |= matches!(name, b"" | b"data" | b"event" | b"id" | b"retry");
         match name {
-            b"data" => {
-                // A look at the first byte tells an object from what may be the end mark.
-                if value.first() != Some(&b'{') && value.trim_ascii() == b"[DONE]" {
-                    self.state = State::Done;
-                    self.chunk = Bytes::new();
-                    return self.dispatch();
-                }
-                let value = keep(from + start);
-                self.data.add(value);
+            b"data" if value.trim_ascii() == b"[DONE]" => {
+                self.state = State::Done;
+                self.chunk = Bytes::new();
+                return self.take_event();
             }
-            b"event" => self.event = Some(keep(from + start)),
-            // A copy, so that an id does not keep its chunk alive.
+            b"data" => {
+                line.advance(value_start);
+                self.data.push(line);
+            }
+            b"event" => {
+                line.advance(value_start);
+                self.event = Some(line);
+            }
+            // A copy, because a slice would keep the whole chunk in memory.
             b"id" if !value.contains(&0) => self.id = Some(Bytes::copy_from_slice(value)),
             b"retry" if value.iter().all(u8::is_ascii_digit) => {
                 self.retry = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).or(self.retry);
             }
             _ => {}
         }
-        Step::On
+        None
     }
 
-    fn dispatch(&mut self) -> Step {
+    /// Returns the current event if it has data, and starts the next one.
+    fn take_event(&mut self) -> Option<RawEvent> {
         let event = self.event.take();
-        let several_lines = matches!(self.data, Data::Many(_));
-        match std::mem::take(&mut self.data).join() {
-            Some(data) => Step::Frame(Frame { data, event, id: self.id.clone(), several_lines }),
-            None => Step::On,
-        }
+        let multi_line = matches!(self.data, Data::ManyLines(_));
+        let data = std::mem::take(&mut self.data).join()?;
+        Some(RawEvent { data, event, id: self.id.clone(), multi_line })
     }
 }
 
 impl Data {
-    fn add(&mut self, line: Bytes) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(line),
-            Self::One(first) => {
-                let mut all = Vec::with_capacity(first.len() + 1 + line.len());
-                all.extend_from_slice(&first);
-                all.push(b'\n');
-                all.extend_from_slice(&line);
-                Self::Many(all)
+    fn push(&mut self, line: Bytes) {
+        let mut lines = match std::mem::take(self) {
+            Self::Empty => {
+                *self = Self::OneLine(line);
+                return;
             }
-            Self::Many(mut all) => {
-                all.push(b'\n');
-                all.extend_from_slice(&line);
-                Self::Many(all)
-            }
+            Self::OneLine(first) => Vec::from(first),
+            Self::ManyLines(lines) => lines,
         };
+        lines.push(b'\n');
+        lines.extend_from_slice(&line);
+        *self = Self::ManyLines(lines);
     }
 
     fn join(self) -> Option<Bytes> {
         match self {
-            Self::None => None,
-            Self::One(data) => Some(data),
-            Self::Many(data) => Some(data.into()),
+            Self::Empty => None,
+            Self::OneLine(data) => Some(data),
+            Self::ManyLines(data) => Some(data.into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Signatures against known answers of other implementations, against every single-bit change, and by their properties.
+//! Tests signatures against other implementations, with every single bit changed, and by property.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
@@ -25,21 +25,21 @@ fn check(secret: &str, signature: &[u8], body: &[u8]) -> Result<(), SignatureErr
     verify([&WebhookSecret::new(secret)], &headers(signature), body)
 }
 
-fn bytes_of(hex: &str) -> Vec<u8> {
+fn from_hex(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-fn base64_of(hex: &str) -> String {
-    STANDARD.encode(bytes_of(hex))
+fn hex_to_base64(hex: &str) -> String {
+    STANDARD.encode(from_hex(hex))
 }
 
-fn hex_of(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
 }
 
-/// Every written form of a digest.
-fn forms(hex: &str) -> Vec<String> {
-    let bare = [hex.to_owned(), hex.to_uppercase(), base64_of(hex)];
+/// Returns a digest in every accepted encoding.
+fn encodings(hex: &str) -> Vec<String> {
+    let bare = [hex.to_owned(), hex.to_uppercase(), hex_to_base64(hex)];
     bare.iter().flat_map(|form| [form.clone(), format!("sha256={form}")]).collect()
 }
 
@@ -53,7 +53,7 @@ struct Vector {
 }
 
 #[test]
-fn known_answers_of_python_and_openssl_verify() {
+fn signatures_made_by_python_and_openssl_verify() {
     let vectors: Vec<Vector> = serde_json::from_str(include_str!("data/callback_vectors.json")).unwrap();
     assert_eq!(vectors.len(), 32);
     for vector in &vectors {
@@ -63,8 +63,8 @@ fn known_answers_of_python_and_openssl_verify() {
             (None, None) => panic!("a vector without a body"),
         };
         assert_eq!(sign(&WebhookSecret::new(&*vector.secret), &body), vector.hex);
-        assert_eq!(base64_of(&vector.hex), vector.base64);
-        for form in forms(&vector.hex) {
+        assert_eq!(hex_to_base64(&vector.hex), vector.base64);
+        for form in encodings(&vector.hex) {
             assert_eq!(check(&vector.secret, form.as_bytes(), &body), Ok(()), "{form}");
         }
         for other in vectors.iter().filter(|other| other.hex != vector.hex) {
@@ -83,40 +83,40 @@ fn flipped(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> {
 }
 
 #[test]
-fn every_single_bit_of_body_secret_and_signature_counts() {
+fn flipping_any_bit_of_body_secret_or_signature_fails() {
     const SECRET: &str = "whsec_test";
     const BODY: &[u8] = br#"{"event_type":"workflow.completed","request_id":"req_1"}"#;
     let hex = sign(&WebhookSecret::new(SECRET), BODY);
-    let mut refused = 0;
-    for form in forms(&hex) {
+    let mut rejected = 0;
+    for form in encodings(&hex) {
         assert_eq!(check(SECRET, form.as_bytes(), BODY), Ok(()));
         for body in flipped(BODY) {
             assert_eq!(check(SECRET, form.as_bytes(), &body), Err(SignatureError::Mismatch));
-            refused += 1;
+            rejected += 1;
         }
         for secret in flipped(SECRET.as_bytes()) {
-            // A byte beyond ASCII is taken as the character of that number: the secret is a text.
+            // A secret is text, so a non-ASCII byte becomes the character with that code.
             let secret: String = secret.into_iter().map(char::from).collect();
             assert!(check(&secret, form.as_bytes(), BODY).is_err());
-            refused += 1;
+            rejected += 1;
         }
         for signature in flipped(form.as_bytes()) {
-            // What a header cannot carry cannot be sent; the other case of a hex digit is the same digest.
-            if HeaderValue::from_bytes(&signature).is_err() || holds(&signature, &hex, &base64_of(&hex)) {
+            // Skip invalid header values, and hex digits that only changed their case.
+            if HeaderValue::from_bytes(&signature).is_err() || holds(&signature, &hex, &hex_to_base64(&hex)) {
                 continue;
             }
             assert!(check(SECRET, &signature, BODY).is_err(), "{}", String::from_utf8_lossy(&signature));
-            refused += 1;
+            rejected += 1;
         }
     }
-    // Every bit of the digest itself, in each form.
-    for digest in flipped(&bytes_of(&hex)) {
-        for form in forms(&hex_of(&digest)) {
+    // Flip each bit of the digest itself, in every encoding.
+    for digest in flipped(&from_hex(&hex)) {
+        for form in encodings(&to_hex(&digest)) {
             assert_eq!(check(SECRET, form.as_bytes(), BODY), Err(SignatureError::Mismatch));
-            refused += 1;
+            rejected += 1;
         }
     }
-    assert!(refused > 6_000, "{refused}");
+    assert!(rejected > 6_000, "{rejected}");
 }
 
 fn secrets() -> impl Strategy<Value = String> {
@@ -125,7 +125,7 @@ fn secrets() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn what_is_signed_verifies_in_every_form_and_among_others(
+    fn signed_body_verifies_in_every_encoding_and_position(
         secret in secrets(),
         others in prop::collection::vec(secrets(), 0..4),
         body in prop::collection::vec(any::<u8>(), 0..300),
@@ -133,7 +133,7 @@ proptest! {
     ) {
         let hex = sign(&WebhookSecret::new(&*secret), &body);
         let known: Vec<_> = others.iter().chain([&secret]).map(|secret| WebhookSecret::new(&**secret)).collect();
-        for form in forms(&hex) {
+        for form in encodings(&hex) {
             for header in [form.clone(), format!("{noise},{form}"), format!("{form} {noise}")] {
                 prop_assert_eq!(verify(&known, &headers(header.as_bytes()), &body), Ok(()));
             }
@@ -144,7 +144,7 @@ proptest! {
     }
 
     #[test]
-    fn another_body_or_another_secret_does_not(
+    fn other_body_or_other_secret_is_a_mismatch(
         secret in secrets(),
         other in secrets(),
         body in prop::collection::vec(any::<u8>(), 0..100),
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn any_header_is_judged_as_the_second_opinion_does(
+    fn verdict_agrees_with_an_independent_verifier(
         cut in 0..70_usize,
         before in "[ -~]{0,3}",
         after in prop::collection::vec(0x20..0x7f_u8, 0..70),
@@ -169,22 +169,22 @@ proptest! {
         let hex = sign(&WebhookSecret::new("s"), body);
         let header = [before.as_bytes(), &hex.as_bytes()[..cut.min(64)], &after].concat();
         let verified = check("s", &header, body);
-        prop_assert_eq!(verified.is_ok(), holds(&header, &hex, &base64_of(&hex)));
+        prop_assert_eq!(verified.is_ok(), holds(&header, &hex, &hex_to_base64(&hex)));
         prop_assert!(!matches!(verified, Err(SignatureError::NoSecret | SignatureError::Missing)));
     }
 
     #[test]
-    fn what_was_signed_is_read_or_kept_and_its_key_is_the_same_each_time(body in "[ -~]{0,60}|\\{\"event_type\":\"[a-z.]{0,20}\",\"request_id\":\"[a-z\\[\\],]{0,9}\",\"data\":\\{\"delegation_id\":\"[a-z\\[\\],]{0,9}\"\\}\\}") {
+    fn signed_body_is_parsed_or_returned_and_its_key_is_stable(body in "[ -~]{0,60}|\\{\"event_type\":\"[a-z.]{0,20}\",\"request_id\":\"[a-z\\[\\],]{0,9}\",\"data\":\\{\"delegation_id\":\"[a-z\\[\\],]{0,9}\"\\}\\}") {
         let request = signed_request("s", body.clone());
         match Verifier::new(["s"]).verify(request.headers(), request.body().clone()) {
-            Ok(callback) => {
-                prop_assert_eq!(&callback.raw, &body);
+            Ok(delivery) => {
+                prop_assert_eq!(&delivery.raw, &body);
                 let again = Verifier::new(["t", "s"]).verify(request.headers(), request.body().clone()).unwrap();
-                prop_assert_eq!(callback.key(), again.key());
-                let parts: [String; 3] = serde_json::from_str(callback.key().as_str()).unwrap();
-                prop_assert_eq!(callback.request_id.as_ref().map_or("", |id| id.as_str()), &parts[1]);
+                prop_assert_eq!(delivery.key(), again.key());
+                let parts: [String; 3] = serde_json::from_str(delivery.key().as_str()).unwrap();
+                prop_assert_eq!(delivery.event.request_id.as_ref().map_or("", |id| id.as_str()), &parts[1]);
             }
-            Err(CallbackError::NotAnEvent { raw, .. }) => prop_assert_eq!(&raw, &body),
+            Err(CallbackError::InvalidEvent { raw, .. }) => prop_assert_eq!(&raw, &body),
             Err(error) => prop_assert!(false, "{}", error),
         }
     }

@@ -1,15 +1,15 @@
-//! The event-stream decoder: a corpus at every chunk size, a reference decoder, and properties.
+//! Tests of the event-stream decoder with a corpus, a reference decoder and random input.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     unreachable_pub,
-    reason = "a test fails by panicking, in its helpers too"
+    reason = "tests and their helpers fail by panicking"
 )]
 
 use bytes::Bytes;
-use fetch_hive_core::sse::{Decoder, FrameTooLarge};
+use fetch_hive_core::sse::{Decoder, EventTooLarge};
 use proptest::prelude::*;
 
 #[path = "support/reference.rs"]
@@ -19,17 +19,17 @@ use reference::{Outcome, decode, reference};
 
 const A: &str = "{\"a\":1}";
 
-/// Name, input, events, done, left over.
+/// A name, the input, the expected events, whether the stream is done, and the unfinished data.
 type Case = (&'static str, &'static [u8], Vec<&'static str>, bool, Option<&'static str>);
 
 fn corpus() -> Vec<Case> {
     vec![
         ("one event", b"data: {\"a\":1}\n\n", vec![A], false, None),
         ("no space", b"data:{\"a\":1}\n\n", vec![A], false, None),
-        ("one space only is taken", b"data:  x\n\n", vec![" x"], false, None),
+        ("one space is removed", b"data:  x\n\n", vec![" x"], false, None),
         ("CRLF", b"data: {\"a\":1}\r\n\r\n", vec![A], false, None),
         ("CR", b"data: {\"a\":1}\r\rdata: x\r\r", vec![A, "x"], false, None),
-        ("mixed ends", b"data: a\r\n\ndata: b\n\r\ndata: c\r\r\n", vec!["a", "b", "c"], false, None),
+        ("mixed line endings", b"data: a\r\n\ndata: b\n\r\ndata: c\r\r\n", vec!["a", "b", "c"], false, None),
         ("BOM", b"\xef\xbb\xbfdata: x\n\n", vec!["x"], false, None),
         ("BOM once", b"\xef\xbb\xbf\xef\xbb\xbfdata: x\n\ndata: y\n\n", vec!["y"], false, None),
         ("half a BOM", b"\xef\xbbdata: x\n\ndata: y\n\n", vec!["y"], false, None),
@@ -38,11 +38,11 @@ fn corpus() -> Vec<Case> {
         ("empty lines of data", b"data\ndata\n\n", vec!["\n"], false, None),
         ("comment", b": hi\n:\ndata: x\n: in between\n\n", vec!["x"], false, None),
         ("blank lines", b"\n\n\r\n\rdata: x\n\n\n\n", vec!["x"], false, None),
-        ("other fields", b"event: m\nid: 1\nretry: 5\nfoo: bar\nfoo\ndata: x\n\n", vec!["x"], false, None),
+        ("other and unknown fields", b"event: m\nid: 1\nretry: 5\nfoo: bar\nfoo\ndata: x\n\n", vec!["x"], false, None),
         ("no data, no event", b"event: m\n\nid: 7\n\n", vec![], false, None),
-        ("name is exact", b"Data: x\ndata : x\n data: x\ndatas: x\n\n", vec![], false, None),
+        ("field names are exact", b"Data: x\ndata : x\n data: x\ndatas: x\n\n", vec![], false, None),
         ("done", b"data: x\n\ndata: [DONE]\n\n", vec!["x"], true, None),
-        ("done, trailing blanks", b"data: [DONE]  \t\n\n", vec![], true, None),
+        ("done, trailing spaces", b"data: [DONE]  \t\n\n", vec![], true, None),
         ("done, no space", b"data:[DONE]\n\n", vec![], true, None),
         ("done, more spaces", b"data:  [DONE]\n\n", vec![], true, None),
         ("done, more after it", b"data: a\n\ndata: [DONE]\n\ndata: b\n\n", vec!["a"], true, None),
@@ -51,9 +51,9 @@ fn corpus() -> Vec<Case> {
         ("not done", b"data: \"[DONE]\"\n\n", vec!["\"[DONE]\""], false, None),
         ("cut in an event", b"data: a\n\ndata: {\"a\"", vec!["a"], false, Some("{\"a\"")),
         ("cut before the blank line", b"data: a\n\ndata: {\"a\":1}\n", vec!["a"], false, Some(A)),
-        ("cut within a name", b"data: a\n\ndat", vec!["a"], false, None),
+        ("cut in a field name", b"data: a\n\ndat", vec!["a"], false, None),
         ("empty", b"", vec![], false, None),
-        ("a line that only looks blank", b"data: x\n \n\n", vec!["x"], false, None),
+        ("a line with a space is not blank", b"data: x\n \n\n", vec!["x"], false, None),
         ("colon in the value", b"data: a:b: c\n\n", vec!["a:b: c"], false, None),
         ("UTF-8", "data: é\u{2028}\u{85}ü\n\n".as_bytes(), vec!["é\u{2028}\u{85}ü"], false, None),
         ("NUL", b"data: a\0b\n\n", vec!["a\0b"], false, None),
@@ -61,14 +61,14 @@ fn corpus() -> Vec<Case> {
 }
 
 #[test]
-fn trap_03_the_corpus_holds_at_every_chunk_size_and_every_pair_of_cuts() {
-    for (name, input, events, done, rest) in corpus() {
+fn events_do_not_depend_on_chunks() {
+    for (name, input, events, done, unfinished) in corpus() {
         let want: Outcome = (
             events.iter().map(|event| event.as_bytes().to_vec()).collect(),
             done,
-            rest.map(|rest| rest.as_bytes().to_vec()),
+            unfinished.map(|data| data.as_bytes().to_vec()),
         );
-        assert_eq!(reference(input), want, "{name}: the reference");
+        assert_eq!(reference(input), want, "{name}: reference decoder");
         for size in 1..=input.len().max(1) {
             assert_eq!(decode(input.chunks(size)), want, "{name}: chunks of {size}");
         }
@@ -82,30 +82,30 @@ fn trap_03_the_corpus_holds_at_every_chunk_size_and_every_pair_of_cuts() {
 }
 
 #[test]
-fn fields_beside_the_data_are_kept() {
+fn event_id_and_retry_fields_are_decoded() {
     let mut decoder = Decoder::new(100);
     decoder
         .push(Bytes::from("id: 7\nevent: m\nretry: 250\ndata: a\n\nid: x\0y\nretry: 1s\ndata: b\n\nid\ndata: c\n\n"));
-    let mut frames = Vec::new();
-    while let Some(frame) = decoder.next_frame() {
-        let frame = frame.unwrap();
-        frames.push((frame.data, frame.event, frame.id));
+    let mut events = Vec::new();
+    while let Some(event) = decoder.next_event() {
+        let event = event.unwrap();
+        events.push((event.data, event.event, event.id));
     }
     let text = |text: &'static str| Some(Bytes::from(text));
     let want = [("a", text("m"), text("7")), ("b", None, text("7")), ("c", None, text(""))];
-    assert_eq!(frames, want.map(|(data, event, id)| (Bytes::from(data), event, id)));
+    assert_eq!(events, want.map(|(data, event, id)| (Bytes::from(data), event, id)));
     assert_eq!(decoder.retry(), Some(250));
 }
 
 #[test]
-fn an_event_within_one_chunk_is_a_slice_of_it() {
+fn data_in_one_chunk_is_a_slice() {
     let chunk = Bytes::from("data: first\n\nid: 1\ndata: second\n\ndata: third\n\n".to_owned().into_bytes());
     let range = chunk.as_ptr_range();
     let mut decoder = Decoder::new(100);
     decoder.push(chunk.clone());
     let mut count = 0;
-    while let Some(frame) = decoder.next_frame() {
-        let data = frame.unwrap().data;
+    while let Some(event) = decoder.next_event() {
+        let data = event.unwrap().data;
         assert!(range.contains(&data.as_ptr()) && range.contains(&data.last().map(std::ptr::from_ref).unwrap()));
         count += 1;
     }
@@ -113,7 +113,7 @@ fn an_event_within_one_chunk_is_a_slice_of_it() {
 }
 
 #[test]
-fn an_event_beyond_the_limit_is_an_error_and_the_end() {
+fn too_large_events_end_the_stream() {
     let whole = [&b"data: "[..], &[b'x'; 200], b"\n\n"].concat();
     let lines = b"data: 0123456789\n".repeat(30);
     for input in [whole, lines] {
@@ -122,8 +122,8 @@ fn an_event_beyond_the_limit_is_an_error_and_the_end() {
             let mut errors = 0;
             for chunk in input.chunks(size) {
                 decoder.push(Bytes::copy_from_slice(chunk));
-                while let Some(frame) = decoder.next_frame() {
-                    assert_eq!(frame.unwrap_err(), too_large());
+                while let Some(event) = decoder.next_event() {
+                    assert_eq!(event.unwrap_err(), too_large());
                     errors += 1;
                 }
             }
@@ -135,18 +135,18 @@ fn an_event_beyond_the_limit_is_an_error_and_the_end() {
     let fitting = [&b"data: "[..], &[b'x'; 100], b"\n\n"].concat();
     let mut decoder = Decoder::new(100);
     decoder.push(fitting.into());
-    assert_eq!(decoder.next_frame().unwrap().unwrap().data.len(), 100);
+    assert_eq!(decoder.next_event().unwrap().unwrap().data.len(), 100);
 }
 
-fn too_large() -> FrameTooLarge {
+fn too_large() -> EventTooLarge {
     let mut decoder = Decoder::new(100);
     decoder.push(vec![b'x'; 1000].into());
-    decoder.next_frame().unwrap().unwrap_err()
+    decoder.next_event().unwrap().unwrap_err()
 }
 
-/// Bytes that are likely to mean something.
-fn telling() -> impl Strategy<Value = Vec<u8>> {
-    let piece = prop_oneof![
+/// Generates input from tokens of the event-stream format.
+fn tokens() -> impl Strategy<Value = Vec<u8>> {
+    let token = prop_oneof![
         Just(b"data: ".to_vec()),
         Just(b"data:".to_vec()),
         Just(b"data".to_vec()),
@@ -162,14 +162,14 @@ fn telling() -> impl Strategy<Value = Vec<u8>> {
         Just(b"{\"a\":1}".to_vec()),
         proptest::collection::vec(any::<u8>(), 0..4),
     ];
-    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    proptest::collection::vec(token, 0..24).prop_map(|tokens| tokens.concat())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn chunking_never_changes_the_events(input in telling(), cuts in proptest::collection::vec(0_usize..200, 0..8)) {
+    fn random_events_do_not_depend_on_chunks(input in tokens(), cuts in proptest::collection::vec(0_usize..200, 0..8)) {
         let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(input.len())).collect();
         cuts.sort_unstable();
         let mut chunks = Vec::new();

@@ -1,75 +1,32 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod admin;
-mod agents;
-mod approvals;
-mod assets;
-mod builder;
-mod call;
-mod callback;
-mod callback_fault;
-mod catalog;
-mod chat;
+mod callbacks;
 mod config;
-mod connections;
-mod delegations;
-mod deployment;
+mod control;
 mod emulator;
-#[cfg(feature = "page")]
-mod exchange;
-mod fault;
-mod fault_words;
+mod error;
 mod faults;
-mod handler;
-mod inbox;
-#[cfg(feature = "store")]
-mod journal;
-mod knowledge;
-mod look;
-mod moment;
+mod http;
 mod operations;
-mod plan;
-mod record;
-mod reply;
-mod resources;
-mod run;
-mod script;
-mod search;
-mod service;
-mod start_error;
-mod store;
-mod tls;
-mod trigger;
-mod turn;
 #[cfg(feature = "page")]
-mod viewer;
-mod wire;
-mod workflow;
+mod page;
+mod router;
+mod state;
 
-pub use builder::EmulatorBuilder;
-pub use config::{ConfigError, read_deployments};
-pub use deployment::Deployment;
-pub use emulator::{Connections, Emulator};
-pub use fault::Fault;
-pub use fault_words::FaultError;
-pub use handler::Handler;
-pub use inbox::Inbox;
+pub use crate::callbacks::receiver::CallbackReceiver;
+pub use crate::config::builder::EmulatorBuilder;
+pub use crate::config::deployment::{DEFAULT_WORKSPACE, Deployment};
+pub use crate::config::file::{ConfigError, read_deployments};
+pub use crate::config::script::Script;
+pub use crate::emulator::{Connections, Emulator};
+pub use crate::error::StartError;
+pub use crate::faults::error::FaultError;
+pub use crate::faults::fault::Fault;
+pub use crate::http::handler::Handler;
+pub use crate::http::tls::TlsError;
+pub use crate::operations::table::OPENAPI;
 #[cfg(feature = "store")]
-pub use journal::FileError;
-pub use operations::OPENAPI;
-pub use plan::Plan;
-pub use record::{Delivery, RecordedRequest, RecordedRun};
-pub use script::Script;
-pub use start_error::StartError;
-pub use tls::TlsError;
-
-/// The workspace of what is declared without one.
-pub const DEFAULT_WORKSPACE: &str = "00000000-0000-4000-8000-000000000001";
-
-/// 32 hexadecimal digits that are not used twice. The standard library's hash keys are random.
-fn random_hex() -> String {
-    use std::hash::{BuildHasher, Hasher};
-    let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
-}
+pub use crate::state::journal::DataFileError;
+pub use crate::state::plan::Plan;
+pub use crate::state::recorded::{Delivery, RecordedRequest, RecordedRun};

@@ -1,4 +1,4 @@
-//! Files of deployments, records that outlive the emulator, and what is served beside the API.
+//! Tests of configuration files, plans and data files.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
@@ -9,10 +9,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use caller::Caller;
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, Inbox, Plan, StartError, read_deployments};
+use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Emulator, Plan, StartError, read_deployments};
 use serde_json::{Value, json};
 
-/// A path of a file that is gone with the value.
+/// A file that is removed when the value is dropped.
 struct File(PathBuf);
 
 impl File {
@@ -53,40 +53,40 @@ workflow:
 
 #[cfg(all(feature = "templates", feature = "yaml"))]
 #[tokio::test]
-async fn a_declared_workflow_checks_its_inputs_and_fills_its_template() {
+async fn declared_inputs_are_validated_and_rendered() {
     let file = File::with("declared.yaml", YAML);
     let emulator = Emulator::builder().config(&file.0).start().await.unwrap();
     let caller = Caller::new(&emulator);
     let run = |body: Value| caller.call("POST", "/workflow/invoke", body);
-    let (status, reply) =
+    let (status, response) =
         run(json!({"deployment": "report", "variant": "short", "user": "u1", "inputs": {"topic": "AI"}})).await;
-    assert_eq!((status, &reply["output"]), (200, &json!({"title": "On AI", "pages": 3, "who": "u1"})));
+    assert_eq!((status, &response["output"]), (200, &json!({"title": "On AI", "pages": 3, "who": "u1"})));
     for (inputs, status, text) in [
         (json!({}), 422, "inputs.topic"),
         (json!({"topic": null}), 422, "inputs.topic"),
         (json!({"topic": 5}), 400, "a string"),
-        (json!({"topic": "x", "tags": "[1]"}), 400, "not a string that holds one"),
+        (json!({"topic": "x", "tags": "[1]"}), 400, "not a string that contains one"),
         (json!({"topic": "x", "pages": 1.5}), 400, "an integer"),
         (json!({"topic": "x", "tone": "loud"}), 400, "one of"),
     ] {
-        let (got, reply) = run(json!({"deployment": "report", "inputs": inputs})).await;
-        assert!(got == status && reply["error"].as_str().unwrap().contains(text), "{inputs}: {got} {reply}");
+        let (got, response) = run(json!({"deployment": "report", "inputs": inputs})).await;
+        assert!(got == status && response["error"].as_str().unwrap().contains(text), "{inputs}: {got} {response}");
     }
     assert_eq!(run(json!({"deployment": "report", "variant": "none", "inputs": {"topic": "x"}})).await.0, 422);
-    // A template that makes no JSON is the run's failure, and no failure of the call.
-    let (status, reply) = run(json!({"deployment": "report", "inputs": {"topic": "\""}})).await;
-    assert_eq!((status, &reply["run_status"]), (200, &json!("failed")));
+    // A template that does not render to JSON fails the run, but not the request.
+    let (status, response) = run(json!({"deployment": "report", "inputs": {"topic": "\""}})).await;
+    assert_eq!((status, &response["run_status"]), (200, &json!("failed")));
 }
 
 #[cfg(feature = "yaml")]
 #[tokio::test]
-async fn a_step_waits_for_someone_and_its_failure_is_reported() {
+async fn step_waits_for_a_decision_and_reports_its_failure() {
     let file = File::with("steps.yaml", YAML);
     let emulator = Emulator::builder().config(&file.0).start().await.unwrap();
     let caller = Caller::new(&emulator);
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut receiver = CallbackReceiver::start().await.unwrap();
     assert_eq!(caller.call("POST", "/workflow/invoke", json!({"deployment": "review"})).await.0, 422);
-    let mode = json!({"enabled": true, "callback_url": inbox.url()});
+    let mode = json!({"enabled": true, "callback_url": receiver.url()});
     let approvals = format!("/public/workspaces/{DEFAULT_WORKSPACE}/tool_action_approvals");
     for (decision, error) in [("allow_once", "send: no mail server"), ("deny", "sign-off: the action was denied")] {
         let (_, run) = caller.call("POST", "/workflow/invoke", json!({"deployment": "review", "async": mode})).await;
@@ -101,26 +101,27 @@ async fn a_step_waits_for_someone_and_its_failure_is_reported() {
         assert_eq!(approval["summary"], "Sign the draft off");
         let decide = format!("{approvals}/{}/decide", approval["id"].as_str().unwrap());
         assert_eq!(caller.call("POST", &decide, json!({"decision": decision})).await.0, 200);
-        let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
+        let event: Value = serde_json::from_slice(receiver.next().await.unwrap().body()).unwrap();
         assert_eq!((&event["event_type"], &event["data"]["error"]), (&json!("workflow.failed"), &json!(error)));
     }
 }
 
 #[tokio::test]
-async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
+async fn file_changes_are_applied_unless_invalid() {
     let file = File::with("reload.toml", "[[workflow]]\ndeployment = \"d\"\noutput = \"one\"\n");
     let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let told = std::sync::Arc::clone(&lines);
+    let log = std::sync::Arc::clone(&lines);
     let emulator = Emulator::builder()
         .config(&file.0)
-        .logger(move |line| told.lock().unwrap().push(line.to_owned()))
+        .logger(move |line| log.lock().unwrap().push(line.to_owned()))
         .start()
         .await
         .unwrap();
     let caller = Caller::new(&emulator);
     let output = async || caller.call("POST", "/workflow/invoke", json!({"deployment": "d"})).await.1["output"].clone();
     assert_eq!(output().await, "one");
-    let text = "[[workflow]]\ndeployment = \"d\"\noutput = \"two\"\n\n[[fault]]\nwords = \"status=503 operation=listModels\"\n";
+    let text =
+        "[[workflow]]\ndeployment = \"d\"\noutput = \"two\"\n\n[[fault]]\nrule = \"status=503 operation=listModels\"\n";
     std::fs::write(&file.0, text).unwrap();
     let changed = async {
         while output().await != "two" {
@@ -130,24 +131,27 @@ async fn a_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
     tokio::time::timeout(Duration::from_secs(20), changed).await.unwrap();
     assert_eq!(caller.call("GET", "/public/models", Value::Null).await.0, 503);
     std::fs::write(&file.0, "[[workflow]]\ndeployment = 5\n").unwrap();
-    let noticed = async {
+    let rejected = async {
         while !lines.lock().unwrap().iter().any(|line| line.contains("line 2") && line.contains("stays")) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), noticed).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), rejected).await.unwrap();
     assert_eq!(output().await, "two");
     assert!(lines.lock().unwrap().iter().any(|line| line.starts_with("POST /v1/workflow/invoke 200")));
 }
 
 #[test]
-fn a_bad_file_is_refused_with_the_line() {
+fn invalid_file_error_names_the_line() {
     for (name, text, line) in [
         ("bad.toml", "[[workflow]]\ndeployment = \"a\"\ndelay = 1\n", "line 3"),
         ("twice.toml", "[[prompt]]\ndeployment = \"a\"\n[[prompt]]\ndeployment = \"a\"\n", "line 4"),
-        ("fault.toml", "[[fault]]\nwords = \"nonsense\"\n", "line 2"),
+        ("fault.toml", "[[fault]]\nrule = \"nonsense\"\n", "line 2"),
         #[cfg(feature = "templates")]
         ("template.toml", "[[prompt]]\ndeployment = \"a\"\nresponse_template = \"{{ x\"\n", "line 3"),
+        #[cfg(feature = "templates")]
+        ("variable.toml", "[[workflow]]\ndeployment = \"a\"\noutput_template = \"{{ input.x }}\"\n", "line 3"),
+        ("event.toml", "[[fault]]\nrule = \"callback-lost event=agent.complete\"\n", "line 2"),
         #[cfg(feature = "yaml")]
         ("bad.yaml", "workflow:\n  - deployment: a\n    delay: 1\n", "line 3"),
     ] {
@@ -157,16 +161,37 @@ fn a_bad_file_is_refused_with_the_line() {
     }
 }
 
+#[cfg(feature = "templates")]
+#[test]
+fn misspelled_template_variables_are_rejected() {
+    let declare = |template: &str| {
+        let inputs = "inputs.topic = { type = \"string\" }";
+        let text = format!("[[workflow]]\ndeployment = \"a\"\n{inputs}\noutput_template = \"{template}\"\n");
+        let file = File::with("variables.toml", &text);
+        read_deployments(&file.0).map_err(|error| error.to_string())
+    };
+    assert!(declare("{% for t in inputs.tags %}{{ loop.index }} {{ t.name }}{% endfor %} {{ range(2) }}").is_ok());
+    assert!(declare("{{ inputs.topic }} {{ user }} {{ metadata.order }}").is_ok());
+    for (template, part) in [
+        ("{{ input.topic }}", "unknown variable \"input\"; did you mean inputs?"),
+        ("{{ nothing }}", "use one of request_id, deployment"),
+        ("{{ inputs.topics }}", "unknown input \"topics\"; did you mean topic?"),
+    ] {
+        let error = declare(template).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+}
+
 #[cfg(feature = "store")]
 #[tokio::test]
-async fn records_in_a_file_outlive_the_emulator() {
+async fn records_survive_a_restart() {
     let file = File::new("records.redb");
     let path = "/public/workspaces/11111111-1111-4111-8111-111111111111";
     let (agents, assets) = (format!("{path}/agents"), format!("{path}/assets"));
     let emulator = Emulator::builder().data(&file.0).start().await.unwrap();
     let caller = Caller::new(&emulator);
     let agent = json!({"agent": {"name": "A", "llm_model": "gpt-4o", "model_type": "llm"}});
-    let (_, made) = caller.call("POST", &agents, agent).await;
+    let (_, created) = caller.call("POST", &agents, agent).await;
     let form = "--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nwords\r\n--B--\r\n";
     caller.send("POST", &assets, "multipart/form-data; boundary=B", form.into()).await;
     let (_, run) = caller.call("POST", "/workflow/invoke", json!({"deployment": "d"})).await;
@@ -174,7 +199,7 @@ async fn records_in_a_file_outlive_the_emulator() {
 
     let emulator = Emulator::builder().data(&file.0).start().await.unwrap();
     let caller = Caller::new(&emulator);
-    assert_eq!(caller.call("GET", &agents, Value::Null).await.1["agents"], json!([made["agent"]]));
+    assert_eq!(caller.call("GET", &agents, Value::Null).await.1["agents"], json!([created["agent"]]));
     let request = format!("/public/requests/{}", run["request_id"].as_str().unwrap());
     assert_eq!(caller.call("GET", &request, Value::Null).await.1["data"]["output"], run["output"]);
     let (_, list) = caller.call("GET", &assets, Value::Null).await;
@@ -186,60 +211,60 @@ async fn records_in_a_file_outlive_the_emulator() {
 
 #[cfg(feature = "store")]
 #[tokio::test]
-async fn what_was_under_way_fails_with_the_emulator_and_its_callback_still_comes() {
+async fn active_runs_fail_on_restart_and_pending_callbacks_arrive() {
     let (file, config) = (File::new("stopped.redb"), "[[workflow]]\ndeployment = \"slow\"\ndelay_ms = 60000\n");
     let config = File::with(
         "stopped.toml",
         &format!("{config}[[agent]]\nagent = \"a\"\ntools = [{{ tool = \"t\", approval = \"ask\" }}]\n"),
     );
     let start = || Emulator::builder().data(&file.0).config(&config.0).daily_cap(3).concurrency(1).start();
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut receiver = CallbackReceiver::start().await.unwrap();
     let emulator = start().await.unwrap();
     let caller = Caller::new(&emulator);
-    let mode = json!({"enabled": true, "callback_url": inbox.url()});
+    let mode = json!({"enabled": true, "callback_url": receiver.url()});
     let run = json!({"deployment": "slow", "async": mode, "metadata": {"order": "7"}});
     let (_, running) = caller.call("POST", "/workflow/invoke", run.clone()).await;
     let (_, queued) = caller.call("POST", "/workflow/invoke", run).await;
-    let (_, asked) = caller.call("POST", "/agent/invoke", json!({"agent": "a", "message": "m"})).await;
+    let (_, awaiting) = caller.call("POST", "/agent/invoke", json!({"agent": "a", "message": "m"})).await;
     assert_eq!((&running["run_status"], &queued["run_status"]), (&json!("running"), &json!("queued")));
-    let approval = asked["pending_tool_approvals"][0]["approval_id"].as_str().unwrap();
+    let approval = awaiting["pending_tool_approvals"][0]["approval_id"].as_str().unwrap();
     drop((caller, emulator));
 
     let emulator = start().await.unwrap();
     let caller = Caller::new(&emulator);
-    let mut told = Vec::new();
+    let mut delivered = Vec::new();
     for _ in 0..2 {
-        let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
+        let event: Value = serde_json::from_slice(receiver.next().await.unwrap().body()).unwrap();
         assert_eq!(
             (&event["event_type"], &event["data"]["user_metadata"]["order"]),
             (&json!("workflow.failed"), &json!("7"))
         );
-        told.push(event["request_id"].clone());
+        delivered.push(event["request_id"].clone());
     }
-    for run in [&running, &queued, &asked] {
+    for run in [&running, &queued, &awaiting] {
         let path = format!("/public/requests/{}", run["request_id"].as_str().unwrap());
         let (_, record) = caller.call("GET", &path, Value::Null).await;
         assert_eq!(record["status"], "failed");
         assert!(record["message"].as_str().unwrap().contains("stopped"), "{record}");
-        assert_eq!(told.contains(&run["request_id"]), run.get("webhook_secret").is_some());
+        assert_eq!(delivered.contains(&run["request_id"]), run.get("webhook_secret").is_some());
     }
     let path = format!("/public/workspaces/{DEFAULT_WORKSPACE}/tool_action_approvals/{approval}");
     assert_eq!(caller.call("GET", &path, Value::Null).await.1["approval"]["status"], "expired");
     let (status, capped) = caller.call("POST", "/prompt/invoke", json!({"deployment": "d"})).await;
-    assert_eq!((status, &capped["current"]), (429, &json!(3)), "the day's calls are counted on");
+    assert_eq!((status, &capped["current"]), (429, &json!(3)), "the count survives the restart");
     while emulator.deliveries().len() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop((caller, emulator));
 
-    // What was told is not told again.
+    // A delivered callback is not delivered again.
     let emulator = start().await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(emulator.deliveries().len(), 0);
 }
 
 #[tokio::test]
-async fn a_plan_is_its_limits() {
+async fn plan_sets_concurrency_and_daily_cap() {
     let file = File::with("plan.toml", "[[workflow]]\ndeployment = \"slow\"\ndelay_ms = 60000\n");
     let emulator = Emulator::builder().config(&file.0).plan(Plan::Starter).daily_cap(5).start().await.unwrap();
     let caller = Caller::new(&emulator);
@@ -250,7 +275,7 @@ async fn a_plan_is_its_limits() {
         assert_eq!(caller.call("POST", "/workflow/invoke", run.clone()).await.1["run_status"], expected);
     }
     let (status, full) = caller.call("POST", "/workflow/invoke", json!({"deployment": "d"})).await;
-    assert_eq!((status, full.get("error_code")), (429, None), "no place for a direct run");
+    assert_eq!((status, full.get("error_code")), (429, None), "a direct run is not queued");
     let (status, capped) = caller.call("POST", "/prompt/invoke", json!({"deployment": "d"})).await;
     assert_eq!((status, &capped["error_code"], &capped["limit"]), (429, &json!("api_rate_limit_exceeded"), &json!(5)));
 }

@@ -1,4 +1,4 @@
-//! Every operation of the contract, its state, and its replies against the contract's schemas.
+//! Tests of every operation. Each response is validated against the schemas of the contract.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
@@ -8,7 +8,7 @@ mod caller;
 use std::time::Duration;
 
 use caller::Caller;
-use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Emulator};
 use serde_json::{Value, json};
 
 const WORKSPACE: &str = "/public/workspaces/11111111-1111-4111-8111-111111111111";
@@ -17,7 +17,7 @@ fn id(record: &Value) -> String {
     record["id"].as_str().unwrap().to_owned()
 }
 
-/// Writes a file of deployments for an emulator; it is gone with the value.
+/// A configuration file that is removed when the value is dropped.
 struct File(std::path::PathBuf);
 
 impl File {
@@ -36,26 +36,26 @@ impl Drop for File {
 
 async fn resources(caller: &Caller) {
     let agents = format!("{WORKSPACE}/agents");
-    let (status, made) = caller
+    let (status, created) = caller
         .call("POST", &agents, json!({"agent": {"name": "Bob", "llm_model": "gpt-4o", "model_type": "llm"}}))
         .await;
-    assert_eq!((status, &made["agent"]["slug"]), (200, &json!("bob")));
-    let agent = format!("{agents}/{}", id(&made["agent"]));
-    let refused = json!({"agent": {"name": "B", "llm_model": "unknown-model", "model_type": "llm"}});
-    assert_eq!(caller.call("POST", &agents, refused).await.0, 422);
+    assert_eq!((status, &created["agent"]["slug"]), (200, &json!("bob")));
+    let agent = format!("{agents}/{}", id(&created["agent"]));
+    let rejected = json!({"agent": {"name": "B", "llm_model": "unknown-model", "model_type": "llm"}});
+    assert_eq!(caller.call("POST", &agents, rejected).await.0, 422);
     let (_, changed) = caller.call("PATCH", &agent, json!({"agent": {"max_tool_calls": 3, "id": "other"}})).await;
-    assert_eq!((&changed["agent"]["max_tool_calls"], id(&changed["agent"])), (&json!(3), id(&made["agent"])));
+    assert_eq!((&changed["agent"]["max_tool_calls"], id(&changed["agent"])), (&json!(3), id(&created["agent"])));
     assert_eq!(caller.call("GET", &agent, Value::Null).await.1["agent"], changed["agent"]);
     assert_eq!(caller.call("GET", &agents, Value::Null).await.1["agents"], json!([changed["agent"]]));
 
     let chats = format!("{agent}/chats");
     assert_eq!(caller.call("POST", &chats, json!({"chat": {"name": " "}})).await.0, 422);
-    let (_, made) = caller.call("POST", &chats, json!({"chat": {"name": "Chat"}})).await;
-    let (thread, chat) = (id(&made["chat"]), format!("{chats}/{}", id(&made["chat"])));
-    let turn = json!({"agent": "bob", "message": "Hi", "thread_id": thread});
-    assert_eq!(caller.call("POST", "/agent/invoke", turn).await.1["model"], "gpt-4o");
-    let (_, said) = caller.call("GET", &format!("{chat}/messages"), Value::Null).await;
-    let roles: Vec<_> = said["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
+    let (_, created) = caller.call("POST", &chats, json!({"chat": {"name": "Chat"}})).await;
+    let (thread, chat) = (id(&created["chat"]), format!("{chats}/{}", id(&created["chat"])));
+    let invocation = json!({"agent": "bob", "message": "Hi", "thread_id": thread});
+    assert_eq!(caller.call("POST", "/agent/invoke", invocation).await.1["model"], "gpt-4o");
+    let (_, messages) = caller.call("GET", &format!("{chat}/messages"), Value::Null).await;
+    let roles: Vec<_> = messages["messages"].as_array().unwrap().iter().map(|message| &message["role"]).collect();
     assert_eq!(roles, ["user", "assistant"]);
     let (_, read) = caller.call("GET", &chat, Value::Null).await;
     assert_eq!(
@@ -67,7 +67,7 @@ async fn resources(caller: &Caller) {
     assert_eq!(caller.call("DELETE", &chat, Value::Null).await.0, 200);
     assert_eq!(caller.call("GET", &chat, Value::Null).await.0, 404);
     assert_eq!(caller.call("DELETE", &agent, Value::Null).await.0, 200);
-    // No such agent is a 422, no such chat a 404.
+    // An unknown agent is a 422, an unknown chat a 404.
     assert_eq!(caller.call("GET", &agent, Value::Null).await.0, 422);
     assert_eq!(caller.call("POST", &chats, json!({"chat": {"name": "Chat"}})).await.0, 422);
     let elsewhere = agents.replace("1111-", "2222-");
@@ -76,19 +76,23 @@ async fn resources(caller: &Caller) {
 
 async fn knowledge(caller: &Caller) {
     let bases = format!("{WORKSPACE}/knowledge_bases");
-    let (_, made) =
+    let (_, created) =
         caller.call("POST", &bases, json!({"knowledge_base": {"name": "KB", "search_score_threshold": 0.2}})).await;
-    let base = format!("{bases}/{}", id(&made["knowledge_base"]));
+    let base = format!("{bases}/{}", id(&created["knowledge_base"]));
     let items = format!("{base}/items");
     let item = json!({"knowledge_base_item": {"name": "Note", "data_content": "The heron eats fish."}});
-    let (_, made) = caller.call("POST", &items, item).await;
-    let item = format!("{items}/{}", id(&made["knowledge_base_item"]));
-    assert_eq!(made["knowledge_base_item"]["run_status"], "pending");
+    let (_, created) = caller.call("POST", &items, item).await;
+    let item = format!("{items}/{}", id(&created["knowledge_base_item"]));
+    assert_eq!(created["knowledge_base_item"]["run_status"], "pending");
     assert_eq!(caller.call("POST", &items, json!({"knowledge_base_item": {"name": ""}})).await.0, 422);
     let search = json!({"search_query": "herons", "search_type": "full_text", "search_chunk_limit": 3,
         "search_score_threshold": 0});
     let path = format!("{base}/search");
-    assert_eq!(caller.call("POST", &path, search.clone()).await.1["response"]["results"], json!([]), "it is not ready");
+    assert_eq!(
+        caller.call("POST", &path, search.clone()).await.1["response"]["results"],
+        json!([]),
+        "the item is still pending"
+    );
     while caller.call("GET", &item, Value::Null).await.1["knowledge_base_item"]["run_status"] == "pending" {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -120,13 +124,13 @@ async fn assets(caller: &Caller) {
     let path = format!("{WORKSPACE}/assets");
     let form = "--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a \u{e9}.png\"\r\ncontent-type: \
                 image/png\r\n\r\n\u{1}\r\n--not\r\n--B--\r\n";
-    let (status, _, reply) =
+    let (status, _, response) =
         caller.send("POST", &path, "multipart/form-data; boundary=B", form.to_owned().into()).await;
-    let reply: Value = serde_json::from_slice(&reply).unwrap();
-    assert_eq!((status, &reply["asset"]["file_name"]), (200, &json!("a \u{e9}.png")));
-    assert_eq!((&reply["asset"]["file_size"], &reply["asset"]["asset_type"]), (&json!(8), &json!("image")));
-    for wrong in ["--B\r\ncontent-disposition: form-data; name=\"other\"\r\n\r\nx\r\n--B--\r\n", "nothing", ""] {
-        let sent = caller.send("POST", &path, "multipart/form-data; boundary=B", wrong.to_owned().into()).await;
+    let response: Value = serde_json::from_slice(&response).unwrap();
+    assert_eq!((status, &response["asset"]["file_name"]), (200, &json!("a \u{e9}.png")));
+    assert_eq!((&response["asset"]["file_size"], &response["asset"]["asset_type"]), (&json!(8), &json!("image")));
+    for invalid in ["--B\r\ncontent-disposition: form-data; name=\"other\"\r\n\r\nx\r\n--B--\r\n", "nothing", ""] {
+        let sent = caller.send("POST", &path, "multipart/form-data; boundary=B", invalid.to_owned().into()).await;
         assert_eq!(sent.0, 422);
     }
     assert_eq!(caller.call("POST", &path, json!({})).await.0, 422);
@@ -137,7 +141,7 @@ async fn assets(caller: &Caller) {
     assert_eq!(caller.download(&forged).await.0, 403);
 }
 
-async fn catalogues(caller: &Caller) {
+async fn catalog(caller: &Caller) {
     let (_, models) = caller.call("GET", "/public/models", Value::Null).await;
     assert!(models.as_array().unwrap().iter().any(|model| model["id"] == "gpt-4o"));
     let (_, all) = caller.call("GET", "/public/search_services/countries", Value::Null).await;
@@ -155,19 +159,19 @@ async fn catalogues(caller: &Caller) {
 
 async fn approvals(caller: &Caller) {
     let path = format!("/public/workspaces/{DEFAULT_WORKSPACE}/tool_action_approvals");
-    let mut inbox = Inbox::start().await.unwrap();
-    let url = inbox.url();
-    let turn = |mode: Value| json!({"agent": "mailer", "message": "Go", "tool_approval": mode, "async": {"callback_url": url}});
-    let (_, asked) = caller.call("POST", "/agent/invoke", turn(json!("policy"))).await;
-    assert_eq!(asked["status"], "awaiting_approval");
-    let run = format!("/public/requests/{}", asked["request_id"].as_str().unwrap());
+    let mut receiver = CallbackReceiver::start().await.unwrap();
+    let url = receiver.url();
+    let invocation = |mode: Value| json!({"agent": "mailer", "message": "Go", "tool_approval": mode, "async": {"callback_url": url}});
+    let (_, pending) = caller.call("POST", "/agent/invoke", invocation(json!("policy"))).await;
+    assert_eq!(pending["status"], "awaiting_approval");
+    let run = format!("/public/requests/{}", pending["request_id"].as_str().unwrap());
     assert_eq!(caller.call("GET", &run, Value::Null).await.1["status"], "awaiting_approval");
     let (_, list) = caller.call("GET", &format!("{path}?agent_id=mailer&limit=1"), Value::Null).await;
     let approval = id(&list["approvals"][0]);
-    assert_eq!(approval, asked["pending_tool_approvals"][0]["approval_id"].as_str().unwrap());
+    assert_eq!(approval, pending["pending_tool_approvals"][0]["approval_id"].as_str().unwrap());
     assert_eq!(caller.call("GET", &format!("{path}?cursor={approval}"), Value::Null).await.1["approvals"], json!([]));
-    for wrong in ["51", "0", "x"] {
-        assert_eq!(caller.call("GET", &format!("{path}?limit={wrong}"), Value::Null).await.0, 400);
+    for invalid in ["51", "0", "x"] {
+        assert_eq!(caller.call("GET", &format!("{path}?limit={invalid}"), Value::Null).await.0, 400);
     }
     let one = format!("{path}/{approval}");
     let decide = format!("{one}/decide");
@@ -178,14 +182,14 @@ async fn approvals(caller: &Caller) {
     assert_eq!(caller.call("GET", &one, Value::Null).await.1["approval"]["status"], "approved");
     let other = path.replace("0001", "0002");
     assert_eq!(caller.call("GET", &format!("{other}/{approval}"), Value::Null).await.0, 404);
-    // The run goes on by itself.
-    let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
-    assert_eq!((&event["event_type"], &event["request_id"]), (&json!("agent.completed"), &asked["request_id"]));
-    let (_, automatic) = caller.call("POST", "/agent/invoke", turn(json!("auto_approve"))).await;
+    // The run continues after the decision.
+    let event: Value = serde_json::from_slice(receiver.next().await.unwrap().body()).unwrap();
+    assert_eq!((&event["event_type"], &event["request_id"]), (&json!("agent.completed"), &pending["request_id"]));
+    let (_, automatic) = caller.call("POST", "/agent/invoke", invocation(json!("auto_approve"))).await;
     assert_eq!(automatic["auto_approved_tool_calls"][0]["tool_name"], "send_email");
 
-    let hasty = json!({"agent": "hasty", "message": "Go"});
-    caller.call("POST", "/agent/invoke", hasty).await;
+    let short_lived = json!({"agent": "hasty", "message": "Go"});
+    caller.call("POST", "/agent/invoke", short_lived).await;
     let expired = format!("{path}?status=expired");
     let list = loop {
         let (_, list) = caller.call("GET", &expired, Value::Null).await;
@@ -199,34 +203,34 @@ async fn approvals(caller: &Caller) {
 }
 
 async fn delegations(caller: &Caller) {
-    let mut inbox = Inbox::start().await.unwrap();
-    let turn = json!({"agent": "delegator", "message": "Go", "thread_id": "a/b",
-        "async": {"callback_url": inbox.url(), "allow_background": true}});
-    let (_, reply) = caller.call("POST", "/agent/invoke", turn).await;
-    let pending = reply["pending_delegations"].as_array().unwrap();
+    let mut receiver = CallbackReceiver::start().await.unwrap();
+    let invocation = json!({"agent": "delegator", "message": "Go", "thread_id": "a/b",
+        "async": {"callback_url": receiver.url(), "allow_background": true}});
+    let (_, response) = caller.call("POST", "/agent/invoke", invocation).await;
+    let pending = response["pending_delegations"].as_array().unwrap();
     assert_eq!(pending.len(), 2);
     let (_, open) = caller.call("GET", "/agent/threads/a%2Fb/delegations", Value::Null).await;
     assert_eq!(open["delegations"].as_array().unwrap().len(), 2);
     let (quick, slow) =
         (format!("/agent/delegations/{}", id(&pending[0])), format!("/agent/delegations/{}", id(&pending[1])));
-    let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
+    let event: Value = serde_json::from_slice(receiver.next().await.unwrap().body()).unwrap();
     assert_eq!(event["event_type"], "agent.delegation.completed");
     let (_, done) = caller.call("GET", &quick, Value::Null).await;
     assert_eq!((&done["status"], &done["result"]["rows"]), (&json!("completed"), &json!(7)));
-    // One that has ended comes back as it is.
+    // A finished delegation cannot be cancelled.
     assert_eq!(caller.call("POST", &format!("{quick}/cancel"), json!({})).await.1["status"], "completed");
     assert_eq!(caller.call("POST", &format!("{slow}/cancel"), json!({})).await.1["status"], "cancelled");
     assert_eq!(caller.call("GET", "/agent/threads/a%2Fb/delegations", Value::Null).await.1["delegations"], json!([]));
     assert_eq!(caller.call("GET", "/agent/delegations/none", Value::Null).await.0, 404);
 }
 
-async fn background(caller: &Caller) {
-    let mut inbox = Inbox::start().await.unwrap();
-    let mode = json!({"enabled": true, "callback_url": inbox.url()});
+async fn triggers(caller: &Caller) {
+    let mut receiver = CallbackReceiver::start().await.unwrap();
+    let mode = json!({"enabled": true, "callback_url": receiver.url()});
     let (status, hive) =
         caller.call("POST", "/hive-agent/invoke", json!({"hive_agent": "h", "objective": "Look", "async": mode})).await;
     assert_eq!((status, &hive["status"]), (202, &json!("pending")));
-    let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
+    let event: Value = serde_json::from_slice(receiver.next().await.unwrap().body()).unwrap();
     assert_eq!((&event["event_type"], &event["data"]["run_id"]), (&json!("hive_agent.completed"), &hive["run_id"]));
 
     for (path, body, expected) in [
@@ -236,12 +240,12 @@ async fn background(caller: &Caller) {
     ] {
         assert_eq!(caller.call("POST", path, body.clone()).await.0, 401);
         assert_eq!(caller.call("POST", &format!("{path}?secret=wrong"), body.clone()).await.0, 401);
-        let (status, reply) = caller.call("POST", &format!("{path}?secret=whsec_1"), body).await;
+        let (status, response) = caller.call("POST", &format!("{path}?secret=whsec_1"), body).await;
         assert_eq!(status, 202);
-        let event: Value = serde_json::from_slice(inbox.next().await.unwrap().body()).unwrap();
-        assert_eq!((&event["event_type"], &event["request_id"]), (&json!(expected), &reply["request_id"]));
+        let event: Value = serde_json::from_slice(receiver.next().await.unwrap().body()).unwrap();
+        assert_eq!((&event["event_type"], &event["request_id"]), (&json!(expected), &response["request_id"]));
         let (_, run) = caller
-            .call("GET", &format!("/public/requests/{}", reply["request_id"].as_str().unwrap()), Value::Null)
+            .call("GET", &format!("/public/requests/{}", response["request_id"].as_str().unwrap()), Value::Null)
             .await;
         assert_eq!(run["status"], "completed");
     }
@@ -251,7 +255,7 @@ async fn background(caller: &Caller) {
 }
 
 #[tokio::test]
-async fn every_operation_answers_as_the_contract_has_it() {
+async fn every_response_matches_the_contract() {
     let file = File::new(
         "operations.toml",
         r#"
@@ -283,20 +287,20 @@ agent = "a"
 webhook_secret = "whsec_1"
 "#,
     );
-    let emulator = Emulator::builder().config(&file.0).indexing(Duration::from_millis(100)).start().await.unwrap();
+    let emulator = Emulator::builder().config(&file.0).indexing(Duration::from_secs(1)).start().await.unwrap();
     let caller = Caller::new(&emulator);
     resources(&caller).await;
     knowledge(&caller).await;
     assets(&caller).await;
-    catalogues(&caller).await;
+    catalog(&caller).await;
     approvals(&caller).await;
     delegations(&caller).await;
-    background(&caller).await;
+    triggers(&caller).await;
     assert_eq!(caller.called.lock().unwrap().len(), 43);
 }
 
 #[tokio::test]
-async fn a_workspace_that_is_not_there_is_a_404_and_a_link_expires() {
+async fn unknown_workspaces_and_expired_links_are_rejected() {
     let emulator = Emulator::builder()
         .workspace("11111111-1111-4111-8111-111111111111")
         .asset_link_lifetime(Duration::ZERO)
@@ -306,22 +310,22 @@ async fn a_workspace_that_is_not_there_is_a_404_and_a_link_expires() {
     let caller = Caller::new(&emulator);
     assert_eq!(caller.call("GET", "/public/workspaces/there/agents", Value::Null).await.0, 404);
     let form = "--B\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\nx\r\n--B--\r\n";
-    let (status, _, reply) =
+    let (status, _, response) =
         caller.send("POST", &format!("{WORKSPACE}/assets"), "multipart/form-data; boundary=B", form.into()).await;
     assert_eq!(status, 200);
-    let reply: Value = serde_json::from_slice(&reply).unwrap();
+    let response: Value = serde_json::from_slice(&response).unwrap();
     tokio::time::sleep(Duration::from_millis(5)).await;
-    let (status, error) = caller.download(reply["asset"]["file_url"].as_str().unwrap()).await;
+    let (status, error) = caller.download(response["asset"]["file_url"].as_str().unwrap()).await;
     assert!(status == 403 && String::from_utf8_lossy(&error).contains("expired"));
 }
 
 #[tokio::test]
-async fn the_better_document_wins() {
+async fn search_ranks_the_best_match_first() {
     let emulator = Emulator::start().await.unwrap();
     let caller = Caller::new(&emulator);
     let bases = format!("{WORKSPACE}/knowledge_bases");
-    let (_, made) = caller.call("POST", &bases, json!({"knowledge_base": {"name": "KB"}})).await;
-    let base = format!("{bases}/{}", id(&made["knowledge_base"]));
+    let (_, created) = caller.call("POST", &bases, json!({"knowledge_base": {"name": "KB"}})).await;
+    let base = format!("{bases}/{}", id(&created["knowledge_base"]));
     let topics = ["invoices", "holidays", "parking", "laptops", "coffee", "badges"];
     let add = |name: String, content: String| {
         let item = json!({"knowledge_base_item": {"name": name, "data_content": content}});

@@ -1,11 +1,11 @@
 //! Tests of the client against the emulator and against scripted servers, over real sockets.
 
+mod callback_server;
 pub mod faults;
-mod receiving;
 mod scripted;
 pub mod stack;
 
-pub use receiving::{Listening, Receiving};
+pub use callback_server::{CallbackListener, CallbackServer};
 pub use scripted::{Scripted, Step};
 
 /// The programs of the README, compiled and run.

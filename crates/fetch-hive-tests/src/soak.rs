@@ -198,7 +198,7 @@ async fn call(client: &Client, number: u64) -> Result<&'static str, Error> {
         }
         return Ok("streams dropped midway");
     }
-    events.into_reply().await.complete()?;
+    events.into_response().await.complete()?;
     Ok("streams")
 }
 

@@ -11,9 +11,9 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::core::callback::Verifier;
-use fetch_hive_client::types::{AgentTrigger, ApiKey, InvokeHiveAgentResponse, TriggerAgent, WebhookSecret};
+use fetch_hive_client::types::{ApiKey, InvokeHiveAgentResponse, TriggerAgent, WebhookSecret};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, Retry, RetryPolicy, ResponseBody, Transport, TransportError,
+    BoxError, Client, CredentialProvider, ResponseBody, Retry, RetryPolicy, Transport, TransportError,
 };
 
 /// How much of a secret has to be found: the memory manager overwrites the beginning of what is freed.
@@ -104,7 +104,7 @@ impl CredentialProvider for Vault {
 #[test]
 fn what_held_a_key_or_a_secret_is_zeroed_when_it_is_gone() {
     let client = |status| Client::builder().transport(Taking(status)).retry(RetryPolicy::never());
-    let trigger = || TriggerAgent::new("a", secret(), AgentTrigger::new("hi", "https://example.com/cb"));
+    let trigger = || TriggerAgent::new("a", secret(), "hi", "https://example.com/cb");
     let step = |name: &str, step: &dyn Fn()| {
         step();
         assert_eq!(found(), 0, "{name}");

@@ -1,194 +1,237 @@
 use serde_json::Number;
 
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{AgentId, NumberOrString, ToolApproval, WorkspaceId};
+use crate::{AgentId, MissingField, NumberOrString, ToolApproval, WorkspaceId};
 
-operation! {
-    /// Lists the agents of a workspace: `GET …/agents`.
-    ListAgents {
-        /// The workspace.
+request! {
+    /// A request to list the agents of a workspace.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/agents`.
+    ListAgents(
+        /// The id of the workspace whose agents are listed.
         workspace_id: WorkspaceId,
-    }
+    );
+}
 
-    /// Reads an agent: `GET …/agents/{id}`.
-    GetAgent {
-        /// The workspace.
+request! {
+    /// A request to get one agent of a workspace.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/agents/{id}`.
+    GetAgent(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent to get.
         id: AgentId,
-    }
+    );
+}
 
-    /// Makes an agent: `POST …/agents`.
-    CreateAgent {
-        /// The workspace.
+request! {
+    /// A request to create an agent in a workspace.
+    ///
+    /// The request is `POST /public/workspaces/{workspace_id}/agents`.
+    CreateAgent(
+        /// The id of the workspace that the agent is created in.
         workspace_id: WorkspaceId,
-        /// Its settings.
+        /// The settings of the new agent.
         agent: AgentCreate,
-    }
+    );
+}
 
-    /// Changes an agent: `PATCH …/agents/{id}`. What is not set stays as it is.
-    UpdateAgent {
-        /// The workspace.
+request! {
+    /// A request to change the settings of an agent.
+    ///
+    /// The request is `PATCH /public/workspaces/{workspace_id}/agents/{id}`. Settings that are not
+    /// set in the request keep their values.
+    UpdateAgent(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent to change.
         id: AgentId,
-        /// What changes.
+        /// The settings to change; all others keep their values.
         agent: AgentUpdate,
-    }
+    );
+}
 
-    /// Deletes an agent: `DELETE …/agents/{id}`.
-    DeleteAgent {
-        /// The workspace.
+request! {
+    /// A request to delete an agent.
+    ///
+    /// The request is `DELETE /public/workspaces/{workspace_id}/agents/{id}`.
+    DeleteAgent(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent to delete.
         id: AgentId,
-    }
+    );
 }
 
 request! {
     /// The settings of a new agent.
     AgentCreate(
-        /// Its name.
+        /// The name of the agent, as shown in the dashboard.
         name: String,
-        /// The id of its model, such as `gpt-4.1-mini`.
+        /// The id of the language model that the agent uses, such as `gpt-4.1-mini`.
         llm_model: String,
-        /// How the model is provided, such as `hosted`.
+        /// The way in which the model is provided, such as `hosted`.
         model_type: String,
     ) {
-        /// What it is for.
+        /// A short description of the agent's purpose.
         description: String,
-        /// Its system prompt.
+        /// The system prompt that instructs the model.
         instruction_prompt: String,
-        /// The sampling temperature.
+        /// The sampling temperature of the model.
         temperature: f64,
-        /// How many tokens it may write. One source declares a UUID here, surely by mistake (contract, section 10).
+        /// The maximum number of tokens that the model may generate.
+        ///
+        /// One source declares a UUID for this field, which is presumably a mistake. See the
+        /// [contract](crate::contract#resources).
         max_token: u64,
     }
 }
 
 request! {
-    /// What changes in an agent.
+    /// The settings to change in an existing agent.
     AgentUpdate() {
-        /// Its name.
+        /// The new name of the agent, as shown in the dashboard.
         name: String,
-        /// The id of its model.
+        /// The id of the language model that the agent uses, such as `gpt-4.1-mini`.
         llm_model: String,
-        /// How the model is provided.
+        /// The way in which the model is provided, such as `hosted`.
         model_type: String,
-        /// What it is for.
+        /// A short description of the agent's purpose.
         description: String,
-        /// Its system prompt.
+        /// The system prompt that instructs the model.
         instruction_prompt: String,
-        /// The sampling temperature.
+        /// The sampling temperature of the model.
         temperature: f64,
-        /// How many tokens it may write.
+        /// The maximum number of tokens that the model may generate.
         max_token: u64,
-        /// How many tokens it may think.
+        /// The maximum number of tokens that the model may spend on thinking.
         max_thinking_token: u64,
-        /// How long an Anthropic model's prompt is cached.
+        /// The time for which an Anthropic model caches the prompt.
         anthropic_prompt_cache_ttl: PromptCacheTtl,
-        /// How hard it reasons.
+        /// The amount of reasoning that the model performs before it answers.
         reasoning_effort: ReasoningEffort,
-        /// Whether it may or must call tools.
+        /// Whether the model may call tools, must call one, or must not call any.
         tool_choice: ToolChoice,
-        /// How many tools it may call.
+        /// The maximum number of tool calls in one run.
         max_tool_calls: u64,
-        /// Declared by the service and always refused by it with `tool_approval_mode_requires_dashboard`.
+        /// The mode for tool actions that need approval.
+        ///
+        /// The service declares this field but always rejects it with the error code
+        /// `tool_approval_mode_requires_dashboard`.
         tool_approval_mode: ToolApproval,
     }
 }
 
 open_enum! {
-    /// How long an Anthropic model's prompt is cached.
+    /// The time for which an Anthropic model caches a prompt.
     PromptCacheTtl {
-        /// Not at all.
+        /// The prompt is not cached at all.
         Disabled = "disabled",
-        /// Five minutes.
+        /// The prompt is cached for five minutes.
         FiveMinutes = "5m",
-        /// One hour.
+        /// The prompt is cached for one hour.
         OneHour = "1h",
     }
 }
 
 open_enum! {
-    /// How hard a model reasons.
+    /// The amount of reasoning that a model performs before it answers.
     ReasoningEffort {
-        /// As little as it can.
+        /// The smallest amount of reasoning that the model supports.
         Minimal = "minimal",
-        /// A little.
+        /// A small amount of reasoning, for simple tasks.
         Low = "low",
-        /// Somewhat.
+        /// A moderate amount of reasoning, for most tasks.
         Medium = "medium",
-        /// Much.
+        /// A large amount of reasoning, for difficult tasks.
         High = "high",
-        /// Very much.
+        /// A very large amount of reasoning, above [`High`](Self::High).
         Xhigh = "xhigh",
-        /// As much as it can.
+        /// The largest amount of reasoning that the model supports.
         Max = "max",
     }
 }
 
 open_enum! {
-    /// Whether a model may or must call tools.
+    /// Whether a model may call tools, must call one, or must not call any.
     ToolChoice {
-        /// It must not.
+        /// The model must not call tools.
         None = "none",
-        /// It may.
+        /// The model decides whether to call tools.
         Auto = "auto",
-        /// It must.
+        /// The model must call at least one tool.
         Required = "required",
     }
 }
 
 record! {
-    /// An agent. The sources declare no fields of it (contract, section 10): those that can be set are typed, the others are in `extra`.
+    /// An agent of a workspace, with its settings.
+    ///
+    /// The sources declare no fields for it. The settings that a request can change are typed here;
+    /// all other fields are in [`extra`](Self::extra). See the
+    /// [contract](crate::contract#resources).
     Agent {
-        /// The agent.
+        /// The id of the agent, by which it is invoked and changed.
         id: Option<AgentId>,
-        /// Its name.
+        /// The name of the agent, as shown in the dashboard.
         name: Option<String>,
-        /// What it is for.
+        /// A short description of the agent's purpose.
         description: Option<String>,
-        /// The id of its model.
+        /// The id of the language model that the agent uses, such as `gpt-4.1-mini`.
         llm_model: Option<String>,
-        /// How the model is provided.
+        /// The way in which the model is provided, such as `hosted`.
         model_type: Option<String>,
-        /// Its system prompt.
+        /// The system prompt that instructs the model.
         instruction_prompt: Option<String>,
-        /// The sampling temperature.
+        /// The sampling temperature of the model.
         temperature: Option<NumberOrString>,
-        /// How many tokens it may write.
+        /// The maximum number of tokens that the model may generate.
         max_token: Option<NumberOrString>,
-        /// How many tokens it may think.
+        /// The maximum number of tokens that the model may spend on thinking.
         max_thinking_token: Option<Number>,
-        /// How long an Anthropic model's prompt is cached.
+        /// The time for which an Anthropic model caches the prompt.
         anthropic_prompt_cache_ttl: Option<PromptCacheTtl>,
-        /// How hard it reasons.
+        /// The amount of reasoning that the model performs before it answers.
         reasoning_effort: Option<ReasoningEffort>,
-        /// Whether it may or must call tools.
+        /// Whether the model may call tools, must call one, or must not call any.
         tool_choice: Option<ToolChoice>,
-        /// How many tools it may call.
+        /// The maximum number of tool calls in one run.
         max_tool_calls: Option<Number>,
-        /// How tool actions that need approval are treated.
+        /// The mode for tool actions that need approval.
         tool_approval_mode: Option<ToolApproval>,
     }
 }
 
-record! {
-    /// An agent after a change, with what the service says about it.
-    AgentChangeResponse {
-        /// What the service says.
-        message: Option<String>,
-        /// The agent.
-        agent: Option<Agent>,
+impl Agent {
+    /// Returns the id of the agent.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&AgentId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
     }
 }
 
 record! {
-    /// What the service says when there is nothing else to say, as after a deletion.
-    MessageResponse {
-        /// What it says.
+    /// The response to a request that created or changed an agent.
+    AgentChangeResponse {
+        /// A confirmation for people, in the language of the account.
         message: Option<String>,
+        /// The agent with the settings that it has after the change.
+        agent: Option<Agent>,
+    }
+}
+
+impl AgentChangeResponse {
+    /// Returns the id of the agent that was created or changed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `agent` with an id.
+    pub fn id(&self) -> Result<&AgentId, MissingField> {
+        MissingField::check(self.agent.as_ref().and_then(|agent| agent.id.as_ref()), "agent.id")
     }
 }

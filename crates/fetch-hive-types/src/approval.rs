@@ -1,50 +1,67 @@
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{AgentId, ApprovalId, Extra, RequestId, RunId, Timestamp, WorkspaceId};
+use crate::{AgentId, ApprovalId, Extra, MissingField, RequestId, RunId, Timestamp, WorkspaceId};
 
-operation! {
-    /// Lists one page of tool actions that wait, or waited, for a decision: `GET …/tool_action_approvals` (contract, section 8).
-    ListToolActionApprovals {
-        /// The workspace.
+request! {
+    /// A request to list one page of the tool-action approvals of a workspace.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/tool_action_approvals`. See the
+    /// [contract](crate::contract#approvals).
+    ListToolActionApprovals(
+        /// The id of the workspace whose approvals are listed.
         workspace_id: WorkspaceId,
-        /// Which of them.
+        /// The filter that selects the approvals and the page.
         filter: ApprovalFilter,
-    }
-
-    /// Reads one: `GET …/tool_action_approvals/{id}`.
-    GetToolActionApproval {
-        /// The workspace.
-        workspace_id: WorkspaceId,
-        /// The approval.
-        id: ApprovalId,
-    }
-
-    /// Decides one: `POST …/tool_action_approvals/{id}/decide`. The run goes on by itself afterwards: do not invoke it again. A second
-    /// decision is refused with a 409.
-    DecideToolActionApproval {
-        /// The workspace.
-        workspace_id: WorkspaceId,
-        /// The approval.
-        id: ApprovalId,
-        /// The decision.
-        decision: ApprovalDecision,
-    }
+    );
 }
 
 request! {
-    /// Which approvals to list.
+    /// A request to get one tool-action approval.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/tool_action_approvals/{id}`.
+    GetToolActionApproval(
+        /// The id of the workspace that the approval belongs to.
+        workspace_id: WorkspaceId,
+        /// The id of the approval to get.
+        id: ApprovalId,
+    );
+}
+
+request! {
+    /// A request to allow or deny a tool action.
+    ///
+    /// The request is `POST /public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide`.
+    /// The run resumes on the server after the decision, so it must not be invoked again. The
+    /// service rejects a second decision with status 409.
+    DecideToolActionApproval(
+        /// The id of the workspace that the approval belongs to.
+        workspace_id: WorkspaceId,
+        /// The id of the approval to decide.
+        id: ApprovalId,
+        /// The decision to record for the approval.
+        decision: ApprovalDecision,
+    );
+}
+
+request! {
+    /// A filter for a list of tool-action approvals.
+    ///
+    /// Filters are combined: an approval is listed only if it matches all of them.
     ApprovalFilter() {
-        /// In this state; the service takes `pending` without one.
+        /// The status of the approvals to list. The service lists pending approvals by default.
         status: ApprovalStatus,
-        /// Of this agent.
+        /// The id of the agent that requested the actions.
         agent_id: AgentId,
-        /// Of this run.
+        /// The id of the run that requested the actions.
         run_id: RunId,
-        /// Of this run, by its public id.
+        /// The public id of the run that requested the actions.
         request_id: RequestId,
-        /// After this one. No source says where to take it from; ours is the id of the last approval seen (contract, section 8).
+        /// The position in the list after which the page starts.
+        ///
+        /// The sources do not define its value. Passing the id of the last approval of the previous
+        /// page is our decision, and unconfirmed. See the [contract](crate::contract#approvals).
         cursor: String,
-        /// How many at the most, up to 50.
+        /// The maximum number of approvals in the page, at most 50.
         limit: u32,
     }
 }
@@ -56,211 +73,226 @@ impl Default for ApprovalFilter {
 }
 
 open_enum! {
-    /// Where an approval stands. The sources name `pending` alone.
+    /// The status of a tool-action approval.
+    ///
+    /// The sources name only the status `pending`.
     ApprovalStatus {
-        /// It waits for a decision.
+        /// The tool action has not been decided yet.
         Pending = "pending",
     }
 }
 
 open_enum! {
-    /// What was decided.
+    /// A decision on a tool action.
     ApprovalDecision {
-        /// The action may run this once.
+        /// The action is allowed to run once.
         AllowOnce = "allow_once",
-        /// It may not.
+        /// The action is not allowed to run.
         Deny = "deny",
     }
 }
 
 record! {
-    /// One page of approvals.
+    /// A page of the tool-action approvals of a workspace.
     ToolActionApprovalList {
-        /// The approvals.
+        /// The approvals in the page, which may be empty.
         approvals: Vec<ToolActionApproval>,
     }
 }
 
 record! {
-    /// A tool action that waits, or waited, for a decision (contract, section 8).
+    /// The full record of a tool action that needs, or needed, a human decision.
+    ///
+    /// See the [contract](crate::contract#approvals).
     ToolActionApproval {
-        /// The approval.
+        /// The id of the approval, which is needed to decide it.
         id: Option<ApprovalId>,
-        /// Where it stands.
+        /// The status of the approval, such as `pending`.
         status: Option<ApprovalStatus>,
-        /// What was decided.
+        /// The decision that was made, or `None` while the approval is pending.
         decision: Option<ApprovalDecision>,
-        /// What the action would do, for people.
+        /// A summary of the action for people.
         summary: Option<String>,
-        /// The integration that it belongs to.
+        /// The type of the integration that performs the action.
         provider_type: Option<String>,
-        /// The action's key.
+        /// The key that identifies the action within its integration.
         action_slug: Option<String>,
-        /// The action's name.
+        /// The display name of the action.
         action_label: Option<String>,
-        /// How it is to be confirmed.
+        /// The wording or the mode of the confirmation that the action requires.
         confirmation: Option<String>,
-        /// How many votes it needs.
+        /// The number of votes that the action needs before it is allowed.
         approvals_required: Option<u64>,
-        /// The votes so far.
+        /// The votes that were cast so far.
         approval_votes: Vec<ApprovalVote>,
-        /// The account at the integration.
+        /// The account name at the integration that the action uses.
         provider_login: Option<String>,
-        /// The gateway in use.
+        /// The name of the gateway that the action uses.
         gateway_name: Option<String>,
-        /// The token in use, by name.
+        /// The name of the access token that the action uses.
         token_name: Option<String>,
-        /// The action's arguments, after any edit.
+        /// The arguments of the action, including any edits.
         arguments: Option<Extra>,
-        /// What it gave, once it ran.
+        /// The result of the action after it ran.
         result: Option<Extra>,
-        /// Why it failed.
+        /// The reason why the action failed.
         error: Option<String>,
-        /// How risky it is.
+        /// The risk class of the action.
         risk_level: Option<String>,
-        /// What kind of requester asked.
+        /// The kind of requester that asked for the action.
         requested_by_kind: Option<String>,
-        /// Who asked.
+        /// The person, workflow or agent that asked for the action.
         requested_by: Option<ApprovalRequester>,
-        /// The workflow run behind it.
+        /// The id of the workflow run that asked for the action.
         prompt_workflow_run_id: Option<RunId>,
-        /// The agent's run behind it.
+        /// The id of the agent run that asked for the action.
         agent_run_id: Option<RunId>,
-        /// The short-lived execution behind it.
+        /// The id of the short-lived execution that asked for the action.
         ephemeral_execution_id: Option<String>,
-        /// The copilot session behind it.
+        /// The id of the copilot session that asked for the action.
         copilot_session_id: Option<String>,
-        /// How many connections there are.
+        /// The number of connections that are available for the integration.
         integration_connection_count: Option<u64>,
-        /// When it was asked for.
+        /// The time at which the approval was requested.
         created_at: Option<Timestamp>,
-        /// When it can no longer be decided.
+        /// The time after which the approval can no longer be decided.
         expires_at: Option<Timestamp>,
-        /// When it was decided.
+        /// The time at which the decision was made.
         decided_at: Option<Timestamp>,
-        /// Who decided.
+        /// The person who made the decision, as text.
         decided_by: Option<String>,
-        /// Over which channel.
+        /// The channel through which the decision was made.
         decided_via: Option<String>,
-        /// With which API key, by name.
+        /// The name of the API key that was used to make the decision.
         decided_by_api_key_name: Option<String>,
-        /// Who decided; for administrators only.
+        /// The user who made the decision. Only administrators receive this field.
         decided_by_user: Option<ApprovalDecider>,
-        /// The kind of rule that allowed it.
+        /// The kind of rule that allowed the action automatically.
         auto_allowed_by: Option<String>,
-        /// The rule that allowed it.
+        /// The id of the rule that allowed the action automatically.
         auto_allowed_source_id: Option<String>,
-        /// That rule's name.
+        /// The name of the rule that allowed the action automatically.
         auto_allowed_source_name: Option<String>,
-        /// Its workspace.
+        /// The id of the workspace that the approval belongs to.
         workspace_id: Option<WorkspaceId>,
-        /// The arguments before any edit.
+        /// The arguments of the action before any edit.
         original_arguments: Option<Extra>,
-        /// When they were edited.
+        /// The time at which the arguments were last edited.
         arguments_edited_at: Option<Timestamp>,
-        /// By whom.
+        /// The user who last edited the arguments.
         arguments_edited_by: Option<ApprovalPerson>,
-        /// Which of them.
+        /// The names of the arguments that were edited.
         changed_fields: Vec<String>,
-        /// The policy that applied.
+        /// The id of the policy that applied to the action.
         resolved_policy_id: Option<String>,
-        /// Whose policy it is.
+        /// The user whose policy applied to the action.
         resolved_policy_user: Option<ApprovalPerson>,
-        /// What a locked rule did.
+        /// The effect that a locked rule had on the action.
         locked_rule_effect: Option<String>,
-        /// Who may see it.
+        /// The role that users need to see the approval.
         audience_role: Option<AudienceRole>,
-        /// The authorisation in use.
+        /// The id of the integration authorization that the action uses.
         integration_authorization_id: Option<String>,
-        /// The batch that it belongs to.
+        /// The key of the batch that the approval belongs to.
         batch_key: Option<String>,
-        /// How many of that batch wait.
+        /// The number of pending approvals in the same batch.
         batch_pending_count: Option<u64>,
-        /// The others of that batch.
+        /// The other approvals in the same batch.
         batch_items: Vec<ApprovalBatchItem>,
-        /// What the caller may do with it.
+        /// The operations that the caller may perform on the approval.
         capabilities: Option<ApprovalCapabilities>,
     }
 }
 
+impl ToolActionApproval {
+    /// Returns the id of the approval, which is needed to decide it.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&ApprovalId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+}
+
 open_enum! {
-    /// Who may see an approval.
+    /// The role that a user needs to see an approval.
     AudienceRole {
-        /// Administrators.
+        /// Only administrators of the workspace see the approval.
         Admin = "admin",
-        /// Members.
+        /// All members of the workspace see the approval.
         Member = "member",
-        /// Nobody.
+        /// No user of the workspace sees the approval.
         None = "none",
     }
 }
 
 record! {
-    /// Another approval of the same batch.
+    /// Another approval in the same batch.
     ApprovalBatchItem {
-        /// The approval.
+        /// The id of the other approval.
         id: Option<ApprovalId>,
-        /// What the action would do.
+        /// A summary of the other action for people.
         summary: Option<String>,
     }
 }
 
 record! {
-    /// What the caller may do with an approval.
+    /// The operations that the caller may perform on an approval.
     ApprovalCapabilities {
-        /// Allow such actions from now on.
+        /// Whether the caller may allow all future actions of this kind.
         can_always_allow: Option<bool>,
-        /// Decide for the whole run.
+        /// Whether the caller may decide all actions of the run at once.
         can_run_decision: Option<bool>,
     }
 }
 
 record! {
-    /// Who decided; for administrators only.
+    /// The user who decided an approval. Only administrators receive it.
     ApprovalDecider {
-        /// The user.
+        /// The id of the user in the account.
         id: Option<String>,
-        /// The e-mail address.
+        /// The e-mail address of the user.
         email: Option<String>,
-        /// The full name.
+        /// The first and last name of the user.
         full_name: Option<String>,
-        /// The user name.
+        /// The login name of the user.
         username: Option<String>,
-        /// The initial.
+        /// The initial of the user's name, as shown in place of a picture.
         name_initial: Option<String>,
     }
 }
 
 record! {
-    /// A user.
+    /// A user who is named in an approval.
     ApprovalPerson {
-        /// The user.
+        /// The id of the user in the account.
         id: Option<String>,
-        /// The name.
+        /// The display name of the user.
         name: Option<String>,
     }
 }
 
 record! {
-    /// Who, or what, asked for an action.
+    /// The person, workflow or agent that asked for a tool action.
     ApprovalRequester {
-        /// What kind of requester it is.
+        /// The kind of requester, such as a workflow or an agent.
         kind: Option<String>,
-        /// The name.
+        /// The display name of the requester.
         name: Option<String>,
-        /// The workflow behind it.
+        /// The name of the workflow that the action belongs to.
         workflow_name: Option<String>,
-        /// The agent behind it.
+        /// The name of the agent that the action belongs to.
         agent_name: Option<String>,
     }
 }
 
 record! {
-    /// A vote on an action that needs several.
+    /// One vote on a tool action that needs several votes.
     ApprovalVote {
-        /// Who voted.
+        /// The id of the user who voted.
         user_id: Option<String>,
-        /// What for.
+        /// The decision that the user voted for.
         decision: Option<ApprovalDecision>,
     }
 }

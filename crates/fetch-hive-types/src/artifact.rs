@@ -1,43 +1,46 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use crate::model::record;
+use crate::macros::record;
 use crate::{AssetId, Extra};
 
 record! {
-    /// A file that a run made (contract, sections 3 and 6).
+    /// A file or image that a run generated.
     GeneratedArtifact {
-        /// The asset behind it.
+        /// The id of the asset that stores the file.
         id: Option<AssetId>,
-        /// Where it can be downloaded.
+        /// The URL from which the file can be downloaded.
         file_url: Option<String>,
-        /// Its name.
+        /// The name of the file, including its extension.
         file_name: Option<String>,
-        /// Its media type.
+        /// The media type of the file, such as `image/png`.
         file_type: Option<String>,
-        /// Its size in bytes.
+        /// The size of the file in bytes.
         file_size: Option<u64>,
         /// The kind of file, such as `image`.
         asset_type: Option<String>,
-        /// Where it comes from.
+        /// The origin of the file, as stated by the service.
         origin: Option<String>,
-        /// The tool call that made it.
+        /// The id of the tool call that generated the file.
         tool_id: Option<String>,
-        /// The tool that made it.
+        /// The name of the tool that generated the file.
         tool_name: Option<String>,
     }
 }
 
-/// The output of an image workflow: `{settings, assets}`, or a bare array of assets as older runs have it (contract, section 3).
+/// The output of an image workflow.
+///
+/// The service sends an object with `settings` and `assets`. Older runs have a bare array of assets
+/// instead; both forms are read. See the [contract](crate::contract#workflows).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct ImageOutput {
-    /// The settings that the images were made with.
+    /// The settings that the images were generated with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<Value>,
-    /// The images.
+    /// The images that the workflow generated.
     pub assets: Vec<GeneratedArtifact>,
-    /// Fields that this version does not know, as they came.
+    /// The fields of the JSON object that this version of the crate does not know.
     #[serde(flatten)]
     pub extra: Extra,
 }

@@ -1,47 +1,59 @@
 use std::fmt;
 
-use crate::model::{operation, record};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{AssetId, Timestamp, WorkspaceId};
+use crate::{AssetId, MissingField, Timestamp, WorkspaceId};
 
-operation! {
-    /// Lists the assets of a workspace: `GET …/assets`.
-    ListAssets {
-        /// The workspace.
+request! {
+    /// A request to list the assets of a workspace.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/assets`.
+    ListAssets(
+        /// The id of the workspace whose assets are listed.
         workspace_id: WorkspaceId,
-    }
-
-    /// Uploads a file: `POST …/assets`, as multipart form data. No source names the part; `file` is what we send (contract, section 2).
-    UploadAsset {
-        /// The workspace.
-        workspace_id: WorkspaceId,
-        /// The file.
-        file: AssetFile,
-    }
+    );
 }
 
-/// A file to upload: its bytes, its name and its media type. An empty one is refused, and so is one beyond
-/// [`max_bytes`](AssetFile::max_bytes).
+request! {
+    /// A request to upload a file to a workspace.
+    ///
+    /// The request is `POST /public/workspaces/{workspace_id}/assets` with a multipart form. The
+    /// name of the form part, `file`, is our decision, and unconfirmed. See the
+    /// [contract](crate::contract#endpoints).
+    UploadAsset(
+        /// The id of the workspace that the file is uploaded to.
+        workspace_id: WorkspaceId,
+        /// The file to upload, with its name and media type.
+        file: AssetFile,
+    );
+}
+
+/// A file to upload: its name, its media type and its content.
+///
+/// A file that is empty or larger than [`max_bytes`](Self::max_bytes) is rejected before it is
+/// sent.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AssetFile {
-    /// Its name, as it is stored.
+    /// The name under which the file is stored.
     pub name: String,
-    /// Its media type, such as `image/png`.
+    /// The media type of the file, such as `image/png`.
     pub media_type: String,
-    /// What is in it.
+    /// The bytes that the file consists of.
     pub content: Vec<u8>,
-    /// The most bytes that are sent: 100 MiB by default. No source states a limit of the service.
+    /// The maximum number of bytes to upload, 100 MiB by default.
+    ///
+    /// The sources do not state a limit of the service.
     pub max_bytes: usize,
 }
 
 impl AssetFile {
-    /// A file from bytes.
+    /// Creates a file to upload from its name, its media type and its content.
     pub fn new(name: impl Into<String>, media_type: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         Self { name: name.into(), media_type: media_type.into(), content: content.into(), max_bytes: 100 << 20 }
     }
 
-    /// Sets the most bytes that are sent.
+    /// Sets the maximum number of bytes to upload.
     #[must_use]
     pub fn max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;
@@ -60,69 +72,91 @@ impl fmt::Debug for AssetFile {
 }
 
 record! {
-    /// An uploaded file.
+    /// A file that was uploaded to a workspace.
     Asset {
-        /// The asset.
+        /// The id of the asset, by which other requests refer to it.
         id: Option<AssetId>,
-        /// Where it is stored.
+        /// The key under which the service stores the file.
         object_key: Option<String>,
-        /// Its name.
+        /// The name of the file, including its extension.
         file_name: Option<String>,
-        /// Where it can be downloaded, for a short time.
+        /// The URL from which the file can be downloaded until it expires.
         file_url: Option<String>,
-        /// When that URL stops to work.
+        /// The time at which the download URL expires.
         file_url_expires_at: Option<Timestamp>,
-        /// Its media type.
+        /// The media type of the file, such as `image/png`.
         file_type: Option<String>,
-        /// Its size in bytes.
+        /// The size of the file in bytes.
         file_size: Option<u64>,
         /// The kind of file, such as `image`.
         asset_type: Option<String>,
-        /// Its workspace.
+        /// The id of the workspace that the asset belongs to.
         workspace_id: Option<WorkspaceId>,
-        /// When it was uploaded.
+        /// The time at which the file was uploaded.
         uploaded_at: Option<Timestamp>,
-        /// What went wrong with it.
+        /// The reason why the service could not process the file.
         error_message: Option<String>,
-        /// The transcript that is made from it.
+        /// The transcription of an audio or video file.
         transcription: Option<AssetTranscription>,
     }
 }
 
+impl Asset {
+    /// Returns the id of the asset.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&AssetId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+}
+
 open_enum! {
-    /// Where a transcript stands.
+    /// The status of the transcription of an audio or video file.
     TranscriptionStatus {
-        /// It waits.
+        /// The transcription has not started yet.
         Pending = "pending",
-        /// It is being made.
+        /// The service is transcribing the file.
         Processing = "processing",
-        /// It is there.
+        /// The service has transcribed the file.
         Completed = "completed",
-        /// It could not be made.
+        /// The service could not transcribe the file.
         Failed = "failed",
     }
 }
 
 record! {
-    /// The transcript of an audio or video file.
+    /// The transcription of an audio or video file.
     AssetTranscription {
-        /// Where it stands.
+        /// The status of the transcription, such as `completed`.
         status: Option<TranscriptionStatus>,
-        /// Why it failed, for programs.
+        /// The machine-readable reason why the transcription failed.
         error_code: Option<String>,
-        /// Why it failed, for people.
+        /// The reason for people why the transcription failed.
         error_message: Option<String>,
-        /// When it was made.
+        /// The time at which the transcription was completed.
         completed_at: Option<Timestamp>,
     }
 }
 
 record! {
-    /// An asset after its upload, with what the service says about it.
+    /// The response to the upload of a file.
     AssetUploadResponse {
-        /// What the service says.
+        /// A confirmation for people, in the language of the account.
         message: Option<String>,
-        /// The asset.
+        /// The asset that was created from the file.
         asset: Option<Asset>,
+    }
+}
+
+impl AssetUploadResponse {
+    /// Returns the id of the uploaded asset.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `asset` with an id.
+    pub fn id(&self) -> Result<&AssetId, MissingField> {
+        MissingField::check(self.asset.as_ref().and_then(|asset| asset.id.as_ref()), "asset.id")
     }
 }

@@ -1,130 +1,175 @@
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::model::record;
+use crate::macros::record;
 use crate::open_enum::open_enum;
-use crate::{Extra, OutputError, RequestId, RunStatus, InvokeWorkflowResponse};
+use crate::{Extra, InvokeWorkflowResponse, MissingField, OutputError, RequestId, RunStatus};
 
 open_enum! {
-    /// What happened, in a callback (contract, section 4). The first three are documented; the others are named by analogy and
-    /// unconfirmed.
+    /// The type of an event in a callback.
+    ///
+    /// The first three types are documented. The others are named by analogy, which is our
+    /// decision, and unconfirmed. See the [contract](crate::contract#callbacks).
     CallbackEventType {
-        /// An agent answered.
+        /// An agent has finished its run and answered.
         AgentCompleted = "agent.completed",
-        /// An agent failed.
+        /// An agent has failed to answer.
         AgentFailed = "agent.failed",
-        /// Work that an agent handed off has ended; signed with the secret of the agent.
+        /// A delegation of an agent has ended.
+        ///
+        /// The event is signed with the secret of the parent agent.
         AgentDelegationCompleted = "agent.delegation.completed",
-        /// A workflow completed.
+        /// A workflow has finished its run.
         WorkflowCompleted = "workflow.completed",
-        /// A workflow failed.
+        /// A workflow has failed during its run.
         WorkflowFailed = "workflow.failed",
-        /// A prompt completed.
+        /// A prompt has finished its run.
         PromptCompleted = "prompt.completed",
-        /// A prompt failed.
+        /// A prompt has failed during its run.
         PromptFailed = "prompt.failed",
-        /// A hive agent completed.
+        /// A hive agent has finished its run.
         HiveAgentCompleted = "hive_agent.completed",
-        /// A hive agent failed.
+        /// A hive agent has failed during its run.
         HiveAgentFailed = "hive_agent.failed",
-        /// A hive agent was cancelled.
+        /// The run of a hive agent was cancelled.
         HiveAgentCancelled = "hive_agent.cancelled",
     }
 }
 
 record! {
-    /// What the service posts to a callback URL (contract, section 4).
+    /// An event that the service posts to a callback URL.
+    ///
+    /// Its content does not prove where it comes from: verify the signature of the request before
+    /// you trust an event. See the [contract](crate::contract#callbacks).
     CallbackEvent {
-        /// What happened.
+        /// The type of the event, such as `workflow.completed`.
         event_type: Option<CallbackEventType>,
-        /// The run that it happened to.
+        /// The public id of the run that the event belongs to.
         request_id: Option<RequestId>,
-        /// The outcome.
+        /// The outcome of the run, such as its output, its response or its error.
         data: Option<Extra>,
     }
 }
 
 impl CallbackEvent {
-    /// A field of the outcome.
+    /// Returns the public id of the run.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the event has no `request_id`.
+    pub fn request_id(&self) -> Result<&RequestId, MissingField> {
+        MissingField::check(self.request_id.as_ref(), "request_id")
+    }
+
+    /// Returns the metadata that the caller attached to the run.
+    ///
+    /// The place of the field `user_metadata` in an event is unconfirmed. It is read from
+    /// [`data`](Self::data), and from the top level of the event if `data` does not have it.
+    pub fn user_metadata(&self) -> Option<&Map<String, Value>> {
+        self.get("user_metadata").or_else(|| self.extra.get("user_metadata"))?.as_object()
+    }
+
+    /// Returns a field of the event's `data`, or `None` if it is missing or null.
     pub fn get(&self, field: &str) -> Option<&Value> {
         self.data.as_ref()?.get(field).filter(|value| !value.is_null())
     }
 
-    /// What a workflow made.
+    /// Returns the output of a workflow.
     pub fn output(&self) -> Option<&Value> {
         self.get("output")
     }
 
-    /// What an agent or a prompt answered.
+    /// Returns the text that an agent or a prompt answered with.
     pub fn response(&self) -> Option<&str> {
         self.get("response")?.as_str()
     }
 
-    /// Why the run failed, if it says so in a text. The whole of it is in [`get`](Self::get).
+    /// Returns the reason why the run failed, if it is a string.
+    ///
+    /// Use `get("error")` for an error of another type.
     pub fn error(&self) -> Option<&str> {
         self.get("error")?.as_str()
     }
 
-    /// Where the run stands: what the outcome says, else the end of the event's type, such as `failed` in `agent.failed`.
+    /// Returns the status of the run.
+    ///
+    /// The status in the event's `data` takes precedence. Without it, the status is the last part
+    /// of the event type, such as `failed` in `agent.failed`.
     pub fn run_status(&self) -> Option<RunStatus> {
-        let said = self.get("run_status").or_else(|| self.get("status")).and_then(Value::as_str);
-        let of_type = || self.event_type.as_ref()?.as_str().rsplit_once('.').map(|(_, end)| end);
-        said.or_else(of_type).map(RunStatus::from)
+        let stated = self.get("run_status").or_else(|| self.get("status")).and_then(Value::as_str);
+        let from_type = || self.event_type.as_ref()?.as_str().rsplit_once('.').map(|(_, end)| end);
+        stated.or_else(from_type).map(RunStatus::from)
     }
 
-    /// Whether the event is the end of its run: not what became of a delegation of it, and not a run that goes on. An event of a type
-    /// that this version does not know counts as an end, so that nobody waits past it.
+    /// Returns whether the event is the last one of its run.
+    ///
+    /// Events of a delegation and events with a status such as `running` are not. An event of an
+    /// unknown type counts as the last one, so that a waiting caller does not wait forever.
     pub fn ends_run(&self) -> bool {
         let of_delegation = matches!(self.event_type, Some(CallbackEventType::AgentDelegationCompleted));
-        let goes_on = |status: &RunStatus| {
+        let continues = |status: &RunStatus| {
             matches!(status.as_str(), "running" | "queued" | "pending" | "started" | "awaiting_approval")
         };
-        !of_delegation && self.delegation_id().is_none() && !self.run_status().as_ref().is_some_and(goes_on)
+        !of_delegation && self.delegation_id().is_none() && !self.run_status().as_ref().is_some_and(continues)
     }
 
-    /// The delegation that the event belongs to, if it does: one run can have several. Which field names it is unconfirmed.
+    /// Returns the id of the delegation that the event belongs to, if there is one.
+    ///
+    /// One run can have several delegations. The name of the field is unconfirmed: `delegation_id`
+    /// and `delegation.id` are read, and `id` for `agent.delegation.completed`.
     pub fn delegation_id(&self) -> Option<&str> {
         let nested = || self.get("delegation")?.get("id");
-        let of_type =
+        let own =
             || matches!(self.event_type, Some(CallbackEventType::AgentDelegationCompleted)).then(|| self.get("id"))?;
-        self.get("delegation_id").or_else(nested).or_else(of_type)?.as_str()
+        self.get("delegation_id").or_else(nested).or_else(own)?.as_str()
     }
 
-    /// The event as a run, whose output is the workflow's output, or the answer of an agent or a prompt.
+    /// Converts the event to the response that a direct run would have returned.
+    ///
+    /// The output is the output of a workflow, or the response of an agent or a prompt.
     pub fn to_run(&self) -> InvokeWorkflowResponse {
         run(self.request_id.as_ref(), self.run_status(), self.data.as_ref())
     }
 
-    /// The output, if the run completed; see [`InvokeWorkflowResponse::into_output`].
+    /// Returns the output of a completed run.
     ///
     /// # Errors
     ///
-    /// As [`InvokeWorkflowResponse::into_output`].
+    /// Returns an error if the run has failed or has not completed, as
+    /// [`InvokeWorkflowResponse::into_output`] does.
     pub fn into_output(self) -> Result<Value, OutputError> {
         self.to_run().into_output()
     }
 
-    /// The output read as `T`, if the run completed; see [`InvokeWorkflowResponse::output_as`].
+    /// Deserializes the output of a completed run.
     ///
     /// # Errors
     ///
-    /// As [`InvokeWorkflowResponse::output_as`].
+    /// Returns an error if the run has failed or has not completed, or if the output cannot be
+    /// deserialized as `T`, as [`InvokeWorkflowResponse::output_as`] does.
     pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
         self.to_run().output_as()
     }
 
-    /// The output read as `T` from JSON inside a text; see [`InvokeWorkflowResponse::output_json`].
+    /// Deserializes JSON in the text output of a completed run.
+    ///
+    /// See [`InvokeWorkflowResponse::output_json`] for the accepted forms of text.
     ///
     /// # Errors
     ///
-    /// As [`InvokeWorkflowResponse::output_json`].
+    /// Returns an error if the run has failed or has not completed, or if the text does not hold a
+    /// `T`, as [`InvokeWorkflowResponse::output_json`] does.
     pub fn output_json<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
         self.to_run().output_json()
     }
 }
 
-/// What is known of a run, in the shape of a workflow's reply.
-pub(crate) fn run(request_id: Option<&RequestId>, run_status: Option<RunStatus>, data: Option<&Extra>) -> InvokeWorkflowResponse {
+/// Builds a response from the status and the data of a run.
+pub(crate) fn run(
+    request_id: Option<&RequestId>,
+    run_status: Option<RunStatus>,
+    data: Option<&Extra>,
+) -> InvokeWorkflowResponse {
     let field = |name: &str| data?.get(name).filter(|value| !value.is_null());
     let error = field("error").map(|error| error.as_str().map_or_else(|| error.to_string(), str::to_owned));
     InvokeWorkflowResponse {
@@ -147,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_says_how_the_run_ended() {
+    fn status_in_data_takes_precedence_over_the_type() {
         let done =
             event(json!({"event_type": "workflow.completed", "request_id": "req_1", "data": {"output": {"a": 1}}}));
         assert_eq!(done.run_status(), Some(RunStatus::Completed));
@@ -155,7 +200,6 @@ mod tests {
         let answered = event(json!({"event_type": "agent.completed", "data": {"response": "hi", "error": null}}));
         assert_eq!((answered.response(), answered.error()), (Some("hi"), None));
         assert_eq!(answered.into_output().unwrap(), "hi");
-        // The outcome is nearer than the type's name.
         let failed = event(
             json!({"event_type": "workflow.completed", "request_id": "req_2", "data": {"run_status": "failed", "error": "no"}}),
         );
@@ -168,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_run_is_told_from_what_happens_on_the_way() {
+    fn only_the_last_event_ends_the_run() {
         for (ends, json) in [
             (true, json!({"event_type": "workflow.completed", "data": {"run_status": "completed"}})),
             (true, json!({"event_type": "hive_agent.cancelled"})),
@@ -183,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn delegations_are_told_apart_whatever_field_names_them() {
+    fn delegation_id_is_read_from_each_known_field() {
         for data in [json!({"delegation_id": "d1"}), json!({"delegation": {"id": "d1"}}), json!({"id": "d1"})] {
             let event = event(json!({"event_type": "agent.delegation.completed", "data": data}));
             assert_eq!(event.delegation_id(), Some("d1"));

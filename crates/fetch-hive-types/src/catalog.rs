@@ -1,142 +1,159 @@
-//! What needs no workspace: models, countries of search services, error codes.
+//! Catalogs that do not belong to a workspace: models, countries of search services, error codes.
 
 use crate::ErrorCode;
-use crate::model::{operation, record};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
 
-operation! {
-    /// Lists the models: `GET /public/models`.
-    ListModels {}
+request! {
+    /// A request to list the models that the service offers.
+    ///
+    /// The request is `GET /public/models`.
+    ListModels();
+}
 
-    /// Lists the countries of every search service: `GET /public/search_services/countries`. Needs no key.
-    ListSearchServiceCountries {}
+request! {
+    /// A request to list the supported countries of every search service.
+    ///
+    /// The request is `GET /public/search_services/countries`. It needs no API key.
+    ListSearchServiceCountries();
+}
 
-    /// Lists the countries of one search service: `GET /public/search_services/{service}/countries`. Needs no key; an unknown service is
-    /// refused with the ones that are known, in [`ErrorBody::supported_services`](crate::ErrorBody::supported_services).
-    GetSearchServiceCountries {
-        /// The service, such as `google_search`.
+request! {
+    /// A request to get the supported countries of one search service.
+    ///
+    /// The request is `GET /public/search_services/{service}/countries`. It needs no API key. For
+    /// an unsupported service, the error body lists the supported ones in
+    /// [`supported_services`](crate::ErrorBody::supported_services).
+    GetSearchServiceCountries(
+        /// The key of the search service, such as `google_search`.
         service: String,
-    }
+    );
+}
 
-    /// Reads the catalogue of error codes: `GET /error_codes`. Needs no key.
-    ListErrorCodes {
-        /// The language of the texts, such as `es`; the service's default without one.
+request! {
+    /// A request to get the catalog of error codes.
+    ///
+    /// The request is `GET /error_codes`. It needs no API key.
+    ListErrorCodes(
+        /// The language of the texts, such as `es`, or `None` for the default language.
         locale: Option<String>,
-    }
+    );
 }
 
 record! {
-    /// A model (contract, section 2).
+    /// A language model or image model that the service offers.
     Model {
-        /// Its id, such as `gpt-4.1`.
+        /// The id of the model, such as `gpt-4.1`.
         id: Option<String>,
-        /// Its name.
+        /// The display name of the model.
         name: Option<String>,
-        /// Its slug, such as `gpt-4-1`.
+        /// The URL-safe name of the model, such as `gpt-4-1`.
         slug: Option<String>,
-        /// Who provides it.
+        /// The key of the model's provider, such as `openai`.
         provider: Option<String>,
-        /// The provider's name.
+        /// The display name of the model's provider.
         provider_name: Option<String>,
-        /// How many tokens it takes.
+        /// The size of the model's context window in tokens.
         context_limit: Option<u64>,
-        /// What it makes.
+        /// The kind of content that the model generates.
         model_type: Option<ModelType>,
-        /// Whether it makes images.
+        /// Whether the model can generate images.
         is_image_generation: Option<bool>,
-        /// Whether it takes images.
+        /// Whether the model accepts images as input.
         is_vision: Option<bool>,
-        /// Whether it reasons.
+        /// Whether the model can reason before it answers.
         is_reasoning: Option<bool>,
-        /// Whether it calls tools.
+        /// Whether the model can call tools.
         is_tool_calling: Option<bool>,
-        /// Whether it keeps to a JSON schema.
+        /// Whether the model can answer in the form of a JSON schema.
         is_json_schema: Option<bool>,
     }
 }
 
 open_enum! {
-    /// What a model makes.
+    /// The kind of content that a model generates.
     ModelType {
-        /// Text.
+        /// The model generates text, as language models do.
         Llm = "llm",
-        /// Images.
+        /// The model generates images from a prompt.
         ImageGeneration = "image_generation",
     }
 }
 
 record! {
-    /// The countries that a search service can be asked for.
+    /// A search service and the countries that it supports.
     SearchServiceCountries {
-        /// The service, such as `google_ai_overview`.
+        /// The key of the search service, such as `google_ai_overview`.
         service: Option<String>,
-        /// Its name.
+        /// The display name of the search service.
         name: Option<String>,
-        /// The field that takes the country's value.
+        /// The name of the setting that holds the country, such as `google_location_name`.
         country_value_field: Option<String>,
-        /// How that value is written.
+        /// The form in which the setting expects the country.
         country_value_format: Option<CountryValueFormat>,
-        /// The countries.
+        /// The countries that the search service supports.
         countries: Vec<SearchServiceCountry>,
     }
 }
 
 open_enum! {
-    /// How a search service wants a country written.
+    /// The form in which a search service expects a country.
     CountryValueFormat {
-        /// By its name.
+        /// The English name of the country.
         CountryName = "country_name",
-        /// By its two-letter code.
+        /// The two-letter ISO 3166-1 code of the country.
         Alpha2 = "alpha2",
     }
 }
 
 record! {
-    /// A country of a search service.
+    /// A country that a search service supports.
     SearchServiceCountry {
-        /// Its name.
+        /// The English name of the country.
         country_name: Option<String>,
-        /// Its two-letter code.
+        /// The two-letter ISO 3166-1 code of the country.
         alpha2: Option<String>,
-        /// What the service takes for it.
+        /// The value that the search service expects for the country.
         value: Option<String>,
     }
 }
 
 record! {
-    /// The catalogue of error codes (contract, section 7).
+    /// The catalog of the service's error codes.
+    ///
+    /// See the [contract](crate::contract#errors-and-limits).
     ErrorCodeCatalog {
-        /// The language of its texts.
+        /// The language of the texts in the catalog.
         locale: Option<String>,
-        /// The field that carries the code.
+        /// The name of the error body's field that holds the code.
         default_field: Option<String>,
-        /// Other names of that field.
+        /// The other names under which the field may be sent.
         compatibility_aliases: Vec<String>,
-        /// The codes.
+        /// The error codes that the service may send.
         codes: Vec<ErrorCodeEntry>,
     }
 }
 
 record! {
-    /// One error code, explained.
+    /// The description of one error code.
     ErrorCodeEntry {
-        /// The code.
+        /// The error code that the entry describes.
         code: Option<ErrorCode>,
-        /// The status that it comes with.
+        /// The HTTP status that the service sends with the code.
         status: Option<u16>,
-        /// The field that carries it.
+        /// The name of the error body's field that holds the code.
         field: Option<String>,
-        /// The key of its text.
+        /// The translation key of the message.
         message_key: Option<String>,
-        /// Its text.
+        /// The message for people, in the language of the catalog.
         message: Option<String>,
-        /// Other names of the field.
+        /// The other names under which the field may be sent.
         field_aliases: Vec<String>,
-        /// What kind of trouble it is.
+        /// The category that the service assigns to the error.
         category: Option<String>,
-        /// The key of what to do.
+        /// The translation key of the recommended action.
         client_action_key: Option<String>,
-        /// What to do.
+        /// The recommended action for people, in the language of the catalog.
         client_action: Option<String>,
     }
 }

@@ -1,141 +1,189 @@
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{Agent, AgentId, ChatId, Role, Timestamp, WorkspaceId};
+use crate::{Agent, AgentId, ChatId, MissingField, Role, Timestamp, WorkspaceId};
 
-operation! {
-    /// Begins a chat with an agent: `POST …/agents/{agent_id}/chats`.
-    CreateAgentChat {
-        /// The workspace.
+request! {
+    /// A request to create a chat with an agent.
+    ///
+    /// The request is `POST /public/workspaces/{workspace_id}/agents/{agent_id}/chats`.
+    CreateAgentChat(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent to chat with.
         agent_id: AgentId,
-        /// Its settings.
+        /// The settings of the new chat.
         chat: AgentChatCreate,
-    }
+    );
+}
 
-    /// Reads a chat: `GET …/chats/{id}`. The service has no list of chats.
-    GetAgentChat {
-        /// The workspace.
+request! {
+    /// A request to get one chat of an agent.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}`. The
+    /// service has no operation to list chats.
+    GetAgentChat(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent that the chat belongs to.
         agent_id: AgentId,
-        /// The chat.
+        /// The id of the chat to get.
         id: ChatId,
-    }
+    );
+}
 
-    /// Changes a chat: `PATCH …/chats/{id}`. What is not set stays as it is.
-    UpdateAgentChat {
-        /// The workspace.
+request! {
+    /// A request to change the settings of a chat.
+    ///
+    /// The request is `PATCH /public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}`.
+    /// Settings that are not set in the request keep their values.
+    UpdateAgentChat(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent that the chat belongs to.
         agent_id: AgentId,
-        /// The chat.
+        /// The id of the chat to change.
         id: ChatId,
-        /// What changes.
+        /// The settings to change; all others keep their values.
         chat: AgentChatUpdate,
-    }
+    );
+}
 
-    /// Deletes a chat: `DELETE …/chats/{id}`.
-    DeleteAgentChat {
-        /// The workspace.
+request! {
+    /// A request to delete a chat and its messages.
+    ///
+    /// The request is `DELETE /public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}`.
+    DeleteAgentChat(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent that the chat belongs to.
         agent_id: AgentId,
-        /// The chat.
+        /// The id of the chat to delete.
         id: ChatId,
-    }
+    );
+}
 
-    /// Deletes the messages of a chat: `PATCH …/chats/{id}/clear_messages`.
-    ClearAgentChatMessages {
-        /// The workspace.
+request! {
+    /// A request to delete all messages of a chat, but not the chat.
+    ///
+    /// The request is
+    /// `PATCH /public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}/clear_messages`.
+    ClearAgentChatMessages(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent that the chat belongs to.
         agent_id: AgentId,
-        /// The chat.
+        /// The id of the chat to clear.
         id: ChatId,
-    }
+    );
+}
 
-    /// Lists the messages of a chat, oldest first: `GET …/chats/{chat_id}/messages`.
-    ListAgentChatMessages {
-        /// The workspace.
+request! {
+    /// A request to list the messages of a chat, oldest first.
+    ///
+    /// The request is
+    /// `GET /public/workspaces/{workspace_id}/agents/{agent_id}/chats/{chat_id}/messages`.
+    ListAgentChatMessages(
+        /// The id of the workspace that the agent belongs to.
         workspace_id: WorkspaceId,
-        /// The agent.
+        /// The id of the agent that the chat belongs to.
         agent_id: AgentId,
-        /// The chat.
+        /// The id of the chat whose messages are listed.
         chat_id: ChatId,
-    }
+    );
 }
 
 request! {
     /// The settings of a new chat.
     AgentChatCreate(
-        /// Its name.
+        /// The display name of the chat.
         name: String,
     ) {}
 }
 
 request! {
-    /// What changes in a chat.
+    /// The settings to change in an existing chat.
     AgentChatUpdate() {
-        /// Its name.
+        /// The new display name of the chat.
         name: String,
     }
 }
 
 open_enum! {
-    /// Whether a chat is in use.
+    /// The status of a chat: active or archived.
     ChatStatus {
-        /// It is.
+        /// The chat is in use and accepts messages.
         Active = "active",
-        /// It was put away.
+        /// The chat is archived and no longer in use.
         Archived = "archived",
     }
 }
 
 record! {
-    /// A chat of an agent.
+    /// A chat between a user and an agent.
     AgentChat {
-        /// The chat.
+        /// The id of the chat, by which other requests refer to it.
         id: Option<ChatId>,
-        /// Its name.
+        /// The display name of the chat.
         name: Option<String>,
-        /// The text of its newest message.
+        /// The text of the most recent message in the chat.
         last_message_content: Option<String>,
-        /// When that was sent.
+        /// The time at which the most recent message was sent.
         last_message_sent_at: Option<Timestamp>,
-        /// How many messages it has.
+        /// The number of messages in the chat.
         message_count: Option<u64>,
-        /// When it was made.
+        /// The time at which the chat was created.
         generated_at: Option<Timestamp>,
-        /// Whether it is in use.
+        /// The status of the chat, active or archived.
         status: Option<ChatStatus>,
-        /// Its agent.
+        /// The agent that the chat belongs to.
         agent: Option<Agent>,
     }
 }
 
-record! {
-    /// A chat after a change, with what the service says about it.
-    AgentChatChangeResponse {
-        /// What the service says.
-        message: Option<String>,
-        /// The chat.
-        chat: Option<AgentChat>,
+impl AgentChat {
+    /// Returns the id of the chat.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&ChatId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
     }
 }
 
 record! {
-    /// A message of a chat.
+    /// The response to a request that created or changed a chat.
+    AgentChatChangeResponse {
+        /// A confirmation for people, in the language of the account.
+        message: Option<String>,
+        /// The chat with the settings that it has after the change.
+        chat: Option<AgentChat>,
+    }
+}
+
+impl AgentChatChangeResponse {
+    /// Returns the id of the chat that was created or changed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `chat` with an id.
+    pub fn id(&self) -> Result<&ChatId, MissingField> {
+        MissingField::check(self.chat.as_ref().and_then(|chat| chat.id.as_ref()), "chat.id")
+    }
+}
+
+record! {
+    /// A message in a chat between a user and an agent.
     ChatMessage {
-        /// Its id.
+        /// The id of the message within the service.
         id: Option<String>,
-        /// Its text.
+        /// The text of the message, as its author wrote it.
         content: Option<String>,
-        /// Who said it.
+        /// The role of the message's author.
         role: Option<Role>,
-        /// When it was sent.
+        /// The time at which the message was sent.
         sent_at: Option<Timestamp>,
-        /// Its chat.
+        /// The id of the chat that the message belongs to.
         chat_id: Option<ChatId>,
     }
 }

@@ -1,97 +1,110 @@
-use crate::model::{operation, record};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
 use crate::{DelegationId, Extra, RequestId, RunId, ThreadId, Timestamp};
 
-operation! {
-    /// Reads one delegation: `GET /agent/delegations/{id}` (contract, section 6).
-    GetAgentDelegation {
-        /// The delegation.
+request! {
+    /// A request to get one delegation of an agent.
+    ///
+    /// The request is `GET /agent/delegations/{id}`. See the [contract](crate::contract#agents).
+    GetAgentDelegation(
+        /// The id of the delegation to get.
         id: DelegationId,
-    }
+    );
+}
 
-    /// Cancels a delegation: `POST /agent/delegations/{id}/cancel`. On a finished one it changes nothing.
-    CancelAgentDelegation {
-        /// The delegation.
+request! {
+    /// A request to cancel a delegation of an agent.
+    ///
+    /// The request is `POST /agent/delegations/{id}/cancel`. It has no effect on a delegation that
+    /// has ended.
+    CancelAgentDelegation(
+        /// The id of the delegation to cancel.
         id: DelegationId,
-    }
+    );
+}
 
-    /// Lists the open delegations of a thread, pending and running: `GET /agent/threads/{thread_id}/delegations`.
-    ListThreadDelegations {
-        /// The thread.
+request! {
+    /// A request to list the pending and running delegations of a thread.
+    ///
+    /// The request is `GET /agent/threads/{thread_id}/delegations`.
+    ListThreadDelegations(
+        /// The id of the thread whose delegations are listed.
         thread_id: ThreadId,
-    }
+    );
 }
 
 open_enum! {
-    /// Where a delegation stands.
+    /// The status of the work that an agent has delegated.
     DelegationStatus {
-        /// It waits.
+        /// The delegated work has not started yet.
         Pending = "pending",
-        /// It is under way.
+        /// The delegated work is in progress.
         Running = "running",
-        /// It ended well.
+        /// The delegated work has finished successfully.
         Completed = "completed",
-        /// It ended badly.
+        /// The delegated work has ended with an error.
         Failed = "failed",
-        /// It was cancelled.
+        /// The delegated work was cancelled before it ended.
         Cancelled = "cancelled",
-        /// It took too long.
+        /// The delegated work did not finish in time.
         Expired = "expired",
     }
 }
 
 open_enum! {
-    /// What was handed off.
+    /// The kind of work that an agent has delegated.
     DelegationKind {
-        /// A workflow.
+        /// The agent has started a workflow.
         Workflow = "workflow",
-        /// Another agent.
+        /// The agent has started another agent.
         SubAgent = "sub_agent",
-        /// A run of a hive agent.
-        InvokeHiveAgentResponse = "hive_agent_run",
+        /// The agent has started the run of a hive agent.
+        HiveAgentRun = "hive_agent_run",
     }
 }
 
 record! {
-    /// Work that an agent handed off (contract, section 6).
+    /// A delegation: work that an agent has handed to a workflow or to another agent.
+    ///
+    /// See the [contract](crate::contract#agents).
     AgentDelegation {
-        /// The delegation.
+        /// The id of the delegation, by which it is looked up and cancelled.
         id: Option<DelegationId>,
-        /// Where it stands.
+        /// The status of the delegated work.
         status: Option<DelegationStatus>,
-        /// What was handed off.
+        /// The kind of work that was delegated.
         kind: Option<DelegationKind>,
-        /// What was started.
+        /// The workflow or agent that was started. The sources declare no fields for it.
         target: Option<Extra>,
-        /// Its outcome.
+        /// The outcome of the delegated work.
         result: Option<Extra>,
-        /// When it should be done.
+        /// The time by which the delegated work should be finished.
         expected_by: Option<Timestamp>,
-        /// When its outcome was delivered.
+        /// The time at which the outcome was delivered.
         delivered_at: Option<Timestamp>,
-        /// Why it could not be delivered.
+        /// The reason why the outcome could not be delivered.
         delivery_error: Option<String>,
-        /// The run that handed it off.
+        /// The public id of the run that delegated the work.
         parent_request_id: Option<RequestId>,
-        /// The tool call that handed it off.
+        /// The id of the tool call that delegated the work.
         tool_call_id: Option<String>,
-        /// The workflow run behind it.
+        /// The id of the workflow run that performs the work.
         workflow_run_id: Option<RunId>,
-        /// When it began.
+        /// The time at which the delegation was created.
         created_at: Option<Timestamp>,
     }
 }
 
 record! {
-    /// A delegation that is open when an agent has answered.
+    /// A delegation that is still in progress when an agent answers.
     PendingDelegation {
-        /// The delegation.
+        /// The id of the delegation, by which it is looked up and cancelled.
         id: Option<DelegationId>,
-        /// What was handed off.
+        /// The kind of work that was delegated.
         kind: Option<DelegationKind>,
-        /// What was started.
+        /// The workflow or agent that was started. The sources declare no fields for it.
         target: Option<Extra>,
-        /// When it should be done.
+        /// The time by which the delegated work should be finished.
         expected_by: Option<Timestamp>,
     }
 }

@@ -1,71 +1,111 @@
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::RequestId;
-use crate::alias::aliased_record;
+use crate::macros::{documented_or, null_as_default, record};
 use crate::open_enum::open_enum;
+use crate::{Extra, RequestId};
 
 open_enum! {
-    /// The machine-readable reason of a refusal (contract, section 7). The texts beside it are localised: match on this.
+    /// A machine-readable code that identifies the kind of error.
+    ///
+    /// Use the code to distinguish errors. The texts next to it are localized. See the
+    /// [contract](crate::contract#errors-and-limits).
     ErrorCode {
-        /// The model is retired: choose a current one.
+        /// The model is no longer available; choose a current one.
         ModelDeprecated = "model_deprecated",
-        /// The workspace's own provider key is missing.
+        /// The workspace has no API key for the model's provider.
         PersonalModelMissingCredentials = "personal_model_missing_credentials",
-        /// The provider refused the workspace's own key.
+        /// The model's provider rejected the API key of the workspace.
         PersonalModelInvalidCredentials = "personal_model_invalid_credentials",
-        /// No credits are left for hosted models.
+        /// The account has no credits left for hosted models.
         InsufficientHostedLlmCredits = "insufficient_hosted_llm_credits",
-        /// The plan's storage is full.
+        /// The storage of the plan is full.
         AssetStorageLimitReached = "asset_storage_limit_reached",
-        /// The plan allows no more steps in a workflow.
+        /// The workflow has as many steps as the plan allows.
         WorkflowStepLimitReached = "workflow_step_limit_reached",
-        /// The plan allows no more workspaces.
+        /// The account has as many workspaces as the plan allows.
         WorkspaceLimitReached = "workspace_limit_reached",
-        /// The plan keeps logs for a shorter time than asked for.
+        /// The requested logs are older than the plan keeps them.
         LogRangeLimitExceeded = "log_range_limit_exceeded",
-        /// The account's credit cap is reached.
+        /// The account has reached its credit cap.
         AccountCreditCapReached = "account_credit_cap_reached",
-        /// The model takes no images.
+        /// The model does not accept images.
         VisionNotSupported = "vision_not_supported",
-        /// A loop ran more often than it may.
+        /// A loop has exceeded its maximum number of iterations.
         IterationLimitExceeded = "iteration_limit_exceeded",
-        /// The plan's daily number of calls is used up; it starts anew at midnight UTC.
+        /// The plan's daily cap of API calls is reached; it resets at midnight UTC.
         ApiRateLimitExceeded = "api_rate_limit_exceeded",
-        /// The model's provider throttles.
+        /// The model's provider has throttled the request.
         TooManyRequests = "too_many_requests",
-        /// A fault of the service.
+        /// The service has failed to process the request.
         InternalServerError = "internal_server_error",
-        /// The request does not fit.
+        /// The request has an invalid field.
         ValidationError = "validation_error",
-        /// The tool approval mode does not exist.
+        /// The tool-approval mode in the request is unknown.
         InvalidToolApproval = "invalid_tool_approval",
-        /// The key may not allow tool actions by itself.
+        /// The API key is not permitted to approve tool actions automatically.
         ToolApprovalOverrideNotPermitted = "tool_approval_override_not_permitted",
-        /// The tool approval mode is set in the dashboard only.
+        /// The tool-approval mode can only be changed in the dashboard.
         ToolApprovalModeRequiresDashboard = "tool_approval_mode_requires_dashboard",
-        /// A required field is missing.
+        /// The request lacks a required field.
         MissingRequiredField = "missing_required_field",
     }
 }
 
-aliased_record! {
-    /// The body of a refusal, in every form of the contract (section 7).
-    "ErrorBody" ErrorBody {
-        /// What is wrong, for people, in the language of the account. A text, in every case that is known.
+record! {
+    /// The body of an error response.
+    ///
+    /// Many errors carry only the field `error`. See the
+    /// [contract](crate::contract#errors-and-limits).
+    #[serde(try_from = "Wire")]
+    ErrorBody {
+        /// The reason for people, in the language of the account.
+        ///
+        /// It is a string in every known case.
         error: Option<Value>,
-        /// A longer text for people.
+        /// A longer message for people, in the language of the account.
         message: Option<Value>,
-        /// The reason, for programs. Read from the deprecated `code` too.
+        /// The machine-readable reason for the error.
+        ///
+        /// It is also read from the deprecated field `code`.
         error_code: Option<ErrorCode>,
-        /// The plan's limit, with the daily cap.
+        /// The limit of the plan, sent when the daily cap is reached.
         limit: Option<u64>,
-        /// The count against that limit.
+        /// The number of calls made today, sent when the daily cap is reached.
         current: Option<u64>,
-        /// Single problems, where the service lists them.
+        /// The individual validation errors, if the service lists them.
         errors: Vec<Value>,
-        /// The keys that would work, where an unknown search service was asked for.
+        /// The supported search services, sent when the requested one is not supported.
         supported_services: Vec<String>,
-        /// The run that the refusal belongs to, if one had begun.
+        /// The public id of the run that the error belongs to, if a run was started.
         request_id: Option<RequestId>,
+    }
+}
+
+/// The fields of an [`ErrorBody`], including the deprecated `code`.
+#[derive(Deserialize)]
+struct Wire {
+    error: Option<Value>,
+    message: Option<Value>,
+    error_code: Option<ErrorCode>,
+    code: Option<Value>,
+    limit: Option<u64>,
+    current: Option<u64>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    errors: Vec<Value>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    supported_services: Vec<String>,
+    request_id: Option<RequestId>,
+    #[serde(flatten)]
+    extra: Extra,
+}
+
+impl TryFrom<Wire> for ErrorBody {
+    type Error = serde_json::Error;
+
+    fn try_from(wire: Wire) -> Result<Self, Self::Error> {
+        let Wire { error, message, limit, current, errors, supported_services, request_id, mut extra, .. } = wire;
+        let error_code = documented_or(wire.error_code, "code", wire.code, &mut extra)?;
+        Ok(Self { error, message, error_code, limit, current, errors, supported_services, request_id, extra })
     }
 }

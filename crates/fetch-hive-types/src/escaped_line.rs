@@ -1,14 +1,16 @@
 use std::fmt::{self, Write as _};
 
-/// Text of others as it may stand in a line of a log: control characters, line and paragraph separators and marks that turn the direction of
-/// writing are written as escapes, so that nobody can forge a line or steer a terminal.
+/// A wrapper that displays untrusted text safely in one line of a log.
 ///
-/// Every error of these crates prints the service's words so; its fields keep them as they came.
+/// Control characters, line and paragraph separators and marks that change the direction of text
+/// are displayed as escapes, so that the text cannot forge a line or control a terminal. All errors
+/// of these crates display the service's texts in this way; their fields keep the original text.
 ///
 /// ```
 /// use fetch_hive_types::EscapedLine;
 ///
-/// assert_eq!(EscapedLine("no\nERROR \u{1b}[31mforged").to_string(), r"no\nERROR \u{1b}[31mforged");
+/// let line = EscapedLine("no\nERROR \u{1b}[31mforged").to_string();
+/// assert_eq!(line, r"no\nERROR \u{1b}[31mforged");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EscapedLine<T>(pub T);
@@ -43,9 +45,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_breaks_a_line_or_steers_a_terminal_is_escaped_and_all_else_is_left() {
-        let steering = "\r\n\t\0\u{1b}]0;title\u{7}\u{9b}31m\u{2028}\u{202e}\u{2066}";
-        let line = EscapedLine(steering).to_string();
+    fn only_control_and_direction_characters_are_escaped() {
+        let control = "\r\n\t\0\u{1b}]0;title\u{7}\u{9b}31m\u{2028}\u{202e}\u{2066}";
+        let line = EscapedLine(control).to_string();
         assert!(!line.chars().any(must_be_escaped), "{line:?}");
         assert!(line.starts_with(r"\r\n\t\u{0}\u{1b}]0;title"), "{line}");
         for text in ["", "größer als 1 \\ \"x\"", "日本語 🐝"] {

@@ -4,16 +4,16 @@ use std::ops::{Deref, DerefMut};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, map};
 
-/// Fields of a JSON object by name, as they came or as they are sent; it derefs to the map.
+/// The fields of a JSON object by name. It dereferences to the underlying map.
 ///
-/// `Debug` masks the value of each field whose name speaks of a secret, at any depth: no version can know where the service will put a
-/// `webhook_secret` next. Nothing else is changed: such a field is read, kept and written like any other.
+/// `Debug` masks the value of every field whose name suggests a secret, such as `webhook_secret`,
+/// at any depth. Masking does not affect how the fields are read, stored or sent.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Extra(Map<String, Value>);
 
 impl Extra {
-    /// No fields.
+    /// Creates an empty set of fields.
     pub fn new() -> Self {
         Self::default()
     }
@@ -69,7 +69,7 @@ impl fmt::Debug for Extra {
     }
 }
 
-/// JSON of unknown shape, as `Debug` shows it: what a field holds whose name speaks of a secret is masked.
+/// A wrapper whose `Debug` masks the secrets in a JSON value.
 pub(crate) struct Masked<'a>(pub(crate) &'a Value);
 
 impl fmt::Debug for Masked<'_> {
@@ -98,8 +98,8 @@ impl fmt::Debug for Fields<'_> {
     }
 }
 
-/// Whether a field of this name is taken to hold a secret: `webhook_secret`, `apiKey`, `Authorization`, `access_token` and their like. A
-/// count of tokens is none.
+/// Returns whether the name of a field suggests that it holds a secret, such as `apiKey` or
+/// `access_token`, but not `total_tokens`.
 fn is_secret(name: &str) -> bool {
     let name: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     ["secret", "password", "passphrase", "apikey", "privatekey", "authorization", "credential"]
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_name_calls_a_secret_is_masked_and_written_all_the_same() {
+    fn secrets_are_masked_in_debug_output_only() {
         let json = json!({
             "webhook_secret": "MARK", "webhookSecret": ["MARK"], "API-Key": {"a": "MARK"}, "access_token": "MARK",
             "list": [{"deep": {"client_secret": "MARK"}}], "none_secret": null,

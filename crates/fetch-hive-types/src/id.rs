@@ -1,4 +1,12 @@
-/// Declares an identifier of the service: text that is passed back as it came, and cannot be mixed up with another kind.
+/// Declares the types of identifiers. Each is an opaque string that cannot be confused with an
+/// identifier of another type.
+///
+/// ```ignore
+/// id! {
+///     /// The id of a chat with an agent.
+///     ChatId;
+/// }
+/// ```
 macro_rules! id {
     ($($(#[$meta:meta])* $name:ident;)+) => {$(
         $(#[$meta])*
@@ -7,17 +15,19 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// Takes an identifier as given; what cannot stand in a path is refused before anything is sent.
+            /// Creates an identifier from a string, without checking it.
+            ///
+            /// A request with an identifier that cannot be part of a path fails before it is sent.
             pub fn new(id: impl Into<String>) -> Self {
                 Self(id.into())
             }
 
-            /// The identifier as text.
+            /// Returns the identifier as a string slice.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The identifier as an owned text.
+            /// Converts the identifier to a `String`.
             pub fn into_string(self) -> String {
                 self.0
             }
@@ -68,32 +78,39 @@ macro_rules! id {
 }
 
 id! {
-    /// The public id of a run, `req_…`: what a run is looked up by and what its callback names.
+    /// The public id of a run, such as `req_019b1ad1193763f2367afc4cda5ab9df`.
+    ///
+    /// Runs are looked up by this id, and callbacks refer to it.
     RequestId;
-    /// The `run_id` of a run, where the service sends one beside the request id.
+    /// The second id of a run, which some responses carry next to the public one.
     RunId;
-    /// A workspace: what agents, knowledge bases, assets and approvals belong to.
+    /// The id of a workspace, which contains agents, knowledge bases, assets and approvals.
     WorkspaceId;
-    /// An agent. Invocation takes its slug or its id: the sources differ (contract, section 6).
+    /// The id or the slug of an agent.
+    ///
+    /// The sources disagree on which of the two an invocation expects. See the
+    /// [contract](crate::contract#agents).
     AgentId;
-    /// A chat of an agent.
+    /// The id of a chat with an agent.
     ChatId;
-    /// A thread: the key under which an agent keeps a conversation, chosen by the caller or by the service.
+    /// The id of a thread, in which an agent remembers a conversation.
+    ///
+    /// The caller or the service chooses it.
     ThreadId;
-    /// A delegation: work that an agent handed off.
+    /// The id of a delegation, which is work that an agent has handed off.
     DelegationId;
-    /// A knowledge base.
+    /// The id of a knowledge base.
     KnowledgeBaseId;
-    /// An item of a knowledge base.
+    /// The id of an item in a knowledge base.
     KnowledgeBaseItemId;
-    /// An uploaded or generated file.
+    /// The id of an uploaded or generated file.
     AssetId;
-    /// An artifact that a run made, as later messages refer to it: a UUID.
+    /// The UUID by which later messages refer to an artifact of a run.
     ArtifactRef;
-    /// A tool action that waits, or waited, for a decision.
+    /// The id of an approval, which decides whether a tool action may run.
     ApprovalId;
-    /// What a webhook trigger of a workflow or prompt calls: the deployment's endpoint.
+    /// The id of a deployment's endpoint, which webhook triggers call.
     EndpointId;
-    /// A variant of a deployment, where it is named by id.
+    /// The id of a variant of a deployment.
     VariantId;
 }

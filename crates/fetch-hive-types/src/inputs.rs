@@ -3,20 +3,23 @@ use serde_json::{Map, Value};
 
 use crate::Extra;
 
-/// A value that could not be taken into a request; reported before anything is sent, with the name it was given under.
+/// A description of a value that a request cannot carry.
+///
+/// It is reported as an error before the request is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvalidField {
-    /// The name of the field or of the entry in it.
+    /// The name of the field that holds the value.
     pub name: String,
-    /// Why it was refused. Holds no value.
+    /// The reason why the value is invalid. It does not contain the value.
     pub reason: String,
 }
 
-/// The start inputs of a workflow or prompt: names with values of any JSON type (contract, section 3).
+/// The start inputs of a workflow or prompt, by name.
 ///
-/// A value that fails to serialise is remembered by name and reported when the request is sent, so that calls can be
-/// written as one chain.
+/// An input is a JSON value of any type. If a value cannot be serialized, its name is kept, and the
+/// request fails with that name before it is sent. This way, setters can be chained without error
+/// handling. See the [contract](crate::contract#workflows).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Inputs {
     values: Extra,
@@ -24,46 +27,46 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// No inputs.
+    /// Creates an empty set of inputs.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets one input; a later value for the same name replaces the earlier one.
+    /// Sets one input, and replaces an earlier input of the same name.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Serialize) {
         let name = name.into();
         match serde_json::to_value(value) {
             Ok(value) => {
                 self.values.insert(name, value);
             }
-            Err(error) => self.refuse(name, error.to_string()),
+            Err(error) => self.reject(name, error.to_string()),
         }
     }
 
-    /// Adds every field of a struct or map.
+    /// Adds every field of a struct or map as an input.
     pub fn extend(&mut self, inputs: impl Serialize) {
         match serde_json::to_value(inputs) {
             Ok(Value::Object(object)) => self.values.extend(object),
-            Ok(_) => self.refuse("inputs".to_owned(), "must serialise to an object of names and values".to_owned()),
-            Err(error) => self.refuse("inputs".to_owned(), error.to_string()),
+            Ok(_) => self.reject("inputs".to_owned(), "must serialize to an object".to_owned()),
+            Err(error) => self.reject("inputs".to_owned(), error.to_string()),
         }
     }
 
-    fn refuse(&mut self, name: String, reason: String) {
+    fn reject(&mut self, name: String, reason: String) {
         self.invalid.get_or_insert(InvalidField { name, reason });
     }
 
-    /// The inputs that were taken.
+    /// Returns the valid inputs by name.
     pub fn values(&self) -> &Map<String, Value> {
         &self.values
     }
 
-    /// The first input that could not be serialised, if any.
+    /// Returns the first input that could not be serialized, if there is one.
     pub fn invalid(&self) -> Option<&InvalidField> {
         self.invalid.as_ref()
     }
 
-    /// Whether there is nothing to send.
+    /// Returns whether there are no valid inputs.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
@@ -97,23 +100,23 @@ mod tests {
 
     impl Serialize for Broken {
         fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            Err(serde::ser::Error::custom("no form for this"))
+            Err(serde::ser::Error::custom("not serializable"))
         }
     }
 
     #[test]
-    fn a_value_that_fails_to_serialise_is_named() {
+    fn first_value_that_fails_to_serialize_is_named() {
         let mut inputs = Inputs::new();
         inputs.insert("topic", "enterprise AI");
         inputs.insert("chart", Broken);
         inputs.insert("later", Broken);
         let invalid = inputs.invalid().unwrap();
-        assert_eq!((invalid.name.as_str(), invalid.reason.as_str()), ("chart", "no form for this"));
+        assert_eq!((invalid.name.as_str(), invalid.reason.as_str()), ("chart", "not serializable"));
         assert_eq!(inputs.values().len(), 1);
     }
 
     #[test]
-    fn whole_structs_are_taken_and_lists_are_not() {
+    fn maps_are_added_and_lists_are_rejected() {
         let mut inputs = Inputs::new();
         inputs.extend(HashMap::from([("a", 1)]));
         inputs.insert("a", 2);

@@ -1,67 +1,92 @@
-use crate::model::{operation, record, request};
+use crate::macros::{record, request};
 use crate::open_enum::open_enum;
-use crate::{Extra, KnowledgeBaseId, NumberOrString, Timestamp, WorkspaceId};
+use crate::{Extra, KnowledgeBaseId, MissingField, NumberOrString, Timestamp, WorkspaceId};
 
-operation! {
-    /// Lists the knowledge bases of a workspace: `GET …/knowledge_bases`.
-    ListKnowledgeBases {
-        /// The workspace.
+request! {
+    /// A request to list the knowledge bases of a workspace.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/knowledge_bases`.
+    ListKnowledgeBases(
+        /// The id of the workspace whose knowledge bases are listed.
         workspace_id: WorkspaceId,
-    }
+    );
+}
 
-    /// Reads a knowledge base: `GET …/knowledge_bases/{id}`.
-    GetKnowledgeBase {
-        /// The workspace.
+request! {
+    /// A request to get one knowledge base.
+    ///
+    /// The request is `GET /public/workspaces/{workspace_id}/knowledge_bases/{id}`.
+    GetKnowledgeBase(
+        /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
-        /// The knowledge base.
+        /// The id of the knowledge base to get.
         id: KnowledgeBaseId,
-    }
+    );
+}
 
-    /// Makes a knowledge base: `POST …/knowledge_bases`.
-    CreateKnowledgeBase {
-        /// The workspace.
+request! {
+    /// A request to create a knowledge base in a workspace.
+    ///
+    /// The request is `POST /public/workspaces/{workspace_id}/knowledge_bases`.
+    CreateKnowledgeBase(
+        /// The id of the workspace that the knowledge base is created in.
         workspace_id: WorkspaceId,
-        /// Its settings.
+        /// The settings of the new knowledge base.
         knowledge_base: KnowledgeBaseCreate,
-    }
+    );
+}
 
-    /// Changes a knowledge base: `PATCH …/knowledge_bases/{id}`. What is not set stays as it is.
-    UpdateKnowledgeBase {
-        /// The workspace.
+request! {
+    /// A request to change the settings of a knowledge base.
+    ///
+    /// The request is `PATCH /public/workspaces/{workspace_id}/knowledge_bases/{id}`. Settings that
+    /// are not set in the request keep their values.
+    UpdateKnowledgeBase(
+        /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
-        /// The knowledge base.
+        /// The id of the knowledge base to change.
         id: KnowledgeBaseId,
-        /// What changes.
+        /// The settings to change; all others keep their values.
         knowledge_base: KnowledgeBaseUpdate,
-    }
+    );
+}
 
-    /// Deletes a knowledge base: `DELETE …/knowledge_bases/{id}`. The service answers before it has done so.
-    DeleteKnowledgeBase {
-        /// The workspace.
+request! {
+    /// A request to delete a knowledge base.
+    ///
+    /// The request is `DELETE /public/workspaces/{workspace_id}/knowledge_bases/{id}`. The service
+    /// responds before the deletion is finished.
+    DeleteKnowledgeBase(
+        /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
-        /// The knowledge base.
+        /// The id of the knowledge base to delete.
         id: KnowledgeBaseId,
-    }
+    );
+}
 
-    /// Searches a knowledge base: `POST …/knowledge_bases/{id}/search`. It changes nothing, so it is repeated like a read.
-    SearchKnowledgeBase {
-        /// The workspace.
+request! {
+    /// A request to search a knowledge base.
+    ///
+    /// The request is `POST /public/workspaces/{workspace_id}/knowledge_bases/{id}/search`. A
+    /// search changes nothing, so it is retried like a `GET` request.
+    SearchKnowledgeBase(
+        /// The id of the workspace that the knowledge base belongs to.
         workspace_id: WorkspaceId,
-        /// The knowledge base.
+        /// The id of the knowledge base to search.
         id: KnowledgeBaseId,
-        /// What is looked for.
+        /// The query and the limits of the search.
         search: KnowledgeBaseSearch,
-    }
+    );
 }
 
 open_enum! {
-    /// How a knowledge base is searched.
+    /// The method by which a knowledge base is searched.
     SearchType {
-        /// By meaning and by words.
+        /// The search combines vectors and full text.
         Hybrid = "hybrid",
-        /// By meaning.
+        /// The search compares the meaning of texts by their vectors.
         Vector = "vector",
-        /// By words.
+        /// The search looks for the words of the query.
         FullText = "full_text",
     }
 }
@@ -69,106 +94,137 @@ open_enum! {
 request! {
     /// The settings of a new knowledge base.
     KnowledgeBaseCreate(
-        /// Its name.
+        /// The display name of the knowledge base.
         name: String,
     ) {
-        /// What it is for.
+        /// A description of the content of the knowledge base.
         description: String,
-        /// How it is searched.
+        /// The method by which the knowledge base is searched.
         search_type: SearchType,
-        /// The least score of a result, from 0 to 1.
+        /// The minimum score of a search result, from 0 to 1.
         search_score_threshold: f64,
-        /// How many chunks a search gives, from 1 to 20. One source declares a UUID here, surely by mistake.
+        /// The maximum number of chunks that a search returns, from 1 to 20.
+        ///
+        /// One source declares a UUID for this field, which is presumably a mistake.
         search_chunk_limit: u64,
     }
 }
 
 request! {
-    /// What changes in a knowledge base.
+    /// The settings to change in an existing knowledge base.
     KnowledgeBaseUpdate() {
-        /// Its name.
+        /// The new display name of the knowledge base.
         name: String,
-        /// What it is for.
+        /// A description of the content of the knowledge base.
         description: String,
-        /// How it is searched.
+        /// The method by which the knowledge base is searched.
         search_type: SearchType,
-        /// The least score of a result, from 0 to 1.
+        /// The minimum score of a search result, from 0 to 1.
         search_score_threshold: f64,
-        /// How many chunks a search gives, from 1 to 20.
+        /// The maximum number of chunks that a search returns, from 1 to 20.
         search_chunk_limit: u64,
     }
 }
 
 request! {
-    /// A search: all four are required by the service (contract, section 10).
+    /// The query and the limits of a search in a knowledge base.
+    ///
+    /// The service requires all four fields. See the [contract](crate::contract#resources).
     KnowledgeBaseSearch(
-        /// What is looked for. Must not be empty.
+        /// The text to search for. It must not be empty.
         search_query: String,
-        /// How.
+        /// The method by which the knowledge base is searched.
         search_type: SearchType,
-        /// How many chunks at the most, from 1 to 20.
+        /// The maximum number of chunks to return, from 1 to 20.
         search_chunk_limit: u64,
-        /// The least score of a result, from 0 to 1.
+        /// The minimum score of a search result, from 0 to 1.
         search_score_threshold: f64,
     ) {}
 }
 
 record! {
-    /// A knowledge base, in a list or by itself. By itself the sources declare no fields of it (contract, section 10).
+    /// A knowledge base of a workspace.
+    ///
+    /// The sources declare its fields only for lists. A single knowledge base is read with the same
+    /// fields; all others are in [`extra`](Self::extra). See the
+    /// [contract](crate::contract#resources).
     KnowledgeBase {
-        /// The knowledge base.
+        /// The id of the knowledge base, by which other requests refer to it.
         id: Option<KnowledgeBaseId>,
-        /// Its name.
+        /// The display name of the knowledge base.
         name: Option<String>,
-        /// What it is for.
+        /// A description of the content of the knowledge base.
         description: Option<String>,
-        /// How many items it has.
+        /// The number of items in the knowledge base.
         data_item_count: Option<u64>,
-        /// The least score of a result; in lists it comes as a text.
+        /// The minimum score of a search result, which lists send as a string.
         search_score_threshold: Option<NumberOrString>,
-        /// How many chunks a search gives.
+        /// The maximum number of chunks that a search returns.
         search_chunk_limit: Option<NumberOrString>,
-        /// When it was made.
+        /// The time at which the knowledge base was created.
         generated_at: Option<Timestamp>,
-        /// Whether it is in use, such as `active`.
+        /// The status of the knowledge base, such as `active`.
         status: Option<String>,
-        /// How it is searched.
+        /// The method by which the knowledge base is searched.
         search_type: Option<SearchType>,
-        /// Whether it is in use.
+        /// Whether the knowledge base is in use.
         is_active: Option<bool>,
-        /// Whether it was put away.
+        /// Whether the knowledge base is archived.
         is_archived: Option<bool>,
-        /// Whether it is searched by meaning and words.
+        /// Whether a search combines vectors and full text.
         is_hybrid_search: Option<bool>,
-        /// Whether it is searched by meaning.
+        /// Whether a search uses only vectors.
         is_vector_search: Option<bool>,
-        /// Whether it is searched by words.
+        /// Whether a search uses only full text.
         is_full_text_search: Option<bool>,
     }
 }
 
 record! {
-    /// A knowledge base after a change, with what the service says about it.
+    /// The response to a request that created or changed a knowledge base.
     KnowledgeBaseChangeResponse {
-        /// What the service says.
+        /// A confirmation for people, in the language of the account.
         message: Option<String>,
-        /// The knowledge base.
+        /// The knowledge base after the change.
         knowledge_base: Option<KnowledgeBase>,
     }
 }
 
+impl KnowledgeBaseChangeResponse {
+    /// Returns the id of the created or changed knowledge base.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `knowledge_base` with an id.
+    pub fn id(&self) -> Result<&KnowledgeBaseId, MissingField> {
+        MissingField::check(
+            self.knowledge_base.as_ref().and_then(|knowledge_base| knowledge_base.id.as_ref()),
+            "knowledge_base.id",
+        )
+    }
+}
+
 record! {
-    /// The reply to a search. The sources do not declare what a result holds.
+    /// The response to a search in a knowledge base.
     SearchKnowledgeBaseResponse {
-        /// What the service says.
+        /// A message for people, in the language of the account.
         message: Option<String>,
-        /// What was found.
+        /// The search results. The sources do not declare their fields.
         response: Option<Extra>,
     }
 }
 
 impl KnowledgeBase {
-    /// The least score of a result, as a number.
+    /// Returns the id of the knowledge base.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `id`.
+    pub fn id(&self) -> Result<&KnowledgeBaseId, MissingField> {
+        MissingField::check(self.id.as_ref(), "id")
+    }
+
+    /// Returns the minimum score of a search result as a number.
     pub fn score_threshold(&self) -> Option<f64> {
         self.search_score_threshold.as_ref()?.as_f64()
     }

@@ -3,31 +3,35 @@ use std::fmt;
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Number;
+use serde_json::{Number, Value};
 
 use crate::InvalidField;
 
-/// A value of [`Metadata`]: a string, a number, a boolean or null; nothing nested (contract, section 9).
+/// A metadata value: a string, a number, a boolean or null.
+///
+/// The service rejects lists and objects. See the [contract](crate::contract#metadata).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MetadataValue {
-    /// JSON null.
+    /// The value null, which is different from a missing value.
     Null,
-    /// A boolean.
+    /// A boolean, either true or false.
     Bool(bool),
-    /// A number, as it was written: `12` stays `12` and `12.0` stays `12.0`.
+    /// A JSON number. It keeps its form: `12` and `12.0` are different values.
     Number(Number),
-    /// A text.
+    /// A string, which may be empty.
     String(String),
 }
 
-/// A float that JSON has no form for: NaN or an infinity.
+/// An error that occurs when a floating-point number is infinite or not a number.
+///
+/// JSON has no form for such a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NotFinite;
 
 impl fmt::Display for NotFinite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is not a finite number, which JSON cannot carry")
+        f.write_str("is not a finite number, so JSON cannot represent it; use a string or null")
     }
 }
 
@@ -41,17 +45,65 @@ impl TryFrom<f64> for MetadataValue {
     }
 }
 
-macro_rules! from_number {
-    ($($type:ty),+) => {$(
-        impl From<$type> for MetadataValue {
-            fn from(value: $type) -> Self {
-                Self::Number(value.into())
-            }
-        }
-    )+};
+impl From<i8> for MetadataValue {
+    fn from(value: i8) -> Self {
+        Self::Number(value.into())
+    }
 }
 
-from_number!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
+impl From<i16> for MetadataValue {
+    fn from(value: i16) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<i32> for MetadataValue {
+    fn from(value: i32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<i64> for MetadataValue {
+    fn from(value: i64) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<isize> for MetadataValue {
+    fn from(value: isize) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u8> for MetadataValue {
+    fn from(value: u8) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u16> for MetadataValue {
+    fn from(value: u16) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u32> for MetadataValue {
+    fn from(value: u32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u64> for MetadataValue {
+    fn from(value: u64) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<usize> for MetadataValue {
+    fn from(value: usize) -> Self {
+        Self::Number(value.into())
+    }
+}
 
 impl From<bool> for MetadataValue {
     fn from(value: bool) -> Self {
@@ -132,9 +184,11 @@ impl<'de> Deserialize<'de> for MetadataValue {
     }
 }
 
-/// Flat facts that a caller attaches to a run and gets back as `user_metadata` (contract, section 9).
+/// The metadata that a caller attaches to a run.
 ///
-/// Names must not be empty; an empty one, or a float that JSON cannot carry, is reported when the request is sent.
+/// The service returns it as `user_metadata`. Names must not be empty, and values must not be lists
+/// or objects. If an entry is invalid, its name is kept, and the request fails with that name
+/// before it is sent. See the [contract](crate::contract#metadata).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     values: BTreeMap<String, MetadataValue>,
@@ -142,56 +196,68 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// No metadata.
+    /// Creates metadata without any values.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets one value: a string, an integer, a float, a boolean, or an `Option` of them for null.
-    pub fn insert<V>(&mut self, name: impl Into<String>, value: V)
-    where
-        V: TryInto<MetadataValue>,
-        V::Error: fmt::Display,
-    {
+    /// Sets one value, and replaces an earlier value of the same name.
+    ///
+    /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: fmt::Display>) {
         let name = name.into();
-        let reason = match value.try_into() {
-            Ok(_) if name.is_empty() => "has an empty name".to_owned(),
+        match value.try_into() {
+            Ok(_) if name.is_empty() => self.reject(name, "has an empty name".to_owned()),
             Ok(value) => {
                 self.values.insert(name, value);
-                return;
             }
-            Err(error) => error.to_string(),
+            Err(error) => self.reject(name, error.to_string()),
+        }
+    }
+
+    /// Adds every field of a struct or map as a value.
+    ///
+    /// A field that holds a list or an object is invalid.
+    pub fn extend(&mut self, values: impl Serialize) {
+        let fields = match serde_json::to_value(values) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => return self.reject("metadata".to_owned(), "must serialize to an object".to_owned()),
+            Err(error) => return self.reject("metadata".to_owned(), error.to_string()),
         };
+        for (name, value) in fields {
+            match MetadataValue::deserialize(value) {
+                Ok(value) => self.insert(name, value),
+                Err(error) => self.reject(name, error.to_string()),
+            }
+        }
+    }
+
+    fn reject(&mut self, name: String, reason: String) {
         self.invalid.get_or_insert(InvalidField { name, reason });
     }
 
-    /// The values that were taken.
+    /// Returns the valid values by name.
     pub fn values(&self) -> &BTreeMap<String, MetadataValue> {
         &self.values
     }
 
-    /// One value by name.
+    /// Returns the value of a name, if there is one.
     pub fn get(&self, name: &str) -> Option<&MetadataValue> {
         self.values.get(name)
     }
 
-    /// The first entry that was refused, if any.
+    /// Returns the first invalid entry, if there is one.
     pub fn invalid(&self) -> Option<&InvalidField> {
         self.invalid.as_ref()
     }
 
-    /// Whether there is nothing to send.
+    /// Returns whether there are no valid values.
     pub fn is_empty(&self) -> bool {
         self.values.is_empty()
     }
 }
 
-impl<K, V> FromIterator<(K, V)> for Metadata
-where
-    K: Into<String>,
-    V: TryInto<MetadataValue>,
-    V::Error: fmt::Display,
-{
+impl<K: Into<String>, V: TryInto<MetadataValue, Error: fmt::Display>> FromIterator<(K, V)> for Metadata {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut metadata = Self::new();
         for (name, value) in entries {
@@ -218,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn trap_13_numbers_and_null_survive_as_written() {
+    fn numbers_and_null_keep_their_form() {
         let text = r#"{"a":12,"b":12.0,"c":null,"d":true,"e":"x","f":18446744073709551615,"g":-1}"#;
         let metadata: Metadata = serde_json::from_str(text).unwrap();
         assert_eq!(metadata.values().len(), 7);
@@ -228,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_values_are_refused() {
+    fn nested_values_are_rejected() {
         for text in [r#"{"a":[1]}"#, r#"{"a":{}}"#] {
             let error = serde_json::from_str::<Metadata>(text).unwrap_err().to_string();
             assert!(error.contains("metadata is flat"), "{error}");
@@ -236,7 +302,21 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sent_is_named() {
+    fn maps_are_added_and_nested_values_are_reported_by_name() {
+        let mut metadata = Metadata::new();
+        metadata.extend(serde_json::json!({"order": "o_42", "tags": ["a"], "count": 3, "empty": null}));
+        assert_eq!(serde_json::to_string(&metadata).unwrap(), r#"{"count":3,"empty":null,"order":"o_42"}"#);
+        let invalid = metadata.invalid().unwrap();
+        assert_eq!(invalid.name, "tags");
+        assert!(invalid.reason.contains("metadata is flat"), "{}", invalid.reason);
+
+        let mut list = Metadata::new();
+        list.extend([1, 2]);
+        assert_eq!(list.invalid().unwrap().name, "metadata");
+    }
+
+    #[test]
+    fn first_invalid_entry_is_named() {
         let mut metadata = Metadata::new();
         metadata.insert("rate", 0.5);
         metadata.insert("region", None::<&str>);

@@ -3,28 +3,43 @@ use std::marker::PhantomData;
 
 use serde::de::Visitor;
 
-/// Declares an enum of the service that stays open: a value that this version does not know is kept as its text, so
-/// that one new value never loses the object it stands in.
+/// Declares an enum of the service that also accepts unknown values.
+///
+/// An unknown value is kept as `Other`, so that a new value does not make the surrounding object
+/// unreadable.
+///
+/// ```ignore
+/// open_enum! {
+///     /// The status of a chat.
+///     ChatStatus {
+///         /// The chat is in use.
+///         Active = "active",
+///         /// The chat is archived.
+///         Archived = "archived",
+///     }
+/// }
+/// ```
 macro_rules! open_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$meta])*
         ///
-        /// Open: a value that this version does not know is kept as `Other` with its text.
+        /// Values that this version of the crate does not know are kept as `Other`.
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum $name {
             $($(#[$vmeta])* $variant,)+
-            /// A value that this version does not know, as it was received. Made with `from`, never by hand, so that
-            /// a known value has one form only.
+            /// A value that this version of the crate does not know.
+            ///
+            /// Only `From` and deserialization create it, so that a known value has only one form.
             #[non_exhaustive]
             Other(String),
         }
 
         impl $name {
-            /// The values that this version knows, as they stand on the wire.
+            /// The known values, as the service writes them.
             pub const KNOWN: &'static [&'static str] = &[$($text),+];
 
-            /// The value as it stands on the wire.
+            /// Returns the value as the service writes it.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$variant => $text,)+
@@ -74,7 +89,7 @@ macro_rules! open_enum {
 
 pub(crate) use open_enum;
 
-/// Reads a text into what is made of it; a known value needs no copy of the text.
+/// A visitor that creates a value from a string, without copying the string of a known value.
 pub(crate) struct TextVisitor<T>(pub(crate) PhantomData<T>);
 
 impl<T: for<'a> From<&'a str> + From<String>> Visitor<'_> for TextVisitor<T> {

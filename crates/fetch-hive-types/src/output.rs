@@ -4,15 +4,18 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{EscapedLine, RequestId, RunStatus, InvokeWorkflowResponse};
+use crate::{EscapedLine, InvokeWorkflowResponse, RequestId, RunStatus};
 
-/// A run that ended without its output. The service reports it with a 200 (contract, section 3).
+/// An error that occurs when a run has failed.
+///
+/// The service reports a failed run with HTTP status 200. See the
+/// [contract](crate::contract#workflows).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunFailed {
-    /// Which run.
+    /// The public id of the failed run.
     pub request_id: Option<RequestId>,
-    /// Why, in the words of the service.
+    /// The reason that the service gave for the failure.
     pub reason: Option<String>,
 }
 
@@ -28,31 +31,35 @@ impl fmt::Display for RunFailed {
 
 impl Error for RunFailed {}
 
-/// Why a run has no output of the wanted type. Neither `Display` nor `Debug` shows the output.
+/// An error that occurs when the output of a run cannot be returned.
+///
+/// Neither `Display` nor `Debug` shows the output.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OutputError {
-    /// The run failed.
+    /// The run has failed, so it has no output.
     Failed(RunFailed),
-    /// The run has not completed: it is under way, queued, or in a state that this version does not know.
+    /// The run has not completed: it is running, queued, or in an unknown state.
     NotCompleted {
-        /// Which run; look it up later by this id.
+        /// The public id of the run, by which it can be looked up later.
         request_id: Option<RequestId>,
-        /// Where it stands; `None` when the reply says neither that nor an output.
+        /// The status of the run, or `None` if the response has neither a status nor an output.
         run_status: Option<RunStatus>,
     },
-    /// The run completed, and its output is not of the wanted type.
+    /// The run has completed, but its output cannot be deserialized as the expected type.
     Mismatch(Box<OutputMismatch>),
 }
 
-/// An output that could not be read as the wanted type, with the output itself.
+/// The details of an output that cannot be deserialized as the expected type.
 #[non_exhaustive]
 pub struct OutputMismatch {
-    /// Which run.
+    /// The public id of the run.
     pub request_id: Option<RequestId>,
-    /// The output, whole; a text that holds no readable JSON is a [`Value::String`].
+    /// The complete output of the run.
     pub output: Value,
-    /// What did not fit. Its text may quote the output, so it is no `source()` that would be printed with the error.
+    /// The error that occurred during deserialization.
+    ///
+    /// Its message may quote the output, so it is not the `source` of the surrounding error.
     pub error: serde_json::Error,
 }
 
@@ -62,7 +69,7 @@ impl fmt::Debug for OutputMismatch {
     }
 }
 
-/// A run in an error text.
+/// A wrapper that displays a run in an error message.
 struct Run<'a>(Option<&'a RequestId>);
 
 impl fmt::Display for Run<'_> {
@@ -83,7 +90,7 @@ impl fmt::Display for OutputError {
                 write!(f, "{} has no output yet: its status is `{}`", Run(request_id.as_ref()), EscapedLine(status))
             }
             Self::Mismatch(mismatch) => {
-                write!(f, "the output of {} is not of the wanted type", Run(mismatch.request_id.as_ref()))
+                write!(f, "the output of {} is not of the expected type", Run(mismatch.request_id.as_ref()))
             }
         }
     }
@@ -92,32 +99,39 @@ impl fmt::Display for OutputError {
 impl Error for OutputError {}
 
 impl InvokeWorkflowResponse {
-    /// The output, if the run completed. A completed run that sent no output has [`Value::Null`].
+    /// Returns the output of a completed run.
+    ///
+    /// The output is [`Value::Null`] if the response has none.
     ///
     /// # Errors
     ///
-    /// [`OutputError::Failed`] when the run failed, [`OutputError::NotCompleted`] when it has not ended.
+    /// Returns [`OutputError::Failed`] if the run has failed, and [`OutputError::NotCompleted`] if
+    /// it has not completed.
     pub fn into_output(mut self) -> Result<Value, OutputError> {
         self.completed()?;
         Ok(self.output.take().unwrap_or_default())
     }
 
-    /// The output read as `T`, if the run completed.
+    /// Deserializes the output of a completed run.
     ///
     /// # Errors
     ///
-    /// As [`into_output`](Self::into_output), and [`OutputError::Mismatch`] when the output is no `T`; the error keeps the output.
+    /// Returns [`OutputError::Failed`] if the run has failed, [`OutputError::NotCompleted`] if it
+    /// has not completed, and [`OutputError::Mismatch`], which keeps the output, if the output
+    /// cannot be deserialized as `T`.
     pub fn output_as<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
         self.completed()?;
         T::deserialize(self.output.as_ref().unwrap_or(&Value::Null)).map_err(|error| self.mismatch(error))
     }
 
-    /// The output read as `T` from JSON inside a text, as models write it: bare, or in a Markdown code fence with or without words
-    /// around it. An output that is no text is read as by [`output_as`](Self::output_as).
+    /// Deserializes JSON in the text output of a completed run.
+    ///
+    /// Models write JSON either bare or in a Markdown code fence with text around it; both forms
+    /// are accepted. An output that is not a string is deserialized directly.
     ///
     /// # Errors
     ///
-    /// As [`output_as`](Self::output_as); the error keeps the text.
+    /// Returns an error in the same cases as [`output_as`](Self::output_as).
     pub fn output_json<T: DeserializeOwned>(&self) -> Result<T, OutputError> {
         self.completed()?;
         let Some(Value::String(text)) = &self.output else {
@@ -126,7 +140,7 @@ impl InvokeWorkflowResponse {
         serde_json::from_str(json_in(text)).map_err(|error| self.mismatch(error))
     }
 
-    /// The output if it is a text, whatever the run's status.
+    /// Returns the output if it is a string, regardless of the status of the run.
     pub fn output_text(&self) -> Option<&str> {
         self.output.as_ref()?.as_str()
     }
@@ -153,7 +167,7 @@ impl InvokeWorkflowResponse {
     }
 }
 
-/// The JSON part of a model's text: what stands in the first code fence, else the whole text.
+/// Returns the content of the first code fence in a text, or else the whole text.
 fn json_in(text: &str) -> &str {
     let whole = text.trim();
     if whole.starts_with(['{', '[', '"']) {
@@ -183,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_run_cannot_pass_for_success() {
+    fn failed_run_has_no_output() {
         for status in ["run_status", "status"] {
             let failed =
                 run(json!({"request_id": "req_1", status: "failed", "output": "partial", "error": "model refused"}));
@@ -201,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn json_inside_text_is_found_and_the_text_kept() {
+    fn json_in_text_is_found_and_the_text_is_kept() {
         for text in
             ["{\"a\":1}", " \n{\"a\":1}\n", "```json\n{\"a\":1}\n```", "Here it is:\n```\n{\"a\":1}\n```\nDone."]
         {
@@ -217,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_of_an_image_output_are_read() {
+    fn both_forms_of_image_output_are_read() {
         let asset = json!({"id": "a1", "file_url": "https://x/1.png", "file_size": 12, "pages": 2});
         for output in [json!([asset]), json!({"settings": {"size": "1k"}, "assets": [asset], "seed": 7})] {
             let images: ImageOutput = run(json!({"run_status": "completed", "output": output})).output_as().unwrap();
@@ -228,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_run_without_output_is_null() {
+    fn completed_run_without_output_is_null() {
         assert_eq!(run(json!({"run_status": "completed"})).into_output().unwrap(), Value::Null);
         assert_eq!(run(json!({"run_status": "completed", "output": null})).output_as::<Option<u8>>().unwrap(), None);
     }

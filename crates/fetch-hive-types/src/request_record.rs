@@ -1,62 +1,86 @@
-use crate::model::{operation, record};
-use crate::{Extra, RequestId, RunStatus, Timestamp, InvokeWorkflowResponse};
+use crate::macros::{record, request};
+use crate::{Extra, InvokeWorkflowResponse, MissingField, RequestId, RunStatus, Timestamp};
 
-operation! {
-    /// Looks a run up: `GET /public/requests/{id}`, the one way to poll (contract, section 2).
-    GetRequest {
-        /// The public id of the run, `req_…`.
+request! {
+    /// A request to look up a run.
+    ///
+    /// The request is `GET /public/requests/{id}`, which is the only known way to poll a run. See
+    /// the [contract](crate::contract#endpoints).
+    GetRequest(
+        /// The public id of the run, such as `req_019b1ad1193763f2367afc4cda5ab9df`.
         id: RequestId,
-    }
+    );
 }
 
 record! {
-    /// What the service remembers of a run (contract, section 10). Sources differ on whether it comes wrapped in `request`; both are
-    /// read.
+    /// The record that the service keeps of a run.
+    ///
+    /// It is unknown whether a record holds the output of the run. See the
+    /// [contract](crate::contract#resources).
     RequestRecord {
-        /// An id of the record itself.
+        /// The internal id of the record.
         id: Option<String>,
         /// The public id of the run.
         request_id: Option<RequestId>,
-        /// Where the run stands.
+        /// The status of the run, such as `completed`.
         status: Option<RunStatus>,
-        /// What kind of run it is, such as `prompt_completion`.
+        /// The kind of run, such as `prompt_completion`.
         request_type: Option<String>,
-        /// The kind of record behind it.
+        /// The kind of the underlying record, such as `Completion`.
         requestable_type: Option<String>,
-        /// The id of that record.
+        /// The id of the underlying record.
         requestable_id: Option<String>,
-        /// What the service says of it.
+        /// A message about the run for people.
         message: Option<String>,
-        /// When the record was made.
+        /// The time at which the record was created.
         generated_at: Option<Timestamp>,
-        /// When the run began.
+        /// The time at which the run started.
         started_at: Option<Timestamp>,
-        /// When it ended.
+        /// The time at which the run ended.
         ended_at: Option<Timestamp>,
-        /// The service's own facts.
+        /// The metadata that the service attached to the run.
         metadata: Option<Extra>,
-        /// The facts that the caller attached.
+        /// The metadata that the caller attached to the run.
         user_metadata: Option<Extra>,
-        /// The run's data, its output among it.
+        /// The data of the run, which may include its output.
         data: Option<Extra>,
     }
 }
 
 impl RequestRecord {
-    /// Whether the run has ended, well or badly. A status that this version does not know is an end only with the time of it.
+    /// Returns the public id of the run.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `request_id`.
+    pub fn request_id(&self) -> Result<&RequestId, MissingField> {
+        MissingField::check(self.request_id.as_ref(), "request_id")
+    }
+
+    /// Returns whether the run has ended, with or without success.
+    ///
+    /// A run with an unknown status has ended only if the record has the time of its end.
     pub fn has_ended(&self) -> bool {
         let ends = |status: &RunStatus| matches!(status.as_str(), "completed" | "failed" | "cancelled" | "expired");
         self.status.as_ref().is_some_and(ends) || self.ended_at.is_some()
     }
 
-    /// Whether the run waits for the decision on a tool action, and goes on by itself after it (contract, section 8).
+    /// Returns whether the run waits for a decision on a tool action.
+    ///
+    /// The run resumes on the server after the decision. See the
+    /// [contract](crate::contract#approvals).
     pub fn is_awaiting_approval(&self) -> bool {
         !self.has_ended() && self.status.as_ref().is_some_and(|status| status.as_str() == "awaiting_approval")
     }
 
-    /// The record as a run, for its output: which of the data that is, is unconfirmed; `output` and `response` are taken.
+    /// Converts the record to the response that a direct run would have returned.
+    ///
+    /// The output is read from `output`, `response` or `output_content` in the record's data, in
+    /// this order. These names are unconfirmed.
     pub fn to_run(&self) -> InvokeWorkflowResponse {
         let mut run = crate::callback::run(self.request_id.as_ref(), self.status.clone(), self.data.as_ref());
+        let older_name = || self.data.as_ref()?.get("output_content").filter(|output| !output.is_null()).cloned();
+        run.output = run.output.or_else(older_name);
         run.error = run.error.or_else(|| self.message.clone().filter(|_| run.run_status == Some(RunStatus::Failed)));
         run
     }

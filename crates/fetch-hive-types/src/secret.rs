@@ -3,13 +3,15 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-/// Why a secret was refused. Never holds the secret itself.
+/// An error that occurs when a secret cannot be sent. It does not contain the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidSecret {
-    /// It is empty or holds nothing but blanks.
+    /// The secret is empty or consists of whitespace.
     Blank,
-    /// It holds bytes that an HTTP header cannot carry: a control character such as a newline, or non-ASCII text.
+    /// The secret has a byte that an HTTP header must not contain.
+    ///
+    /// Such a byte is a control character, for example a newline, or part of a non-ASCII character.
     NotHeaderSafe,
 }
 
@@ -18,7 +20,7 @@ impl fmt::Display for InvalidSecret {
         f.write_str(match self {
             Self::Blank => "must not be empty or blank",
             Self::NotHeaderSafe => {
-                "holds a byte that an HTTP header cannot carry (a newline or another control character, or non-ASCII text)"
+                "must be printable ASCII; it has a control character such as a newline, or a non-ASCII character"
             }
         })
     }
@@ -38,22 +40,24 @@ fn check(text: &str) -> Result<(), InvalidSecret> {
 
 const BEARER: &str = "Bearer ";
 
-/// An API key (`fhk_…`), sent as `Authorization: Bearer …` (contract, section 1).
+/// An API key, such as `fhk_…`, which authenticates requests.
 ///
-/// `Debug` shows no part of it, and its buffer is zeroed when dropped. There is no `Display`: call [`ApiKey::expose`]
-/// where the text is really needed. A copy stands in the header of each request while it is sent: it is marked as sensitive, and zeroed too.
-/// Not zeroed are the buffers below: what the HTTP stack has written and TLS has not yet encrypted, a variable of the environment, and the
-/// text that the key was made from, unless it was handed over as a `String`.
+/// It is sent as `Authorization: Bearer fhk_…`. See the [contract](crate::contract#authentication).
+///
+/// `Debug` does not show the key, and there is no `Display`; use [`expose`](Self::expose) to read
+/// it. The key is zeroed in memory when it is dropped, and so is the copy in the header of each
+/// request. Other copies are not zeroed: the write buffers of the HTTP stack, environment
+/// variables, and the text that the key was created from, unless it was passed as a `String`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(Zeroizing<String>);
 
 impl ApiKey {
-    /// Takes a key after checking that it can be sent.
+    /// Creates an API key, and checks that it can be sent in a header.
     ///
     /// # Errors
     ///
-    /// [`InvalidSecret`] when the key is blank or holds bytes that a header cannot carry. The error does not show the
-    /// key, and the refused text is zeroed.
+    /// Returns [`InvalidSecret`] if the key is blank or is not printable ASCII. The error does not
+    /// show the key, and the rejected text is zeroed.
     pub fn new(key: impl Into<String>) -> Result<Self, InvalidSecret> {
         let key = Zeroizing::new(key.into());
         check(&key)?;
@@ -63,12 +67,12 @@ impl ApiKey {
         Ok(Self(header))
     }
 
-    /// The key as text.
+    /// Returns the key as a string slice.
     pub fn expose(&self) -> &str {
         &self.0[BEARER.len()..]
     }
 
-    /// The value of the header `Authorization` that carries the key.
+    /// Returns the value of the `Authorization` header for the key.
     pub fn bearer(&self) -> &str {
         &self.0
     }
@@ -80,30 +84,35 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The secret that signs callbacks of a deployment and authenticates webhook triggers (contract, section 4).
+/// A webhook secret, which signs callbacks and authenticates webhook triggers.
 ///
-/// `Debug` shows no part of it, and its buffer is zeroed when dropped. It serialises as plain text, so that a reply
-/// can be stored and read again: whoever can read the stored text can sign callbacks. The bytes of a reply that brought it, which a
-/// reply keeps, hold a copy too.
+/// Each deployment has a secret, which the dashboard shows. The response to a run with callback
+/// delivery contains it, too. See the [contract](crate::contract#callbacks).
+///
+/// `Debug` does not show the secret, and it is zeroed in memory when it is dropped. It is
+/// serialized as plain text, so that a response can be stored: anyone who can read the stored text
+/// can sign callbacks. The raw body of a response contains a copy of the secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WebhookSecret(Zeroizing<String>);
 
 impl WebhookSecret {
-    /// Takes a secret as given; a blank one verifies nothing and is refused where it would be used.
+    /// Creates a secret from a string, without checking it.
+    ///
+    /// A blank secret is rejected when it is used.
     pub fn new(secret: impl Into<String>) -> Self {
         Self(Zeroizing::new(secret.into()))
     }
 
-    /// The secret as text.
+    /// Returns the secret as a string slice.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether the secret can be used: not blank, and safe in a header.
+    /// Checks that the secret is not blank and can be sent in a header.
     ///
     /// # Errors
     ///
-    /// [`InvalidSecret`], which does not show the secret.
+    /// Returns [`InvalidSecret`] if it cannot be sent. The error does not show the secret.
     pub fn check(&self) -> Result<(), InvalidSecret> {
         check(&self.0)
     }
@@ -138,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_cannot_be_sent_are_refused_without_showing_them() {
+    fn invalid_keys_are_rejected_and_not_shown() {
         for (key, want) in [
             ("", InvalidSecret::Blank),
             (" \t\n", InvalidSecret::Blank),
@@ -153,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_webhook_secret_is_stored_but_never_printed() {
+    fn webhook_secret_is_serialized_but_not_printed() {
         let secret = WebhookSecret::new("whsec_x");
         assert_eq!(format!("{secret:?}"), "WebhookSecret(redacted)");
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"whsec_x\"");

@@ -4,13 +4,15 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// A short text: up to 23 bytes need no allocation, which nearly all pieces of a stream's text fit in. It derefs to `str`.
+/// An immutable string that is optimized for the short texts of a stream.
+///
+/// Texts of up to 23 bytes need no allocation. It dereferences to `str`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TextChunk(SmolStr);
 
 impl TextChunk {
-    /// The text.
+    /// Returns the text as a string slice.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -31,8 +33,8 @@ impl From<&str> for TextChunk {
 }
 
 impl From<TextChunk> for String {
-    fn from(piece: TextChunk) -> Self {
-        piece.0.into()
+    fn from(chunk: TextChunk) -> Self {
+        chunk.0.into()
     }
 }
 

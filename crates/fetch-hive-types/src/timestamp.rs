@@ -2,34 +2,35 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A point in time as the service writes it: RFC 3339, such as `2026-05-26T09:30:00Z`. The text is kept as it came.
+/// A point in time in RFC 3339 form, such as `2026-05-26T09:30:00Z`.
 ///
-/// The features `chrono` and `time` convert it to the types of those crates.
+/// The text of the service is kept unchanged. The features `chrono` and `time` add conversions to
+/// the types of these crates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(String);
 
 impl Timestamp {
-    /// The text as it came.
+    /// Returns the text that the service sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The time for the `chrono` crate.
+    /// Converts the timestamp to a type of the `chrono` crate.
     ///
     /// # Errors
     ///
-    /// When the text is not RFC 3339.
+    /// Returns an error if the text is not in RFC 3339 form.
     #[cfg(feature = "chrono")]
     pub fn to_chrono(&self) -> Result<chrono::DateTime<chrono::FixedOffset>, chrono::ParseError> {
         chrono::DateTime::parse_from_rfc3339(&self.0)
     }
 
-    /// The time for the `time` crate.
+    /// Converts the timestamp to a type of the `time` crate.
     ///
     /// # Errors
     ///
-    /// When the text is not RFC 3339.
+    /// Returns an error if the text is not in RFC 3339 form.
     #[cfg(feature = "time")]
     pub fn to_time(&self) -> Result<time::OffsetDateTime, time::error::Parse> {
         time::OffsetDateTime::parse(&self.0, &time::format_description::well_known::Rfc3339)
@@ -58,7 +59,7 @@ impl fmt::Display for Timestamp {
 mod tests {
     #[cfg(any(feature = "chrono", feature = "time"))]
     #[test]
-    fn rfc_3339_is_converted_and_other_text_is_not() {
+    fn only_rfc_3339_is_converted() {
         let noon = super::Timestamp::from("2026-05-26T12:00:00+02:00");
         let other = super::Timestamp::from("yesterday");
         #[cfg(feature = "chrono")]

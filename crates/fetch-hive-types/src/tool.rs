@@ -1,43 +1,47 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::model::record;
+use crate::macros::record;
 use crate::open_enum::open_enum;
-use crate::{ApprovalId, Extra, Timestamp};
+use crate::{ApprovalId, Extra, MissingField, Timestamp};
 
 record! {
-    /// A tool that an agent called (contract, section 6).
+    /// A tool call of an agent, with its result.
+    ///
+    /// See the [contract](crate::contract#agents).
     ToolInvocation {
-        /// The tool's name.
+        /// The name of the tool that the agent called.
         tool_name: Option<String>,
-        /// Its arguments: JSON in a text. In streams they come parsed; both are kept as they came.
+        /// The arguments of the tool call.
+        ///
+        /// A response sends them as a string with JSON, and a stream as an object.
         tool_input: Option<Value>,
-        /// Its result: JSON in a text.
+        /// The result of the tool call, which is a string with JSON.
         observation: Option<Value>,
     }
 }
 
 impl ToolInvocation {
-    /// The arguments as `T`.
+    /// Deserializes the arguments of the tool call.
     ///
     /// # Errors
     ///
-    /// When they are no `T`, or no JSON.
+    /// Returns an error if the arguments are not JSON, or cannot be deserialized as `T`.
     pub fn input_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         parsed(self.tool_input.as_ref())
     }
 
-    /// The result as `T`.
+    /// Deserializes the result of the tool call.
     ///
     /// # Errors
     ///
-    /// When it is no `T`, or no JSON.
+    /// Returns an error if the result is not JSON, or cannot be deserialized as `T`.
     pub fn observation_as<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         parsed(self.observation.as_ref())
     }
 }
 
-/// A value that is JSON, or a text that holds it.
+/// Deserializes a JSON value, or the JSON in a string.
 pub(crate) fn parsed<T: DeserializeOwned>(value: Option<&Value>) -> Result<T, serde_json::Error> {
     match value {
         Some(Value::String(text)) => serde_json::from_str(text),
@@ -46,49 +50,62 @@ pub(crate) fn parsed<T: DeserializeOwned>(value: Option<&Value>) -> Result<T, se
 }
 
 record! {
-    /// A tool action that waits for a decision (contract, section 8).
+    /// A tool action that waits for a decision.
+    ///
+    /// See the [contract](crate::contract#approvals).
     PendingToolApproval {
-        /// The approval to decide.
+        /// The id of the approval to decide.
         approval_id: Option<ApprovalId>,
-        /// The tool's name.
+        /// The name of the tool that waits to run.
         tool_name: Option<String>,
-        /// What it would do, for people.
+        /// A summary of the action for people.
         summary: Option<String>,
-        /// Its arguments.
+        /// The arguments that the tool will receive.
         arguments: Option<Extra>,
-        /// When it can no longer be decided.
+        /// The time after which the approval can no longer be decided.
         expires_at: Option<Timestamp>,
-        /// Where a person can decide.
+        /// The URL of the dashboard page on which a person can decide.
         review_url: Option<String>,
+    }
+}
+
+impl PendingToolApproval {
+    /// Returns the id of the approval to decide.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `approval_id`.
+    pub fn approval_id(&self) -> Result<&ApprovalId, MissingField> {
+        MissingField::check(self.approval_id.as_ref(), "approval_id")
     }
 }
 
 record! {
     /// A tool call that was denied.
     DeniedToolCall {
-        /// The tool's name.
+        /// The name of the tool that was not called.
         tool_name: Option<String>,
-        /// The approval behind it, if there was one.
+        /// The id of the approval that denied the call, if there is one.
         approval_id: Option<ApprovalId>,
-        /// Why.
+        /// The reason why the call was denied.
         reason: Option<DenialReason>,
     }
 }
 
 open_enum! {
-    /// Why a tool call was denied.
+    /// The reason why a tool call was denied.
     DenialReason {
-        /// A saved rule denies it.
+        /// A saved rule of the workspace denies the call.
         PolicyDeny = "policy_deny",
     }
 }
 
 record! {
-    /// A tool call that ran only because the approval mode allowed it.
+    /// A tool call that needed approval and was approved automatically.
     AutoApprovedToolCall {
-        /// What it did, for people.
+        /// A summary of the action for people.
         summary: Option<String>,
-        /// The tool's name.
+        /// The name of the tool that was called.
         tool_name: Option<String>,
     }
 }

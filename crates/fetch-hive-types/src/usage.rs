@@ -1,67 +1,74 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
-use crate::model::record;
+use crate::macros::record;
 
 record! {
-    /// Tokens that a run spent (contract, section 7).
+    /// The number of tokens that a run used.
+    ///
+    /// See the [contract](crate::contract#streams).
     TokenUsage {
-        /// Tokens read.
-        prompt_tokens: Option<TokenCount>,
-        /// Tokens written.
-        completion_tokens: Option<TokenCount>,
-        /// Both together.
+        /// The number of tokens in the prompt, including cached tokens.
+        prompt_tokens: Option<NumberOrTokenCount>,
+        /// The number of tokens in the completion, including reasoning tokens.
+        completion_tokens: Option<NumberOrTokenCount>,
+        /// The number of tokens in the prompt and the completion together.
         total_tokens: Option<u64>,
-        /// Seconds taken.
+        /// The duration of the run in seconds.
         duration: Option<Number>,
     }
 }
 
 impl TokenUsage {
-    /// Tokens read.
+    /// Returns the number of tokens in the prompt.
     pub fn prompt_total(&self) -> Option<u64> {
         self.prompt_tokens.as_ref()?.total()
     }
 
-    /// Tokens written.
+    /// Returns the number of tokens in the completion.
     pub fn completion_total(&self) -> Option<u64> {
         self.completion_tokens.as_ref()?.total()
     }
 
-    /// Both together: as the service says, else the sum of the two sides.
+    /// Returns the number of tokens in the prompt and the completion together.
+    ///
+    /// If the service does not send the total, it is the sum of the two counts.
     pub fn total(&self) -> Option<u64> {
         self.total_tokens.or_else(|| Some(self.prompt_total()?.saturating_add(self.completion_total()?)))
     }
 }
 
-/// One side of a [`TokenUsage`]: a plain number in the SDK models, an object in the documentation and on the wire.
+/// The token count of a prompt or a completion.
+///
+/// The models of the official SDKs declare a number, and the documentation shows an object. Both
+/// forms are read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum TokenCount {
-    /// The total alone.
-    Total(u64),
-    /// The total and its parts.
-    Detailed(TokenDetails),
+pub enum NumberOrTokenCount {
+    /// The total number of tokens, without its parts.
+    Number(u64),
+    /// The total number of tokens and its parts.
+    Count(TokenCount),
 }
 
-impl TokenCount {
-    /// The total of this side.
+impl NumberOrTokenCount {
+    /// Returns the total number of tokens.
     pub fn total(&self) -> Option<u64> {
         match self {
-            Self::Total(total) => Some(*total),
-            Self::Detailed(details) => details.total_tokens,
+            Self::Number(total) => Some(*total),
+            Self::Count(count) => count.total_tokens,
         }
     }
 }
 
 record! {
-    /// A token count broken down.
-    TokenDetails {
-        /// The total of this side.
+    /// The token count of a prompt or a completion, broken down into its parts.
+    TokenCount {
+        /// The total number of tokens, including the parts below.
         total_tokens: Option<u64>,
-        /// The part that came from a cache; on the prompt side.
+        /// The number of prompt tokens that were read from a cache.
         cached_tokens: Option<u64>,
-        /// The part spent on reasoning; on the completion side.
+        /// The number of completion tokens that were used for reasoning.
         reasoning_tokens: Option<u64>,
     }
 }

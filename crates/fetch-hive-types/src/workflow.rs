@@ -1,99 +1,205 @@
+use std::fmt::Display;
+
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::alias::aliased_record;
-use crate::model::{request, with_inputs, with_metadata, with_variant};
+use crate::macros::{documented_or, record, request};
 use crate::open_enum::open_enum;
-use crate::{Inputs, Metadata, RequestId, RunId, WebhookSecret};
+use crate::{Extra, Inputs, Metadata, MetadataValue, MissingField, RequestId, RunId, WebhookSecret};
 
 request! {
-    /// Runs a workflow deployment: `POST /workflow/invoke` (contract, section 3).
+    /// A request to run a workflow deployment.
     ///
-    /// Without [`callback_url`](Self::callback_url) the reply comes when the run has ended, which takes seconds to minutes. With
-    /// it the service answers at once and delivers the signed outcome to that URL.
+    /// The request is `POST /workflow/invoke`. A direct run is answered when it has ended, after
+    /// seconds or minutes. With a [`callback_url`](Self::callback_url), the service answers at once
+    /// and posts the signed outcome to that URL. See the [contract](crate::contract#workflows).
+    ///
+    /// ```
+    /// use fetch_hive_types::InvokeWorkflow;
+    ///
+    /// let request = InvokeWorkflow::new("weekly-report").input("topic", "enterprise AI");
+    /// assert_eq!(
+    ///     serde_json::to_string(&request)?,
+    ///     r#"{"deployment":"weekly-report","inputs":{"topic":"enterprise AI"}}"#
+    /// );
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     InvokeWorkflow(
-        /// The deployment to run. Must not be empty.
+        /// The name of the deployment to run. It must not be empty.
         deployment: String,
     ) {
-        /// The variant of the deployment. Optional, and recommended; an empty one is left out.
-        variant => Option<String>,
-        /// The start inputs.
-        inputs => Inputs,
-        /// Callback delivery; direct runs leave it out.
+        /// The variant of the deployment to run.
+        ///
+        /// The service recommends setting it. An empty variant is not sent.
+        variant = Option<String>,
+        /// The start inputs of the workflow.
+        inputs = Inputs,
+        /// The settings for callback delivery. A direct run does not have them.
         #[serde(rename = "async")]
-        async_mode => Option<WorkflowAsyncOptions>,
-        /// An opaque id of the caller's own user.
+        async_mode = Option<WorkflowAsyncOptions>,
+        /// The caller's own id of the user that the run belongs to.
         user: String,
-        /// Flat facts that come back with the run.
-        metadata => Metadata,
-        /// How tool actions that need approval are treated in this run.
+        /// The metadata that comes back with the outcome of the run.
+        metadata = Metadata,
+        /// The mode for tool actions of this run that need approval.
         tool_approval: ToolApproval,
     }
 }
 
 impl InvokeWorkflow {
-    /// Asks for callback delivery to an https URL (http is accepted for loopback).
+    /// Sets the variant of the deployment. An empty variant is not sent.
+    pub fn variant(mut self, variant: impl Into<String>) -> Self {
+        self.variant = Some(variant.into()).filter(|variant| !variant.is_empty());
+        self
+    }
+
+    /// Sets one start input from any serializable value.
+    ///
+    /// If the value cannot be serialized, the request fails with the name of the input before it is
+    /// sent.
+    pub fn input(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
+        self.inputs.insert(name, value);
+        self
+    }
+
+    /// Adds every field of a struct or map to the start inputs.
+    pub fn inputs(mut self, inputs: impl Serialize) -> Self {
+        self.inputs.extend(inputs);
+        self
+    }
+
+    /// Sets one metadata value, which comes back with the outcome of the run.
+    ///
+    /// A value is a string, a number, a boolean, or an `Option` of one of these for null.
+    pub fn metadata(mut self, name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>) -> Self {
+        self.metadata.insert(name, value);
+        self
+    }
+
+    /// Adds every field of a struct or map to the metadata.
+    ///
+    /// If a field holds a list or an object, the request fails with the name of that field before
+    /// it is sent.
+    pub fn metadata_from(mut self, values: impl Serialize) -> Self {
+        self.metadata.extend(values);
+        self
+    }
+
+    /// Enables callback delivery to an `https` URL.
+    ///
+    /// An `http` URL is accepted only for a loopback address.
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.async_mode = Some(WorkflowAsyncOptions::new(true).callback_url(url));
         self
     }
 }
 
-with_variant!(InvokeWorkflow);
-with_inputs!(InvokeWorkflow);
-with_metadata!(InvokeWorkflow);
-
 request! {
-    /// The `async` block of a workflow request (contract, section 3).
+    /// The settings for callback delivery of a workflow run, sent as `async`.
     WorkflowAsyncOptions(
-        /// Whether the outcome is delivered to the callback URL instead of in the reply.
+        /// Whether the outcome is posted to the callback URL instead of returned in the response.
         enabled: bool,
     ) {
-        /// Where the outcome is delivered; required when enabled.
+        /// The URL that the outcome is posted to. It is required when callback delivery is enabled.
         callback_url: String,
     }
 }
 
 open_enum! {
-    /// How tool actions that need approval are treated (contract, section 8).
+    /// The mode for tool actions that need approval.
+    ///
+    /// See the [contract](crate::contract#approvals).
     ToolApproval {
-        /// By the saved rules, as when nothing is set.
+        /// The saved rules of the workspace decide. This is the default.
         Policy = "policy",
-        /// All of them are allowed, in this call only. A key may lack the right to ask for it.
+        /// All tool actions are approved automatically, for this call only.
+        ///
+        /// The API key may lack the permission for this mode.
         AutoApprove = "auto_approve",
     }
 }
 
 open_enum! {
-    /// Where a workflow run stands (contract, section 3).
+    /// The status of a run of a workflow, prompt or agent.
+    ///
+    /// See the [contract](crate::contract#workflows).
     RunStatus {
-        /// It ended and has its output.
+        /// The run has finished and has its output.
         Completed = "completed",
-        /// It ended without an output. The reply is a 200 all the same.
+        /// The run has failed. The HTTP status of the response is still 200.
         Failed = "failed",
-        /// It is under way.
+        /// The run is in progress, without an output so far.
         Running = "running",
-        /// It waits for a free place of the plan.
+        /// The run waits until one of the plan's concurrency slots is free.
         Queued = "queued",
     }
 }
 
-aliased_record! {
-    /// The reply to a workflow invocation, direct or with callback delivery (contract, section 3).
+record! {
+    /// The response to a workflow invocation, direct or with callback delivery.
     ///
-    /// A run that failed is a reply like any other: ask [`run_status`](Self::run_status), or take the output by one of the methods
-    /// below, which return [`RunFailed`](crate::RunFailed) as an error.
-    "InvokeWorkflowResponse" InvokeWorkflowResponse {
+    /// A failed run is a successful response with [`run_status`](Self::run_status) `failed`. The
+    /// methods that return the output report it as a [`RunFailed`](crate::RunFailed) error. See the
+    /// [contract](crate::contract#workflows).
+    #[serde(try_from = "Wire")]
+    InvokeWorkflowResponse {
         /// The public id of the run.
         request_id: Option<RequestId>,
-        /// Where the run stands. Read from `status` too.
+        /// The status of the run, which is also read from the field `status`.
         run_status: Option<RunStatus>,
-        /// A second id that some replies carry.
+        /// The second id of the run, which only some responses carry.
         run_id: Option<RunId>,
-        /// What the run made: any JSON, a text for most deployments.
+        /// The output of the run: any JSON value, but text for most deployments.
         output: Option<Value>,
-        /// Why the run failed.
+        /// The reason why the run failed.
         error: Option<String>,
-        /// The secret that signs the callback of this run; in the reply to callback delivery only.
+        /// The secret that signs the callback of the run.
+        ///
+        /// Only the response to a request with callback delivery has it.
         webhook_secret: Option<WebhookSecret>,
+    }
+}
+
+impl InvokeWorkflowResponse {
+    /// Returns the public id of the run.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `request_id`.
+    pub fn request_id(&self) -> Result<&RequestId, MissingField> {
+        MissingField::check(self.request_id.as_ref(), "request_id")
+    }
+
+    /// Returns the secret that signs the callback of the run.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`MissingField`] if the response has no `webhook_secret`, as after a direct run.
+    pub fn webhook_secret(&self) -> Result<&WebhookSecret, MissingField> {
+        MissingField::check(self.webhook_secret.as_ref(), "webhook_secret")
+    }
+}
+
+/// The fields of an [`InvokeWorkflowResponse`], including the other name `status`.
+#[derive(Deserialize)]
+struct Wire {
+    request_id: Option<RequestId>,
+    run_status: Option<RunStatus>,
+    status: Option<Value>,
+    run_id: Option<RunId>,
+    output: Option<Value>,
+    error: Option<String>,
+    webhook_secret: Option<WebhookSecret>,
+    #[serde(flatten)]
+    extra: Extra,
+}
+
+impl TryFrom<Wire> for InvokeWorkflowResponse {
+    type Error = serde_json::Error;
+
+    fn try_from(wire: Wire) -> Result<Self, Self::Error> {
+        let Wire { request_id, run_status, status, run_id, output, error, webhook_secret, mut extra } = wire;
+        let run_status = documented_or(run_status, "status", status, &mut extra)?;
+        Ok(Self { request_id, run_status, run_id, output, error, webhook_secret, extra })
     }
 }

@@ -1,4 +1,5 @@
-//! Where sources disagree, or know less than the service: nothing fails and nothing is lost.
+//! Tests that nothing fails and nothing is lost where the sources of the contract disagree, or know
+//! less than the service.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,7 +10,7 @@
 
 use std::fmt::Debug;
 
-#[allow(clippy::wildcard_imports, reason = "nearly every type is looked at")]
+#[allow(clippy::wildcard_imports, reason = "the tests use nearly every type")]
 use fetch_hive_types::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -30,46 +31,41 @@ where
         assert_eq!(read, T::from(text), "{text} has one form");
         assert_eq!(format!("{read:?}").starts_with("Other("), !known.contains(text), "{read:?}");
     }
-    // One unknown value does not lose the list that it stands in (trap 4).
+    // An unknown value does not make the surrounding list unreadable.
     let list: Vec<T> = serde_json::from_value(json!([known[0], "brand_new", known[0]])).unwrap();
     assert_eq!(list.len(), 3);
 }
 
 #[test]
-fn trap_04_every_open_enum_keeps_what_it_does_not_know() {
-    macro_rules! all {
-        ($($name:ident),+ $(,)?) => { $(open::<$name>($name::KNOWN);)+ };
-    }
-    all!(
-        AgentRunStatus,
-        ApprovalDecision,
-        ApprovalStatus,
-        AudienceRole,
-        BudgetPolicy,
-        CallbackEventType,
-        ChatStatus,
-        CountryValueFormat,
-        DelegationKind,
-        DelegationStatus,
-        DenialReason,
-        ErrorCode,
-        HiveAgentStatus,
-        ItemType,
-        ModelType,
-        PromptCacheTtl,
-        ReasoningEffort,
-        Role,
-        RunStatus,
-        SearchType,
-        Toggle,
-        ToolApproval,
-        ToolChoice,
-        TranscriptionStatus,
-    );
+fn open_enums_keep_unknown_values() {
+    open::<AgentRunStatus>(AgentRunStatus::KNOWN);
+    open::<ApprovalDecision>(ApprovalDecision::KNOWN);
+    open::<ApprovalStatus>(ApprovalStatus::KNOWN);
+    open::<AudienceRole>(AudienceRole::KNOWN);
+    open::<BudgetPolicy>(BudgetPolicy::KNOWN);
+    open::<CallbackEventType>(CallbackEventType::KNOWN);
+    open::<ChatStatus>(ChatStatus::KNOWN);
+    open::<CountryValueFormat>(CountryValueFormat::KNOWN);
+    open::<DelegationKind>(DelegationKind::KNOWN);
+    open::<DelegationStatus>(DelegationStatus::KNOWN);
+    open::<DenialReason>(DenialReason::KNOWN);
+    open::<ErrorCode>(ErrorCode::KNOWN);
+    open::<HiveAgentStatus>(HiveAgentStatus::KNOWN);
+    open::<ItemType>(ItemType::KNOWN);
+    open::<ModelType>(ModelType::KNOWN);
+    open::<PromptCacheTtl>(PromptCacheTtl::KNOWN);
+    open::<ReasoningEffort>(ReasoningEffort::KNOWN);
+    open::<Role>(Role::KNOWN);
+    open::<RunStatus>(RunStatus::KNOWN);
+    open::<SearchType>(SearchType::KNOWN);
+    open::<Toggle>(Toggle::KNOWN);
+    open::<ToolApproval>(ToolApproval::KNOWN);
+    open::<ToolChoice>(ToolChoice::KNOWN);
+    open::<TranscriptionStatus>(TranscriptionStatus::KNOWN);
 }
 
 #[test]
-fn every_open_enum_of_the_source_is_in_that_table() {
+fn every_open_enum_is_tested() {
     fn declared(folder: &std::path::Path) -> usize {
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let count = |path: std::path::PathBuf| {
@@ -84,7 +80,7 @@ fn every_open_enum_of_the_source_is_in_that_table() {
 }
 
 #[test]
-fn both_forms_of_every_conflict_are_read_and_kept() {
+fn both_forms_of_a_conflict_are_read_and_kept() {
     // Token counts: integers in the SDK models, objects in the documentation.
     for (usage, prompt, total) in [
         (json!({"prompt_tokens": 24, "completion_tokens": 170, "total_tokens": 194}), 24, 194),
@@ -105,24 +101,25 @@ fn both_forms_of_every_conflict_are_read_and_kept() {
         let read: TokenUsage = serde_json::from_value(usage).unwrap();
         assert_eq!((read.prompt_total(), read.total()), (Some(prompt), Some(total)));
     }
-    // The names of a run's status and ids.
-    for (reply, written) in [
+    // The names of the status and the ids of a run.
+    for (response, written) in [
         (json!({"request_id": "r", "run_id": "run_1", "status": "completed", "output": "done"}), "run_status"),
         (json!({"request_id": "r", "run_status": "completed", "output": {"a": [1]}}), "run_status"),
         (json!({"run_id": "run_1", "status": "queued"}), "run_status"),
     ] {
-        let mut want = reply.clone();
+        let mut want = response.clone();
         if let Some(status) = want.as_object_mut().unwrap().remove("status") {
             want[written] = status;
         }
-        assert_eq!(through::<InvokeWorkflowResponse>(&reply), want);
+        assert_eq!(through::<InvokeWorkflowResponse>(&response), want);
     }
-    // However it is called: the aliases are no layer that can be passed by.
+    // A direct call of `deserialize` reads the other name as well.
     let run = InvokeWorkflowResponse::deserialize(json!({"status": "failed"})).unwrap();
     assert_eq!(run.run_status, Some(RunStatus::Failed));
-    let both: InvokeWorkflowResponse = serde_json::from_value(json!({"run_status": "failed", "status": "completed"})).unwrap();
+    let both: InvokeWorkflowResponse =
+        serde_json::from_value(json!({"run_status": "failed", "status": "completed"})).unwrap();
     assert_eq!((both.run_status, &both.extra["status"]), (Some(RunStatus::Failed), &json!("completed")));
-    // The names of an error's code.
+    // The names of the code of an error.
     for body in
         [json!({"error": "E", "error_code": "validation_error"}), json!({"error": "E", "code": "validation_error"})]
     {
@@ -131,7 +128,7 @@ fn both_forms_of_every_conflict_are_read_and_kept() {
     }
     let both: ErrorBody = serde_json::from_value(json!({"error_code": "a", "code": "b"})).unwrap();
     assert_eq!((both.error_code.unwrap().as_str(), &both.extra["code"]), ("a", &json!("b")));
-    // A knowledge base's threshold: a text in lists, a number when it is written.
+    // The threshold of a knowledge base: a string in lists, a number in requests.
     for threshold in [json!("0.1"), json!(0.1)] {
         let base: KnowledgeBase = serde_json::from_value(json!({"search_score_threshold": threshold})).unwrap();
         assert_eq!(base.score_threshold(), Some(0.1));
@@ -145,7 +142,7 @@ fn both_forms_of_every_conflict_are_read_and_kept() {
             json!({"search_chunk_limit": limit})
         );
     }
-    // A tool's arguments: JSON in a text in replies, parsed in streams.
+    // The arguments of a tool: a string with JSON in responses, an object in streams.
     for input in [json!("{\"q\":1}"), json!({"q": 1})] {
         let tool: ToolInvocation = serde_json::from_value(json!({"tool_name": "t", "tool_input": input})).unwrap();
         assert_eq!(tool.input_as::<Value>().unwrap(), json!({"q": 1}));
@@ -156,21 +153,21 @@ fn both_forms_of_every_conflict_are_read_and_kept() {
     {
         assert_eq!(through::<AgentAttachment>(&attachment), attachment);
     }
-    // A workflow's output: any JSON.
+    // The output of a workflow: any JSON value.
     for output in [json!("text"), json!(5), json!([1]), json!({"settings": {}, "assets": []}), json!(false)] {
-        let reply = json!({"run_status": "completed", "output": output});
-        assert_eq!(through::<InvokeWorkflowResponse>(&reply), reply);
+        let response = json!({"run_status": "completed", "output": output});
+        assert_eq!(through::<InvokeWorkflowResponse>(&response), response);
     }
-    // What the service leaves out, or sends as null.
+    // Fields that are missing or null.
     let sparse = json!({"thread_id": null, "tool_calls": null, "usage": null, "response": "x"});
     assert_eq!(serde_json::from_value::<InvokeAgentResponse>(sparse).unwrap().response.as_deref(), Some("x"));
 }
 
 #[test]
 fn unknown_fields_and_events_are_kept() {
-    let reply = json!({"request_id": "r", "brand_new": {"deep": [1, null]}, "usage": {"total_tokens": 1, "cost": "0.1"},
+    let response = json!({"request_id": "r", "brand_new": {"deep": [1, null]}, "usage": {"total_tokens": 1, "cost": "0.1"},
         "tool_calls": [{"tool_name": "t", "latency": 3}], "status": "brand_new"});
-    assert_eq!(through::<InvokeAgentResponse>(&reply), reply);
+    assert_eq!(through::<InvokeAgentResponse>(&response), response);
 
     let event = StreamEvent::from_slice(br#"{"type":"brand_new","x":1}"#).unwrap();
     assert_eq!(event.event_type(), "brand_new");

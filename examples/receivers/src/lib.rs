@@ -1,5 +1,5 @@
-//! What the receivers in this package share: a repeat guard in SQLite, for several processes at once.
+//! A dedup store in SQLite, which the example receivers share.
 
 mod sqlite;
 
-pub use sqlite::SqliteGuard;
+pub use sqlite::SqliteDedupStore;

@@ -4,46 +4,46 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use fetch_hive_client::BoxError;
-use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, EventKey, DedupStore};
+use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, DedupStore, EventKey};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-/// A table of events; `until` is when the lease ends, in milliseconds since 1970, and null once the event was committed. The number goes up
-/// with each claim, so that who comes back after the lease can be told from who has the event now.
+/// `lease_end` is in milliseconds since 1970, and null once the claim is committed. `number`
+/// increases with each claim of an event, so that an expired claim cannot be committed.
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS events (
         key TEXT PRIMARY KEY,
         number INTEGER NOT NULL,
-        until INTEGER
+        lease_end INTEGER
     ) WITHOUT ROWID;";
 
 const CLAIM: &str = "
-    INSERT INTO events (key, number, until) VALUES (?1, 1, ?2)
-    ON CONFLICT (key) DO UPDATE SET number = number + 1, until = ?2 WHERE until <= ?3
+    INSERT INTO events (key, number, lease_end) VALUES (?1, 1, ?2)
+    ON CONFLICT (key) DO UPDATE SET number = number + 1, lease_end = ?2 WHERE lease_end <= ?3
     RETURNING number";
 
-const IS_DONE: &str = "SELECT until IS NULL FROM events WHERE key = ?1";
+const IS_HANDLED: &str = "SELECT lease_end IS NULL FROM events WHERE key = ?1";
 
-const COMMIT: &str = "UPDATE events SET until = NULL WHERE key = ?1 AND number = ?2";
+const COMMIT: &str = "UPDATE events SET lease_end = NULL WHERE key = ?1 AND number = ?2";
 
-const RELEASE: &str = "UPDATE events SET until = 0 WHERE key = ?1 AND number = ?2 AND until IS NOT NULL";
+const RELEASE: &str = "UPDATE events SET lease_end = 0 WHERE key = ?1 AND number = ?2 AND lease_end IS NOT NULL";
 
-/// A repeat guard in an SQLite file, which the processes of one machine share. A clone shares the connection.
+/// A dedup store in an SQLite file, for processes on one machine.
 ///
-/// It never forgets an event; a job of yours may delete old ones.
+/// It never deletes events. Run a job that deletes old ones. Cloning shares the connection.
 #[derive(Clone, Debug)]
-pub struct SqliteGuard {
+pub struct SqliteDedupStore {
     connection: Arc<Mutex<Connection>>,
 }
 
-impl SqliteGuard {
-    /// Opens the file, or makes it, with further tables for the work of handlers.
+impl SqliteDedupStore {
+    /// Opens or creates the file, and creates the tables of `schema` for the handlers.
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened, or the schema does not fit.
+    /// Returns an error if the file cannot be opened or the schema is invalid.
     pub fn open(file: impl AsRef<Path>, schema: &str) -> rusqlite::Result<Self> {
         let connection = Connection::open(file)?;
-        // Several processes write: each waits for the others.
+        // Several processes write to the file.
         connection.busy_timeout(Duration::from_secs(30))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.execute_batch(SCHEMA)?;
@@ -51,32 +51,35 @@ impl SqliteGuard {
         Ok(Self { connection: Arc::new(Mutex::new(connection)) })
     }
 
-    /// Does a handler's work and commits its claim, both or neither: in one transaction. If the process is killed before its end, the event
-    /// is handled again and nothing of the first time is there; after it, the event is known as handled.
+    /// Commits a claim and the work of its handler in one transaction.
+    ///
+    /// If the process is killed before the transaction ends, neither is stored, and the event is
+    /// handled again.
     ///
     /// # Errors
     ///
-    /// [`ClaimLost`] when another has the event meanwhile, and the error of the work; nothing was written then.
+    /// Returns [`ClaimLost`] if the event was claimed again since, or the error of the work.
+    /// Nothing is stored then.
     pub async fn handle<T, W>(&self, claim: &Claim, work: W) -> Result<T, BoxError>
     where
         T: Send + 'static,
         W: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (key, number) = (claim.key.as_str().to_owned(), i64::try_from(claim.number)?);
-        self.blocking(move |connection| {
+        self.run_blocking(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             if transaction.execute(COMMIT, params![key, number])? == 0 {
                 return Err(ClaimLost.into());
             }
-            let done = work(&transaction)?;
+            let result = work(&transaction)?;
             transaction.commit()?;
-            Ok(done)
+            Ok(result)
         })
         .await
     }
 
-    /// SQLite blocks, so it has threads of its own.
-    async fn blocking<T: Send + 'static>(
+    /// Runs blocking SQLite code on a thread for blocking work.
+    async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> Result<T, BoxError> + Send + 'static,
     ) -> Result<T, BoxError> {
@@ -87,23 +90,24 @@ impl SqliteGuard {
 }
 
 #[async_trait]
-impl DedupStore for SqliteGuard {
+impl DedupStore for SqliteDedupStore {
     async fn claim(&self, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError> {
         let key = key.clone();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
-        let (now, until) = (i64::try_from(now.as_millis())?, i64::try_from((now + lease).as_millis())?);
-        self.blocking(move |connection| {
+        let (now, lease_end) = (i64::try_from(now.as_millis())?, i64::try_from((now + lease).as_millis())?);
+        self.run_blocking(move |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let number = transaction.query_row(CLAIM, params![key.as_str(), until, now], |row| row.get::<_, i64>(0));
-            let claimed = if let Some(number) = number.optional()? {
+            let number =
+                transaction.query_row(CLAIM, params![key.as_str(), lease_end, now], |row| row.get::<_, i64>(0));
+            let result = if let Some(number) = number.optional()? {
                 ClaimResult::Acquired(Claim::new(key, u64::try_from(number)?))
-            } else if transaction.query_row(IS_DONE, [key.as_str()], |row| row.get(0))? {
+            } else if transaction.query_row(IS_HANDLED, [key.as_str()], |row| row.get(0))? {
                 ClaimResult::AlreadyHandled
             } else {
                 ClaimResult::InProgress
             };
             transaction.commit()?;
-            Ok(claimed)
+            Ok(result)
         })
         .await
     }
@@ -114,6 +118,6 @@ impl DedupStore for SqliteGuard {
 
     async fn release(&self, claim: &Claim) -> Result<(), BoxError> {
         let (key, number) = (claim.key.as_str().to_owned(), i64::try_from(claim.number)?);
-        self.blocking(move |connection| Ok(connection.execute(RELEASE, params![key, number]).map(drop)?)).await
+        self.run_blocking(move |connection| Ok(connection.execute(RELEASE, params![key, number]).map(drop)?)).await
     }
 }

@@ -1,6 +1,7 @@
-//! Reads a stored callback with the types alone: no HTTP, no async, and no signature, which is checked where a callback comes in.
+//! Parses a stored callback with `fetch-hive-types`, without HTTP and without async.
 //!
-//! The file is the first argument; without one it is the `callback.json` beside this program.
+//! The first argument is the path of the file. The default is `callback.json` in this package. The
+//! signature is not verified here, because the receiver must verify it before it stores a callback.
 
 use std::error::Error;
 

@@ -1,4 +1,4 @@
-"""The call of `cargo xtask bench call` by the official SDK: prints the processor time of one call, in nanoseconds."""
+"""Measures a workflow call with the official Python SDK. Prints its CPU time in nanoseconds."""
 
 import sys
 import time
@@ -11,13 +11,13 @@ client = FetchHive(api_key="fhk_0123456789abcdef0123456789abcdef", base_url=url 
 
 def run(times):
     for _ in range(times):
-        reply = client.invoke_workflow(
+        response = client.invoke_workflow(
             deployment="weekly-report", inputs={"topic": "enterprise AI", "audience": "board"}
         )
-        assert reply["request_id"], reply
+        assert response["request_id"], response
 
 
 run(20)
-began = time.process_time_ns()
+start = time.process_time_ns()
 run(calls)
-print((time.process_time_ns() - began) / calls)
+print((time.process_time_ns() - start) / calls)

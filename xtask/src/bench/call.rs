@@ -1,22 +1,27 @@
-use super::programs::Programs;
-use super::table::{Row, Target};
-use crate::emulator;
-use crate::python_sdk::{SDK, is_possible};
-use crate::run::{output, root};
+use std::fs;
+use std::process::Command;
 
+use super::binaries::Binaries;
+use super::report::{Row, Target};
+use crate::python;
+use crate::python_sdk::SDK;
+use crate::run::{capture_output, workspace_root};
+
+/// Rounds of each measurement; the best one counts.
 const ROUNDS: usize = 7;
 
-/// The clients: the name that the program knows them by, what they are called, and how many calls are measured.
+/// The argument of the benchmark program, the title, and the number of calls of each client.
 const CLIENTS: [(&str, &str, &str); 5] = [
     ("ours", "ours", "20000"),
     ("hyper", "raw hyper", "20000"),
-    ("prepared", "raw hyper, its request made beforehand", "20000"),
+    ("prebuilt", "raw hyper with a prebuilt request", "20000"),
     ("reqwest", "reqwest", "20000"),
     ("ureq", "ureq", "4000"),
 ];
 
-pub(crate) fn call(programs: &Programs) -> Result<Vec<Row>, String> {
-    let server = programs.server()?;
+/// Measures a workflow call.
+pub(crate) fn measure(binaries: &Binaries) -> Result<Vec<Row>, String> {
+    let server = binaries.server()?;
     let url = &*server.url;
     let mut rows = Vec::new();
     let mut ours_ns = f64::INFINITY;
@@ -25,92 +30,88 @@ pub(crate) fn call(programs: &Programs) -> Result<Vec<Row>, String> {
         let mut rates = [0.0_f64; CLIENTS.len()];
         for _ in 0..ROUNDS {
             for (n, (client, _, calls)) in CLIENTS.iter().enumerate() {
-                let lines = programs.run("call", &[client, url, concurrency, calls])?;
-                let figures = lines.first().map(|line| &line.1).ok_or("no figures of a call")?;
-                times[n] = times[n].min(figures["cpu_ns"].as_f64().unwrap_or(f64::INFINITY));
-                rates[n] = rates[n].max(figures["wall_ns"].as_f64().map_or(0.0, |ns| 1e9 / ns));
+                let figures = binaries.run("call", &[client, url, concurrency, calls])?;
+                times[n] = times[n].min(figures.first("cpu_ns")?);
+                rates[n] = rates[n].max(1e9 / figures.first("wall_ns")?);
             }
         }
         ours_ns = ours_ns.min(times[0]);
         for (n, (client, title, _)) in CLIENTS.iter().enumerate().skip(1) {
-            let what = format!("processor time, {concurrency} at a time, to {title}");
-            let row = Row::new(what, times[0] / 1e3, times[n] / 1e3, " µs", 1);
-            rows.push(if (*client, concurrency) == ("hyper", "64") { row.target(Target::Most(1.1)) } else { row });
+            let title = format!("CPU time, {concurrency} concurrent, vs {title}");
+            let row = Row::new(title, times[0] / 1e3, times[n] / 1e3, " µs", 1);
+            rows.push(if (*client, concurrency) == ("hyper", "64") { row.target(Target::AtMost(1.1)) } else { row });
         }
         for (n, (_, title, _)) in CLIENTS.iter().enumerate().skip(1) {
-            let what = format!("calls per second, {concurrency} at a time, to {title}");
-            rows.push(Row::new(what, rates[0], rates[n], "/s", 0));
+            let title = format!("calls per second, {concurrency} concurrent, vs {title}");
+            rows.push(Row::new(title, rates[0], rates[n], "/s", 0));
         }
     }
-    rows.extend(counts(programs, url)?);
-    rows.extend(instructions(programs, url)?);
-    rows.extend(python(url, ours_ns)?);
+    rows.extend(allocations(binaries, url)?);
+    rows.extend(instructions(binaries, url)?);
+    rows.extend(python_sdk(url, ours_ns)?);
     Ok(rows)
 }
 
-/// Allocations are the same with any load, so that one run tells.
-fn counts(programs: &Programs, url: &str) -> Result<Vec<Row>, String> {
-    let mut counted = Vec::new();
+/// Counts the allocations of a call. They do not depend on the load, so one round is enough.
+fn allocations(binaries: &Binaries, url: &str) -> Result<Vec<Row>, String> {
+    let mut counts = Vec::new();
     for (client, title, _) in CLIENTS {
-        let arguments = [client, url, "64", "4000"];
-        let lines = programs.run("call_count", &arguments)?;
-        let figures = lines.first().map(|line| &line.1).ok_or("no figures of a call")?;
-        let of = |name: &str| figures[name].as_f64().unwrap_or(f64::NAN);
-        counted.push((title, of("allocations"), of("bytes")));
+        let figures = binaries.run("call_count", &[client, url, "64", "4000"])?;
+        counts.push((title, figures.first("allocations")?, figures.first("bytes")?));
     }
-    let (_, ours, bytes) = counted[0];
+    let (_, ours, bytes) = counts[0];
     let mut rows = Vec::new();
-    for (title, allocations, _) in &counted[1..] {
-        let row = Row::new(format!("allocations, to {title}"), ours, *allocations, "", 0);
-        rows.push(if *title == "raw hyper" { row.target(Target::Own(ours.round(), 40.0)) } else { row });
+    for (title, allocations, _) in &counts[1..] {
+        let row = Row::new(format!("allocations, vs {title}"), ours, *allocations, "", 0);
+        let target = Target::OursAtMost { ours: ours.round(), limit: 40.0 };
+        rows.push(if *title == "raw hyper" { row.target(target) } else { row });
     }
-    for (title, _, peer) in &counted[1..] {
-        rows.push(Row::new(format!("bytes allocated, to {title}"), bytes, *peer, "", 0));
+    for (title, _, peer) in &counts[1..] {
+        rows.push(Row::new(format!("bytes allocated, vs {title}"), bytes, *peer, "", 0));
     }
     Ok(rows)
 }
 
-/// Instructions of one call: what twice as many calls take more. Left out where there is no callgrind.
-fn instructions(programs: &Programs, url: &str) -> Result<Vec<Row>, String> {
-    if std::process::Command::new("valgrind").arg("--version").output().is_err() {
-        println!("   instructions: LEFT OUT, there is no valgrind here");
+/// Counts the instructions of a call with callgrind, if valgrind is installed.
+///
+/// The count is the difference between 4,000 and 2,000 calls, so that the start of the program does
+/// not matter.
+fn instructions(binaries: &Binaries, url: &str) -> Result<Vec<Row>, String> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("   instructions: SKIPPED, valgrind is not installed");
         return Ok(Vec::new());
     }
     let total = |client: &str, calls: &str| {
-        let file = root().join("target").join("bench").join("callgrind.out");
-        let program = programs.command("call");
-        output(
-            std::process::Command::new("valgrind")
-                .args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())])
-                .arg(program.get_program())
-                .args([client, url, "64", calls]),
-        )?;
-        let text = std::fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let file = workspace_root().join("target/bench/callgrind.out");
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())]);
+        capture_output(valgrind.arg(binaries.path("call")).args([client, url, "64", calls]))?;
+        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         let totals = text.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap_or_default();
-        totals.trim().parse::<f64>().map_err(|_| format!("callgrind counted nothing: {totals:?}"))
+        totals.trim().parse::<f64>().map_err(|_| format!("callgrind printed invalid totals: {totals:?}"))
     };
     let per_call = |client: &str| Ok::<_, String>((total(client, "4000")? - total(client, "2000")?) / 2_000.0);
     let ours = per_call("ours")?;
     Ok(vec![
-        Row::new("instructions, to raw hyper", ours, per_call("hyper")?, "", 0),
-        Row::new("instructions, to reqwest", ours, per_call("reqwest")?, "", 0).target(Target::Most(1.0)),
+        Row::new("instructions, vs raw hyper", ours, per_call("hyper")?, "", 0),
+        Row::new("instructions, vs reqwest", ours, per_call("reqwest")?, "", 0).target(Target::AtMost(1.0)),
     ])
 }
 
-/// Calls per second of processor time by the official SDK. Left out where there is no Python.
-fn python(url: &str, ours_ns: f64) -> Result<Vec<Row>, String> {
-    if !is_possible() {
-        println!("   the Python SDK: LEFT OUT, there is no Python 3 here");
+/// Measures the official Python SDK, if Python 3 is installed.
+fn python_sdk(url: &str, ours_ns: f64) -> Result<Vec<Row>, String> {
+    if !python::is_installed() {
+        println!("   Python SDK: SKIPPED, Python 3 is not installed");
         return Ok(Vec::new());
     }
-    let python = emulator::python("python-sdk", &[SDK])?;
-    let script = root().join("xtask/src/bench/call.py");
-    let mut least = f64::INFINITY;
+    let python = python::virtual_environment("python-sdk", &[SDK])?;
+    let script = workspace_root().join("xtask/src/bench/call.py");
+    let mut best = f64::INFINITY;
     for _ in 0..3 {
-        let text = output(std::process::Command::new(&python).arg(&script).args([url, "300"]))?;
-        let ns = text.trim().parse().map_err(|_| format!("the Python SDK took {text:?}"))?;
-        least = least.min(ns);
+        let text = capture_output(Command::new(&python).arg(&script).args([url, "300"]))?;
+        let ns = text.trim().parse().map_err(|_| format!("call.py printed {text:?} instead of nanoseconds"))?;
+        best = best.min(ns);
     }
-    let what = "calls per second of processor time, to the official Python SDK";
-    Ok(vec![Row::new(what, 1e9 / ours_ns, 1e9 / least, "", 0).target(Target::Least(200.0))])
+    let title = "calls per second of CPU time, vs the official Python SDK";
+    Ok(vec![Row::new(title, 1e9 / ours_ns, 1e9 / best, "", 0).target(Target::AtLeast(200.0))])
 }

@@ -1,7 +1,7 @@
-//! Every operation, built and answered for real, against the contract.
+//! Comparison of every operation's request and response with the contract.
 
 use bytes::Bytes;
-#[allow(clippy::wildcard_imports, reason = "every request of the contract stands here")]
+#[allow(clippy::wildcard_imports, reason = "the list uses every request")]
 use fetch_hive_core::types::*;
 use fetch_hive_core::{Api, BaseUrl, Endpoint, WEBHOOK_SECRET_HEADER, parse_response};
 use http::{Request, Response};
@@ -11,18 +11,19 @@ use serde_json::{Value, json};
 
 use super::compare;
 use super::sample::{Samples, Style};
+use super::schemas::ALIASES;
 
-/// An operation of ours: what it builds, and what it makes of a reply.
-struct Ours {
+/// An endpoint with a built request and a function that parses responses.
+struct Operation {
     name: &'static str,
     method: String,
     path: &'static str,
     envelope: Option<&'static str>,
     request: Request<Bytes>,
-    read: fn(&Value) -> Result<Value, String>,
+    parse: fn(&Value) -> Result<Value, String>,
 }
 
-fn ours<E>(endpoint: &E) -> Result<Ours, String>
+fn operation<E>(endpoint: &E) -> Result<Operation, String>
 where
     E: Endpoint,
     E::Response: Serialize,
@@ -30,21 +31,21 @@ where
     let base = BaseUrl::new("https://h/v1").map_err(|error| error.to_string())?;
     let key = ApiKey::new("fhk_x").map_err(|error| error.to_string())?;
     let request = Api::new(base).request(endpoint, Some(&key)).map_err(|error| format!("{}: {error}", E::NAME))?;
-    Ok(Ours {
+    Ok(Operation {
         name: E::NAME,
         method: E::METHOD.to_string(),
         path: E::PATH,
         envelope: E::ENVELOPE,
         request,
-        read: |value| {
+        parse: |value| {
             let response = Response::new(Bytes::from(value.to_string()));
-            let read = parse_response::<E>(response).map_err(|error| error.to_string())?;
-            serde_json::to_value(&*read).map_err(|error| error.to_string())
+            let parsed = parse_response::<E>(response).map_err(|error| error.to_string())?;
+            serde_json::to_value(&*parsed).map_err(|error| error.to_string())
         },
     })
 }
 
-/// The operations of the contract: name, method, path, and what it says of each.
+/// Returns the name, the method, the path and the declaration of each operation of the contract.
 pub(crate) fn declared(contract: &Value) -> Vec<(String, String, String, &Value)> {
     let paths = contract["paths"].as_object().into_iter().flatten();
     let operations = paths.flat_map(|(path, item)| {
@@ -56,10 +57,10 @@ pub(crate) fn declared(contract: &Value) -> Vec<(String, String, String, &Value)
     operations.collect()
 }
 
-/// A request body made from the contract's own sample of its schema.
-fn filled<T: DeserializeOwned>(samples: &Samples<'_>, schema: &str) -> Result<T, String> {
+/// Parses a request from a sample of its schema.
+fn sample_request<T: DeserializeOwned>(samples: &Samples<'_>, schema: &str) -> Result<T, String> {
     let mut value = samples.of_schema(schema, Style::Filled).swap_remove(0);
-    // Declared, and refused to callers with an API key.
+    // The contract declares these, but callers with an API key must not set them.
     if let Some(object) = value.as_object_mut() {
         object.remove("decided_tool_approvals");
         object.remove("streaming");
@@ -67,10 +68,10 @@ fn filled<T: DeserializeOwned>(samples: &Samples<'_>, schema: &str) -> Result<T,
     serde_json::from_value(value).map_err(|error| format!("{schema}: {error}"))
 }
 
-fn all(samples: &Samples<'_>) -> Vec<Result<Ours, String>> {
+fn all(samples: &Samples<'_>) -> Vec<Result<Operation, String>> {
     macro_rules! from {
         ($schema:literal) => {
-            match filled(samples, $schema) {
+            match sample_request(samples, $schema) {
                 Ok(value) => value,
                 Err(error) => return vec![Err(error)],
             }
@@ -89,117 +90,123 @@ fn all(samples: &Samples<'_>) -> Vec<Result<Ours, String>> {
     let search: KnowledgeBaseSearch = from!("SearchKnowledgeBaseRequest");
     let item: KnowledgeBaseItemCreate = from!("KnowledgeBaseItemCreate");
     let item_update: KnowledgeBaseItemUpdate = from!("KnowledgeBaseItemUpdate");
-    let deployment: DeploymentTrigger = from!("TriggerDeploymentRequest");
-    let message: AgentTrigger = from!("TriggerAgentRequest");
+    let deployment: TriggerDeploymentRequest = from!("TriggerDeploymentRequest");
+    let message: TriggerAgentRequest = from!("TriggerAgentRequest");
     let filter =
         ApprovalFilter::new().status("pending").agent_id("a").run_id("r").request_id("q").cursor("c").limit(10);
+    let mut trigger_workflow = TriggerWorkflow::new("e", "v", "whsec_x", "");
+    trigger_workflow.body = deployment.clone();
+    let mut trigger_prompt = TriggerPrompt::new("e", "v", "whsec_x", "");
+    trigger_prompt.body = deployment;
+    let mut trigger_agent = TriggerAgent::new("a", "whsec_x", "", "");
+    trigger_agent.body = message;
     vec![
-        ours(&invoke_workflow),
-        ours(&invoke_prompt),
-        ours(&invoke_agent),
-        ours(&invoke_hive_agent),
-        ours(&GetAgentDelegation::new("d")),
-        ours(&CancelAgentDelegation::new("d")),
-        ours(&ListThreadDelegations::new("t")),
-        ours(&GetRequest::new("req_1")),
-        ours(&ListModels::new()),
-        ours(&ListSearchServiceCountries::new()),
-        ours(&GetSearchServiceCountries::new("bing_search")),
-        ours(&ListErrorCodes::new("es".to_owned())),
-        ours(&ListAgents::new("w")),
-        ours(&GetAgent::new("w", "a")),
-        ours(&CreateAgent::new("w", agent)),
-        ours(&UpdateAgent::new("w", "a", agent_update)),
-        ours(&DeleteAgent::new("w", "a")),
-        ours(&CreateAgentChat::new("w", "a", chat)),
-        ours(&GetAgentChat::new("w", "a", "c")),
-        ours(&UpdateAgentChat::new("w", "a", "c", chat_update)),
-        ours(&DeleteAgentChat::new("w", "a", "c")),
-        ours(&ClearAgentChatMessages::new("w", "a", "c")),
-        ours(&ListAgentChatMessages::new("w", "a", "c")),
-        ours(&ListKnowledgeBases::new("w")),
-        ours(&GetKnowledgeBase::new("w", "k")),
-        ours(&CreateKnowledgeBase::new("w", base)),
-        ours(&UpdateKnowledgeBase::new("w", "k", base_update)),
-        ours(&DeleteKnowledgeBase::new("w", "k")),
-        ours(&SearchKnowledgeBase::new("w", "k", search)),
-        ours(&ListKnowledgeBaseItems::new("w", "k")),
-        ours(&GetKnowledgeBaseItem::new("w", "k", "i")),
-        ours(&CreateKnowledgeBaseItem::new("w", "k", item)),
-        ours(&UpdateKnowledgeBaseItem::new("w", "k", "i", item_update)),
-        ours(&DeleteKnowledgeBaseItem::new("w", "k", "i")),
-        ours(&RegenerateKnowledgeBaseItem::new("w", "k", "i")),
-        ours(&ListAssets::new("w")),
-        ours(&UploadAsset::new("w", AssetFile::new("a.png", "image/png", *b"content"))),
-        ours(&ListToolActionApprovals::new("w", filter)),
-        ours(&GetToolActionApproval::new("w", "a")),
-        ours(&DecideToolActionApproval::new("w", "a", ApprovalDecision::AllowOnce)),
-        ours(&TriggerWorkflow::new("e", "v", "whsec_x", deployment.clone())),
-        ours(&TriggerPrompt::new("e", "v", "whsec_x", deployment)),
-        ours(&TriggerAgent::new("a", "whsec_x", message)),
+        operation(&invoke_workflow),
+        operation(&invoke_prompt),
+        operation(&invoke_agent),
+        operation(&invoke_hive_agent),
+        operation(&GetAgentDelegation::new("d")),
+        operation(&CancelAgentDelegation::new("d")),
+        operation(&ListThreadDelegations::new("t")),
+        operation(&GetRequest::new("req_1")),
+        operation(&ListModels::new()),
+        operation(&ListSearchServiceCountries::new()),
+        operation(&GetSearchServiceCountries::new("bing_search")),
+        operation(&ListErrorCodes::new("es".to_owned())),
+        operation(&ListAgents::new("w")),
+        operation(&GetAgent::new("w", "a")),
+        operation(&CreateAgent::new("w", agent)),
+        operation(&UpdateAgent::new("w", "a", agent_update)),
+        operation(&DeleteAgent::new("w", "a")),
+        operation(&CreateAgentChat::new("w", "a", chat)),
+        operation(&GetAgentChat::new("w", "a", "c")),
+        operation(&UpdateAgentChat::new("w", "a", "c", chat_update)),
+        operation(&DeleteAgentChat::new("w", "a", "c")),
+        operation(&ClearAgentChatMessages::new("w", "a", "c")),
+        operation(&ListAgentChatMessages::new("w", "a", "c")),
+        operation(&ListKnowledgeBases::new("w")),
+        operation(&GetKnowledgeBase::new("w", "k")),
+        operation(&CreateKnowledgeBase::new("w", base)),
+        operation(&UpdateKnowledgeBase::new("w", "k", base_update)),
+        operation(&DeleteKnowledgeBase::new("w", "k")),
+        operation(&SearchKnowledgeBase::new("w", "k", search)),
+        operation(&ListKnowledgeBaseItems::new("w", "k")),
+        operation(&GetKnowledgeBaseItem::new("w", "k", "i")),
+        operation(&CreateKnowledgeBaseItem::new("w", "k", item)),
+        operation(&UpdateKnowledgeBaseItem::new("w", "k", "i", item_update)),
+        operation(&DeleteKnowledgeBaseItem::new("w", "k", "i")),
+        operation(&RegenerateKnowledgeBaseItem::new("w", "k", "i")),
+        operation(&ListAssets::new("w")),
+        operation(&UploadAsset::new("w", AssetFile::new("a.png", "image/png", *b"content"))),
+        operation(&ListToolActionApprovals::new("w", filter)),
+        operation(&GetToolActionApproval::new("w", "a")),
+        operation(&DecideToolActionApproval::new("w", "a", ApprovalDecision::AllowOnce)),
+        operation(&trigger_workflow),
+        operation(&trigger_prompt),
+        operation(&trigger_agent),
     ]
 }
 
-/// Gives how many operations hold.
+/// Compares every operation with its declaration. Returns the number of operations that match.
 pub(crate) fn check(contract: &Value, samples: &Samples<'_>, failures: &mut Vec<String>) -> usize {
-    let mut mine = Vec::new();
+    let mut operations = Vec::new();
     for operation in all(samples) {
         match operation {
-            Ok(operation) => mine.push(operation),
+            Ok(operation) => operations.push(operation),
             Err(error) => failures.push(error),
         }
     }
     let declared = declared(contract);
-    for operation in &mine {
+    for operation in &operations {
         if !declared.iter().any(|row| row.0 == operation.name) {
-            failures.push(format!("{}: no operation of the contract", operation.name));
+            failures.push(format!("{}: not an operation of the contract", operation.name));
         }
     }
-    let mut held = 0;
-    for (name, method, path, says) in &declared {
-        let Some(operation) = mine.iter().find(|operation| operation.name == name) else {
+    let mut matching = 0;
+    for (name, method, path, declaration) in &declared {
+        let Some(operation) = operations.iter().find(|operation| operation.name == name) else {
             failures.push(format!("{name}: no endpoint"));
             continue;
         };
         let mut differences = Vec::new();
         if (&operation.method, operation.path) != (method, path.as_str()) {
-            differences.push(format!("is {} {}, not {method} {path}", operation.method, operation.path));
+            differences.push(format!("uses {} {}, expected {method} {path}", operation.method, operation.path));
         }
-        differences.extend(authentication(operation, says));
-        differences.extend(query(operation, says));
-        differences.extend(body(contract, samples, operation, says).err());
-        differences.extend(replies(samples, operation, says).err());
-        held += usize::from(differences.is_empty());
+        differences.extend(authentication(operation, declaration));
+        differences.extend(query(operation, declaration));
+        differences.extend(body(contract, samples, operation, declaration).err());
+        differences.extend(responses(samples, operation, declaration).err());
+        matching += usize::from(differences.is_empty());
         failures.extend(differences.into_iter().map(|difference| format!("{name}: {difference}")));
     }
-    held
+    matching
 }
 
-fn parameters<'a>(says: &'a Value, place: &'a str) -> impl Iterator<Item = &'a str> {
-    let parameters = says["parameters"].as_array().into_iter().flatten();
+fn parameters<'a>(declaration: &'a Value, place: &'a str) -> impl Iterator<Item = &'a str> {
+    let parameters = declaration["parameters"].as_array().into_iter().flatten();
     parameters.filter(move |parameter| parameter["in"] == place).filter_map(|parameter| parameter["name"].as_str())
 }
 
-fn authentication(operation: &Ours, says: &Value) -> Option<String> {
+fn authentication(operation: &Operation, declaration: &Value) -> Option<String> {
     let headers = operation.request.headers();
-    let key = says["security"].as_array().is_none_or(|security| !security.is_empty());
-    let secret = parameters(says, "header").any(|name| name.eq_ignore_ascii_case(WEBHOOK_SECRET_HEADER));
+    let key = declaration["security"].as_array().is_none_or(|security| !security.is_empty());
+    let secret = parameters(declaration, "header").any(|name| name.eq_ignore_ascii_case(WEBHOOK_SECRET_HEADER));
     let sent = (headers.contains_key("authorization"), headers.contains_key(WEBHOOK_SECRET_HEADER));
-    (sent != (key, secret)).then(|| format!("sends (key, secret) {sent:?}, not {:?}", (key, secret)))
+    (sent != (key, secret)).then(|| format!("sends (key, secret) {sent:?}, expected {:?}", (key, secret)))
 }
 
-fn query(operation: &Ours, says: &Value) -> Option<String> {
-    // The secret has a header, which does not end up in logs.
-    let mut want: Vec<_> = parameters(says, "query").filter(|name| *name != "secret").collect();
+fn query(operation: &Operation, declaration: &Value) -> Option<String> {
+    // The client sends the secret in a header, which does not appear in logs.
+    let mut expected: Vec<_> = parameters(declaration, "query").filter(|name| *name != "secret").collect();
     let query = operation.request.uri().query().unwrap_or_default();
     let mut sent: Vec<_> = query.split('&').filter_map(|pair| Some(pair.split_once('=')?.0)).collect();
-    want.sort_unstable();
+    expected.sort_unstable();
     sent.sort_unstable();
-    (want != sent).then(|| format!("has the query {sent:?}, not {want:?}"))
+    (expected != sent).then(|| format!("has the query {sent:?}, expected {expected:?}"))
 }
 
-fn body(contract: &Value, samples: &Samples<'_>, operation: &Ours, says: &Value) -> Result<(), String> {
-    let content = &says["requestBody"]["content"];
+fn body(contract: &Value, samples: &Samples<'_>, operation: &Operation, declaration: &Value) -> Result<(), String> {
+    let content = &declaration["requestBody"]["content"];
     let sent = operation.request.body();
     let content_type = operation.request.headers().get("content-type").and_then(|value| value.to_str().ok());
     if content.get("multipart/form-data").is_some() {
@@ -212,45 +219,45 @@ fn body(contract: &Value, samples: &Samples<'_>, operation: &Ours, says: &Value)
         return if matches!(&sent[..], b"" | b"{}") {
             Ok(())
         } else {
-            Err("sends a body that is not declared".to_owned())
+            Err("sends a body, but none is declared".to_owned())
         };
     };
-    let sent: Value = serde_json::from_slice(sent).map_err(|error| format!("sends no JSON: {error}"))?;
+    let sent: Value = serde_json::from_slice(sent).map_err(|error| format!("sends invalid JSON: {error}"))?;
     let validator = jsonschema::validator_for(&json!({"$ref": schema["$ref"], "components": contract["components"]}))
         .map_err(|error| error.to_string())?;
     if let Some(error) = validator.iter_errors(&sent).next() {
-        return Err(format!("sends a body that does not fit: {error}"));
+        return Err(format!("sends a body that violates its schema: {error}"));
     }
-    let mut want = samples.of(schema, Style::Filled).swap_remove(0);
-    if let Some(object) = want.as_object_mut() {
+    let mut expected = samples.of(schema, Style::Filled).swap_remove(0);
+    if let Some(object) = expected.as_object_mut() {
         object.remove("decided_tool_approvals");
         if object.contains_key("streaming") {
             object.insert("streaming".to_owned(), false.into());
         }
     }
-    compare(&want, &sent)
+    compare(&expected, &sent)
 }
 
-/// Every declared reply is read, in every style; what the endpoint unwraps is compared without its envelope.
-fn replies(samples: &Samples<'_>, operation: &Ours, says: &Value) -> Result<(), String> {
-    for (status, response) in says["responses"].as_object().into_iter().flatten() {
+/// Parses samples of every declared response, and compares them without the envelope.
+fn responses(samples: &Samples<'_>, operation: &Operation, declaration: &Value) -> Result<(), String> {
+    for (status, response) in declaration["responses"].as_object().into_iter().flatten() {
         let Some(schema) = response["content"]["application/json"].get("schema").filter(|_| status.starts_with('2'))
         else {
             continue;
         };
         for style in Style::ALL {
             for sample in samples.of(schema, style) {
-                let got = (operation.read)(&sample).map_err(|error| format!("{status} ({style:?}): {error}"))?;
-                let want = operation.envelope.and_then(|key| sample.get(key)).unwrap_or(&sample);
-                let aliased = ALIASES.iter().fold(want.clone(), |mut want, (_, alias, documented)| {
-                    if let Some(object) = want.as_object_mut().filter(|object| !object.contains_key(*documented)) {
-                        if got.get(documented).is_some() {
+                let actual = (operation.parse)(&sample).map_err(|error| format!("{status} ({style:?}): {error}"))?;
+                let expected = operation.envelope.and_then(|key| sample.get(key)).unwrap_or(&sample);
+                let aliased = ALIASES.iter().fold(expected.clone(), |mut expected, (_, alias, documented)| {
+                    if let Some(object) = expected.as_object_mut().filter(|object| !object.contains_key(*documented)) {
+                        if actual.get(documented).is_some() {
                             object.remove(*alias).map(|value| object.insert((*documented).to_owned(), value));
                         }
                     }
-                    want
+                    expected
                 });
-                compare(&aliased, &got).map_err(|why| format!("{status} ({style:?}): {why}"))?;
+                compare(&aliased, &actual).map_err(|error| format!("{status} ({style:?}): {error}"))?;
             }
         }
     }

@@ -1,6 +1,6 @@
-//! Which type stands for which schema.
+//! The type of each schema, and the round trip of its samples.
 
-#[allow(clippy::wildcard_imports, reason = "every type of the contract stands here")]
+#[allow(clippy::wildcard_imports, reason = "the table uses nearly every type")]
 use fetch_hive_core::types::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,19 +9,25 @@ use serde_json::Value;
 use super::compare;
 use super::sample::{Style, UNKNOWN};
 
-/// Takes a sample through a type and says what was lost.
-type Through = fn(&Value, Style) -> Result<(), String>;
+/// The fields that sources name differently: the type, the name that is read too, and the documented
+/// name, which is written.
+pub(crate) const ALIASES: [(&str, &str, &str); 2] =
+    [("ErrorBody", "code", "error_code"), ("InvokeWorkflowResponse", "status", "run_status")];
 
-pub(crate) enum Mapped {
-    Type(Through),
-    /// It has no type of its own, for this reason.
-    Reason(#[allow(dead_code, reason = "for the reader of the table")] &'static str),
+/// Parses a sample with a type, writes it again, and compares the two.
+type RoundTrip = fn(&Value, Style) -> Result<(), String>;
+
+/// The counterpart of a schema.
+pub(crate) enum Mapping {
+    Type(RoundTrip),
+    /// The reason why the schema has no type.
+    NoType(#[allow(dead_code, reason = "documents the table")] &'static str),
 }
 
-/// Fields that are written by the layer above, and so are no fields of the type.
-const WRITTEN_ABOVE: [(&str, &str); 2] = [("InvokePrompt", "streaming"), ("InvokeAgent", "streaming")];
+/// Fields that the endpoint writes, so the type does not have them.
+const WRITTEN_BY_ENDPOINT: [(&str, &str); 2] = [("InvokePrompt", "streaming"), ("InvokeAgent", "streaming")];
 
-/// An object: it comes back whole, and nothing that the contract declares is unknown to its type.
+/// Checks that an object survives the round trip and that its type knows every declared field.
 fn object<T: DeserializeOwned + Serialize>(
     name: &str,
     value: &Value,
@@ -31,47 +37,48 @@ fn object<T: DeserializeOwned + Serialize>(
     let read: T = serde_json::from_value(value.clone()).map_err(|error| format!("{error} in {value}"))?;
     let unknown = extra(&read).keys().filter(|key| {
         let declared_unknown = style == Style::Unknown && *key == UNKNOWN;
-        // What stands under a free-form `additionalProperties` has no declared name.
+        // The sample of a free-form `additionalProperties` has this key.
         !declared_unknown
             && *key != "key"
-            && !WRITTEN_ABOVE.contains(&(name, key.as_str()))
-            && !is_second_name(name, key, value)
+            && !WRITTEN_BY_ENDPOINT.contains(&(name, key.as_str()))
+            && !is_redundant_alias(name, key, value)
     });
     if let Some(key) = unknown.into_iter().next() {
-        return Err(format!("`{key}` is not known to {name}"));
+        return Err(format!("{name} has no field `{key}`"));
     }
-    let mut want = value.clone();
-    if let Value::Object(want) = &mut want {
+    let mut expected = value.clone();
+    if let Value::Object(expected) = &mut expected {
         for (_, alias, documented) in ALIASES.iter().filter(|row| row.0 == name) {
-            if !want.contains_key(*documented) {
-                if let Some(value) = want.remove(*alias) {
-                    want.insert((*documented).to_owned(), value);
+            if !expected.contains_key(*documented) {
+                if let Some(value) = expected.remove(*alias) {
+                    expected.insert((*documented).to_owned(), value);
                 }
             }
         }
     }
-    compare(&want, &serde_json::to_value(&read).map_err(|error| error.to_string())?)
+    compare(&expected, &serde_json::to_value(&read).map_err(|error| error.to_string())?)
 }
 
-/// Whether a key is another name of a field that the sample has too, so that it is kept beside it.
-fn is_second_name(name: &str, key: &str, value: &Value) -> bool {
+/// Returns whether a key is an alias of a field that the sample also contains, so that both are
+/// kept.
+fn is_redundant_alias(name: &str, key: &str, value: &Value) -> bool {
     ALIASES.iter().any(|(owner, alias, documented)| *owner == name && *alias == key && value.get(documented).is_some())
 }
 
-/// An agent shows what can be set in it, and the id that its path has.
+/// Checks an agent record, which has the writable fields and an id.
 fn agent(value: &Value, style: Style) -> Result<(), String> {
     let mut value = value.clone();
     value["id"] = "agt_1".into();
     object::<Agent>("Agent", &value, style, |read| &read.extra)
 }
 
-/// A value that is no object of fields.
+/// Checks that a value without declared fields survives the round trip.
 fn plain<T: DeserializeOwned + Serialize>(value: &Value) -> Result<(), String> {
     let read: T = serde_json::from_value(value.clone()).map_err(|error| format!("{error} in {value}"))?;
     compare(value, &serde_json::to_value(&read).map_err(|error| error.to_string())?)
 }
 
-/// Every type of event is read as its own, and keeps the fields that the contract gives it.
+/// Checks that every type of event is parsed as its own variant and keeps its declared fields.
 fn stream_event(value: &Value, style: Style) -> Result<(), String> {
     const COMMON: [&str; 1] = ["request_id"];
     let fields: [(&str, &[&str]); 8] = [
@@ -100,22 +107,22 @@ fn stream_event(value: &Value, style: Style) -> Result<(), String> {
     if style == Style::Minimal {
         return Ok(());
     }
-    let all = value.as_object().ok_or("a stream event is an object")?;
+    let all = value.as_object().ok_or("the sample of a stream event is not an object")?;
     let known = |key: &str| fields.iter().any(|(_, names)| names.contains(&key)) || COMMON.contains(&key);
     if let Some(key) = all.keys().find(|key| !known(key) && *key != "type" && *key != UNKNOWN) {
-        return Err(format!("`{key}` belongs to no type of event"));
+        return Err(format!("no type of event has the field `{key}`"));
     }
     for (tag, names) in fields {
         let chosen = all.iter().filter(|(key, _)| names.contains(&key.as_str()) || COMMON.contains(&key.as_str()));
-        let want: serde_json::Map<_, _> = chosen.map(|(key, value)| (key.clone(), value.clone())).collect();
-        let mut sent = want.clone();
+        let expected: serde_json::Map<_, _> = chosen.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let mut sent = expected.clone();
         sent.insert("type".to_owned(), tag.into());
         let text = serde_json::to_vec(&sent).map_err(|error| error.to_string())?;
         let event = StreamEvent::from_slice(&text).map_err(|error| format!("{tag}: {error}"))?;
         if event.event_type() != tag {
-            return Err(format!("{tag} was read as {}", event.event_type()));
+            return Err(format!("{tag} was parsed as {}", event.event_type()));
         }
-        let got = match &event {
+        let actual = match &event {
             StreamEvent::Reasoning(event) | StreamEvent::Response(event) => serde_json::to_value(event),
             StreamEvent::Tool(event) => serde_json::to_value(event),
             StreamEvent::Artifact(event) => serde_json::to_value(event),
@@ -123,10 +130,10 @@ fn stream_event(value: &Value, style: Style) -> Result<(), String> {
             StreamEvent::Summary(event) => serde_json::to_value(event),
             StreamEvent::Usage(event) => serde_json::to_value(event),
             StreamEvent::Error(event) => serde_json::to_value(event),
-            _ => return Err(format!("{tag} was not read as an event of its own")),
+            _ => return Err(format!("{tag} was parsed as an unknown event")),
         };
-        compare(&Value::Object(want), &got.map_err(|error| error.to_string())?)
-            .map_err(|why| format!("{tag}: {why}"))?;
+        compare(&Value::Object(expected), &actual.map_err(|error| error.to_string())?)
+            .map_err(|error| format!("{tag}: {error}"))?;
     }
     Ok(())
 }
@@ -135,17 +142,17 @@ macro_rules! objects {
     ($($schema:literal => $type:ident,)+) => {
         vec![$((
             $schema,
-            Mapped::Type(|value, style| object::<$type>(stringify!($type), value, style, |read| &read.extra)),
+            Mapping::Type(|value, style| object::<$type>(stringify!($type), value, style, |read| &read.extra)),
         )),+]
     };
 }
 
-const REPLY: &str = "an envelope that carries nothing: unwrapped by the endpoint, and checked with its operation";
-const REQUEST: &str = "an envelope that carries nothing: written by the endpoint, and checked with its operation";
+const RESPONSE_ENVELOPE: &str = "the endpoint unwraps this envelope, so its operation is checked instead";
+const REQUEST_ENVELOPE: &str = "the endpoint adds this envelope, so its operation is checked instead";
 
-/// Every schema, with its type or the reason why it has none.
-#[allow(clippy::too_many_lines, reason = "one line for each schema")]
-pub(crate) fn table() -> Vec<(&'static str, Mapped)> {
+/// Returns every schema with its type, or with the reason why it has none.
+#[allow(clippy::too_many_lines, reason = "one line per schema")]
+pub(crate) fn table() -> Vec<(&'static str, Mapping)> {
     let mut table = objects! {
         "AgentAsyncOptions" => AgentAsyncOptions,
         "AgentChangeResponse" => AgentChangeResponse,
@@ -211,29 +218,29 @@ pub(crate) fn table() -> Vec<(&'static str, Mapped)> {
         "SearchServiceCountries" => SearchServiceCountries,
         "SearchServiceCountry" => SearchServiceCountry,
         "StreamAutoApprovedToolCall" => AutoApprovedToolCall,
-        "TokenCount" => TokenDetails,
+        "TokenCount" => TokenCount,
         "TokenUsage" => TokenUsage,
         "ToolActionApproval" => ToolActionApproval,
         "ToolActionApprovalList" => ToolActionApprovalList,
         "ToolInvocation" => ToolInvocation,
-        "TriggerAgentRequest" => AgentTrigger,
-        "TriggerDeploymentRequest" => DeploymentTrigger,
+        "TriggerAgentRequest" => TriggerAgentRequest,
+        "TriggerDeploymentRequest" => TriggerDeploymentRequest,
         "UnsupportedSearchServiceError" => ErrorBody,
         "WebhookAsyncOptions" => WebhookAsyncOptions,
         "WebhookTriggerResponse" => WebhookTriggerResponse,
         "WorkflowAsyncOptions" => WorkflowAsyncOptions,
     };
     table.extend([
-        ("Agent", Mapped::Type(agent)),
-        ("AgentAttachment", Mapped::Type(|value, _| plain::<AgentAttachment>(value))),
-        ("DelegationTarget", Mapped::Type(|value, _| plain::<Extra>(value))),
-        ("KnowledgeBaseSearchResult", Mapped::Type(|value, _| plain::<Extra>(value))),
-        ("MetadataValue", Mapped::Type(|value, _| plain::<MetadataValue>(value))),
-        ("StreamEvent", Mapped::Type(stream_event)),
+        ("Agent", Mapping::Type(agent)),
+        ("AgentAttachment", Mapping::Type(|value, _| plain::<AgentAttachment>(value))),
+        ("DelegationTarget", Mapping::Type(|value, _| plain::<Extra>(value))),
+        ("KnowledgeBaseSearchResult", Mapping::Type(|value, _| plain::<Extra>(value))),
+        ("MetadataValue", Mapping::Type(|value, _| plain::<MetadataValue>(value))),
+        ("StreamEvent", Mapping::Type(stream_event)),
     ]);
     let reasons = [
         (
-            REPLY,
+            RESPONSE_ENVELOPE,
             &[
                 "AgentDelegationList",
                 "AgentList",
@@ -250,7 +257,7 @@ pub(crate) fn table() -> Vec<(&'static str, Mapped)> {
             ][..],
         ),
         (
-            REQUEST,
+            REQUEST_ENVELOPE,
             &[
                 "CreateAgentChatRequest",
                 "CreateAgentRequest",
@@ -266,7 +273,7 @@ pub(crate) fn table() -> Vec<(&'static str, Mapped)> {
         ),
     ];
     for (reason, names) in reasons {
-        table.extend(names.iter().map(|name| (*name, Mapped::Reason(reason))));
+        table.extend(names.iter().map(|name| (*name, Mapping::NoType(reason))));
     }
     table
 }

@@ -4,56 +4,63 @@ use fetch_hive_core::types::{ApprovalFilter, ToolActionApproval};
 use http::{HeaderMap, StatusCode};
 
 use super::Client;
-use super::run::block_on;
-use crate::stream::Collected;
-use crate::{ApprovalStream, Error, Event, StreamingEndpoint};
+use super::block_on::block_on;
+use crate::client::ApprovalStream;
+use crate::error::Error;
+use crate::stream::CollectedResponse;
+use crate::{Event, StreamingEndpoint};
 
-/// The events of a prompt or an agent, as they arrive: an iterator that blocks until the next one is there.
+/// An iterator of the events of a streamed prompt or agent, which blocks until the next event
+/// arrives.
 ///
-/// What is said of the [`EventStream`](crate::EventStream) of the async client holds for it. Dropping it gives the connection up.
-#[must_use = "events are read when they are asked for"]
+/// It reports the same events and errors as the [`EventStream`](crate::EventStream) of the async
+/// client. Dropping it closes the connection.
+#[must_use = "events are read when `next` is called"]
 pub struct EventStream<E> {
     stream: crate::EventStream<E>,
-    refused: bool,
+    rejected: bool,
 }
 
 impl<E: StreamingEndpoint> EventStream<E> {
     pub(super) fn new(stream: crate::EventStream<E>) -> Self {
-        Self { stream, refused: false }
+        Self { stream, rejected: false }
     }
 
-    /// The pieces of the answer's text, as they arrive. Other events are passed over; errors are not.
+    /// Returns an iterator of the text of the response. Other events are skipped, but errors are
+    /// not.
     pub fn text(self) -> TextStream<E> {
-        TextStream { text: self.stream.text(), refused: false }
+        TextStream { text: self.stream.text(), rejected: false }
     }
 
-    /// Reads to the end, and puts the events together into the reply that comes without streaming.
+    /// Reads the stream to its end, and collects the events into the response that the call returns
+    /// without streaming.
     ///
     /// # Errors
     ///
-    /// Where this thread must not block. How the stream ended is in the value.
-    pub fn into_reply(self) -> Result<Collected<E::Response>, Error> {
-        Ok(block_on(self.stream.into_reply())?)
+    /// Returns an error on a thread that must not block. An error of the stream is in the returned
+    /// value instead.
+    pub fn into_response(self) -> Result<CollectedResponse<E::Response>, Error> {
+        Ok(block_on(self.stream.into_response())?)
     }
 }
 
 impl<E> EventStream<E> {
-    /// The status of the reply.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         self.stream.status()
     }
 
-    /// The headers of the reply.
+    /// Returns the headers of the response.
     pub fn headers(&self) -> &HeaderMap {
         self.stream.headers()
     }
 
-    /// How many bytes of the stream have come so far, after decompression.
+    /// Returns the number of bytes of the stream that were received so far, after decompression.
     pub fn received(&self) -> u64 {
         self.stream.received()
     }
 
-    /// How often the request was sent.
+    /// Returns the number of attempts that were sent.
     pub fn attempts(&self) -> u32 {
         self.stream.attempts()
     }
@@ -63,17 +70,18 @@ impl<E: StreamingEndpoint> Iterator for EventStream<E> {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        wait(&mut self.refused, self.stream.next())
+        wait(&mut self.rejected, self.stream.next())
     }
 }
 
-/// Awaits an item. Where this thread must not block there is one error, and then the end, so that no loop goes on for ever.
-fn wait<T>(refused: &mut bool, item: impl Future<Output = Option<Result<T, Error>>>) -> Option<Result<T, Error>> {
+/// Blocks until the next item. On a thread that must not block, it returns one error and then ends,
+/// so that no loop is endless.
+fn wait<T>(rejected: &mut bool, item: impl Future<Output = Option<Result<T, Error>>>) -> Option<Result<T, Error>> {
     match block_on(item) {
         Ok(item) => item,
-        Err(_) if *refused => None,
+        Err(_) if *rejected => None,
         Err(invalid) => {
-            *refused = true;
+            *rejected = true;
             Some(Err(invalid.into()))
         }
     }
@@ -85,43 +93,45 @@ impl<E> fmt::Debug for EventStream<E> {
     }
 }
 
-/// The text of a stream, piece by piece.
+/// An iterator of the text of a streamed response.
 #[derive(Debug)]
-#[must_use = "text is read when it is asked for"]
+#[must_use = "text is read when `next` is called"]
 pub struct TextStream<E> {
     text: crate::TextStream<E>,
-    refused: bool,
+    rejected: bool,
 }
 
 impl<E: StreamingEndpoint> Iterator for TextStream<E> {
     type Item = Result<String, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        wait(&mut self.refused, self.text.next())
+        wait(&mut self.rejected, self.text.next())
     }
 }
 
-/// Approvals from all pages of a list. An error comes after everything that was fetched, and nothing comes after it.
+/// An iterator of the approvals on all pages of a list.
+///
+/// After an error, which follows all approvals that were fetched, it ends.
 #[derive(Debug)]
-#[must_use = "nothing is fetched until it is asked for"]
+#[must_use = "a page is fetched when `next` is called"]
 pub struct Approvals {
     stream: ApprovalStream,
-    refused: bool,
+    rejected: bool,
 }
 
 impl Iterator for Approvals {
     type Item = Result<ToolActionApproval, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        wait(&mut self.refused, self.stream.next())
+        wait(&mut self.rejected, self.stream.next())
     }
 }
 
 impl crate::resources::Approvals<Client> {
-    /// All approvals that a filter asks for, page after page, each fetched when it is needed.
+    /// Returns all approvals that match a filter. Each page is fetched when it is needed.
     pub fn all(&self, filter: impl Into<ApprovalFilter>) -> Approvals {
         let client = self.client.client.clone();
         let stream = client.workspace(&self.workspace_id).approvals().all(filter);
-        Approvals { stream, refused: false }
+        Approvals { stream, rejected: false }
     }
 }

@@ -1,79 +1,74 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use fetch_hive_core::callback::EventKey;
+use fetch_hive_core::callback::{Claim, EventKey};
 
 use crate::BoxError;
 
-/// Keeps a handler from running twice for one event, which the service delivers more than once.
+/// A store of handled events, which keeps a handler from running again when the service redelivers
+/// an event.
 ///
-/// An event is claimed before its handler runs, committed when the handler took it, and released when the handler failed. A claim holds no
-/// longer than its lease: if the process is killed in between, the event can be claimed again when the lease is over.
+/// The [`Receiver`](super::Receiver) claims an event before the handler runs, commits the claim
+/// when the handler succeeds, and releases the claim when the handler fails. A claim expires at the
+/// end of its lease. If the process is killed while a handler runs, a redelivery after the lease is
+/// handled again.
 ///
-/// [`MemoryDedupStore`] does for one process. Processes that share the work share a store: implement this over yours. All three methods must be
-/// atomic there.
+/// [`MemoryDedupStore`] works within one process. If several processes receive the same callbacks,
+/// implement this trait for a store that they share. Each method must be atomic.
 #[async_trait]
 pub trait DedupStore: Send + Sync + 'static {
-    /// Claims an event for as long as the lease, if nobody else has it and it was not committed.
+    /// Claims an event for the length of the lease, unless it is claimed or already handled.
     ///
     /// # Errors
     ///
-    /// Whatever kept the store from being asked. The handler does not run, and the event is to be delivered again.
+    /// Returns any error of the store. The handler does not run, and the receiver answers with 503
+    /// so that the service redelivers the event.
     async fn claim(&self, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError>;
 
-    /// Notes for good that the event was handled. A handler that wrote to the same store can have done this itself, together with its own
-    /// work: committing the same claim again does nothing.
+    /// Records that the event of this claim was handled.
+    ///
+    /// Committing a claim twice must succeed. A handler can therefore commit the claim itself, in
+    /// the same transaction as its own work, before the receiver commits it.
     ///
     /// # Errors
     ///
-    /// [`ClaimLost`] when the lease ran out and another claimed the event since; whatever kept the store from being asked.
+    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again since, or any
+    /// error of the store.
     async fn commit(&self, claim: &Claim) -> Result<(), BoxError>;
 
-    /// Gives the event back, so that the next delivery is handled. A claim that was lost is left alone.
+    /// Gives up a claim, so that the next delivery of the event is handled.
+    ///
+    /// Releasing a claim that was committed or lost must have no effect.
     ///
     /// # Errors
     ///
-    /// Whatever kept the store from being asked. The event is free when the lease is over.
+    /// Returns any error of the store. The event can then be claimed again when the lease expires.
     async fn release(&self, claim: &Claim) -> Result<(), BoxError>;
 }
 
-/// The answer to a claim.
+/// The result of an attempt to claim an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClaimResult {
-    /// The event is the caller's.
+    /// The caller holds the claim and may handle the event.
     Acquired(Claim),
-    /// Somebody else has it, and may fail yet.
+    /// Another handler holds a claim whose lease has not expired.
     InProgress,
-    /// It was handled before.
+    /// The event was already handled.
     AlreadyHandled,
 }
 
-/// The right to handle an event, for the time of a lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Claim {
-    /// The event.
-    pub key: EventKey,
-    /// Tells this claim from earlier and later ones of the same event: who comes back after the lease must not commit for another.
-    pub number: u64,
-}
-
-impl Claim {
-    /// A claim, as a guard gives it.
-    pub fn new(key: EventKey, number: u64) -> Self {
-        Self { key, number }
-    }
-}
-
-/// The lease of a claim ran out, and the event was claimed by another since.
+/// An error that occurs when the lease of a claim expired and the event was claimed again since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the lease ran out before the handler was done, and another has claimed the event")]
+#[error("the lease expired before the handler finished, and the event was claimed again; set a longer lease")]
 pub struct ClaimLost;
 
-/// A guard in memory: for a service of one process. What it knows ends with the process.
+/// A dedup store in memory, for a service that runs in one process.
+///
+/// It forgets everything when the process ends, so an event that is redelivered after a restart is
+/// handled again.
 pub struct MemoryDedupStore {
     state: Mutex<State>,
     max_events: usize,
@@ -82,97 +77,112 @@ pub struct MemoryDedupStore {
 
 #[derive(Default)]
 struct State {
-    events: HashMap<EventKey, Slot>,
-    /// The claims in the order they were made, with what may have been taken out of `events` since.
-    order: VecDeque<(Instant, EventKey, u64)>,
-    claims: u64,
+    events: HashMap<EventKey, Entry>,
+    /// All claims, oldest first. It may contain claims that are no longer in `events`.
+    claims: VecDeque<(Instant, EventKey, u64)>,
+    last_number: u64,
 }
 
-struct Slot {
+struct Entry {
     number: u64,
-    /// When the lease ends; none once committed.
-    until: Option<Instant>,
+    /// The end of the lease, or `None` once the claim is committed.
+    lease_end: Option<Instant>,
 }
 
 impl MemoryDedupStore {
-    /// A guard that remembers 100,000 events, each for 24 hours. For how long the service delivers again is unknown.
+    /// Creates a store that remembers up to 100,000 events for 24 hours each.
+    ///
+    /// How long the service redelivers an event is not documented.
     pub fn new() -> Self {
         Self { state: Mutex::default(), max_events: 100_000, max_age: Duration::from_secs(24 * 60 * 60) }
     }
 
-    /// How many events are remembered; the oldest that was handled makes room. An event takes about 400 bytes.
+    /// Sets the maximum number of events to remember. Defaults to 100,000.
+    ///
+    /// When the store is full, the oldest handled event is forgotten first. Each event occupies
+    /// about 400 bytes.
     #[must_use]
     pub fn max_events(mut self, events: usize) -> Self {
         self.max_events = events.max(1);
         self
     }
 
-    /// How long an event is remembered.
+    /// Sets how long an event is remembered. Defaults to 24 hours.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self
     }
 
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn claim_at(&self, now: Instant, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.forget_old(now, self.max_age);
-        match state.events.get(key).map(|slot| slot.until) {
+        let mut state = self.state();
+        state.evict_expired(now, self.max_age);
+        match state.events.get(key).map(|entry| entry.lease_end) {
             Some(None) => return Ok(ClaimResult::AlreadyHandled),
-            Some(Some(until)) if until > now => return Ok(ClaimResult::InProgress),
+            Some(Some(lease_end)) if lease_end > now => return Ok(ClaimResult::InProgress),
             Some(_) => {}
-            None if state.events.len() < self.max_events || state.make_room(now) => {}
-            None => return Err("as many events are being handled as the guard may remember".into()),
+            None if state.events.len() < self.max_events || state.evict_one(now) => {}
+            None => {
+                let max = self.max_events;
+                return Err(format!("all {max} events are being handled; raise `max_events` of the dedup store").into());
+            }
         }
         state.drop_superseded();
-        state.claims += 1;
-        let number = state.claims;
-        // A lease beyond what the clock can count lasts for a year.
-        let until = now.checked_add(lease).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
-        state.events.insert(key.clone(), Slot { number, until: Some(until) });
-        state.order.push_back((now, key.clone(), number));
+        state.last_number += 1;
+        let number = state.last_number;
+        // `Duration::MAX` overflows the clock, so such a lease lasts for a year.
+        let lease_end = now.checked_add(lease).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
+        state.events.insert(key.clone(), Entry { number, lease_end: Some(lease_end) });
+        state.claims.push_back((now, key.clone(), number));
         Ok(ClaimResult::Acquired(Claim::new(key.clone(), number)))
     }
 }
 
 impl State {
-    /// Whether a claim of the order may be forgotten: it was committed, or is not in force any more.
-    fn is_over(&self, now: Instant, key: &EventKey, number: u64) -> bool {
-        let slot = self.events.get(key).filter(|slot| slot.number == number);
-        slot.is_none_or(|slot| slot.until.is_none_or(|until| until <= now))
+    /// Returns whether a claim was committed, has expired or was replaced.
+    fn can_evict(&self, now: Instant, key: &EventKey, number: u64) -> bool {
+        let entry = self.events.get(key).filter(|entry| entry.number == number);
+        entry.is_none_or(|entry| entry.lease_end.is_none_or(|lease_end| lease_end <= now))
     }
 
-    fn forget(&mut self, key: &EventKey, number: u64) -> bool {
-        let is_its_own = self.events.get(key).is_some_and(|slot| slot.number == number);
-        if is_its_own {
+    /// Removes an event if it still belongs to this claim, and returns whether it did.
+    fn remove(&mut self, key: &EventKey, number: u64) -> bool {
+        let is_current = self.events.get(key).is_some_and(|entry| entry.number == number);
+        if is_current {
             self.events.remove(key);
         }
-        is_its_own
+        is_current
     }
 
-    /// An event that fails again and again leaves a claim behind each time, which must not pile up behind an older one that stands.
+    /// Removes replaced claims from the list. Without this, an event whose handler keeps failing
+    /// would grow the list without limit.
     fn drop_superseded(&mut self) {
-        if self.order.len() > 2 * self.events.len() + 16 {
+        if self.claims.len() > 2 * self.events.len() + 16 {
             let events = &self.events;
-            self.order.retain(|(_, key, number)| events.get(key).is_some_and(|slot| slot.number == *number));
+            self.claims.retain(|(_, key, number)| events.get(key).is_some_and(|entry| entry.number == *number));
         }
     }
 
-    fn forget_old(&mut self, now: Instant, age: Duration) {
-        while let Some((at, key, number)) = self.order.front() {
-            let superseded = self.events.get(key).is_none_or(|slot| slot.number != *number);
-            if !superseded && (now.saturating_duration_since(*at) < age || !self.is_over(now, key, *number)) {
+    fn evict_expired(&mut self, now: Instant, max_age: Duration) {
+        while let Some((claimed_at, key, number)) = self.claims.front() {
+            let superseded = self.events.get(key).is_none_or(|entry| entry.number != *number);
+            let is_young = now.saturating_duration_since(*claimed_at) < max_age;
+            if !superseded && (is_young || !self.can_evict(now, key, *number)) {
                 return;
             }
-            let Some((_, key, number)) = self.order.pop_front() else { return };
-            self.forget(&key, number);
+            let Some((_, key, number)) = self.claims.pop_front() else { return };
+            self.remove(&key, number);
         }
     }
 
-    fn make_room(&mut self, now: Instant) -> bool {
-        while let Some(at) = self.order.iter().position(|(_, key, number)| self.is_over(now, key, *number)) {
-            let Some((_, key, number)) = self.order.remove(at) else { return false };
-            if self.forget(&key, number) {
+    fn evict_one(&mut self, now: Instant) -> bool {
+        while let Some(index) = self.claims.iter().position(|(_, key, number)| self.can_evict(now, key, *number)) {
+            let Some((_, key, number)) = self.claims.remove(index) else { return false };
+            if self.remove(&key, number) {
                 return true;
             }
         }
@@ -193,10 +203,10 @@ impl DedupStore for MemoryDedupStore {
     }
 
     async fn commit(&self, claim: &Claim) -> Result<(), BoxError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.events.get_mut(&claim.key).filter(|slot| slot.number == claim.number) {
-            Some(slot) => {
-                slot.until = None;
+        let mut state = self.state();
+        match state.events.get_mut(&claim.key).filter(|entry| entry.number == claim.number) {
+            Some(entry) => {
+                entry.lease_end = None;
                 Ok(())
             }
             None => Err(ClaimLost.into()),
@@ -204,9 +214,9 @@ impl DedupStore for MemoryDedupStore {
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), BoxError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.events.get(&claim.key).is_some_and(|slot| slot.until.is_some()) {
-            state.forget(&claim.key, claim.number);
+        let mut state = self.state();
+        if state.events.get(&claim.key).is_some_and(|entry| entry.lease_end.is_some()) {
+            state.remove(&claim.key, claim.number);
         }
         Ok(())
     }
@@ -214,9 +224,9 @@ impl DedupStore for MemoryDedupStore {
 
 impl fmt::Debug for MemoryDedupStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let remembered = self.state.lock().unwrap_or_else(PoisonError::into_inner).events.len();
+        let events = self.state().events.len();
         f.debug_struct("MemoryDedupStore")
-            .field("remembered", &remembered)
+            .field("events", &events)
             .field("max_events", &self.max_events)
             .field("max_age", &self.max_age)
             .finish()
@@ -234,74 +244,82 @@ mod tests {
         Verifier::new(["s"]).verify(request.headers(), request.body().clone()).unwrap().key()
     }
 
-    fn claim(guard: &MemoryDedupStore, now: Instant, n: usize) -> ClaimResult {
-        guard.claim_at(now, &key(n), Duration::from_secs(10)).unwrap()
+    fn claim(store: &MemoryDedupStore, now: Instant, n: usize) -> ClaimResult {
+        store.claim_at(now, &key(n), Duration::from_secs(10)).unwrap()
     }
 
-    fn claimed(guard: &MemoryDedupStore, now: Instant, n: usize) -> Claim {
-        let ClaimResult::Acquired(claim) = claim(guard, now, n) else { panic!("event {n} is not free") };
+    fn acquire(store: &MemoryDedupStore, now: Instant, n: usize) -> Claim {
+        let ClaimResult::Acquired(claim) = claim(store, now, n) else { panic!("event {n} is not free") };
         claim
     }
 
-    fn commit(guard: &MemoryDedupStore, claim: &Claim) -> Result<(), BoxError> {
-        pollster::block_on(guard.commit(claim))
+    fn commit(store: &MemoryDedupStore, claim: &Claim) -> Result<(), BoxError> {
+        pollster::block_on(store.commit(claim))
+    }
+
+    fn release(store: &MemoryDedupStore, claim: &Claim) {
+        pollster::block_on(store.release(claim)).unwrap();
     }
 
     #[test]
-    fn an_event_is_handled_once_and_given_back_when_its_handler_fails_or_dies() {
-        let guard = MemoryDedupStore::new();
+    fn released_and_expired_claims_can_be_acquired_again() {
+        let store = MemoryDedupStore::new();
         let now = Instant::now();
-        let first = claimed(&guard, now, 1);
-        assert_eq!(claim(&guard, now, 1), ClaimResult::InProgress);
-        claimed(&guard, now, 2);
-        pollster::block_on(guard.release(&first)).unwrap();
-        let second = claimed(&guard, now, 1);
-        // Killed: nobody releases. The event is free when the lease is over, and whoever comes back then is too late.
+        let first = acquire(&store, now, 1);
+        assert_eq!(claim(&store, now, 1), ClaimResult::InProgress);
+        acquire(&store, now, 2);
+        release(&store, &first);
+        let second = acquire(&store, now, 1);
+
+        // The holder of the second claim was killed, so nothing releases it before its lease
+        // expires.
         let late = now + Duration::from_secs(11);
-        let third = claimed(&guard, late, 1);
-        assert!(commit(&guard, &second).unwrap_err().is::<ClaimLost>());
-        pollster::block_on(guard.release(&second)).unwrap();
-        assert_eq!(claim(&guard, late, 1), ClaimResult::InProgress);
-        commit(&guard, &third).unwrap();
-        commit(&guard, &third).unwrap();
-        pollster::block_on(guard.release(&third)).unwrap();
-        assert_eq!(claim(&guard, late + Duration::from_secs(3600), 1), ClaimResult::AlreadyHandled);
+        let third = acquire(&store, late, 1);
+        assert!(commit(&store, &second).unwrap_err().is::<ClaimLost>());
+        release(&store, &second);
+        assert_eq!(claim(&store, late, 1), ClaimResult::InProgress);
+        commit(&store, &third).unwrap();
+        commit(&store, &third).unwrap();
+        release(&store, &third);
+        assert_eq!(claim(&store, late + Duration::from_secs(3600), 1), ClaimResult::AlreadyHandled);
     }
 
     #[test]
-    fn it_remembers_no_more_and_no_longer_than_it_may() {
-        let guard = MemoryDedupStore::new().max_events(3).max_age(Duration::from_secs(100));
+    fn max_events_and_max_age_are_kept() {
+        let store = MemoryDedupStore::new().max_events(3).max_age(Duration::from_secs(100));
         let now = Instant::now();
-        let held = claimed(&guard, now, 0);
+        let in_progress = acquire(&store, now, 0);
         for n in 1..10 {
-            commit(&guard, &claimed(&guard, now, n)).unwrap();
-            let state = guard.state.lock().unwrap();
-            assert!(state.events.len() <= 3 && state.order.len() <= 4, "{n}");
+            commit(&store, &acquire(&store, now, n)).unwrap();
+            let state = store.state();
+            assert!(state.events.len() <= 3 && state.claims.len() <= 4, "{n}");
         }
-        assert_eq!((claim(&guard, now, 9), claim(&guard, now, 8)), (ClaimResult::AlreadyHandled, ClaimResult::AlreadyHandled));
-        assert_eq!(claim(&guard, now, 0), ClaimResult::InProgress, "what is being handled makes no room");
-        commit(&guard, &held).unwrap();
+        for n in [8, 9] {
+            assert_eq!(claim(&store, now, n), ClaimResult::AlreadyHandled);
+        }
+        assert_eq!(claim(&store, now, 0), ClaimResult::InProgress, "an event in progress is not evicted");
+        commit(&store, &in_progress).unwrap();
         let old = now + Duration::from_secs(101);
-        claimed(&guard, old, 9);
-        assert_eq!(guard.state.lock().unwrap().events.len(), 1);
+        acquire(&store, old, 9);
+        assert_eq!(store.state().events.len(), 1);
         for n in 10..12 {
-            claimed(&guard, old, n);
+            acquire(&store, old, n);
         }
-        assert!(guard.claim_at(old, &key(12), Duration::ZERO).is_err());
-        // Leases that nobody ended make room in the end.
-        claimed(&guard, old + Duration::from_secs(20), 12);
+        assert!(store.claim_at(old, &key(12), Duration::ZERO).is_err());
+        // Expired leases are evicted.
+        acquire(&store, old + Duration::from_secs(20), 12);
     }
 
     #[test]
-    fn an_event_that_fails_again_and_again_takes_no_more_room() {
-        let guard = MemoryDedupStore::new();
+    fn repeated_failures_do_not_grow_the_store() {
+        let store = MemoryDedupStore::new();
         let now = Instant::now();
-        commit(&guard, &claimed(&guard, now, 0)).unwrap();
+        commit(&store, &acquire(&store, now, 0)).unwrap();
         for _ in 0..1_000 {
-            pollster::block_on(guard.release(&claimed(&guard, now, 1))).unwrap();
+            release(&store, &acquire(&store, now, 1));
         }
-        let length = guard.state.lock().unwrap().order.len();
+        let length = store.state().claims.len();
         assert!(length < 40, "{length}");
-        assert_eq!(claim(&guard, now, 0), ClaimResult::AlreadyHandled);
+        assert_eq!(claim(&store, now, 0), ClaimResult::AlreadyHandled);
     }
 }

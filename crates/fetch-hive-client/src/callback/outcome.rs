@@ -7,72 +7,83 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::BoxError;
 
-/// What became of a delivery. It says with which status it is answered, and so whether the service delivers the event again.
+/// The outcome of one delivery, which determines the status of the response and therefore whether
+/// the service should redeliver the event.
 ///
-/// Its texts hold neither a secret nor a body, unless the error of a handler does.
+/// `Display` and `Debug` never show a secret or a body, unless the error of a handler contains one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The handler took the event: 200.
+    /// The handler succeeded. Answered with 200.
     Handled(EventKey),
-    /// The handler took the event, and the guard could not note it: 200, for the work is done. Should the event come again, the handler
-    /// may run again.
+    /// The handler succeeded, but the dedup store could not record it. Answered with 200.
+    ///
+    /// If the service redelivers the event, the handler may run again.
     CommitFailed {
-        /// The event.
+        /// The key of the event.
         key: EventKey,
-        /// What the guard said.
+        /// The error of the dedup store.
         error: BoxError,
     },
-    /// The event was taken before, so the handler did not run: 200.
+    /// The event was already handled, so the handler did not run. Answered with 200.
     AlreadyHandled(EventKey),
-    /// A run that is waited for has ended: 200.
+    /// The event ended a run that a [`PendingRun`](super::PendingRun) waits for. Answered with 200.
     RunEnded(EventKey),
-    /// The callback of a run whose secret is not known yet, or that nobody waits for at the moment, was put aside: 503, so that it comes
-    /// again. The run does not wait for that, and nothing is lost if this process ends first.
+    /// The delivery was held in memory for a run whose secret is not known yet or that nothing
+    /// waits for at the moment. Answered with 503, so that the service redelivers it.
+    ///
+    /// A [`PendingRun`](super::PendingRun) receives the held event without waiting for the
+    /// redelivery.
     Held,
-    /// The signature does not hold: 401. There is no secret to verify with: 500. It is signed, and no event: 400; its body is in the error.
-    Refused(CallbackError),
-    /// It is no POST: 405.
+    /// The delivery has an invalid signature (answered with 401), cannot be verified because the
+    /// receiver has no secret (500), or is signed but not a valid event (400).
+    Rejected(CallbackError),
+    /// The request is not a POST. Answered with 405.
     MethodNotAllowed,
-    /// The body is larger than the limit: 413.
+    /// The body is larger than the limit. Answered with 413.
     TooLarge {
-        /// The limit, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// The body broke off: 400.
+    /// The body could not be read to its end. Answered with 400.
     BodyError(BoxError),
-    /// Another handler has the event, and may fail yet: 503.
+    /// Another handler is working on the event. Answered with 503, so that the service redelivers
+    /// the event in case that handler fails.
     InProgress(EventKey),
-    /// The handler failed: 500. The claim was released.
+    /// The handler failed, and its claim was released. Answered with 500.
     HandlerFailed {
-        /// The event.
+        /// The key of the event.
         key: EventKey,
-        /// What the handler said.
+        /// The error of the handler.
         error: BoxError,
     },
-    /// The guard could not be asked, so the handler did not run: 503.
+    /// The dedup store failed, so the handler did not run. Answered with 503.
     StoreFailed {
-        /// The event.
+        /// The key of the event.
         key: EventKey,
-        /// What the guard said.
+        /// The error of the dedup store.
         error: BoxError,
     },
-    /// The path names a run that nobody waits for here. Somebody may yet: 503.
+    /// The URL belongs to a run that this receiver does not know. Answered with 503, because the
+    /// run may be resumed later.
     UnknownRun,
-    /// There is no room to put the event aside for those who will wait for it: 503.
+    /// The delivery could not be held, because the limit of held bytes is reached. Answered with
+    /// 503.
     BufferFull,
 }
 
 impl Outcome {
-    /// The status of the answer.
+    /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::Handled(_) | Self::CommitFailed { .. } | Self::AlreadyHandled(_) | Self::RunEnded(_) => StatusCode::OK,
-            Self::Refused(CallbackError::Signature(SignatureError::NoSecret)) | Self::HandlerFailed { .. } => {
+            Self::Handled(_) | Self::CommitFailed { .. } | Self::AlreadyHandled(_) | Self::RunEnded(_) => {
+                StatusCode::OK
+            }
+            Self::Rejected(CallbackError::Signature(SignatureError::NoSecret)) | Self::HandlerFailed { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
-            Self::Refused(CallbackError::Signature(_)) => StatusCode::UNAUTHORIZED,
-            Self::Refused(_) | Self::BodyError(_) => StatusCode::BAD_REQUEST,
+            Self::Rejected(CallbackError::Signature(_)) => StatusCode::UNAUTHORIZED,
+            Self::Rejected(_) | Self::BodyError(_) => StatusCode::BAD_REQUEST,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Held | Self::InProgress(_) | Self::StoreFailed { .. } | Self::UnknownRun | Self::BufferFull => {
@@ -81,22 +92,22 @@ impl Outcome {
         }
     }
 
-    /// The answer. It says no more than a sender may know.
+    /// Converts the outcome into the response to send, with a short JSON body.
+    ///
+    /// The body never contains details of the error.
     pub fn into_response(self) -> Response<String> {
         let status = self.status();
-        let text = match &self {
-            Self::Refused(CallbackError::Signature(_)) if status == StatusCode::UNAUTHORIZED => {
-                "the signature does not hold"
-            }
-            Self::Refused(CallbackError::Signature(_)) | Self::HandlerFailed { .. } => "failed; deliver it again",
-            Self::Refused(_) => "the body is no event",
-            Self::BodyError(_) => "the body broke off",
-            Self::MethodNotAllowed => "callbacks are posted",
-            Self::TooLarge { .. } => "the body is too large",
-            _ if status == StatusCode::SERVICE_UNAVAILABLE => "not now; deliver it again",
-            _ => "",
+        let error = match status {
+            StatusCode::UNAUTHORIZED => Some("invalid signature"),
+            StatusCode::INTERNAL_SERVER_ERROR => Some("not handled; redeliver the event"),
+            StatusCode::BAD_REQUEST if matches!(self, Self::BodyError(_)) => Some("incomplete body"),
+            StatusCode::BAD_REQUEST => Some("the body is not a valid event"),
+            StatusCode::METHOD_NOT_ALLOWED => Some("method not allowed; use POST"),
+            StatusCode::PAYLOAD_TOO_LARGE => Some("the body is too large"),
+            StatusCode::SERVICE_UNAVAILABLE => Some("temporarily unavailable; redeliver the event"),
+            _ => None,
         };
-        let body = if text.is_empty() { r#"{"ok":true}"#.to_owned() } else { format!(r#"{{"error":"{text}"}}"#) };
+        let body = error.map_or_else(|| r#"{"ok":true}"#.to_owned(), |error| format!(r#"{{"error":"{error}"}}"#));
         let mut response = Response::new(body);
         *response.status_mut() = status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -111,19 +122,23 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Handled(key) => write!(f, "handled {key}"),
-            Self::CommitFailed { key, error } => write!(f, "handled {key}, which the guard could not note: {error}"),
-            Self::AlreadyHandled(key) => write!(f, "{key} came again"),
-            Self::RunEnded(key) => write!(f, "{key} ended a run that is waited for"),
-            Self::Held => f.write_str("put aside for who waits for its run; it is to come again"),
-            Self::Refused(error) => write!(f, "refused: {error}"),
-            Self::MethodNotAllowed => f.write_str("refused: it is no POST"),
-            Self::TooLarge { limit } => write!(f, "refused: the body is larger than {limit} bytes"),
-            Self::BodyError(error) => write!(f, "the body broke off: {error}"),
-            Self::InProgress(key) => write!(f, "{key} is being handled; it is to come again"),
+            Self::CommitFailed { key, error } => {
+                write!(f, "handled {key}, but the dedup store failed to record it: {error}")
+            }
+            Self::AlreadyHandled(key) => write!(f, "already handled {key}"),
+            Self::RunEnded(key) => write!(f, "received the end of a pending run: {key}"),
+            Self::Held => f.write_str("held for its pending run; answered with 503 for a redelivery"),
+            Self::Rejected(error) => write!(f, "rejected: {error}"),
+            Self::MethodNotAllowed => f.write_str("rejected: the request is not a POST"),
+            Self::TooLarge { limit } => {
+                write!(f, "rejected: the body is larger than {limit} bytes; raise `max_body_bytes`")
+            }
+            Self::BodyError(error) => write!(f, "failed to read the body: {error}"),
+            Self::InProgress(key) => write!(f, "another handler is working on {key}; answered with 503"),
             Self::HandlerFailed { key, error } => write!(f, "the handler of {key} failed: {error}"),
-            Self::StoreFailed { key, error } => write!(f, "the guard could not be asked for {key}: {error}"),
-            Self::UnknownRun => f.write_str("nobody waits for its run here; it is to come again"),
-            Self::BufferFull => f.write_str("no room to put it aside; it is to come again"),
+            Self::StoreFailed { key, error } => write!(f, "the dedup store failed to claim {key}: {error}"),
+            Self::UnknownRun => f.write_str("no pending run has this callback URL; answered with 503 for a redelivery"),
+            Self::BufferFull => f.write_str("the limit of held deliveries is reached; raise `max_held_bytes`"),
         }
     }
 }

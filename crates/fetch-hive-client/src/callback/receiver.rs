@@ -1,155 +1,170 @@
 use std::fmt;
 use std::future::Future;
-use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use fetch_hive_core::callback::{Callback, EventKey, Verifier};
+use fetch_hive_core::callback::{Claim, Delivery, EventKey, Verifier};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body::Body;
 
-use super::dedup::{Claim, ClaimResult, DedupStore};
+use super::dedup::{ClaimResult, DedupStore};
+use super::memory_pending_runs::MemoryPendingRuns;
 use super::outcome::Outcome;
-use super::token::Token;
-use super::pending_runs::{Arrival, MemoryPendingRuns};
+use super::run_token::RunToken;
 use crate::BoxError;
 
-/// A verified event on its way to a handler. It derefs to the [`Callback`], and so to the event.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct Received {
-    /// The event, and its raw body.
-    pub callback: Callback,
-    /// The claim under which the handler runs, where there is a guard. A handler that writes to the guard's own store can commit it
-    /// together with its work.
-    pub claim: Option<Claim>,
-}
-
-impl Deref for Received {
-    type Target = Callback;
-
-    fn deref(&self) -> &Callback {
-        &self.callback
-    }
-}
-
-/// Receives callbacks: a function over `http::Request` for any server. A clone is cheap and shares the guard and the runs that are
-/// waited for.
+/// A receiver of callbacks, which turns an HTTP request into a response and works with any server.
 ///
-/// A delivery is verified before anything of it is read; a handler runs once for an event if there is a guard; the answer's status says
-/// whether the service should deliver again ([`Outcome`] lists them). The body of an answer is a short JSON text, in a `String`, which is
-/// an [`http_body::Body`] that axum and hyper take as it is.
+/// For each request, the receiver verifies the signature before it parses anything, runs the
+/// handler, and answers with a status that tells the service whether to redeliver the event (see
+/// [`Outcome`]). With a [dedup store](Self::dedup), the handler runs once per event, even if the
+/// service redelivers it. The response body is a short JSON text in a `String`, which axum and
+/// hyper accept as a body.
 ///
-/// It has no timeouts: limit the time to read a request and to answer it where your server does.
+/// The receiver has no timeouts of its own. Limit the time for reading a request and for answering
+/// it in your server.
+///
+/// Cloning is cheap. The clones share the dedup store and the pending runs.
 #[derive(Clone)]
 pub struct Receiver {
-    verifier: Verifier,
-    guard: Option<Arc<dyn DedupStore>>,
+    pub(super) verifier: Verifier,
+    pub(super) callback_url: Option<String>,
+    pub(super) pending_runs: Arc<MemoryPendingRuns>,
+    pub(crate) max_body_bytes: usize,
+    dedup_store: Option<Arc<dyn DedupStore>>,
     lease: Duration,
-    max_body_bytes: usize,
-    callback_url: Option<String>,
-    pub(super) waits: Arc<MemoryPendingRuns>,
-    hook: Option<Arc<Hook>>,
+    on_outcome: Option<Arc<OutcomeHook>>,
 }
 
-type Hook = dyn Fn(&Outcome) + Send + Sync;
+type OutcomeHook = dyn Fn(&Outcome) + Send + Sync;
 
 impl Receiver {
-    /// A receiver of what the verifier takes. Bodies of up to 4 MiB are read.
+    /// Creates a receiver that accepts the callbacks accepted by the verifier.
     pub fn new(verifier: Verifier) -> Self {
         Self {
             verifier,
-            guard: None,
-            lease: Duration::from_secs(60),
-            max_body_bytes: 4 << 20,
             callback_url: None,
-            waits: Arc::default(),
-            hook: None,
+            pending_runs: Arc::default(),
+            max_body_bytes: 4 << 20,
+            dedup_store: None,
+            lease: Duration::from_secs(60),
+            on_outcome: None,
         }
     }
 
-    /// A receiver for runs that are waited for, whose secrets come with the replies to their invocations. The URL is where the receiver
-    /// is reached from outside.
+    /// Creates a receiver for [`run_and_wait`](crate::Call::run_and_wait) and
+    /// [`start`](crate::Call::start) at this public URL.
+    ///
+    /// The receiver has no secrets at first. It learns the secret of each run from the response to
+    /// its invocation.
     pub fn with_callback_url(callback_url: impl Into<String>) -> Self {
         Self::new(Verifier::new(None::<&str>)).callback_url(callback_url)
     }
 
-    /// Hands each event to a handler once. Without a guard, a handler sees every delivery.
+    /// Sets the dedup store, so that the handler runs once per event.
+    ///
+    /// Without a dedup store, the handler runs for every delivery, including redeliveries.
     #[must_use]
-    pub fn guard(mut self, guard: impl DedupStore) -> Self {
-        self.guard = Some(Arc::new(guard));
+    pub fn dedup(mut self, store: impl DedupStore) -> Self {
+        self.dedup_store = Some(Arc::new(store));
         self
     }
 
-    /// How long a handler may take before its event is given to another: 60 s by default. A handler that is still at work then will have run
-    /// twice.
+    /// Sets the lease of claims in the dedup store. Defaults to 60 s.
+    ///
+    /// Set it longer than the handler ever takes. When the lease expires, a redelivery of the event
+    /// is handled even if the first handler is still running.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
     }
 
-    /// The largest body that is read, in bytes.
+    /// Sets the maximum size of a body in bytes. Defaults to 4 MiB.
     #[must_use]
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
         self.max_body_bytes = bytes;
         self
     }
 
-    /// Where the receiver is reached from outside, for [runs that are waited for](crate::Call::run_and_wait): an https URL, or an http one of
-    /// this machine. The callback URL of each run is this one with one more segment in its path, and the server must bring requests
-    /// for these to the receiver, too: `/callbacks/{*rest}` beside `/callbacks`, for example.
+    /// Sets the public URL of the receiver, which [`run_and_wait`](crate::Call::run_and_wait) and
+    /// [`start`](crate::Call::start) need. It must be an https URL, or an http URL of this machine.
+    ///
+    /// Each run gets its own callback URL: this URL with one more path segment. Route both to the
+    /// receiver, for example `/callbacks` and `/callbacks/{*rest}`.
     #[must_use]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.callback_url = Some(url.into());
         self
     }
 
-    /// How many bytes of deliveries are put aside at the most, for runs whose secret is not known yet and for runs that nobody waits for at
-    /// the moment: 16 MiB by default. What does not fit is to be delivered again.
+    /// Sets the maximum number of bytes of deliveries to hold in memory. Defaults to 16 MiB.
+    ///
+    /// A delivery is held if the secret of its run is not known yet, or if nothing waits for the
+    /// run at the moment. A delivery that does not fit is answered with 503, so that the service
+    /// redelivers it.
     #[must_use]
     pub fn max_held_bytes(self, bytes: usize) -> Self {
-        self.waits.set_max_bytes(bytes);
+        self.pending_runs.set_max_held_bytes(bytes);
         self
     }
 
-    /// Calls a function with what became of each delivery, for logs and counters. It runs in the task that answers, so it should be quick.
+    /// Sets a function that is called with the outcome of each delivery, for logs and metrics.
+    ///
+    /// It runs before the response is returned, so it should not block.
     #[must_use]
     pub fn on_outcome(mut self, hook: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
-        self.hook = Some(Arc::new(hook));
+        self.on_outcome = Some(Arc::new(hook));
         self
     }
 
-    /// Receives a delivery as a server hands it over, body unread: for axum, hyper and whatever else speaks [`http_body`].
+    /// Reads a request from a server such as axum or hyper, runs the handler, and returns the
+    /// response.
     ///
-    /// The handler gets the verified event. When its future is dropped, as some servers do when the sender hangs up, the event can be
-    /// claimed again after the lease.
+    /// If the server drops the future, as some do when the sender disconnects, the event can be
+    /// claimed again when its lease expires.
+    ///
+    /// ```
+    /// # async fn run(request: http::Request<String>) {
+    /// use fetch_hive_client::callback::{Delivery, Receiver, Verifier};
+    ///
+    /// async fn handle(delivery: Delivery) -> Result<(), std::io::Error> {
+    ///     println!("{:?}: {:?}", delivery.event.request_id, delivery.event.output());
+    ///     Ok(())
+    /// }
+    ///
+    /// let receiver = Receiver::new(Verifier::new(["whsec_1"]));
+    /// let response = receiver.receive(request, handle).await;
+    /// # drop(response); }
+    /// ```
     pub async fn receive<B, H, F, E>(&self, request: Request<B>, handler: H) -> Response<String>
     where
         B: Body<Error: Into<BoxError>>,
-        H: FnOnce(Received) -> F,
+        H: FnOnce(Delivery) -> F,
         F: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
         let (parts, body) = request.into_parts();
         let outcome = if parts.method == Method::POST {
-            match read(body, self.max_body_bytes).await {
-                Ok(body) => self.outcome(&parts, body, handler).await,
+            match read_body(body, self.max_body_bytes).await {
+                Ok(body) => self.handle(&parts, body, handler).await,
                 Err(outcome) => outcome,
             }
         } else {
             Outcome::MethodNotAllowed
         };
-        self.answer(outcome)
+        self.respond(outcome)
     }
 
-    /// Receives a delivery whose body is all there: for serverless handlers, and tests.
+    /// Runs the handler for a request whose body is already in memory, and returns the response.
+    ///
+    /// Use it in serverless functions and tests.
     pub async fn receive_bytes<H, F, E>(&self, request: Request<Bytes>, handler: H) -> Response<String>
     where
-        H: FnOnce(Received) -> F,
+        H: FnOnce(Delivery) -> F,
         F: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
@@ -160,122 +175,104 @@ impl Receiver {
         } else if body.len() > limit {
             Outcome::TooLarge { limit }
         } else {
-            self.outcome(&parts, body, handler).await
+            self.handle(&parts, body, handler).await
         };
-        self.answer(outcome)
+        self.respond(outcome)
     }
 
-    pub(crate) fn answer(&self, outcome: Outcome) -> Response<String> {
-        if let Some(hook) = &self.hook {
+    pub(crate) fn respond(&self, outcome: Outcome) -> Response<String> {
+        if let Some(hook) = &self.on_outcome {
             hook(&outcome);
         }
         outcome.into_response()
     }
 
-    async fn outcome<H, F, E>(&self, parts: &Parts, body: Bytes, handler: H) -> Outcome
+    async fn handle<H, F, E>(&self, parts: &Parts, body: Bytes, handler: H) -> Outcome
     where
-        H: FnOnce(Received) -> F,
+        H: FnOnce(Delivery) -> F,
         F: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
-        match self.admit(parts, body).await {
+        match self.verify_and_claim(parts, body).await {
             Err(outcome) => outcome,
-            Ok((key, received)) => {
-                let claim = received.claim.clone();
-                let result = handler(received).await.map_err(Into::into);
-                self.settle(key, claim, result).await
+            Ok((key, delivery)) => {
+                let claim = delivery.claim.clone();
+                let result = handler(delivery).await.map_err(Into::into);
+                self.finish(key, claim, result).await
             }
         }
     }
 
-    /// Verifies a delivery and claims its event, for a handler; what became of it, where none is to run.
-    pub(crate) async fn admit(&self, parts: &Parts, body: Bytes) -> Result<(EventKey, Received), Outcome> {
-        let callback = match Token::of_path(parts.uri.path()) {
-            Some(token) => match self.waits.arrive(&token, &parts.headers, body, &self.verifier) {
-                Arrival::Over(outcome) => return Err(outcome),
-                Arrival::Event(callback) => *callback,
-            },
-            None => self.verifier.verify(&parts.headers, body).map_err(Outcome::Refused)?,
+    /// Verifies a request and claims its event.
+    ///
+    /// Returns the delivery for the handler, or the outcome if there is nothing to handle.
+    pub(crate) async fn verify_and_claim(&self, parts: &Parts, body: Bytes) -> Result<(EventKey, Delivery), Outcome> {
+        let mut delivery = match RunToken::from_path(parts.uri.path()) {
+            Some(token) => self.pending_runs.deliver(&token, &parts.headers, body, &self.verifier)?,
+            None => self.verifier.verify(&parts.headers, body).map_err(Outcome::Rejected)?,
         };
-        let key = callback.key();
-        let claim = match &self.guard {
-            None => None,
-            Some(guard) => match guard.claim(&key, self.lease).await {
-                Ok(ClaimResult::Acquired(claim)) => Some(claim),
+        let key = delivery.key();
+        if let Some(store) = &self.dedup_store {
+            match store.claim(&key, self.lease).await {
+                Ok(ClaimResult::Acquired(claim)) => delivery.claim = Some(claim),
                 Ok(ClaimResult::InProgress) => return Err(Outcome::InProgress(key)),
                 Ok(ClaimResult::AlreadyHandled) => return Err(Outcome::AlreadyHandled(key)),
                 Err(error) => return Err(Outcome::StoreFailed { key, error }),
-            },
-        };
-        Ok((key, Received { callback, claim }))
+            }
+        }
+        Ok((key, delivery))
     }
 
-    /// Notes what a handler did with an event.
-    pub(crate) async fn settle(&self, key: EventKey, claim: Option<Claim>, result: Result<(), BoxError>) -> Outcome {
-        match (result, self.guard.as_ref().zip(claim)) {
+    /// Commits or releases the claim, depending on the result of the handler.
+    pub(crate) async fn finish(&self, key: EventKey, claim: Option<Claim>, result: Result<(), BoxError>) -> Outcome {
+        match (result, self.dedup_store.as_ref().zip(claim)) {
             (Ok(()), None) => Outcome::Handled(key),
-            (Ok(()), Some((guard, claim))) => match guard.commit(&claim).await {
+            (Ok(()), Some((store, claim))) => match store.commit(&claim).await {
                 Ok(()) => Outcome::Handled(key),
                 Err(error) => Outcome::CommitFailed { key, error },
             },
             (Err(error), claimed) => {
-                if let Some((guard, claim)) = claimed {
-                    // If it cannot be released, its lease ends.
-                    let _ = guard.release(&claim).await;
+                if let Some((store, claim)) = claimed {
+                    // If the store fails, the lease still expires.
+                    let _ = store.release(&claim).await;
                 }
                 Outcome::HandlerFailed { key, error }
             }
         }
     }
-
-    /// The largest body that is read.
-    #[cfg(feature = "blocking")]
-    pub(crate) fn limit(&self) -> usize {
-        self.max_body_bytes
-    }
-
-    /// The verifier of what comes without a token.
-    pub(super) fn verifier(&self) -> &Verifier {
-        &self.verifier
-    }
-
-    pub(super) fn base_url(&self) -> Option<&str> {
-        self.callback_url.as_deref()
-    }
 }
 
-/// Reads a body, no further than the limit.
-async fn read<B: Body<Error: Into<BoxError>>>(body: B, limit: usize) -> Result<Bytes, Outcome> {
-    let too_large = || Outcome::TooLarge { limit };
+/// Reads a body, and stops when it exceeds the limit.
+async fn read_body<B: Body<Error: Into<BoxError>>>(body: B, limit: usize) -> Result<Bytes, Outcome> {
     let mut body = pin!(body);
     if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
+        return Err(Outcome::TooLarge { limit });
     }
-    let mut whole = Vec::new();
+    let mut bytes = Vec::new();
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let frame = frame.map_err(|error| Outcome::BodyError(error.into()))?;
         let Ok(mut data) = frame.into_data() else { continue };
-        if data.remaining() > limit - whole.len() {
-            return Err(too_large());
+        if data.remaining() > limit - bytes.len() {
+            return Err(Outcome::TooLarge { limit });
         }
         while data.has_remaining() {
-            let piece = data.chunk();
-            whole.extend_from_slice(piece);
-            let read = piece.len();
-            data.advance(read);
+            let chunk = data.chunk();
+            bytes.extend_from_slice(chunk);
+            let length = chunk.len();
+            data.advance(length);
         }
     }
-    Ok(whole.into())
+    Ok(bytes.into())
 }
 
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver")
             .field("verifier", &self.verifier)
-            .field("guarded", &self.guard.is_some())
-            .field("lease", &self.lease)
-            .field("max_body_bytes", &self.max_body_bytes)
             .field("callback_url", &self.callback_url)
+            .field("max_body_bytes", &self.max_body_bytes)
+            .field("has_dedup_store", &self.dedup_store.is_some())
+            .field("lease", &self.lease)
             .finish_non_exhaustive()
     }
 }

@@ -1,23 +1,35 @@
 use fetch_hive_types::{Agent, AgentChangeResponse, MessageResponse};
 
 use super::endpoint;
-use crate::checks::{Checked, finite, not_blank};
+use crate::checks::{finite, not_blank};
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    ListAgents(workspace_id): "listAgents", GET "/public/workspaces/{workspace_id}/agents", Idempotent,
-        envelope "agents" => Vec<Agent>;
+    request: ListAgents { workspace_id },
+    name: "listAgents",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents",
+    retry: Idempotent,
+    envelope: "agents",
+    response: Vec<Agent>,
 }
 
 endpoint! {
-    GetAgent(workspace_id, id): "getAgent", GET "/public/workspaces/{workspace_id}/agents/{id}", Idempotent,
-        envelope "agent" => Agent;
+    request: GetAgent { workspace_id, id },
+    name: "getAgent",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents/{id}",
+    retry: Idempotent,
+    envelope: "agent",
+    response: Agent,
 }
 
 endpoint! {
-    CreateAgent(workspace_id): "createAgent", POST "/public/workspaces/{workspace_id}/agents", OnlyIfNotSent => AgentChangeResponse;
+    request: CreateAgent { workspace_id },
+    name: "createAgent",
+    method: POST, path: "/public/workspaces/{workspace_id}/agents",
+    retry: OnlyIfNotSent,
+    response: AgentChangeResponse,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         not_blank("agent.name", &self.agent.name)?;
         not_blank("agent.llm_model", &self.agent.llm_model)?;
         not_blank("agent.model_type", &self.agent.model_type)?;
@@ -30,9 +42,13 @@ endpoint! {
 }
 
 endpoint! {
-    UpdateAgent(workspace_id, id): "updateAgent", PATCH "/public/workspaces/{workspace_id}/agents/{id}", Idempotent => AgentChangeResponse;
+    request: UpdateAgent { workspace_id, id },
+    name: "updateAgent",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/agents/{id}",
+    retry: Idempotent,
+    response: AgentChangeResponse,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         finite("agent.temperature", self.agent.temperature)
     }
 
@@ -42,7 +58,10 @@ endpoint! {
 }
 
 endpoint! {
-    DeleteAgent(workspace_id, id): "deleteAgent", DELETE "/public/workspaces/{workspace_id}/agents/{id}", Idempotent => MessageResponse;
-
-    const ALLOWS_EMPTY_BODY: bool = true;
+    request: DeleteAgent { workspace_id, id },
+    name: "deleteAgent",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/agents/{id}",
+    retry: Idempotent,
+    allows_empty_body: true,
+    response: MessageResponse,
 }

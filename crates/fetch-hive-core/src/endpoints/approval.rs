@@ -2,16 +2,19 @@ use fetch_hive_types::{ToolActionApproval, ToolActionApprovalList};
 use serde_json::json;
 
 use super::endpoint;
-use crate::checks::{Checked, refuse_if};
+use crate::checks::reject_if;
 use crate::{Body, InvalidInput, QueryWriter};
 
 endpoint! {
-    ListToolActionApprovals(workspace_id): "listToolActionApprovals",
-        GET "/public/workspaces/{workspace_id}/tool_action_approvals", Idempotent => ToolActionApprovalList;
+    request: ListToolActionApprovals { workspace_id },
+    name: "listToolActionApprovals",
+    method: GET, path: "/public/workspaces/{workspace_id}/tool_action_approvals",
+    retry: Idempotent,
+    response: ToolActionApprovalList,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         let fits = self.filter.limit.is_none_or(|limit| (1..=50).contains(&limit));
-        refuse_if(!fits, "limit", "must be from 1 to 50")
+        reject_if(!fits, "limit", "must be from 1 to 50")
     }
 
     fn query(&self, query: &mut QueryWriter) {
@@ -20,17 +23,23 @@ endpoint! {
 }
 
 endpoint! {
-    GetToolActionApproval(workspace_id, id): "getToolActionApproval",
-        GET "/public/workspaces/{workspace_id}/tool_action_approvals/{id}", Idempotent, envelope "approval" => ToolActionApproval;
+    request: GetToolActionApproval { workspace_id, id },
+    name: "getToolActionApproval",
+    method: GET, path: "/public/workspaces/{workspace_id}/tool_action_approvals/{id}",
+    retry: Idempotent,
+    envelope: "approval",
+    response: ToolActionApproval,
 }
 
 endpoint! {
-    DecideToolActionApproval(workspace_id, id): "decideToolActionApproval",
-        POST "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide", OnlyIfNotSent,
-        envelope "approval" => ToolActionApproval;
-
-    // The sources declare no body of this reply.
-    const ALLOWS_EMPTY_BODY: bool = true;
+    request: DecideToolActionApproval { workspace_id, id },
+    name: "decideToolActionApproval",
+    method: POST, path: "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide",
+    retry: OnlyIfNotSent,
+    envelope: "approval",
+    // No source documents the response body.
+    allows_empty_body: true,
+    response: ToolActionApproval,
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json(&json!({"decision": self.decision}))

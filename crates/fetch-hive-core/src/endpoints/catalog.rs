@@ -4,12 +4,20 @@ use super::endpoint;
 use crate::{Auth, QueryWriter};
 
 endpoint! {
-    ListModels(): "listModels", GET "/public/models", Idempotent => Vec<Model>;
+    request: ListModels {},
+    name: "listModels",
+    method: GET, path: "/public/models",
+    retry: Idempotent,
+    response: Vec<Model>,
 }
 
 endpoint! {
-    ListSearchServiceCountries(): "listSearchServiceCountries", GET "/public/search_services/countries", Idempotent,
-        envelope "services" => Vec<SearchServiceCountries>;
+    request: ListSearchServiceCountries {},
+    name: "listSearchServiceCountries",
+    method: GET, path: "/public/search_services/countries",
+    retry: Idempotent,
+    envelope: "services",
+    response: Vec<SearchServiceCountries>,
 
     fn auth(&self) -> Auth<'_> {
         Auth::None
@@ -17,8 +25,11 @@ endpoint! {
 }
 
 endpoint! {
-    GetSearchServiceCountries(service): "getSearchServiceCountries",
-        GET "/public/search_services/{service}/countries", Idempotent => SearchServiceCountries;
+    request: GetSearchServiceCountries { service },
+    name: "getSearchServiceCountries",
+    method: GET, path: "/public/search_services/{service}/countries",
+    retry: Idempotent,
+    response: SearchServiceCountries,
 
     fn auth(&self) -> Auth<'_> {
         Auth::None
@@ -26,7 +37,11 @@ endpoint! {
 }
 
 endpoint! {
-    ListErrorCodes(): "listErrorCodes", GET "/error_codes", Idempotent => ErrorCodeCatalog;
+    request: ListErrorCodes {},
+    name: "listErrorCodes",
+    method: GET, path: "/error_codes",
+    retry: Idempotent,
+    response: ErrorCodeCatalog,
 
     fn query(&self, query: &mut QueryWriter) {
         query.pair("locale", self.locale.as_ref());

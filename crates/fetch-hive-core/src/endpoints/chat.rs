@@ -1,14 +1,17 @@
 use fetch_hive_types::{AgentChat, AgentChatChangeResponse, ChatMessage, MessageResponse};
 
 use super::endpoint;
-use crate::checks::{Checked, not_blank};
+use crate::checks::not_blank;
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    CreateAgentChat(workspace_id, agent_id): "createAgentChat",
-        POST "/public/workspaces/{workspace_id}/agents/{agent_id}/chats", OnlyIfNotSent => AgentChatChangeResponse;
+    request: CreateAgentChat { workspace_id, agent_id },
+    name: "createAgentChat",
+    method: POST, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats",
+    retry: OnlyIfNotSent,
+    response: AgentChatChangeResponse,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         not_blank("chat.name", &self.chat.name)
     }
 
@@ -18,13 +21,20 @@ endpoint! {
 }
 
 endpoint! {
-    GetAgentChat(workspace_id, agent_id, id): "getAgentChat",
-        GET "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Idempotent, envelope "chat" => AgentChat;
+    request: GetAgentChat { workspace_id, agent_id, id },
+    name: "getAgentChat",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
+    retry: Idempotent,
+    envelope: "chat",
+    response: AgentChat,
 }
 
 endpoint! {
-    UpdateAgentChat(workspace_id, agent_id, id): "updateAgentChat",
-        PATCH "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Idempotent => AgentChatChangeResponse;
+    request: UpdateAgentChat { workspace_id, agent_id, id },
+    name: "updateAgentChat",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
+    retry: Idempotent,
+    response: AgentChatChangeResponse,
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_in("chat", &self.chat, &self.chat.extra)
@@ -32,17 +42,21 @@ endpoint! {
 }
 
 endpoint! {
-    DeleteAgentChat(workspace_id, agent_id, id): "deleteAgentChat",
-        DELETE "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}", Idempotent => MessageResponse;
-
-    const ALLOWS_EMPTY_BODY: bool = true;
+    request: DeleteAgentChat { workspace_id, agent_id, id },
+    name: "deleteAgentChat",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}",
+    retry: Idempotent,
+    allows_empty_body: true,
+    response: MessageResponse,
 }
 
 endpoint! {
-    ClearAgentChatMessages(workspace_id, agent_id, id): "clearAgentChatMessages",
-        PATCH "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}/clear_messages", Idempotent => AgentChatChangeResponse;
-
-    const ALLOWS_EMPTY_BODY: bool = true;
+    request: ClearAgentChatMessages { workspace_id, agent_id, id },
+    name: "clearAgentChatMessages",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{id}/clear_messages",
+    retry: Idempotent,
+    allows_empty_body: true,
+    response: AgentChatChangeResponse,
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Ok(Body::empty_object())
@@ -50,7 +64,10 @@ endpoint! {
 }
 
 endpoint! {
-    ListAgentChatMessages(workspace_id, agent_id, chat_id): "listAgentChatMessages",
-        GET "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{chat_id}/messages", Idempotent,
-        envelope "messages" => Vec<ChatMessage>;
+    request: ListAgentChatMessages { workspace_id, agent_id, chat_id },
+    name: "listAgentChatMessages",
+    method: GET, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats/{chat_id}/messages",
+    retry: Idempotent,
+    envelope: "messages",
+    response: Vec<ChatMessage>,
 }

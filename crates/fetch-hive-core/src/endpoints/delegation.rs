@@ -4,11 +4,19 @@ use super::endpoint;
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    GetAgentDelegation(id): "getAgentDelegation", GET "/agent/delegations/{id}", Idempotent => AgentDelegation;
+    request: GetAgentDelegation { id },
+    name: "getAgentDelegation",
+    method: GET, path: "/agent/delegations/{id}",
+    retry: Idempotent,
+    response: AgentDelegation,
 }
 
 endpoint! {
-    CancelAgentDelegation(id): "cancelAgentDelegation", POST "/agent/delegations/{id}/cancel", Idempotent => AgentDelegation;
+    request: CancelAgentDelegation { id },
+    name: "cancelAgentDelegation",
+    method: POST, path: "/agent/delegations/{id}/cancel",
+    retry: Idempotent,
+    response: AgentDelegation,
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Ok(Body::empty_object())
@@ -16,6 +24,10 @@ endpoint! {
 }
 
 endpoint! {
-    ListThreadDelegations(thread_id): "listThreadDelegations", GET "/agent/threads/{thread_id}/delegations", Idempotent,
-        envelope "delegations" => Vec<AgentDelegation>;
+    request: ListThreadDelegations { thread_id },
+    name: "listThreadDelegations",
+    method: GET, path: "/agent/threads/{thread_id}/delegations",
+    retry: Idempotent,
+    envelope: "delegations",
+    response: Vec<AgentDelegation>,
 }

@@ -1,24 +1,35 @@
-use fetch_hive_types::{KnowledgeBase, KnowledgeBaseChangeResponse, SearchKnowledgeBaseResponse, MessageResponse};
+use fetch_hive_types::{KnowledgeBase, KnowledgeBaseChangeResponse, MessageResponse, SearchKnowledgeBaseResponse};
 
 use super::endpoint;
-use crate::checks::{Checked, not_blank, search};
+use crate::checks::{not_blank, search};
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    ListKnowledgeBases(workspace_id): "listKnowledgeBases", GET "/public/workspaces/{workspace_id}/knowledge_bases", Idempotent,
-        envelope "knowledge_bases" => Vec<KnowledgeBase>;
+    request: ListKnowledgeBases { workspace_id },
+    name: "listKnowledgeBases",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases",
+    retry: Idempotent,
+    envelope: "knowledge_bases",
+    response: Vec<KnowledgeBase>,
 }
 
 endpoint! {
-    GetKnowledgeBase(workspace_id, id): "getKnowledgeBase",
-        GET "/public/workspaces/{workspace_id}/knowledge_bases/{id}", Idempotent, envelope "knowledge_base" => KnowledgeBase;
+    request: GetKnowledgeBase { workspace_id, id },
+    name: "getKnowledgeBase",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
+    retry: Idempotent,
+    envelope: "knowledge_base",
+    response: KnowledgeBase,
 }
 
 endpoint! {
-    CreateKnowledgeBase(workspace_id): "createKnowledgeBase",
-        POST "/public/workspaces/{workspace_id}/knowledge_bases", OnlyIfNotSent => KnowledgeBaseChangeResponse;
+    request: CreateKnowledgeBase { workspace_id },
+    name: "createKnowledgeBase",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases",
+    retry: OnlyIfNotSent,
+    response: KnowledgeBaseChangeResponse,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         not_blank("knowledge_base.name", &self.knowledge_base.name)?;
         search(self.knowledge_base.search_chunk_limit, self.knowledge_base.search_score_threshold)
     }
@@ -29,10 +40,13 @@ endpoint! {
 }
 
 endpoint! {
-    UpdateKnowledgeBase(workspace_id, id): "updateKnowledgeBase",
-        PATCH "/public/workspaces/{workspace_id}/knowledge_bases/{id}", Idempotent => KnowledgeBaseChangeResponse;
+    request: UpdateKnowledgeBase { workspace_id, id },
+    name: "updateKnowledgeBase",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
+    retry: Idempotent,
+    response: KnowledgeBaseChangeResponse,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         search(self.knowledge_base.search_chunk_limit, self.knowledge_base.search_score_threshold)
     }
 
@@ -42,17 +56,22 @@ endpoint! {
 }
 
 endpoint! {
-    DeleteKnowledgeBase(workspace_id, id): "deleteKnowledgeBase",
-        DELETE "/public/workspaces/{workspace_id}/knowledge_bases/{id}", Idempotent => MessageResponse;
-
-    const ALLOWS_EMPTY_BODY: bool = true;
+    request: DeleteKnowledgeBase { workspace_id, id },
+    name: "deleteKnowledgeBase",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}",
+    retry: Idempotent,
+    allows_empty_body: true,
+    response: MessageResponse,
 }
 
 endpoint! {
-    SearchKnowledgeBase(workspace_id, id): "searchKnowledgeBase",
-        POST "/public/workspaces/{workspace_id}/knowledge_bases/{id}/search", Idempotent => SearchKnowledgeBaseResponse;
+    request: SearchKnowledgeBase { workspace_id, id },
+    name: "searchKnowledgeBase",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{id}/search",
+    retry: Idempotent,
+    response: SearchKnowledgeBaseResponse,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         not_blank("search_query", &self.search.search_query)?;
         search(Some(self.search.search_chunk_limit), Some(self.search.search_score_threshold))
     }

@@ -1,27 +1,37 @@
-use fetch_hive_types::{KnowledgeBaseItem, KnowledgeBaseItemChangeResponse, MessageResponse, RegenerateKnowledgeBaseItemResponse};
+use fetch_hive_types::{
+    KnowledgeBaseItem, KnowledgeBaseItemChangeResponse, MessageResponse, RegenerateKnowledgeBaseItemResponse,
+};
 
 use super::endpoint;
-use crate::checks::{Checked, not_blank};
+use crate::checks::not_blank;
 use crate::{Body, InvalidInput};
 
 endpoint! {
-    ListKnowledgeBaseItems(workspace_id, knowledge_base_id): "listKnowledgeBaseItems",
-        GET "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items", Idempotent,
-        envelope "knowledge_base_items" => Vec<KnowledgeBaseItem>;
+    request: ListKnowledgeBaseItems { workspace_id, knowledge_base_id },
+    name: "listKnowledgeBaseItems",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items",
+    retry: Idempotent,
+    envelope: "knowledge_base_items",
+    response: Vec<KnowledgeBaseItem>,
 }
 
 endpoint! {
-    GetKnowledgeBaseItem(workspace_id, knowledge_base_id, id): "getKnowledgeBaseItem",
-        GET "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}", Idempotent,
-        envelope "knowledge_base_item" => KnowledgeBaseItem;
+    request: GetKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
+    name: "getKnowledgeBaseItem",
+    method: GET, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
+    retry: Idempotent,
+    envelope: "knowledge_base_item",
+    response: KnowledgeBaseItem,
 }
 
 endpoint! {
-    CreateKnowledgeBaseItem(workspace_id, knowledge_base_id): "createKnowledgeBaseItem",
-        POST "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items", OnlyIfNotSent
-        => KnowledgeBaseItemChangeResponse;
+    request: CreateKnowledgeBaseItem { workspace_id, knowledge_base_id },
+    name: "createKnowledgeBaseItem",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items",
+    retry: OnlyIfNotSent,
+    response: KnowledgeBaseItemChangeResponse,
 
-    fn validate(&self) -> Checked {
+    fn validate(&self) -> Result<(), InvalidInput> {
         not_blank("knowledge_base_item.name", &self.item.name)
     }
 
@@ -31,9 +41,11 @@ endpoint! {
 }
 
 endpoint! {
-    UpdateKnowledgeBaseItem(workspace_id, knowledge_base_id, id): "updateKnowledgeBaseItem",
-        PATCH "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}", Idempotent
-        => KnowledgeBaseItemChangeResponse;
+    request: UpdateKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
+    name: "updateKnowledgeBaseItem",
+    method: PATCH, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
+    retry: Idempotent,
+    response: KnowledgeBaseItemChangeResponse,
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_in("knowledge_base_item", &self.item, &self.item.extra)
@@ -41,16 +53,20 @@ endpoint! {
 }
 
 endpoint! {
-    DeleteKnowledgeBaseItem(workspace_id, knowledge_base_id, id): "deleteKnowledgeBaseItem",
-        DELETE "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}", Idempotent => MessageResponse;
-
-    const ALLOWS_EMPTY_BODY: bool = true;
+    request: DeleteKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
+    name: "deleteKnowledgeBaseItem",
+    method: DELETE, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}",
+    retry: Idempotent,
+    allows_empty_body: true,
+    response: MessageResponse,
 }
 
 endpoint! {
-    RegenerateKnowledgeBaseItem(workspace_id, knowledge_base_id, id): "regenerateKnowledgeBaseItem",
-        POST "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}/regenerate", OnlyIfNotSent
-        => RegenerateKnowledgeBaseItemResponse;
+    request: RegenerateKnowledgeBaseItem { workspace_id, knowledge_base_id, id },
+    name: "regenerateKnowledgeBaseItem",
+    method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}/regenerate",
+    retry: OnlyIfNotSent,
+    response: RegenerateKnowledgeBaseItemResponse,
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Ok(Body::empty_object())

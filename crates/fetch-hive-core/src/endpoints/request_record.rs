@@ -3,5 +3,10 @@ use fetch_hive_types::RequestRecord;
 use super::endpoint;
 
 endpoint! {
-    GetRequest(id): "getRequest", GET "/public/requests/{id}", Idempotent, envelope "request" => RequestRecord;
+    request: GetRequest { id },
+    name: "getRequest",
+    method: GET, path: "/public/requests/{id}",
+    retry: Idempotent,
+    envelope: "request",
+    response: RequestRecord,
 }

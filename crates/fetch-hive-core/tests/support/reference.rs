@@ -1,9 +1,10 @@
-//! The decoder, and a second one to compare it with; for tests and for the fuzz target.
+//! A simple reference decoder, which the tests and the fuzz target compare the decoder with.
 
 use bytes::Bytes;
 use fetch_hive_core::sse::Decoder;
 
-/// What a stream comes to: the data of its events, whether it was done, and what was left.
+/// The result of decoding a stream: the data of its events, whether `[DONE]` was received, and the
+/// unfinished data.
 pub type Outcome = (Vec<Vec<u8>>, bool, Option<Vec<u8>>);
 
 pub fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
@@ -11,15 +12,15 @@ pub fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut events = Vec::new();
     for chunk in chunks {
         decoder.push(Bytes::copy_from_slice(chunk));
-        while let Some(frame) = decoder.next_frame() {
-            events.push(frame.expect("fits").data.to_vec());
+        while let Some(event) = decoder.next_event() {
+            events.push(event.expect("below the limit").data.to_vec());
         }
     }
     let end = decoder.finish();
-    (events, end.done, end.unfinished.map(|rest| rest.to_vec()))
+    (events, end.done, end.unfinished.map(|data| data.to_vec()))
 }
 
-/// The same by the rules alone: the whole input at once, split into lines, line after line.
+/// Decodes the whole input at once, line by line.
 pub fn reference(input: &[u8]) -> Outcome {
     let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
     let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
@@ -31,10 +32,10 @@ pub fn reference(input: &[u8]) -> Outcome {
                 lines.push(Vec::new());
             }
             b'\n' => lines.push(Vec::new()),
-            _ => lines.last_mut().expect("fits").push(byte),
+            _ => lines.last_mut().expect("at least one line").push(byte),
         }
     }
-    let unfinished_line = lines.pop().expect("fits");
+    let unfinished_line = lines.pop().expect("at least one line");
     let (mut events, mut data): (Vec<Vec<u8>>, Option<Vec<u8>>) = (Vec::new(), None);
     let count = lines.len();
     for (n, line) in lines.into_iter().chain([unfinished_line]).enumerate() {
@@ -53,7 +54,7 @@ pub fn reference(input: &[u8]) -> Outcome {
             continue;
         }
         if value.trim_ascii() == b"[DONE]" {
-            // At the end of input it is handed over as what was left.
+            // Without a blank line, the event before `[DONE]` is unfinished.
             if n < count {
                 events.extend(data.take());
             }

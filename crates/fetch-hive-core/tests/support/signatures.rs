@@ -1,7 +1,8 @@
-//! A second opinion on signature headers, written for being read, not for speed.
+//! An independent, simple check of signature headers.
 
-/// Whether a header holds this digest in one of the forms of the contract: hex in either case or standard base64, with or without `sha256=`,
-/// alone or among others that are separated by commas or blanks.
+/// Returns whether a header contains this digest in an accepted encoding: hex in either case or
+/// standard base64, with or without `sha256=`, alone or separated from others by commas, spaces or
+/// tabs.
 pub(crate) fn holds(header: &[u8], hex: &str, base64: &str) -> bool {
     let text = String::from_utf8_lossy(header).into_owned();
     text.split([',', ' ', '\t']).any(|part| {

@@ -215,7 +215,7 @@ fn responses() -> Vec<Row> {
 
 fn error_responses() -> Vec<Row> {
     let once = |status: u16, body: &'static str| Fault::status(status).body(body).nth(1);
-    let opt_in = |settings: &mut Settings| settings.policy.repeat_invokes_on_gateway_errors = true;
+    let opt_in = |settings: &mut Settings| settings.policy.retry_invokes_on_gateway_errors = true;
     let far_future = "Fri, 31 Dec 2100 00:00:00 GMT";
     vec![
         row("502 with an HTML page", "502", [html_page(502)]),

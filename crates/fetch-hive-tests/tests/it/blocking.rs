@@ -18,7 +18,7 @@ use fetch_hive_client::types::*;
 use fetch_hive_client::{
     BoxError, CredentialProvider, Error, ErrorKind, RetryPolicy, StreamError, Timeout, TransportErrorKind,
 };
-use fetch_hive_emulator::{Emulator, EmulatorBuilder, Fault, Inbox, Script};
+use fetch_hive_emulator::{CallbackReceiver, Emulator, EmulatorBuilder, Fault, Script};
 use fetch_hive_testing::PausedClock;
 use fetch_hive_tests::{Scripted, Step};
 use serde_json::{Value, json};
@@ -212,7 +212,7 @@ fn streams_are_iterators_and_say_when_they_are_cut() {
     let (emulator, client) = start(&servers, builder);
     let text: Result<String, Error> = client.invoke_agent("whole", "m").stream().unwrap().text().collect();
     assert_eq!(text.unwrap(), "Hello");
-    let reply = client.invoke_prompt("whole").stream().unwrap().into_reply().unwrap().complete().unwrap();
+    let reply = client.invoke_prompt("whole").stream().unwrap().into_response().unwrap().complete().unwrap();
     assert_eq!(reply.response.as_deref(), Some("Hello"));
 
     let events: Vec<_> = client.invoke_prompt("cut").stream().unwrap().collect();
@@ -257,12 +257,12 @@ fn approvals_come_as_one_iterator() {
 fn a_callback_is_verified() {
     let servers = servers();
     let (_emulator, client) = start(&servers, Emulator::builder());
-    let mut inbox = servers.block_on(Inbox::start()).unwrap();
+    let mut inbox = servers.block_on(CallbackReceiver::start()).unwrap();
     let run = client.invoke_workflow("d").input("topic", "AI").callback_url(inbox.url()).send().unwrap();
     let delivery = servers.block_on(inbox.next()).unwrap();
     let verifier = Verifier::new([run.webhook_secret.clone().unwrap()]);
-    let callback = verifier.verify(delivery.headers(), delivery.body().clone()).unwrap();
-    assert_eq!(callback.request_id, run.request_id);
+    let verified = verifier.verify(delivery.headers(), delivery.body().clone()).unwrap();
+    assert_eq!(verified.event.request_id, run.request_id);
     assert!(Verifier::new(["whsec_other"]).verify(delivery.headers(), delivery.body().clone()).is_err());
 }
 
@@ -270,14 +270,14 @@ fn a_callback_is_verified() {
 fn https_works_with_the_right_authority_and_is_not_sent_with_another() {
     let servers = servers();
     let (emulator, wary) = start(&servers, Emulator::builder().tls(true));
-    let trusting = UreqTransport::builder().root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
+    let trusting = UreqTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
     let builder = Client::builder().api_key("k").base_url(emulator.base_url()).transport(trusting);
     builder.build().unwrap().invoke_workflow("d").send().unwrap();
     let error = wary.invoke_workflow("d").send().unwrap_err();
     assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
     assert_eq!(emulator.requests().len(), 1);
     for bad in ["", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"] {
-        assert!(UreqTransport::builder().root_certificates_pem(bad).build().is_err());
+        assert!(UreqTransport::builder().add_root_certificates_pem(bad).build().is_err());
     }
     assert!(UreqTransport::builder().proxy("nonsense://x").build().is_err());
 }

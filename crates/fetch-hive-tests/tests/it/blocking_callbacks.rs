@@ -1,4 +1,4 @@
-//! The blocking client's callbacks: received without async, and waited for, over real sockets.
+//! Tests of callbacks with the blocking client, over real sockets.
 
 use std::io::{BufRead as _, BufReader, Error as IoError, Read, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,8 +8,8 @@ use std::thread;
 use std::time::Duration;
 
 use fetch_hive_client::blocking::Client;
-use fetch_hive_client::callback::{MemoryDedupStore, Received, Receiver, Verifier, ResumeToken, signed_request};
-use fetch_hive_client::types::{DeploymentTrigger, RequestId, RunStatus};
+use fetch_hive_client::callback::{Delivery, MemoryDedupStore, Receiver, ResumeToken, Verifier, signed_request};
+use fetch_hive_client::types::{RequestId, RunStatus};
 use fetch_hive_client::{BoxError, ErrorKind, RetryPolicy, WaitError};
 use fetch_hive_emulator::{Deployment, Emulator, EmulatorBuilder, Fault};
 use fetch_hive_tests::{Scripted, Step};
@@ -21,23 +21,23 @@ const HANG: Duration = Duration::from_secs(60);
 const SECRET: &str = "whsec_blocking";
 const DONE: &str = r#"{"event_type":"workflow.completed","request_id":"req_1","data":{"output":1}}"#;
 
-/// The runtime of the emulator; the client and the receiver have none.
-fn servers() -> Runtime {
+/// Creates the runtime of the emulator. The client and the receiver run without one.
+fn emulator_runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
 
-fn start(servers: &Runtime, builder: EmulatorBuilder) -> (Emulator, Client) {
+fn start(runtime: &Runtime, builder: EmulatorBuilder) -> (Emulator, Client) {
     let builder = builder.delivery(200, Duration::from_millis(5));
-    let emulator = servers.block_on(builder.start()).unwrap();
+    let emulator = runtime.block_on(builder.start()).unwrap();
     let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
     (emulator, client)
 }
 
-/// The smallest server that blocks: a thread for each connection, and one request on each.
+/// A minimal blocking server with one thread and one request per connection.
 fn serve(
     listener: TcpListener,
     receiver: Receiver,
-    handler: impl Fn(Received) -> Result<(), BoxError> + Send + Sync + 'static,
+    handler: impl Fn(Delivery) -> Result<(), BoxError> + Send + Sync + 'static,
 ) {
     let handler = Arc::new(handler);
     thread::spawn(move || {
@@ -48,7 +48,7 @@ fn serve(
     });
 }
 
-fn answer(stream: &TcpStream, receiver: &Receiver, handler: impl Fn(Received) -> Result<(), BoxError>) {
+fn answer(stream: &TcpStream, receiver: &Receiver, handler: impl Fn(Delivery) -> Result<(), BoxError>) {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
@@ -71,11 +71,11 @@ fn answer(stream: &TcpStream, receiver: &Receiver, handler: impl Fn(Received) ->
     let _ = write!(&mut &*stream, "{head}\r\n\r\n{body}");
 }
 
-/// A receiver at an address of loopback, for waits, and the thread that serves it.
-fn receiving() -> Receiver {
+/// Starts a receiver for pending runs on a loopback address.
+fn start_receiver() -> Receiver {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let receiver = Receiver::with_callback_url(url(listener.local_addr().unwrap()));
-    serve(listener, receiver.clone(), |event| Err(format!("the handler ran for {event:?}").into()));
+    serve(listener, receiver.clone(), |delivery| Err(format!("the handler ran for {delivery:?}").into()));
     receiver
 }
 
@@ -84,75 +84,81 @@ fn url(address: SocketAddr) -> String {
 }
 
 #[test]
-fn runs_at_once_get_their_own_outputs_early_callbacks_too() {
-    let servers = servers();
+fn concurrent_runs_get_their_own_outputs() {
+    let runtime = emulator_runtime();
     let builder = Emulator::builder()
         .fault(Fault::callback_early().every(5))
-        .fault(Fault::callback_missign().every(7).first_tries(1))
-        .fault(Fault::callback_repeat(1).every(3));
-    let (emulator, client) = start(&servers, builder);
-    let receiver = receiving();
+        .fault(Fault::callback_bad_signature().every(7).first_attempts(1))
+        .fault(Fault::callback_redeliver(1).every(3));
+    let (emulator, client) = start(&runtime, builder);
+    let receiver = start_receiver();
     let waits: Vec<_> = (0..20)
         .map(|n| {
             let (client, receiver) = (client.clone(), receiver.clone());
-            thread::spawn(move || client.invoke_workflow("good").input("n", n).run_and_wait(&receiver, HANG))
+            thread::spawn(move || {
+                client.invoke_workflow("good").input("n", n).run_and_wait(&receiver).timeout(HANG).send()
+            })
         })
         .collect();
     for (n, wait) in waits.into_iter().enumerate() {
-        let event = wait.join().unwrap().unwrap();
-        assert_eq!(event.output_as::<String>().unwrap(), format!("good: n = {n}"));
+        let delivery = wait.join().unwrap().unwrap();
+        assert_eq!(delivery.event.output_as::<String>().unwrap(), format!("good: n = {n}"));
     }
-    assert!(emulator.deliveries().iter().any(|delivery| delivery.outcome == Ok(503)), "some came early");
+    assert!(
+        emulator.deliveries().iter().any(|delivery| delivery.outcome == Ok(503)),
+        "some callbacks arrived before the secret"
+    );
 }
 
 #[test]
-fn a_wait_ends_at_its_deadline_and_is_taken_up_again() {
-    let servers = servers();
+fn timed_out_wait_is_resumed() {
+    let runtime = emulator_runtime();
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("t").webhook_secret(SECRET))
         .fault(Fault::callback_late(Duration::from_millis(500)).operation("invokeWorkflow"));
-    let (emulator, client) = start(&servers, builder);
-    let receiver = receiving();
+    let (emulator, client) = start(&runtime, builder);
+    let receiver = start_receiver();
     let mut started = client.invoke_workflow("d").input("n", 1).start(&receiver).unwrap();
-    assert_eq!((started.reply.status().as_u16(), &started.reply.run_status), (202, &Some(RunStatus::Running)));
-    let error = started.wait.event(Duration::from_millis(20)).unwrap_err();
+    assert_eq!((started.response.status().as_u16(), &started.response.run_status), (202, &Some(RunStatus::Running)));
+    let error = started.pending.timeout(Duration::from_millis(20)).event().unwrap_err();
     let ErrorKind::Wait(wait) = error.kind() else { panic!("{error:?}") };
-    assert!(matches!(**wait, WaitError::Deadline { .. }) && error.request_id() == started.reply.request_id);
+    assert!(matches!(**wait, WaitError::Timeout { .. }) && error.request_id() == started.response.request_id);
 
-    let stored = serde_json::to_string(started.wait.handle()).unwrap();
+    let stored = serde_json::to_string(started.pending.resume_token()).unwrap();
     drop(started);
-    let handle: ResumeToken = serde_json::from_str(&stored).unwrap();
-    let mut resumed = client.resume(&receiver, handle).unwrap();
-    assert_eq!(resumed.event(HANG).unwrap().output_as::<String>().unwrap(), "d: n = 1");
-    assert!(resumed.event(HANG).is_err(), "it is handed over once");
+    let token: ResumeToken = serde_json::from_str(&stored).unwrap();
+    let mut resumed = client.resume(&receiver, token).unwrap();
+    assert_eq!(resumed.timeout(HANG).event().unwrap().event.output_as::<String>().unwrap(), "d: n = 1");
+    assert!(resumed.event().is_err(), "the event is returned once");
 
-    let trigger = client.trigger_workflow("t", "v", SECRET, DeploymentTrigger::new("https://replaced.example.com"));
-    assert!(trigger.run_and_wait(&receiver, HANG).unwrap().output().is_some());
-    let refused = client.invoke_workflow("d").start(&Receiver::new(Verifier::new([SECRET]))).unwrap_err();
-    assert!(refused.to_string().contains("`callback_url`"), "{refused}");
+    let trigger = client.trigger_workflow("t", "v", SECRET, "https://replaced.example.com");
+    let delivery = trigger.run_and_wait(&receiver).timeout(HANG).send().unwrap();
+    assert!(delivery.event.output().is_some());
+    let invalid = client.invoke_workflow("d").start(&Receiver::new(Verifier::new([SECRET]))).unwrap_err();
+    assert!(invalid.to_string().contains("`callback_url`"), "{invalid}");
     assert_eq!(emulator.runs().len(), 2);
 }
 
 #[test]
-fn a_handler_runs_once_for_an_event_and_may_call_the_client() {
-    let servers = servers();
+fn handler_runs_once_per_event_and_may_call_the_client() {
+    let runtime = emulator_runtime();
     let builder = Emulator::builder()
         .deployment(Deployment::workflow("d").webhook_secret(SECRET).output("made"))
-        .fault(Fault::callback_missign().first_tries(1))
-        .fault(Fault::callback_repeat(2));
-    let (emulator, client) = start(&servers, builder);
+        .fault(Fault::callback_bad_signature().first_attempts(1))
+        .fault(Fault::callback_redeliver(2));
+    let (emulator, client) = start(&runtime, builder);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = url(listener.local_addr().unwrap());
-    let receiver = Receiver::new(Verifier::new([SECRET])).guard(MemoryDedupStore::new());
+    let receiver = Receiver::new(Verifier::new([SECRET])).dedup(MemoryDedupStore::new());
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let (looks, handled, runs) = (client.clone(), Arc::clone(&seen), AtomicUsize::new(0));
-    serve(listener, receiver, move |event| {
-        // The first time it fails, so the event comes again.
+    let (handler_client, handled, runs) = (client.clone(), Arc::clone(&seen), AtomicUsize::new(0));
+    serve(listener, receiver, move |delivery| {
+        // The first call fails, so that the event is redelivered.
         if runs.fetch_add(1, Ordering::SeqCst) == 0 {
-            return Err("the database is away".into());
+            return Err("the database is down".into());
         }
-        let record = looks.requests().get(event.request_id.as_ref().ok_or("no id")?).send()?;
-        handled.lock().unwrap().push((record.into_value().request_id, event.output_as::<String>()?));
+        let record = handler_client.requests().get(delivery.event.request_id.as_ref().ok_or("no id")?).send()?;
+        handled.lock().unwrap().push((record.into_value().request_id, delivery.event.output_as::<String>()?));
         Ok(())
     });
     let run = client.invoke_workflow("d").callback_url(url).send().unwrap();
@@ -164,16 +170,16 @@ fn a_handler_runs_once_for_an_event_and_may_call_the_client() {
     assert_eq!(*seen.lock().unwrap(), [(run.request_id.clone(), "made".to_owned())]);
 }
 
-/// A body that must not be read.
+/// A body that panics when it is read.
 struct Unread;
 
 impl Read for Unread {
     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-        panic!("it was read")
+        panic!("the body was read")
     }
 }
 
-/// A body that breaks off.
+/// A body whose connection breaks.
 struct Broken;
 
 impl Read for Broken {
@@ -183,10 +189,10 @@ impl Read for Broken {
 }
 
 #[test]
-fn deliveries_are_judged_as_by_the_async_receiver() {
+fn blocking_receiver_answers_like_the_async_one() {
     let receiver = Receiver::new(Verifier::new([SECRET])).max_body_bytes(200);
-    let never = |event: Received| -> Result<(), IoError> { panic!("the handler ran for {event:?}") };
-    let status = |request: Request<_>| receiver.receive_bytes_blocking(request, never).unwrap().status().as_u16();
+    let unreachable = |delivery: Delivery| -> Result<(), IoError> { panic!("the handler ran for {delivery:?}") };
+    let status = |request: Request<_>| receiver.receive_bytes_blocking(request, unreachable).unwrap().status().as_u16();
     let good = || signed_request(SECRET, DONE);
     assert_eq!(status(signed_request("whsec_other", DONE)), 401);
     assert_eq!(status(signed_request(SECRET, "no event")), 400);
@@ -194,74 +200,74 @@ fn deliveries_are_judged_as_by_the_async_receiver() {
     let mut get = good();
     *get.method_mut() = Method::GET;
     assert_eq!(status(get), 405);
-    let taken = receiver.receive_bytes_blocking(good(), |event| {
-        assert_eq!((event.raw.as_ref(), event.output()), (DONE.as_bytes(), Some(&json!(1))));
+    let handled = receiver.receive_bytes_blocking(good(), |delivery| {
+        assert_eq!((delivery.raw.as_ref(), delivery.event.output()), (DONE.as_bytes(), Some(&json!(1))));
         Ok::<_, IoError>(())
     });
-    assert_eq!(taken.unwrap().status(), 200);
+    assert_eq!(handled.unwrap().status(), 200);
     let failing = receiver.receive_bytes_blocking(good(), |_| Err(IoError::other("no")));
     assert_eq!(failing.unwrap().status(), 500);
 
-    // A body without an end is read no further than the limit, and one that is announced as larger not at all.
+    // An endless body is read up to the limit. A body with a larger content length is not read.
     let endless = good().map(|_| std::io::repeat(b'x'));
-    assert_eq!(receiver.receive_blocking(endless, never).unwrap().status(), 413);
-    let mut announced = good().map(|_| Unread);
-    announced.headers_mut().insert("content-length", 201.into());
-    assert_eq!(receiver.receive_blocking(announced, never).unwrap().status(), 413);
-    assert_eq!(receiver.receive_blocking(good().map(|_| Broken), never).unwrap().status(), 400);
+    assert_eq!(receiver.receive_blocking(endless, unreachable).unwrap().status(), 413);
+    let mut too_long = good().map(|_| Unread);
+    too_long.headers_mut().insert("content-length", 201.into());
+    assert_eq!(receiver.receive_blocking(too_long, unreachable).unwrap().status(), 413);
+    assert_eq!(receiver.receive_blocking(good().map(|_| Broken), unreachable).unwrap().status(), 400);
 }
 
 #[test]
-fn an_async_task_is_refused_and_nothing_is_sent_or_handled() {
-    let servers = servers();
-    let (emulator, client) = start(&servers, Emulator::builder());
+fn call_in_an_async_task_fails_before_anything_is_sent() {
+    let runtime = emulator_runtime();
+    let (emulator, client) = start(&runtime, Emulator::builder());
     let receiver = Receiver::new(Verifier::new([SECRET])).callback_url("http://127.0.0.1:1/callbacks");
-    servers.block_on(async {
-        let never = |event: Received| -> Result<(), IoError> { panic!("the handler ran for {event:?}") };
-        let refused = receiver.receive_bytes_blocking(signed_request(SECRET, DONE), never).unwrap_err();
-        assert!(refused.to_string().contains("async task"), "{refused}");
-        for refused in [
+    runtime.block_on(async {
+        let unreachable = |delivery: Delivery| -> Result<(), IoError> { panic!("the handler ran for {delivery:?}") };
+        let error = receiver.receive_bytes_blocking(signed_request(SECRET, DONE), unreachable).unwrap_err();
+        assert!(error.to_string().contains("async task"), "{error}");
+        for error in [
             client.requests().wait("req_1").send().unwrap_err(),
-            client.invoke_workflow("d").run_and_wait(&receiver, HANG).unwrap_err(),
+            client.invoke_workflow("d").run_and_wait(&receiver).send().unwrap_err(),
             client.invoke_workflow("d").start(&receiver).unwrap_err(),
         ] {
-            assert!(refused.to_string().contains("async task") && !refused.may_have_run(), "{refused}");
+            assert!(error.to_string().contains("async task") && !error.may_have_run(), "{error}");
         }
     });
     assert_eq!(emulator.requests().len(), 0);
 }
 
 #[test]
-fn a_run_is_looked_up_until_it_ends_or_the_deadline() {
+fn polling_ends_with_the_run_or_the_timeout() {
     let record = |status: &str| {
         let body = json!({"request_id": "req_1", "status": status, "data": {"output": "done"}});
         Step::respond("200 OK", "content-type: application/json\r\n", body.to_string())
     };
-    let servers = servers();
-    let looking = |steps: Vec<Step>| {
+    let runtime = emulator_runtime();
+    let scripted = |steps: Vec<Step>| {
         let script = steps.into_iter().flat_map(|step| [Step::Read, step]).collect();
-        let server = servers.block_on(Scripted::start(vec![script])).unwrap();
+        let server = runtime.block_on(Scripted::start(vec![script])).unwrap();
         let builder = Client::builder().api_key("fhk_test").base_url(server.base_url());
         (server, builder.retry(RetryPolicy::never()).build().unwrap())
     };
     let short = Duration::from_millis(2);
     let busy = Step::respond("503 Service Unavailable", "", "<html>busy</html>");
     let (server, client) =
-        looking(vec![record("queued"), busy, record("running"), record("awaiting_approval"), record("completed")]);
+        scripted(vec![record("queued"), busy, record("running"), record("awaiting_approval"), record("completed")]);
     let seen = Arc::new(Mutex::new(Vec::new()));
     let statuses = Arc::clone(&seen);
-    let wait = || client.requests().wait("req_1").interval(short, short);
-    let wait_to_approval = wait().until_approval().on_progress(move |record| {
+    let poll = || client.requests().wait("req_1").interval(short, short);
+    let poll_to_approval = poll().until_approval().on_progress(move |record| {
         statuses.lock().unwrap().push(record.status.as_ref().unwrap().as_str().to_owned());
     });
-    assert!(wait_to_approval.send().unwrap().is_awaiting_approval());
+    assert!(poll_to_approval.send().unwrap().is_awaiting_approval());
     assert_eq!(*seen.lock().unwrap(), ["queued", "running", "awaiting_approval"]);
-    assert_eq!(wait().send().unwrap().to_run().into_output().unwrap(), "done");
+    assert_eq!(poll().send().unwrap().to_run().into_output().unwrap(), "done");
     assert_eq!(server.requests().len(), 5);
 
-    let (_server, client) = looking(vec![record("running"); 500]);
-    let wait = client.requests().wait("req_1").interval(short, short * 5).timeout(Duration::from_millis(100));
-    let error = wait.send().unwrap_err();
+    let (_server, client) = scripted(vec![record("running"); 500]);
+    let poll = client.requests().wait("req_1").interval(short, short * 5).timeout(Duration::from_millis(100));
+    let error = poll.send().unwrap_err();
     assert!(error.to_string().contains("running"), "{error}");
     assert_eq!(error.request_id(), Some(RequestId::from("req_1")));
 }

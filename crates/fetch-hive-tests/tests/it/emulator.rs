@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fetch_hive_client::types::RunStatus;
 use fetch_hive_client::{Client, RetryPolicy};
-use fetch_hive_emulator::{Deployment, Emulator, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, Deployment, Emulator};
 use fetch_hive_tests::stack;
 
 fn client(emulator: &Emulator) -> Client {
@@ -20,7 +20,7 @@ async fn callback_runs_queue_where_direct_runs_are_refused() {
         .await
         .unwrap();
     let client = client(&emulator);
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     let mut statuses = Vec::new();
     for _ in 0..3 {
         let run = client.invoke_workflow("slow").callback_url(inbox.url()).await.unwrap();
@@ -31,7 +31,7 @@ async fn callback_runs_queue_where_direct_runs_are_refused() {
     for _ in 0..3 {
         tokio::time::timeout(Duration::from_secs(10), inbox.next()).await.unwrap().unwrap();
     }
-    assert_eq!((emulator.max_concurrent_runs(), emulator.runs_in_flight()), (1, 0));
+    assert_eq!((emulator.max_concurrent_runs(), emulator.active_runs()), (1, 0));
     assert!(emulator.runs().iter().all(|run| run.run_status == "completed"));
 }
 
@@ -41,7 +41,7 @@ async fn a_human_in_the_loop_goes_on_by_callback() {
         Emulator::builder().deployment(Deployment::workflow("review").human_in_the_loop()).start().await.unwrap();
     let client = client(&emulator);
     assert_eq!(client.invoke_workflow("review").await.unwrap_err().status().unwrap().as_u16(), 422);
-    let mut inbox = Inbox::start().await.unwrap();
+    let mut inbox = CallbackReceiver::start().await.unwrap();
     client.invoke_workflow("review").callback_url(inbox.url()).await.unwrap();
     assert!(inbox.next().await.is_some());
 }

@@ -4,6 +4,7 @@
 
 mod blocking;
 mod blocking_callbacks;
+mod call_setters;
 mod conformance;
 mod connections;
 mod credentials;
@@ -13,6 +14,7 @@ mod official_bodies;
 mod operations;
 mod pagination_and_raw;
 mod pending_runs;
+mod poll_run;
 mod receiver;
 mod redaction;
 mod restart;

@@ -70,9 +70,9 @@ async fn ids_of_any_shape_stay_one_segment_or_are_refused() {
         let workspace = client.workspace(id);
         vec![
             ("/v1/public/requests/{}", sent(client.requests().get(id))),
-            ("/v1/agent/threads/{}/delegations", sent(client.delegations().of_thread(id))),
+            ("/v1/agent/threads/{}/delegations", sent(client.delegations().list_for_thread(id))),
             ("/v1/public/workspaces/{}/agents/{}", sent(workspace.agents().delete(id))),
-            ("/v1/public/workspaces/{}/agents/{}/chats/{}", sent(workspace.chats(id).delete(id))),
+            ("/v1/public/workspaces/{}/agents/{}/chats/{}", sent(workspace.agent(id).chats().delete(id))),
             (
                 "/v1/public/workspaces/{}/knowledge_bases/{}/items/{}",
                 sent(workspace.knowledge_base(id).items().delete(id)),
@@ -81,7 +81,7 @@ async fn ids_of_any_shape_stay_one_segment_or_are_refused() {
                 "/v1/public/workspaces/{}/tool_action_approvals/{}/decide",
                 sent(workspace.approvals().decide(id, "deny")),
             ),
-            ("/v1/public/search_services/{}/countries", sent(client.search_services().countries_of(id))),
+            ("/v1/public/search_services/{}/countries", sent(client.search_services().countries_for(id))),
         ]
     };
     for (id, segment) in [
@@ -192,7 +192,10 @@ async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
         ),
         ("artifact_refs", refused(agent().known_artifact_refs([uuid(1)]).artifact_refs([uuid(2)]))),
         ("known_artifact_refs", refused(agent().known_artifact_refs((0..51).map(uuid)))),
-        ("async.callback_url", refused(agent().async_mode(AgentAsyncOptions::new().callback_url("http://example.com/cb")))),
+        (
+            "async.callback_url",
+            refused(agent().async_mode(AgentAsyncOptions::new().callback_url("http://example.com/cb"))),
+        ),
         ("decided_tool_approvals", refused(client.call(decided))),
         ("async.callback_url", refused(client.invoke_hive_agent("h", "o", ""))),
         ("objective", refused(client.invoke_hive_agent("h", "", "https://example.com/cb"))),
@@ -203,7 +206,7 @@ async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
         ("search_score_threshold", refused(search("q", 1, f64::NAN))),
         ("search_query", refused(search("", 1, 0.5))),
         ("limit", refused(client.workspace("w").approvals().list(ApprovalFilter::new().limit(51)))),
-        ("webhook_secret", refused(client.trigger_agent("a", " ", AgentTrigger::new("m", "https://example.com/cb")))),
+        ("webhook_secret", refused(client.trigger_agent("a", " ", "m", "https://example.com/cb"))),
         (
             "agent.temperature",
             refused(client.workspace("w").agents().update("a", AgentUpdate::new().temperature(f64::INFINITY))),

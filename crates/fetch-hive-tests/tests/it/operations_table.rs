@@ -152,26 +152,21 @@ fn invocations(client: &Client) -> Vec<Row> {
             "POST",
             "/workflow/webhooks/e/variants/v",
             json!({"async": {"callback_url": callback}, "inputs": {"x": 1}, "user": "u"}),
-            sent(client.trigger_workflow(
-                "e",
-                "v",
-                "whsec_x",
-                DeploymentTrigger::new(callback).input("x", 1).user("u"),
-            )),
+            sent(client.trigger_workflow("e", "v", "whsec_x", callback).input("x", 1).user("u")),
         ),
         row(
             "trigger prompt",
             "POST",
             "/prompt/webhooks/e/variants/v",
             json!({"async": {"callback_url": callback}, "inputs": {}, "metadata": {"n": 1}}),
-            sent(client.trigger_prompt("e", "v", "whsec_x", DeploymentTrigger::new(callback).metadata("n", 1))),
+            sent(client.trigger_prompt("e", "v", "whsec_x", callback).metadata("n", 1)),
         ),
         row(
             "trigger agent",
             "POST",
             "/agent/webhooks/a",
             json!({"message": "Hi", "async": {"callback_url": callback}, "thread_id": "t"}),
-            sent(client.trigger_agent("a", "whsec_x", AgentTrigger::new("Hi", callback).thread_id("t"))),
+            sent(client.trigger_agent("a", "whsec_x", "Hi", callback).thread_id("t")),
         ),
     ]
 }
@@ -181,7 +176,7 @@ fn resources(client: &Client) -> Vec<Row> {
     let empty = || json!({});
     let ws = "/public/workspaces/ws_1";
     let workspace = client.workspace("ws_1");
-    let (agents, chats, bases) = (workspace.agents(), workspace.chats("agt_1"), workspace.knowledge_bases());
+    let (agents, chats, bases) = (workspace.agents(), workspace.agent("agt_1").chats(), workspace.knowledge_bases());
     let (base, approvals) = (workspace.knowledge_base("kb_1"), workspace.approvals());
     let items = base.items();
     let path = |rest: &str| format!("{ws}{rest}");
@@ -193,7 +188,7 @@ fn resources(client: &Client) -> Vec<Row> {
             "GET",
             "/agent/threads/thread-1/delegations",
             none(),
-            sent(client.delegations().of_thread("thread-1")),
+            sent(client.delegations().list_for_thread("thread-1")),
         ),
         row("R1", "GET", "/public/requests/req_1", none(), sent(client.requests().get("req_1"))),
         row("models", "GET", "/public/models", none(), sent(client.models())),
@@ -209,7 +204,7 @@ fn resources(client: &Client) -> Vec<Row> {
             "GET",
             "/public/search_services/bing_search/countries",
             none(),
-            sent(client.search_services().countries_of("bing_search")),
+            sent(client.search_services().countries_for("bing_search")),
         ),
         row("error codes", "GET", "/error_codes", none(), sent(client.error_codes(None))),
         row("error codes", "GET", "/error_codes?locale=es", none(), sent(client.error_codes(Some("es")))),

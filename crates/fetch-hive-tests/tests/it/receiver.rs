@@ -1,4 +1,4 @@
-//! What a receiver answers, and when its handler runs: over sockets, and as a function of bytes.
+//! Tests of the responses of a receiver and of when its handler runs.
 
 use std::io::Error as IoError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{
-    CallbackError, Claim, ClaimResult, EventKey, MemoryDedupStore, Outcome, Received, Receiver, DedupStore, SignatureError,
-    Verifier, sign, signed_request,
+    CallbackError, Claim, ClaimResult, DedupStore, Delivery, EventKey, MemoryDedupStore, Outcome, Receiver,
+    SignatureError, Verifier, sign, signed_request,
 };
 use fetch_hive_client::types::{CallbackEventType, RunStatus};
 use fetch_hive_client::{BoxError, Client};
 use fetch_hive_emulator::{Deployment, Emulator, Fault};
-use fetch_hive_tests::{Listening, Scripted, Step};
+use fetch_hive_tests::{CallbackListener, Scripted, Step};
 use http::{Method, Request, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -26,16 +26,16 @@ fn receiver() -> Receiver {
     Receiver::new(Verifier::new([SECRET]))
 }
 
-async fn nothing(_: Received) -> Result<(), IoError> {
+async fn succeed(_: Delivery) -> Result<(), IoError> {
     Ok(())
 }
 
-async fn never(event: Received) -> Result<(), IoError> {
-    panic!("the handler ran for {event:?}")
+async fn unreachable(delivery: Delivery) -> Result<(), IoError> {
+    panic!("the handler ran for {delivery:?}")
 }
 
 #[tokio::test]
-async fn each_delivery_gets_the_status_that_makes_the_service_do_the_right_thing() {
+async fn status_depends_on_the_outcome() {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&outcomes);
     let receiver = receiver()
@@ -43,7 +43,7 @@ async fn each_delivery_gets_the_status_that_makes_the_service_do_the_right_thing
         .on_outcome(move |outcome| seen.lock().unwrap().push(format!("{outcome} {outcome:?}")));
 
     let good = || signed_request(SECRET, DONE);
-    assert_eq!(receiver.receive_bytes(good(), nothing).await.status(), 200);
+    assert_eq!(receiver.receive_bytes(good(), succeed).await.status(), 200);
 
     let mut unsigned = good();
     unsigned.headers_mut().clear();
@@ -52,44 +52,45 @@ async fn each_delivery_gets_the_status_that_makes_the_service_do_the_right_thing
     let mut changed = good();
     *changed.body_mut() = DONE.replace('1', "2").into();
     let other = signed_request("whsec_other", DONE);
-    for refused in [unsigned, malformed, changed, other] {
-        assert_eq!(receiver.receive_bytes(refused, never).await.status(), 401);
+    for rejected in [unsigned, malformed, changed, other] {
+        assert_eq!(receiver.receive_bytes(rejected, unreachable).await.status(), 401);
     }
 
     let mut get = good();
     *get.method_mut() = Method::GET;
-    let refused = receiver.receive_bytes(get, never).await;
-    assert_eq!((refused.status().as_u16(), &refused.headers()["allow"]), (405, &"POST".parse().unwrap()));
-    assert_eq!(receiver.receive_bytes(signed_request(SECRET, "x".repeat(1_001)), never).await.status(), 413);
-    assert_eq!(receiver.receive_bytes(signed_request(SECRET, "no event"), never).await.status(), 400);
-    let failing = |_| async { Err(IoError::other("the database is away")) };
+    let rejected = receiver.receive_bytes(get, unreachable).await;
+    assert_eq!((rejected.status().as_u16(), &rejected.headers()["allow"]), (405, &"POST".parse().unwrap()));
+    assert_eq!(receiver.receive_bytes(signed_request(SECRET, "x".repeat(1_001)), unreachable).await.status(), 413);
+    assert_eq!(receiver.receive_bytes(signed_request(SECRET, "no event"), unreachable).await.status(), 400);
+    let failing = |_| async { Err(IoError::other("the database is down")) };
     assert_eq!(receiver.receive_bytes(good(), failing).await.status(), 500);
-    // Nothing can be verified without a secret, and that is no fault of the sender.
+    // Without a secret, the receiver is misconfigured: the status asks for a redelivery.
     let bare = Receiver::new(Verifier::new([" "]));
-    assert_eq!(bare.receive_bytes(good(), never).await.status(), 500);
+    assert_eq!(bare.receive_bytes(good(), unreachable).await.status(), 500);
 
     let outcomes = outcomes.lock().unwrap();
     assert_eq!(outcomes.len(), 9);
-    assert!(outcomes[8].contains("the database is away"));
+    assert!(outcomes[8].contains("the database is down"));
     assert!(outcomes.iter().all(|text| !text.contains("TOPSECRET") && !text.contains("output")), "{outcomes:#?}");
 }
 
 #[tokio::test]
-async fn the_handler_gets_the_typed_event_and_its_bytes() {
-    let check = |event: Received| async move {
+async fn handler_receives_event_and_raw_body() {
+    let check = |delivery: Delivery| async move {
+        let event = &delivery.event;
         assert_eq!(event.event_type, Some(CallbackEventType::WorkflowCompleted));
         assert_eq!(event.run_status(), Some(RunStatus::Completed));
         assert_eq!(event.output_as::<serde_json::Value>()?, serde_json::json!({"n": 1}));
-        assert_eq!(event.raw, DONE);
-        assert!(event.claim.is_none() && !format!("{event:?}").contains("output"));
+        assert_eq!(delivery.raw, DONE);
+        assert!(delivery.claim.is_none() && !format!("{delivery:?}").contains("output"));
         Ok::<_, BoxError>(())
     };
     let response = receiver().receive_bytes(signed_request(SECRET, DONE), check).await;
     assert_eq!((response.status().as_u16(), response.body().as_str()), (200, r#"{"ok":true}"#));
-    // A type that nobody has heard of is delivered.
-    let brand_new = |event: Received| async move {
-        assert_eq!(event.event_type.as_ref().unwrap().as_str(), "brand.new");
-        assert_eq!(event.extra["more"], 1);
+    // Unknown event types are delivered.
+    let brand_new = |delivery: Delivery| async move {
+        assert_eq!(delivery.event.event_type.as_ref().unwrap().as_str(), "brand.new");
+        assert_eq!(delivery.event.extra["more"], 1);
         Ok::<_, BoxError>(())
     };
     let request = signed_request(SECRET, r#"{"event_type":"brand.new","more":1}"#);
@@ -97,17 +98,17 @@ async fn the_handler_gets_the_typed_event_and_its_bytes() {
 }
 
 #[tokio::test]
-async fn secrets_are_rotated_without_a_gap() {
+async fn old_and_new_secret_verify_during_rotation() {
     let receiver = Receiver::new(Verifier::new(["whsec_old", "whsec_new"]));
     for secret in ["whsec_old", "whsec_new"] {
-        assert_eq!(receiver.receive_bytes(signed_request(secret, DONE), nothing).await.status(), 200);
+        assert_eq!(receiver.receive_bytes(signed_request(secret, DONE), succeed).await.status(), 200);
     }
-    assert_eq!(receiver.receive_bytes(signed_request("whsec_older", DONE), never).await.status(), 401);
+    assert_eq!(receiver.receive_bytes(signed_request("whsec_older", DONE), unreachable).await.status(), 401);
 }
 
 #[tokio::test]
-async fn two_delegations_are_two_events_and_a_redelivery_of_either_is_none() {
-    let receiver = receiver().guard(MemoryDedupStore::new());
+async fn delegations_of_one_run_are_handled_once_each() {
+    let receiver = receiver().dedup(MemoryDedupStore::new());
     let runs = AtomicUsize::new(0);
     let counting = |_| async {
         runs.fetch_add(1, Ordering::SeqCst);
@@ -126,120 +127,125 @@ async fn two_delegations_are_two_events_and_a_redelivery_of_either_is_none() {
 }
 
 #[tokio::test]
-async fn an_event_is_handled_once_and_again_only_after_a_failure() {
-    let receiver = receiver().guard(MemoryDedupStore::new()).lease(Duration::from_secs(3600));
+async fn event_is_handled_again_only_after_a_failure() {
+    let receiver = receiver().dedup(MemoryDedupStore::new()).lease(Duration::from_secs(3600));
     let deliver = || signed_request(SECRET, DONE);
     let failing = |_| async { Err(IoError::other("no")) };
     assert_eq!(receiver.receive_bytes(deliver(), failing).await.status(), 500);
 
-    // A second delivery comes while the first is being handled: it is to come again, for the first may fail yet.
-    let (tell, told) = tokio::sync::oneshot::channel::<()>();
-    let (entered, inside) = tokio::sync::oneshot::channel::<()>();
-    let slow = |event: Received| async move {
-        assert!(event.claim.is_some());
-        entered.send(()).unwrap();
-        told.await.map_err(IoError::other)
+    // A delivery during another's handler is answered with 503, because that handler may still
+    // fail.
+    let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+    let (enter, entered) = tokio::sync::oneshot::channel::<()>();
+    let slow = |delivery: Delivery| async move {
+        assert!(delivery.claim.is_some());
+        enter.send(()).unwrap();
+        finished.await.map_err(IoError::other)
     };
     let first = receiver.receive_bytes(deliver(), slow);
     let second = async {
-        inside.await.unwrap();
-        let response = receiver.receive_bytes(deliver(), never).await;
-        tell.send(()).unwrap();
+        entered.await.unwrap();
+        let response = receiver.receive_bytes(deliver(), unreachable).await;
+        finish.send(()).unwrap();
         response
     };
     let (first, second) = tokio::join!(first, second);
     assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 503));
-    assert_eq!(receiver.receive_bytes(deliver(), never).await.status(), 200);
+    assert_eq!(receiver.receive_bytes(deliver(), unreachable).await.status(), 200);
 }
 
 #[tokio::test]
-async fn an_event_whose_handler_died_is_handled_again_after_the_lease() {
-    let receiver = receiver().guard(MemoryDedupStore::new()).lease(Duration::from_millis(50));
+async fn event_of_a_dropped_handler_is_handled_after_the_lease() {
+    let receiver = receiver().dedup(MemoryDedupStore::new()).lease(Duration::from_millis(50));
     let deliver = || signed_request(SECRET, DONE);
     let stuck = |_| std::future::pending::<Result<(), IoError>>();
     let first = tokio::time::timeout(Duration::from_millis(1), receiver.receive_bytes(deliver(), stuck)).await;
-    assert!(first.is_err(), "its future is dropped, as when the sender hangs up");
+    assert!(first.is_err(), "the future is dropped, as when the sender disconnects");
     let handled = async {
-        while receiver.receive_bytes(deliver(), nothing).await.status() == StatusCode::SERVICE_UNAVAILABLE {
+        while receiver.receive_bytes(deliver(), succeed).await.status() == StatusCode::SERVICE_UNAVAILABLE {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(30), handled).await.unwrap();
-    assert_eq!(receiver.receive_bytes(deliver(), never).await.status(), 200);
+    assert_eq!(receiver.receive_bytes(deliver(), unreachable).await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_handler_that_outlives_its_lease_neither_commits_nor_releases_for_another() {
+async fn handler_that_outlives_its_lease_cannot_commit_or_release() {
     for first_fails in [false, true] {
         let outcomes = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&outcomes);
         let receiver = receiver()
-            .guard(MemoryDedupStore::new())
+            .dedup(MemoryDedupStore::new())
             .lease(Duration::from_millis(20))
             .on_outcome(move |outcome| seen.lock().unwrap().push(outcome.to_string()));
         let deliver = || signed_request(SECRET, DONE);
-        let (tell, told) = tokio::sync::oneshot::channel::<()>();
-        let (entered, inside) = tokio::sync::oneshot::channel::<()>();
+        let (finish, finished) = tokio::sync::oneshot::channel::<()>();
+        let (enter, entered) = tokio::sync::oneshot::channel::<()>();
         let slow = |_| async move {
-            entered.send(()).unwrap();
-            told.await.map_err(IoError::other)?;
+            enter.send(()).unwrap();
+            finished.await.map_err(IoError::other)?;
             if first_fails { Err(IoError::other("no")) } else { Ok(()) }
         };
         let first = receiver.receive_bytes(deliver(), slow);
         let second = async {
-            inside.await.unwrap();
-            // The event comes again until the lease is over; then it is another's, who takes it.
-            while receiver.receive_bytes(deliver(), nothing).await.status() == StatusCode::SERVICE_UNAVAILABLE {
+            entered.await.unwrap();
+            // Redeliver until the lease expires. Then a second handler claims and commits the
+            // event.
+            while receiver.receive_bytes(deliver(), succeed).await.status() == StatusCode::SERVICE_UNAVAILABLE {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            tell.send(()).unwrap();
+            finish.send(()).unwrap();
         };
         let (first, ()) = tokio::join!(first, second);
         assert_eq!(first.status().as_u16(), if first_fails { 500 } else { 200 });
         let last = outcomes.lock().unwrap().last().cloned().unwrap();
-        assert!(last.contains(if first_fails { "failed: no" } else { "the lease ran out" }), "{last}");
-        // Whatever became of the first, the second has committed.
-        assert_eq!(receiver.receive_bytes(deliver(), never).await.status(), 200);
+        assert!(last.contains(if first_fails { "failed: no" } else { "the lease expired" }), "{last}");
+        assert_eq!(receiver.receive_bytes(deliver(), unreachable).await.status(), 200);
     }
 }
 
-/// A store that is away, or comes back too late.
-struct Away {
-    claims: bool,
+/// A dedup store that fails, at once or after a claim.
+struct FailingStore {
+    can_claim: bool,
 }
 
 #[async_trait]
-impl DedupStore for Away {
+impl DedupStore for FailingStore {
     async fn claim(&self, key: &EventKey, _: Duration) -> Result<ClaimResult, BoxError> {
-        if self.claims { Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1))) } else { Err("the store is away".into()) }
+        if self.can_claim {
+            Ok(ClaimResult::Acquired(Claim::new(key.clone(), 1)))
+        } else {
+            Err("the store is down".into())
+        }
     }
 
     async fn commit(&self, _: &Claim) -> Result<(), BoxError> {
-        Err("the store is away".into())
+        Err("the store is down".into())
     }
 
     async fn release(&self, _: &Claim) -> Result<(), BoxError> {
-        Err("the store is away".into())
+        Err("the store is down".into())
     }
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_stops_the_handler_and_not_what_it_has_done() {
+async fn store_failure_stops_the_handler_but_not_its_success() {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
-    let with = |claims| {
+    let with = |can_claim| {
         let seen = Arc::clone(&outcomes);
         let hook = move |outcome: &Outcome| seen.lock().unwrap().push(outcome.to_string());
-        receiver().guard(Away { claims }).on_outcome(hook)
+        receiver().dedup(FailingStore { can_claim }).on_outcome(hook)
     };
-    assert_eq!(with(false).receive_bytes(signed_request(SECRET, DONE), never).await.status(), 503);
-    assert_eq!(with(true).receive_bytes(signed_request(SECRET, DONE), nothing).await.status(), 200);
+    assert_eq!(with(false).receive_bytes(signed_request(SECRET, DONE), unreachable).await.status(), 503);
+    assert_eq!(with(true).receive_bytes(signed_request(SECRET, DONE), succeed).await.status(), 200);
     let failing = |_| async { Err(IoError::other("no")) };
     assert_eq!(with(true).receive_bytes(signed_request(SECRET, DONE), failing).await.status(), 500);
     let outcomes = outcomes.lock().unwrap();
-    assert!(outcomes[1].contains("could not note") && outcomes[2].contains("failed: no"), "{outcomes:?}");
+    assert!(outcomes[1].contains("failed to record") && outcomes[2].contains("failed: no"), "{outcomes:?}");
 }
 
-/// Posts bytes as they are, and gives the status of the answer.
+/// Sends a raw POST request and returns the status of the response.
 async fn post(address: std::net::SocketAddr, head: &str, body: &[u8]) -> u16 {
     request(address, "POST", head, body).await
 }
@@ -249,32 +255,32 @@ async fn request(address: std::net::SocketAddr, method: &str, head: &str, body: 
     let head = format!("{method} /callbacks HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let _ = stream.write_all(body).await;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.unwrap();
-    std::str::from_utf8(&answer[9..]).unwrap().parse().unwrap()
+    let mut response = [0; 12];
+    stream.read_exact(&mut response).await.unwrap();
+    std::str::from_utf8(&response[9..]).unwrap().parse().unwrap()
 }
 
 #[tokio::test]
-async fn a_body_is_read_no_further_than_its_limit() {
-    let listening = Listening::anywhere().await.unwrap();
-    let address = listening.address();
-    let _server = listening
-        .serve(receiver().max_body_bytes(1_000), |event| async move { Err(format!("ran for {event:?}").into()) });
-    // Announced as larger: not even the first byte is waited for.
+async fn body_is_not_read_beyond_the_limit() {
+    let listener = CallbackListener::bind_any().await.unwrap();
+    let address = listener.address();
+    let _server = listener
+        .serve(receiver().max_body_bytes(1_000), |delivery| async move { Err(format!("ran for {delivery:?}").into()) });
+    // The content length is too large, so the body is not read.
     assert_eq!(post(address, "content-length: 1001", b"").await, 413);
-    // Not announced: no end of it is waited for.
+    // Without a content length, reading stops at the limit.
     let chunk = [b"3e9\r\n", [b'x'; 1_001].as_slice()].concat();
     assert_eq!(post(address, "transfer-encoding: chunked", &chunk).await, 413);
     assert_eq!(post(address, "content-length: 3", b"abc").await, 401);
 }
 
 #[tokio::test]
-async fn the_signature_alone_decides_however_a_post_is_written() {
-    let listening = Listening::anywhere().await.unwrap();
-    let address = listening.address();
+async fn only_the_signature_decides_how_a_post_is_answered() {
+    let listener = CallbackListener::bind_any().await.unwrap();
+    let address = listener.address();
     let handled = Arc::new(AtomicUsize::new(0));
     let runs = Arc::clone(&handled);
-    let _server = listening.serve(receiver(), move |_| {
+    let _server = listener.serve(receiver(), move |_| {
         runs.fetch_add(1, Ordering::SeqCst);
         async { Ok(()) }
     });
@@ -308,37 +314,37 @@ async fn the_signature_alone_decides_however_a_post_is_written() {
 }
 
 #[tokio::test]
-async fn what_the_emulator_delivers_wrongly_is_refused_and_what_it_repeats_is_handled_once() {
+async fn bad_deliveries_are_rejected_and_redeliveries_handled_once() {
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("d").webhook_secret(SECRET))
         .delivery(10, Duration::from_millis(1))
-        .fault(Fault::callback_corrupt().nth(1).first_tries(1))
-        .fault(Fault::callback_missign().nth(2).first_tries(2))
-        .fault(Fault::callback_unsigned().nth(3).first_tries(1))
-        .fault(Fault::callback_repeat(3).nth(4))
+        .fault(Fault::callback_corrupt().nth(1).first_attempts(1))
+        .fault(Fault::callback_bad_signature().nth(2).first_attempts(2))
+        .fault(Fault::callback_unsigned().nth(3).first_attempts(1))
+        .fault(Fault::callback_redeliver(3).nth(4))
         .fault(Fault::callback_late(Duration::from_millis(5)).nth(5))
         .fault(Fault::callback_reorder().nth(5))
-        .fault(Fault::callback_missign().nth(6))
+        .fault(Fault::callback_bad_signature().nth(6))
         .start()
         .await
         .unwrap();
     let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();
-    let listening = Listening::anywhere().await.unwrap();
-    let url = listening.url();
+    let listener = CallbackListener::bind_any().await.unwrap();
+    let url = listener.url();
     let handled = Arc::new(Mutex::new(Vec::new()));
     let ran = Arc::clone(&handled);
-    let _server = listening.serve(receiver().guard(MemoryDedupStore::new()), move |event| {
-        ran.lock().unwrap().push(event.request_id.clone().unwrap());
+    let _server = listener.serve(receiver().dedup(MemoryDedupStore::new()), move |delivery| {
+        ran.lock().unwrap().push(delivery.event.request_id.clone().unwrap());
         async { Ok(()) }
     });
     let mut runs = Vec::new();
     for n in 1..=7_usize {
         let run = client.invoke_workflow("d").callback_url(&url).await.unwrap();
         runs.push(run.request_id.clone().unwrap());
-        // The tries up to here; the fifth run waits for another to overtake it.
-        let tries = [2, 5, 7, 11, 11, 21, 23][n - 1];
+        // The total number of deliveries so far. The fifth run waits until the sixth overtakes it.
+        let expected = [2, 5, 7, 11, 11, 21, 23][n - 1];
         let all = async {
-            while emulator.deliveries().len() < tries {
+            while emulator.deliveries().len() < expected {
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         };
@@ -365,7 +371,7 @@ async fn what_the_emulator_delivers_wrongly_is_refused_and_what_it_repeats_is_ha
 }
 
 #[test]
-fn errors_tell_missing_malformed_and_wrong_apart() {
+fn missing_malformed_and_wrong_signatures_have_their_own_errors() {
     let verifier = Verifier::new([SECRET]);
     let error = |request: Request<bytes::Bytes>| match verifier.verify(request.headers(), request.body().clone()) {
         Err(CallbackError::Signature(error)) => error,
@@ -381,8 +387,7 @@ fn errors_tell_missing_malformed_and_wrong_apart() {
 }
 
 #[tokio::test]
-async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
-    use fetch_hive_client::types::{AgentTrigger, DeploymentTrigger};
+async fn secret_in_query_is_sent_but_never_printed() {
     let server = Scripted::start(vec![vec![
         Step::Read,
         Step::respond("202 Accepted", "content-type: application/json\r\n", r#"{"request_id":"req_1"}"#),
@@ -397,11 +402,10 @@ async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
     let secret = "whsec a&b=TOPSECRET";
     let callback = "https://example.com/cb";
 
-    let run =
-        client.trigger_workflow("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
+    let run = client.trigger_workflow("e", "v", secret, callback).secret_in_query().await.unwrap();
     assert_eq!(run.request_id.as_ref().unwrap().as_str(), "req_1");
-    client.trigger_prompt("e", "v", secret, DeploymentTrigger::new(callback)).secret_in_query().await.unwrap();
-    let call = client.trigger_agent("a", secret, AgentTrigger::new("hi", callback)).secret_in_query();
+    client.trigger_prompt("e", "v", secret, callback).secret_in_query().await.unwrap();
+    let call = client.trigger_agent("a", secret, "hi", callback).secret_in_query();
     let shown = format!("{call:?}");
     let error = call.await.unwrap_err();
     assert!(!format!("{shown} {run:?} {error} {error:?}").contains("TOPSECRET"));
@@ -417,7 +421,7 @@ async fn a_secret_in_the_query_is_sent_when_asked_for_and_shown_nowhere() {
         let lower = head.to_ascii_lowercase();
         assert!(!lower.contains("authorization") && !lower.contains("webhook-secret"), "{head}");
     }
-    let blank = client.trigger_workflow("e", "v", " ", DeploymentTrigger::new(callback)).secret_in_query();
+    let blank = client.trigger_workflow("e", "v", " ", callback).secret_in_query();
     assert!(blank.await.unwrap_err().to_string().contains("`secret`"));
     assert_eq!(server.requests().len(), 3);
 }

@@ -74,7 +74,7 @@ mod types;
 fn declared() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for package in ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing"] {
-        let path = format!("{}/../../api/{package}.txt", env!("CARGO_MANIFEST_DIR"));
+        let path = format!("{}/../{package}/public-api.txt", env!("CARGO_MANIFEST_DIR"));
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
             let declared = ["pub struct ", "pub enum ", "pub union "].iter().find_map(|kind| line.strip_prefix(kind));
@@ -114,7 +114,7 @@ async fn trap_08_no_public_type_shows_a_key_a_secret_or_a_body() {
     let missing: Vec<_> = declared.difference(&printed.names).collect();
     assert!(missing.is_empty(), "these types are not printed here: {missing:#?}");
     let strange: Vec<_> = printed.names.difference(&declared).collect();
-    assert!(strange.is_empty(), "these types are not in api/*.txt: {strange:#?}");
+    assert!(strange.is_empty(), "these types are not in public-api.txt: {strange:#?}");
 }
 
 /// A callback, signed.

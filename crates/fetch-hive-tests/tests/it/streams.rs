@@ -85,7 +85,7 @@ async fn every_event_comes_typed_with_its_own_json() {
         json!({"type": "usage", "usage": {"total_tokens": 3}, "status": "completed"}),
     ];
     for size in [1, 7, 10_000] {
-        let script = events.iter().fold(Script::new().comment("hi"), Script::event).done().in_chunks_of(size);
+        let script = events.iter().fold(Script::new().comment("hi"), Script::event).done().chunk_size(size);
         let (_emulator, client) = scripted(script).await;
         let mut stream = client.invoke_agent("s", "m").stream().await.unwrap();
         for want in &events {
@@ -105,7 +105,7 @@ async fn what_is_wrong_with_a_stream_is_said_after_everything_that_came() {
     let rows: Vec<(Script, Vec<&str>)> = vec![
         (good().done(), vec!["a", "b"]),
         (good(), vec!["a", "b", "cut"]),
-        (good().break_off(), vec!["a", "b", "broken"]),
+        (good().disconnect(), vec!["a", "b", "broken"]),
         (good().raw("data: {\"type\":\"resp"), vec!["a", "b", "cut"]),
         (good().raw("data: {\"type\":\"response\",\"response\":\"c\"}"), vec!["a", "b", "c", "cut"]),
         (
@@ -119,8 +119,8 @@ async fn what_is_wrong_with_a_stream_is_said_after_everything_that_came() {
         (good().event(&failed), vec!["a", "b", "failed"]),
         (good().event(&failed).done(), vec!["a", "b", "failed"]),
         (good().event(&json!({"type": "usage"})), vec!["a", "b", "usage"]),
-        (good().event(&json!({"type": "usage"})).break_off(), vec!["a", "b", "usage"]),
-        (good().done().text("late").break_off(), vec!["a", "b"]),
+        (good().event(&json!({"type": "usage"})).disconnect(), vec!["a", "b", "usage"]),
+        (good().done().text("late").disconnect(), vec!["a", "b"]),
         (Script::new().comment(""), vec!["cut"]),
     ];
     for (script, want) in rows {
@@ -299,7 +299,7 @@ async fn text_and_whole_replies_are_made_from_streams() {
     }
     assert_eq!(pieces, ["Hel", "lo"]);
 
-    let reply = client.invoke_agent("s", "m").stream().await.unwrap().into_reply().await.complete().unwrap();
+    let reply = client.invoke_agent("s", "m").stream().await.unwrap().into_response().await.complete().unwrap();
     assert_eq!((reply.response.as_deref(), reply.status.as_ref()), (Some("Hello"), Some(&AgentRunStatus::Completed)));
     assert_eq!((reply.tool_calls.len(), reply.artifacts.len()), (1, 1));
     assert_eq!(reply.usage.unwrap().total_tokens, Some(9));
@@ -312,11 +312,11 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .await
         .unwrap();
     let client = self::client(&emulator);
-    let cut = client.invoke_prompt("cut").stream().await.unwrap().into_reply().await;
-    assert_eq!(cut.reply.response.as_deref(), Some("half"));
+    let cut = client.invoke_prompt("cut").stream().await.unwrap().into_response().await;
+    assert_eq!(cut.response.response.as_deref(), Some("half"));
     assert!(matches!(cut.complete().unwrap_err().stream(), Some(StreamError::Cut { .. })));
-    let odd = client.invoke_prompt("odd").stream().await.unwrap().into_reply().await;
-    assert!(odd.end.is_ok() && odd.malformed.len() == 1 && odd.reply.response.as_deref() == Some("whole"));
+    let odd = client.invoke_prompt("odd").stream().await.unwrap().into_response().await;
+    assert!(odd.end.is_ok() && odd.malformed.len() == 1 && odd.response.response.as_deref() == Some("whole"));
     assert!(odd.complete().is_err());
     let many = (0..150).fold(Script::new(), |script, _| script.raw("data: no\n\n"));
     let twice = Script::new()
@@ -324,10 +324,10 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .event(&json!({"type": "error", "error": "second"}));
     let emulator = Emulator::builder().stream("many", many.done()).stream("twice", twice).start().await.unwrap();
     let client = self::client(&emulator);
-    let many = client.invoke_prompt("many").stream().await.unwrap().into_reply().await;
+    let many = client.invoke_prompt("many").stream().await.unwrap().into_response().await;
     assert!(many.end.is_ok() && many.malformed.len() == 100);
     // What went wrong first is why.
-    let twice = client.invoke_prompt("twice").stream().await.unwrap().into_reply().await;
+    let twice = client.invoke_prompt("twice").stream().await.unwrap().into_response().await;
     assert!(twice.end.unwrap_err().to_string().contains("first"));
 
     // Without a script, a stream adds up to the reply that comes without streaming.
@@ -338,7 +338,7 @@ async fn text_and_whole_replies_are_made_from_streams() {
         .stream()
         .await
         .unwrap()
-        .into_reply()
+        .into_response()
         .await
         .complete()
         .unwrap();

@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::{Duration, Instant, SystemTime};
 
-use fetch_hive_client::types::{DeploymentTrigger, InvokeWorkflow, StreamEvent};
+use fetch_hive_client::types::{InvokeWorkflow, StreamEvent};
 use fetch_hive_client::{Client, Clock, Error, ErrorKind, HyperTransport, Timeout, Transport, blocking};
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use fetch_hive_testing::{Capture, Exchange, NeverResponds, PausedClock, Recorder, Replay};
@@ -205,7 +205,7 @@ fn recorder_redacts_secrets_everywhere() {
         let run = client.invoke_workflow("d").input("password", "a\"SECRET\\quoted").input("n", 1);
         let call = run.input("text", format!("look at {signed}"));
         let first = block_on(call.into_future());
-        let trigger = DeploymentTrigger::new("https://example.com/cb");
+        let trigger = "https://example.com/cb";
         let trigger = client.trigger_workflow("e", "v", "SECRET+percent/encoded==", trigger).secret_in_query();
         (first, block_on(trigger.into_future()), block_on(client.invoke_workflow("d").into_future()))
     };
@@ -265,7 +265,7 @@ fn replayed_recording_reports_the_first_difference() {
 async fn recording_contains_no_secret_and_replays() {
     async fn calls(client: &Client) -> Vec<Result<String, Error>> {
         let mut seen = Vec::new();
-        let trigger = DeploymentTrigger::new("https://example.com/cb?token=tok_SECRET_1");
+        let trigger = "https://example.com/cb?token=tok_SECRET_1";
         seen.push(
             client
                 .trigger_workflow("e", "v", "whsec_SECRET_2", trigger)
@@ -274,10 +274,10 @@ async fn recording_contains_no_secret_and_replays() {
         );
         let run = client.invoke_workflow("acme-internal").callback_url("https://example.com/cb?t=tok_SECRET_3").await;
         seen.push(run.map(|run| format!("{:?}", run.request_id)));
-        let reply = client.invoke_prompt("s").stream().await.unwrap().into_reply().await;
+        let reply = client.invoke_prompt("s").stream().await.unwrap().into_response().await;
         seen.push(reply.complete().map(|reply| format!("{:?}", reply.response)));
         seen.push(client.invoke_workflow("d").await.map(|_| String::new()));
-        let stream = client.invoke_prompt("cut").stream().await.unwrap().into_reply().await;
+        let stream = client.invoke_prompt("cut").stream().await.unwrap().into_response().await;
         seen.push(stream.complete().map(|_| String::new()));
         seen
     }
@@ -329,7 +329,7 @@ async fn recording_contains_no_secret_and_replays() {
         }
     }
     let replay = Replay::from_file(&path).unwrap();
-    let trigger = DeploymentTrigger::new("https://example.com/cb?token=1");
+    let trigger = "https://example.com/cb?token=1";
     let elsewhere = client(replay.clone(), &PausedClock::new()).trigger_workflow("e", "other", "whsec_today", trigger);
     elsewhere.await.unwrap_err();
     assert!(replay.finish().unwrap_err().to_string().contains("/v1/workflow/webhooks/e/variants/v"));

@@ -227,7 +227,7 @@ async fn trap_01_two_rustls_providers_in_one_graph_work() {
     assert!(!error.may_have_run(), "{error:?}");
     let base_url = emulator.base_url();
     let blocking = move || {
-        let transport = UreqTransport::builder().no_proxy().root_certificates_pem(pem).build().unwrap();
+        let transport = UreqTransport::builder().no_proxy().add_root_certificates_pem(pem).build().unwrap();
         let builder = fetch_hive_client::blocking::Client::builder().api_key("fhk_test").base_url(base_url);
         builder.transport(transport).build().unwrap().invoke_workflow("d").send().unwrap();
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fetch_hive_client::core::signature::verify;
 use fetch_hive_client::types::{InvokeWorkflow, OutputError, RunStatus, ToolApproval};
 use fetch_hive_client::{Client, ErrorKind, HyperTransport, RateLimit, Timeout, TransportErrorKind};
-use fetch_hive_emulator::{Deployment, Emulator, Fault, Inbox};
+use fetch_hive_emulator::{CallbackReceiver, Deployment, Emulator, Fault};
 use fetch_hive_tests::stack;
 use http::Version;
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ async fn a_callback_run_delivers_its_signed_outcome() {
         .await
         .unwrap();
     let client = client(&emulator);
-    let mut inbox = Inbox::replying([http::StatusCode::SERVICE_UNAVAILABLE]).await.unwrap();
+    let mut inbox = CallbackReceiver::start_with_statuses([http::StatusCode::SERVICE_UNAVAILABLE]).await.unwrap();
     for (deployment, event_type) in [("good", "workflow.completed"), ("bad", "workflow.failed")] {
         let run = client.invoke_workflow(deployment).metadata("n", 12).callback_url(inbox.url()).await.unwrap();
         let secret = run.webhook_secret.clone().unwrap();
@@ -212,5 +212,5 @@ async fn faults_of_the_emulator_reach_the_caller() {
     let hung = client.invoke_workflow("d").headers_timeout(Duration::from_millis(100)).await.unwrap_err();
     assert_eq!(hung.timeout(), Some(Timeout::Headers));
     assert!(client.invoke_workflow("d").await.is_ok());
-    assert!(emulator.runs().len() == 1 && emulator.runs_in_flight() == 0);
+    assert!(emulator.runs().len() == 1 && emulator.active_runs() == 0);
 }

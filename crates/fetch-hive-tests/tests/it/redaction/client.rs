@@ -4,9 +4,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStore, Outcome, Receiver};
 use fetch_hive_client::core::callback::Verifier;
-use fetch_hive_client::types::{AgentTrigger, ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflowResponse};
+use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, HyperTransport, RetryPolicy, ResponseBody, TransportError, blocking,
+    BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use fetch_hive_testing::conformance::Suite;
@@ -49,26 +49,30 @@ pub(crate) async fn client(printed: &mut Printed) {
     let client = builder().build().unwrap();
     let stream = || client.invoke_prompt("s").input("text", BODY).stream();
     let usage = json!({"type": "usage", "usage": {"total_tokens": 1}, "webhook_secret": SECRET, "request_id": "req_1"});
+<<<<<<< HEAD
     emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1));
+    let whole = stream().await.unwrap().into_response().await;
+=======
+    emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1)).unwrap();
     let whole = stream().await.unwrap().into_reply().await;
+>>>>>>> emulator
     client.invoke_prompt("d").await.unwrap();
     let workspace = client.workspace("w");
     let receiver = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
     let started = || client.invoke_workflow("d").metadata("a", 1).start(&receiver);
-    let mut handle = started().await.unwrap().wait.handle().clone();
-    handle.webhook_secret = Some(SECRET.into());
+    let mut token = started().await.unwrap().pending.resume_token().clone();
+    token.webhook_secret = Some(SECRET.into());
     let (headers, body) =
         delivered(&json!({"event_type": "agent.completed", "request_id": BODY.to_lowercase()}).to_string());
-    let callback = Verifier::new([SECRET]).verify(&headers, body).unwrap();
-    let key = callback.key();
+    let key = Verifier::new([SECRET]).verify(&headers, body).unwrap().key();
     let claim = Claim::new(key.clone(), 1);
     print! { printed, debug:
         fetch_hive_client::ApprovalStream = workspace.approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         fetch_hive_client::Call<fetch_hive_client::types::TriggerAgent> =
-            client.trigger_agent("a", SECRET, AgentTrigger::new("hi", "https://h/cb")).header("x-own", KEY);
+            client.trigger_agent("a", SECRET, "hi", "https://h/cb").header("x-own", KEY);
         fetch_hive_client::Client = client.clone();
         fetch_hive_client::ClientBuilder<Client> = builder();
-        fetch_hive_client::Collected<fetch_hive_client::types::InvokePromptResponse> = whole;
+        fetch_hive_client::CollectedResponse<fetch_hive_client::types::InvokePromptResponse> = whole;
         fetch_hive_client::EventStream<InvokePrompt> = stream().await.unwrap();
         fetch_hive_client::TextStream<InvokePrompt> = stream().await.unwrap().text();
         fetch_hive_client::HyperTransport = HyperTransport::builder().proxy(PROXY).build().unwrap();
@@ -77,22 +81,23 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::Timeout = fetch_hive_client::Timeout::Idle;
         fetch_hive_client::TransportErrorKind = TransportError::not_sent("no").kind();
         fetch_hive_client::PollRun = client.requests().wait("req_1");
-        fetch_hive_client::callback::Claim = claim.clone();
+        fetch_hive_client::core::callback::Claim = claim.clone();
         fetch_hive_client::callback::ClaimResult = ClaimResult::Acquired(claim.clone());
         fetch_hive_client::callback::MemoryDedupStore = MemoryDedupStore::new();
-        fetch_hive_client::callback::Receiver = receiver.clone().guard(MemoryDedupStore::new());
-        fetch_hive_client::callback::PendingRun = client.resume(&receiver, handle.clone()).unwrap();
+        fetch_hive_client::callback::Receiver = receiver.clone().dedup(MemoryDedupStore::new());
+        fetch_hive_client::callback::PendingRun = client.resume(&receiver, token.clone()).unwrap();
         fetch_hive_client::callback::StartedRun<InvokeWorkflowResponse> = started().await.unwrap();
-        fetch_hive_client::callback::ResumeToken = handle;
+        fetch_hive_client::callback::ResumeToken = token;
+        fetch_hive_client::callback::RunAndWait<InvokeWorkflow> = client.invoke_workflow("d").run_and_wait(&receiver);
         fetch_hive_testing::conformance::Capability = fetch_hive_testing::conformance::Capability::Streaming;
         fetch_hive_testing::conformance::Suite = Suite::new(HyperTransport::builder().proxy(PROXY).build().unwrap());
         fetch_hive_client::resources::Agents<Client> = workspace.agents();
         fetch_hive_client::resources::Approvals<Client> = workspace.approvals();
         fetch_hive_client::resources::Assets<Client> = workspace.assets();
-        fetch_hive_client::resources::Chats<Client> = workspace.chats("a");
+        fetch_hive_client::resources::Chats<Client> = workspace.agent("a").chats();
         fetch_hive_client::resources::Delegations<Client> = client.delegations();
         fetch_hive_client::resources::Items<Client> = workspace.knowledge_base("k").items();
-        fetch_hive_client::resources::KnowledgeBaseHandle<Client> = workspace.knowledge_base("k");
+        fetch_hive_client::resources::KnowledgeBase<Client> = workspace.knowledge_base("k");
         fetch_hive_client::resources::KnowledgeBases<Client> = workspace.knowledge_bases();
         fetch_hive_client::resources::Requests<Client> = client.requests();
         fetch_hive_client::resources::SearchServices<Client> = client.search_services();
@@ -132,7 +137,7 @@ pub(crate) async fn client(printed: &mut Printed) {
         Outcome::Handled(key.clone()),
         Outcome::CommitFailed { key: key.clone(), error: "no".into() },
         Outcome::HandlerFailed { key, error: "no".into() },
-        Outcome::Refused(Verifier::new([SECRET]).verify(&HeaderMap::new(), BODY).unwrap_err()),
+        Outcome::Rejected(Verifier::new([SECRET]).verify(&HeaderMap::new(), BODY).unwrap_err()),
         Outcome::BufferFull,
     ] {
         printed.debug("fetch_hive_client::callback::Outcome", &outcome);
@@ -169,14 +174,14 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
         Fault::close(),
     ] {
         emulator.clear_faults();
-        emulator.add_fault(fault);
+        emulator.add_fault(fault).unwrap();
         let mut errors = Vec::new();
         errors.extend(client.invoke_workflow("d").input("text", BODY).await.err());
         match client.invoke_prompt("d").input("text", BODY).stream().await {
             Err(error) => errors.push(error),
             Ok(stream) => {
-                let collected = stream.into_reply().await;
-                printed.debug("fetch_hive_client::Collected", &collected);
+                let collected = stream.into_response().await;
+                printed.debug("fetch_hive_client::CollectedResponse", &collected);
                 errors.extend(collected.malformed);
                 errors.extend(collected.end.err());
             }
@@ -190,12 +195,12 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
     }
     emulator.clear_faults();
     let cut = json(200).body(BODY.repeat(10)).cut_after(20);
-    emulator.add_fault(cut.nth(1));
+    emulator.add_fault(cut.nth(1)).unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert!(error.body().is_some() && format!("{error:?}").contains("PartialResponse"), "{error:?}");
     printed.debug("fetch_hive_client::PartialResponse", &error);
     let odd = json!({"request": {"request_id": "req\n1", "run_status": "running\u{1b}"}});
-    emulator.add_fault(json(200).body(odd.to_string()).operation("getRequest"));
+    emulator.add_fault(json(200).body(odd.to_string()).operation("getRequest")).unwrap();
     let waited = client.requests().wait("req\n1").timeout(Duration::from_millis(60)).await.unwrap_err();
     let fetch_hive_client::ErrorKind::Wait(wait) = waited.kind() else { panic!("{waited:?}") };
     printed.error("fetch_hive_client::WaitError", &**wait);
@@ -225,13 +230,13 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
         delivered(&json!({"event_type": "agent.completed", "request_id": "req_1", "data": {"x": BODY}}).to_string());
     let mut request = Request::post("/callbacks").body(body).unwrap();
     *request.headers_mut() = headers;
-    let (sender, handed_over) = std::sync::mpsc::channel();
-    let handle = move |received| {
-        sender.send(received).unwrap();
+    let (sender, handled) = std::sync::mpsc::channel();
+    let handle = move |delivery| {
+        sender.send(delivery).unwrap();
         std::future::ready(Ok::<_, fetch_hive_client::BoxError>(()))
     };
     assert_eq!(receiver.receive_bytes(request, handle).await.status(), 200);
-    printed.debug("fetch_hive_client::callback::Received", &handed_over.recv().unwrap());
+    printed.debug("fetch_hive_core::callback::Delivery", &handled.recv().unwrap());
     let report = Suite::new(NeverResponds).step_timeout(Duration::from_millis(1)).run().await;
     printed.debug("fetch_hive_testing::conformance::Report", &report);
     for (check, outcome) in report.outcomes() {
@@ -243,15 +248,12 @@ async fn client_without_async(printed: &mut Printed, emulator: &Emulator) {
     let base_url = emulator.base_url();
     let mut blocking = std::mem::take(printed);
     let work = move || {
-        let proxied = || blocking::UreqTransport::builder().proxy(PROXY).root_certificates_pem(BODY);
+        let proxied = || blocking::UreqTransport::builder().proxy(PROXY).add_root_certificates_pem(BODY);
         blocking.debug("fetch_hive_client::blocking::UreqTransportBuilder", &proxied());
         let transport = blocking::UreqTransport::builder().no_proxy().build().unwrap();
         blocking.debug("fetch_hive_client::blocking::UreqTransport", &transport);
         let client = blocking::Client::builder().api_key(KEY).base_url(base_url).transport(transport).build().unwrap();
         blocking.debug("fetch_hive_client::blocking::Client", &client);
-        let waiting = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
-        let started = client.invoke_workflow("d").start(&waiting).unwrap();
-        blocking.debug("fetch_hive_client::blocking::PendingRun", &started.wait);
         let approvals = client.workspace("w").approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         blocking.debug("fetch_hive_client::blocking::Approvals", &approvals);
         let stream = || client.invoke_prompt("s").stream().unwrap();

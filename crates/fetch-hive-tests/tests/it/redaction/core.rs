@@ -5,9 +5,7 @@ use fetch_hive_client::core as fetch_hive_core;
 use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::core::sse::Decoder;
 use fetch_hive_client::core::stream::{EventReader, Streaming};
-use fetch_hive_client::types::{
-    AgentTrigger, ApprovalFilter, InvokePrompt, InvokeWorkflow, WebhookSecret, InvokeWorkflowResponse,
-};
+use fetch_hive_client::types::{ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse, WebhookSecret};
 use http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
@@ -43,7 +41,8 @@ pub(crate) fn core(printed: &mut Printed) {
     });
     let api = |body: String| fetch_hive_core::ApiError::new("invokeWorkflow", refusal(422, body));
     let decode = || {
-        fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("{{\"request_id\":[\"{BODY}\"]}}"))).unwrap_err()
+        fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("{{\"request_id\":[\"{BODY}\"]}}")))
+            .unwrap_err()
     };
     let reply = |body: String| fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, body)).unwrap();
     let raw = || fetch_hive_core::parse_raw_response("raw", refusal(200, BODY.to_owned())).unwrap();
@@ -56,12 +55,12 @@ pub(crate) fn core(printed: &mut Printed) {
     let half = || {
         let mut decoder = Decoder::new(1 << 20);
         decoder.push(Bytes::from(format!("id: {BODY}\ndata: {BODY}\ndata: {BODY}\ndata: {BODY}")));
-        assert!(decoder.next_frame().is_none());
+        assert!(decoder.next_event().is_none());
         decoder
     };
-    let trigger = || fetch_hive_client::types::TriggerAgent::new("a", SECRET, AgentTrigger::new("hi", "https://h/cb"));
+    let trigger = || fetch_hive_client::types::TriggerAgent::new("a", SECRET, "hi", "https://h/cb");
     let verifier = || Verifier::new([SECRET]);
-    let callback = || {
+    let delivery = || {
         let (headers, body) =
             delivered(&with(json!({"event_type": "agent.completed", "data": {"response": BODY}})).to_string());
         verifier().verify(&headers, body).unwrap()
@@ -83,22 +82,22 @@ pub(crate) fn core(printed: &mut Printed) {
         fetch_hive_core::ApiResponse<InvokeWorkflowResponse> = reply(fields().to_string());
         fetch_hive_core::ApiResponseParts = raw().into_parts().1;
         fetch_hive_core::SecretInQuery<fetch_hive_client::types::TriggerAgent> = fetch_hive_core::SecretInQuery(trigger());
-        fetch_hive_core::callback::Callback = callback();
-        fetch_hive_core::callback::EventKey = callback().key();
+        fetch_hive_core::callback::Delivery = delivery();
+        fetch_hive_core::callback::EventKey = delivery().key();
         fetch_hive_core::callback::Verifier = verifier();
-        fetch_hive_core::engine::Action = fetch_hive_core::engine::Action::Done;
-        fetch_hive_core::engine::Call =
-            fetch_hive_core::engine::Call::new(fetch_hive_core::Retry::Idempotent, fetch_hive_core::engine::RetryPolicy::never(), fetch_hive_core::Timeouts::default());
-        fetch_hive_core::engine::Moment =
-            fetch_hive_core::engine::Moment { elapsed: Duration::ZERO, wall: SystemTime::UNIX_EPOCH, random: 0 };
-        fetch_hive_core::engine::RetryPolicy = fetch_hive_core::engine::RetryPolicy::never();
+        fetch_hive_core::retry::NextStep = fetch_hive_core::retry::NextStep::Finish;
+        fetch_hive_core::retry::RetryEngine =
+            fetch_hive_core::retry::RetryEngine::new(fetch_hive_core::Retry::Idempotent, fetch_hive_core::retry::RetryPolicy::never(), fetch_hive_core::Timeouts::default());
+        fetch_hive_core::retry::Now =
+            fetch_hive_core::retry::Now { elapsed: Duration::ZERO, wall_clock: SystemTime::UNIX_EPOCH, random: 0 };
+        fetch_hive_core::retry::RetryPolicy = fetch_hive_core::retry::RetryPolicy::never();
         fetch_hive_core::signature::BodyHmac = fetch_hive_core::signature::BodyHmac;
         fetch_hive_core::sse::Decoder = half();
-        fetch_hive_core::sse::End = half().finish();
-        fetch_hive_core::sse::Frame = {
+        fetch_hive_core::sse::EndOfStream = half().finish();
+        fetch_hive_core::sse::RawEvent = {
             let mut decoder = Decoder::new(1 << 20);
             decoder.push(data(BODY));
-            decoder.next_frame().unwrap().unwrap()
+            decoder.next_event().unwrap().unwrap()
         };
         fetch_hive_core::stream::Event = read(data(&with(json!({"type": "tomorrow"})).to_string())).unwrap();
         fetch_hive_core::stream::Event =
@@ -113,8 +112,8 @@ pub(crate) fn core(printed: &mut Printed) {
     }
     printed.debug("fetch_hive_core::Auth", &fetch_hive_core::Auth::WebhookSecret(&secret));
     printed.debug(
-        "fetch_hive_core::engine::Input",
-        &fetch_hive_core::engine::Input::Refused(&api(documented.to_string())),
+        "fetch_hive_core::retry::RetryEvent",
+        &fetch_hive_core::retry::RetryEvent::Rejected(&api(documented.to_string())),
     );
     fetch_hive_core::Api::default()
         .request(&Writing, Some(&fetch_hive_client::types::ApiKey::new(KEY).unwrap()))
@@ -126,7 +125,7 @@ pub(crate) fn core(printed: &mut Printed) {
     let too_large = || {
         let mut decoder = Decoder::new(10);
         decoder.push(data(&BODY.repeat(9)));
-        decoder.next_frame().unwrap().unwrap_err()
+        decoder.next_event().unwrap().unwrap_err()
     };
     let unsigned = || verifier().verify(&HeaderMap::new(), BODY).unwrap_err();
     let no_event = || {
@@ -136,7 +135,7 @@ pub(crate) fn core(printed: &mut Printed) {
     let fetch_hive_core::callback::CallbackError::Signature(signature) = unsigned() else { panic!("it is not signed") };
     let fetch_hive_core::Error::Decode(undecoded) = decode() else { panic!("it cannot be read") };
     let mut ignoring = fetch_hive_core::ApprovalPager::new("w", ApprovalFilter::new().cursor("b\n"));
-    let repeated = ignoring.turn(&serde_json::from_value(json!({"approvals": [{"id": "b\n"}]})).unwrap()).unwrap_err();
+    let repeated = ignoring.advance(&serde_json::from_value(json!({"approvals": [{"id": "b\n"}]})).unwrap()).unwrap_err();
     let failed = json!({"type": "error", "error": "no\n\u{1b}", "error_code": "odd\nforged", "webhook_secret": SECRET});
     print! { printed, error:
         fetch_hive_core::ApiError = api(documented.to_string());
@@ -149,7 +148,7 @@ pub(crate) fn core(printed: &mut Printed) {
         fetch_hive_core::callback::CallbackError = unsigned();
         fetch_hive_core::callback::CallbackError = no_event();
         fetch_hive_core::signature::SignatureError = signature;
-        fetch_hive_core::sse::FrameTooLarge = too_large();
+        fetch_hive_core::sse::EventTooLarge = too_large();
         fetch_hive_core::stream::StreamError = read(data(BODY)).unwrap_err();
         fetch_hive_core::stream::StreamError = read(data(&failed.to_string())).unwrap_err();
     }

@@ -1,7 +1,7 @@
 use fetch_hive_client::types::{
-    AgentChatCreate, AgentChatUpdate, AgentCreate, AgentTrigger, AgentUpdate, ApprovalDecision, ApprovalFilter,
-    DeploymentTrigger, KnowledgeBaseCreate, KnowledgeBaseItemCreate, KnowledgeBaseItemUpdate, KnowledgeBaseSearch,
-    KnowledgeBaseUpdate, WebhookSecret, InvokeWorkflowResponse,
+    AgentChatCreate, AgentChatUpdate, AgentCreate, AgentUpdate, ApprovalDecision, ApprovalFilter,
+    InvokeWorkflowResponse, KnowledgeBaseCreate, KnowledgeBaseItemCreate, KnowledgeBaseItemUpdate, KnowledgeBaseSearch,
+    KnowledgeBaseUpdate, WebhookSecret,
 };
 use serde_json::json;
 
@@ -17,10 +17,10 @@ pub(crate) fn types(printed: &mut Printed) {
         InvokeWorkflow KnowledgeBase KnowledgeBaseChangeResponse KnowledgeBaseItem KnowledgeBaseItemChangeResponse
         KnowledgeBaseItemCreate KnowledgeBaseItemUpdate SearchKnowledgeBaseResponse KnowledgeBaseUpdate MessageResponse
         Model PendingDelegation PendingToolApproval InvokePromptResponse RegenerateKnowledgeBaseItemResponse RequestRecord SearchServiceCountries
-        SearchServiceCountry SummaryEvent TextEvent TokenDetails TokenUsage ToolActionApproval
+        SearchServiceCountry SummaryEvent TextEvent TokenCount TokenUsage ToolActionApproval
         ToolActionApprovalList ToolApprovalEvent ToolEvent ToolInvocation WebhookTriggerResponse UsageEvent WebhookAsyncOptions
         WorkflowAsyncOptions InvokeWorkflowResponse InvokeAgentResponse Extra);
-    print_json!(printed, with(json!({"async": fields(), "inputs": fields()})), AgentTrigger DeploymentTrigger);
+    print_json!(printed, with(json!({"async": fields(), "inputs": fields()})), TriggerAgentRequest TriggerDeploymentRequest);
     print_json!(printed, with(json!({"agent": "a"})), InvokeAgent);
     print_json!(printed, with(json!({"hive_agent": "a", "async": fields()})), InvokeHiveAgent);
     print_json!(printed, with(json!({"assets": [fields()]})), ImageOutput);
@@ -38,7 +38,7 @@ pub(crate) fn types(printed: &mut Printed) {
         DelegationStatus DenialReason EndpointId ErrorCode HiveAgentStatus ItemType KnowledgeBaseId KnowledgeBaseItemId
         MetadataValue ModelType NumberOrString TextChunk PromptCacheTtl ReasoningEffort RequestId Role RunId RunStatus SearchType
         Toggle ThreadId Timestamp ToolApproval ToolChoice TranscriptionStatus VariantId WorkspaceId);
-    print_json!(printed, json!(1), TokenCount);
+    print_json!(printed, json!(1), NumberOrTokenCount);
     print! { printed, debug:
         fetch_hive_types::ApiKey = fetch_hive_types::ApiKey::new(KEY).unwrap();
         fetch_hive_types::WebhookSecret = WebhookSecret::new(SECRET);
@@ -61,6 +61,7 @@ pub(crate) fn types(printed: &mut Printed) {
     let mismatch = |run: &InvokeWorkflowResponse| run.output_as::<u8>().unwrap_err();
     print! { printed, error:
         fetch_hive_types::InvalidSecret = fetch_hive_types::ApiKey::new(format!("{KEY}\n")).unwrap_err();
+        fetch_hive_types::MissingField = fetch_hive_types::WebhookTriggerResponse::default().request_id().unwrap_err();
         fetch_hive_types::NotFinite = fetch_hive_types::MetadataValue::try_from(f64::NAN).unwrap_err();
         fetch_hive_types::OutputError = mismatch(&failed);
         fetch_hive_types::OutputError = mismatch(&running);
@@ -74,13 +75,12 @@ pub(crate) fn types(printed: &mut Printed) {
 }
 
 pub(crate) fn operations(printed: &mut Printed) {
-    let trigger = || DeploymentTrigger::new("https://example.com/cb").extra("webhook_secret", SECRET);
-    let agent = || AgentTrigger::new("hi", "https://example.com/cb").extra("webhook_secret", SECRET);
+    let callback = "https://example.com/cb";
     let search = || KnowledgeBaseSearch::new("q", "text", 1, 0.5).extra("api_key", KEY);
     print! { printed, debug:
-        fetch_hive_types::TriggerWorkflow = fetch_hive_types::TriggerWorkflow::new("e", "v", SECRET, trigger());
-        fetch_hive_types::TriggerPrompt = fetch_hive_types::TriggerPrompt::new("e", "v", SECRET, trigger());
-        fetch_hive_types::TriggerAgent = fetch_hive_types::TriggerAgent::new("a", SECRET, agent());
+        fetch_hive_types::TriggerWorkflow = fetch_hive_types::TriggerWorkflow::new("e", "v", SECRET, callback).extra("webhook_secret", SECRET);
+        fetch_hive_types::TriggerPrompt = fetch_hive_types::TriggerPrompt::new("e", "v", SECRET, callback).extra("webhook_secret", SECRET);
+        fetch_hive_types::TriggerAgent = fetch_hive_types::TriggerAgent::new("a", SECRET, "hi", callback).extra("webhook_secret", SECRET);
         fetch_hive_types::UploadAsset = fetch_hive_types::UploadAsset::new(
             "w", fetch_hive_types::AssetFile::new("a.txt", "text/plain", BODY));
         fetch_hive_types::CreateAgent = fetch_hive_types::CreateAgent::new(

@@ -1,9 +1,0 @@
-//! One repository, and its description: the client of another service, made by hand too.
-
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = octocrab::Octocrab::builder().personal_token(std::env::var("GITHUB_TOKEN")?).build()?;
-    let repository = client.repos("rust-lang", "rust").get().await?;
-    println!("{:?}", repository.description);
-    Ok(())
-}

@@ -1,0 +1,49 @@
+//! Receives callbacks, handles each event once, and waits for runs that end by callback.
+//!
+//! ```
+//! # async fn run() {
+//! use fetch_hive_client::callback::{Delivery, Receiver, Verifier, signed_request};
+//!
+//! async fn handle(delivery: Delivery) -> Result<(), std::io::Error> {
+//!     println!("{:?}: {:?}", delivery.event.event_type, delivery.event.output());
+//!     Ok(())
+//! }
+//!
+//! let receiver = Receiver::new(Verifier::new(["whsec_1"]));
+//!
+//! // A signed test request. In a server, pass each incoming request to `receiver.receive`.
+//! let body = r#"{"event_type":"workflow.completed","data":{"output":"done"}}"#;
+//! let request = signed_request("whsec_1", body);
+//! let response = receiver.receive_bytes(request, handle).await;
+//! assert_eq!(response.status(), 200);
+//! # }
+//! # pollster::block_on(run());
+//! ```
+//!
+//! A [`Receiver`] verifies each request, runs your handler, and answers with the status that tells
+//! the service whether to redeliver the event: 2xx if it was handled, 5xx if it should be
+//! redelivered. The service delivers events more than once. Set a [dedup store](Receiver::dedup) so
+//! that the handler runs once per event.
+//!
+//! To start a run and wait for its callback in the same process, use
+//! [`Call::run_and_wait`](crate::Call::run_and_wait). To wait without a public URL, use
+//! [`Requests::wait`](crate::resources::Requests::wait).
+
+mod dedup;
+mod endpoint;
+mod memory_pending_runs;
+mod outcome;
+mod pending_run;
+mod receiver;
+mod run_and_wait;
+mod run_token;
+
+pub use fetch_hive_core::callback::{CallbackError, Claim, Delivery, EventKey, Verifier, signed_request};
+pub use fetch_hive_core::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
+
+pub use dedup::{ClaimLost, ClaimResult, DedupStore, MemoryDedupStore};
+pub use endpoint::CallbackEndpoint;
+pub use outcome::Outcome;
+pub use pending_run::{PendingRun, ResumeToken, StartedRun};
+pub use receiver::Receiver;
+pub use run_and_wait::RunAndWait;

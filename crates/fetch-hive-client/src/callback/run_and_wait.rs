@@ -1,0 +1,148 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fetch_hive_core::InvalidInput;
+use fetch_hive_core::callback::Delivery;
+
+use super::endpoint::CallbackEndpoint;
+use super::pending_run::{PendingRun, StartedRun};
+use super::receiver::Receiver;
+use super::run_token::RunToken;
+use crate::poll_run::DEFAULT_TIMEOUT;
+use crate::{Call, Client, Error, ErrorKind};
+
+/// A call that starts a run and waits for its callback. Nothing is sent until it is awaited, or
+/// until `send` is called on the blocking client.
+#[must_use = "nothing is sent until it is awaited or sent"]
+pub struct RunAndWait<E, C = Client> {
+    call: Call<E, C>,
+    receiver: Receiver,
+    timeout: Option<Duration>,
+}
+
+impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
+    /// Starts a run and waits for its verified callback, which a receiver in this process must
+    /// receive.
+    ///
+    /// The callback URL of the run is derived from [`Receiver::callback_url`] and replaces the one
+    /// in the request. The event of a failed run is returned like any other event; use
+    /// [`into_output`](crate::types::CallbackEvent::into_output) to turn it into an error.
+    ///
+    /// ```no_run
+    /// # use fetch_hive_client::Client;
+    /// # async fn run(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use fetch_hive_client::callback::Receiver;
+    ///
+    /// // Your server passes each request to /callbacks and below to a clone of this receiver.
+    /// let receiver = Receiver::with_callback_url("https://example.com/callbacks");
+    /// let call = client.invoke_workflow("weekly-report").input("topic", "enterprise AI");
+    /// let delivery = call.run_and_wait(&receiver).await?;
+    /// println!("{}", delivery.event.output_as::<String>()?);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Dropping the future stops waiting, but does not stop the run. To be able to resume waiting,
+    /// use [`start`](Call::start), which returns a [`ResumeToken`](super::ResumeToken).
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`start`](Call::start) and [`PendingRun::event`].
+    pub fn run_and_wait(self, receiver: &Receiver) -> RunAndWait<E, C> {
+        RunAndWait { call: self, receiver: receiver.clone(), timeout: Some(DEFAULT_TIMEOUT) }
+    }
+
+    /// Starts a run, for the async and the blocking client.
+    pub(crate) async fn start_run(self, receiver: &Receiver) -> Result<StartedRun<E::Response, C>, Error> {
+        let invalid = |reason: &str| {
+            Error::new(E::NAME, ErrorKind::Invalid(InvalidInput::new("callback_url", reason.to_owned())))
+        };
+        let Some(base_url) = &receiver.callback_url else {
+            return Err(invalid("is missing on the receiver; set it with `Receiver::callback_url`"));
+        };
+        let token = RunToken::random().map_err(|error| invalid(&error.to_string()))?;
+        let url = token.callback_url(base_url);
+        // The callback may arrive before the response, so the run is registered before it is
+        // started.
+        let mut pending = PendingRun::open(self.client().clone(), receiver.clone(), token);
+        let call = self.map(|request| request.with_callback_url(url));
+        let request = call.request().clone();
+        let response = call.response().await?;
+        let request_id = E::request_id(&response).cloned();
+        pending.set_started(E::NAME, request_id, request.webhook_secret(&response))?;
+        Ok(StartedRun { response, pending })
+    }
+}
+
+impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
+    /// Starts a run and returns as soon as the service has accepted it, without waiting for its
+    /// callback.
+    ///
+    /// A receiver in this process must receive the callback. The callback URL of the run is derived
+    /// from [`Receiver::callback_url`].
+    ///
+    /// ```no_run
+    /// # use fetch_hive_client::Client;
+    /// # async fn run(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// use fetch_hive_client::callback::Receiver;
+    ///
+    /// let receiver = Receiver::with_callback_url("https://example.com/callbacks");
+    /// let mut started = client.invoke_workflow("weekly-report").start(&receiver).await?;
+    /// // Store the token, so that `Client::resume` can continue after a restart.
+    /// let stored = serde_json::to_string(started.pending.resume_token())?;
+    /// let delivery = started.pending.event().await?;
+    /// # drop((stored, delivery)); Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of the call itself, and
+    ///
+    /// - [`ErrorKind::Invalid`] if the receiver has no callback URL. Nothing was sent.
+    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the
+    ///   receiver has a secret. The run was started, but its callback could not be verified.
+    pub async fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
+        self.start_run(receiver).await
+    }
+}
+
+impl<E: CallbackEndpoint + Clone + 'static, C> RunAndWait<E, C> {
+    /// Sets the timeout for starting the run and waiting for its event together. Defaults to 600 s;
+    /// `None` waits without a limit.
+    pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.timeout = timeout.into();
+        self
+    }
+
+    /// Starts the run and waits for its event, for the async and the blocking client.
+    pub(crate) async fn execute(self) -> Result<Delivery, Error> {
+        let Self { call, receiver, timeout } = self;
+        let clock = Arc::clone(&call.client().shared.clock);
+        let began = clock.now();
+        let call = match timeout {
+            Some(timeout) => call.with_max_timeout(timeout),
+            None => call,
+        };
+        let mut pending = call.start_run(&receiver).await?.pending;
+        pending.timeout(timeout);
+        let elapsed = clock.now().saturating_duration_since(began);
+        pending.wait_for(timeout.map(|timeout| timeout.saturating_sub(elapsed))).await
+    }
+}
+
+impl<E: CallbackEndpoint + Clone + 'static> IntoFuture for RunAndWait<E> {
+    type Output = Result<Delivery, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.execute())
+    }
+}
+
+impl<E: fmt::Debug, C> fmt::Debug for RunAndWait<E, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunAndWait").field("call", &self.call).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
+}

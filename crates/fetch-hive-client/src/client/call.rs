@@ -1,0 +1,184 @@
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::time::Duration;
+
+use fetch_hive_core::stream::{Streaming, StreamingEndpoint};
+use fetch_hive_core::{ApiResponse, Auth, Endpoint, Operation, Timeouts};
+
+use super::client::Client;
+use super::options::CallOptions;
+use crate::clock::Stopwatch;
+use crate::error::{Error, ErrorKind, PartialResponse};
+use crate::execute::{BuildRequest, Executed, PreparedCall, UsageReport, execute};
+use crate::stream::EventStream;
+
+/// A builder for one call: a request and the options with which it is sent.
+///
+/// Nothing is sent until the call is awaited. Dropping the awaited future cancels the call.
+///
+/// The setters of the request, such as `input` or `user`, change the request. All others, such as
+/// [`timeout`](Call::timeout), apply to this call only.
+#[must_use = "a call does nothing until it is awaited or sent"]
+pub struct Call<E, C = Client> {
+    client: Client,
+    kind: PhantomData<fn() -> C>,
+    pub(super) request: E,
+    pub(super) options: CallOptions,
+}
+
+impl<E, C> Call<E, C> {
+    pub(crate) fn new(client: Client, request: E) -> Self {
+        let options = client.defaults.for_call();
+        Self { client, kind: PhantomData, request, options }
+    }
+
+    /// Reduces the timeout of the call to this one, unless it is shorter already.
+    pub(crate) fn with_max_timeout(self, timeout: Duration) -> Self {
+        let current = self.options.timeouts.deadline;
+        self.timeout(current.map_or(timeout, |current| current.min(timeout)))
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Returns the request as set so far.
+    pub fn request(&self) -> &E {
+        &self.request
+    }
+
+    /// Replaces the request with the result of a function.
+    pub fn map(self, change: impl FnOnce(E) -> E) -> Self {
+        self.map_into(change)
+    }
+
+    pub(super) fn map_into<W>(self, change: impl FnOnce(E) -> W) -> Call<W, C> {
+        let Self { client, kind, request, options } = self;
+        Call { client, kind, request: change(request), options }
+    }
+
+    /// Executes an operation with the options of this call, except for the timeouts.
+    pub(super) async fn execute(
+        &self,
+        operation: &Operation,
+        timeouts: Timeouts,
+        needs_key: bool,
+        streams: bool,
+        build: &BuildRequest<'_>,
+    ) -> Result<Executed, Error> {
+        let CallOptions { retry, headers, invalid, .. } = &self.options;
+        if let Some(invalid) = invalid {
+            return Err(Error::new(operation.name, ErrorKind::Invalid(invalid.clone())));
+        }
+        let call = PreparedCall { operation, timeouts, retry: *retry, headers, needs_key, streams, build };
+        execute(&self.client.shared, &call).await
+    }
+}
+
+impl<E: Endpoint, C> Call<E, C> {
+    /// Executes an endpoint, which is the request or a wrapper of it.
+    async fn execute_endpoint<W: Endpoint>(
+        &self,
+        endpoint: &W,
+        timeouts: Timeouts,
+        streams: bool,
+    ) -> Result<Executed, Error> {
+        let shared = &self.client.shared;
+        let operation = Operation::of::<W>();
+        if operation.occupies_run_slot && shared.run_limiter.is_some() {
+            // Invalid input is reported before the call waits for a run slot.
+            endpoint.validate().map_err(|invalid| Error::new(W::NAME, ErrorKind::Invalid(invalid)))?;
+        }
+        let needs_key = matches!(endpoint.auth(), Auth::ApiKey);
+        self.execute(&operation, timeouts, needs_key, streams, &|key| shared.api.request_with(endpoint, key)).await
+    }
+}
+
+impl<E: Endpoint + 'static, C> Call<E, C> {
+    /// Sends the call, for either kind of client.
+    pub(crate) async fn response(self) -> Result<ApiResponse<E::Response>, Error> {
+        let executed = self.execute_endpoint(&self.request, self.options.timeouts, false).await?;
+        let (attempts, waited) = (executed.attempts, executed.waited);
+        let response = fetch_hive_core::parse_response::<E>(executed.response)
+            .map_err(|error| Error::from_core(E::NAME, error).with_attempts(attempts, waited))?;
+        let hook = self.client.shared.on_usage.as_ref();
+        if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&response), self.request.target()) {
+            hook(UsageReport { operation: E::NAME, target, usage });
+        }
+        Ok(response.with_attempts(attempts, waited))
+    }
+}
+
+impl<E: Endpoint + 'static> IntoFuture for Call<E> {
+    type Output = Result<ApiResponse<E::Response>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.response())
+    }
+}
+
+impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
+    /// Sends the call, and returns its event stream when the head of the response is received.
+    ///
+    /// The call has no timeout unless [`timeout`](Call::timeout) is set, which then limits the
+    /// whole stream. Dropping the stream closes its connection (HTTP/1.1) or resets it (HTTP/2).
+    ///
+    /// ```no_run
+    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), fetch_hive_client::Error> {
+    /// use fetch_hive_client::types::StreamEvent;
+    ///
+    /// let mut events = client.invoke_agent("agent", "hi").stream().await?;
+    /// while let Some(event) = events.next().await {
+    ///     match &*event? {
+    ///         StreamEvent::Response(chunk) => print!("{}", chunk.response),
+    ///         StreamEvent::Usage(end) => println!("\n{:?}", end.usage),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the same errors as any call, with the body of an error response. Returns
+    /// [`ErrorKind::NotAStream`](crate::ErrorKind::NotAStream) if a success response is not an
+    /// event stream.
+    pub async fn stream(self) -> Result<EventStream<E>, Error> {
+        self.event_stream().await
+    }
+}
+
+impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
+    /// Sends the call and returns its event stream, for either kind of client.
+    pub(crate) async fn event_stream(self) -> Result<EventStream<E>, Error> {
+        let mut timeouts = self.options.timeouts;
+        if !self.options.timeout_is_explicit {
+            timeouts.deadline = None;
+        }
+        let clock = &*self.client.shared.clock;
+        let started = Stopwatch::start(clock);
+        let mut executed = self.execute_endpoint(&Streaming(self.request.clone()), timeouts, true).await?;
+        let Some(body) = executed.stream_body.take() else {
+            let (parts, body) = executed.response.into_parts();
+            let received = body.len() as u64;
+            let partial = PartialResponse { status: parts.status, headers: parts.headers, body, received };
+            return Err(Error::new(E::NAME, ErrorKind::NotAStream)
+                .with_partial(Some(partial))
+                .with_attempts(executed.attempts, executed.waited));
+        };
+        timeouts.deadline = timeouts.deadline.map(|deadline| started.remaining(clock, deadline));
+        Ok(EventStream::new(self.client.shared, &self.request, timeouts, executed, body))
+    }
+}
+
+impl<E: fmt::Debug, C> fmt::Debug for Call<E, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("request", &self.request)
+            .field("timeouts", &self.options.timeouts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,63 @@
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use bytes::Bytes;
+use fetch_hive_core::types::{InvokeAgent, InvokePrompt, InvokeWorkflow};
+use fetch_hive_core::{ApiResponse, Endpoint, Operation, Retry, parse_raw_response};
+use http::Method;
+
+use super::call::Call;
+use crate::error::Error;
+
+/// The name of a raw request in errors and traces.
+const NAME: &str = "raw request";
+
+/// A request that was built by hand, for [`Client::call_raw`](crate::Client::call_raw).
+#[derive(Debug)]
+pub struct RawRequest {
+    request: http::Request<Bytes>,
+    retry: Retry,
+}
+
+impl RawRequest {
+    pub(crate) fn new(request: http::Request<Bytes>, retry: Retry) -> Self {
+        Self { request, retry }
+    }
+
+    /// Returns whether the request occupies a run slot, as those of the endpoints that invoke a run
+    /// do.
+    fn occupies_run_slot(&self) -> bool {
+        let is =
+            |method: Method, path: &str| *self.request.method() == method && self.request.uri().path().ends_with(path);
+        is(InvokeWorkflow::METHOD, InvokeWorkflow::PATH)
+            || is(InvokePrompt::METHOD, InvokePrompt::PATH)
+            || is(InvokeAgent::METHOD, InvokeAgent::PATH)
+    }
+}
+
+impl<C> Call<RawRequest, C> {
+    /// Sends the request, for either kind of client.
+    pub(crate) async fn raw_response(self) -> Result<ApiResponse<Bytes>, Error> {
+        let raw = self.request();
+        let mut operation = Operation::raw(NAME, raw.request.method().clone(), raw.retry);
+        operation.occupies_run_slot = raw.occupies_run_slot();
+        let build = |key: Option<&_>| {
+            let mut request = self.client().shared.api.complete(raw.request.clone(), key)?;
+            request.extensions_mut().insert(operation.clone());
+            Ok(request)
+        };
+        let executed = self.execute(&operation, self.options.timeouts, true, false, &build).await?;
+        parse_raw_response(NAME, executed.response)
+            .map(|response| response.with_attempts(executed.attempts, executed.waited))
+            .map_err(|error| Error::from_core(NAME, error).with_attempts(executed.attempts, executed.waited))
+    }
+}
+
+impl IntoFuture for Call<RawRequest> {
+    type Output = Result<ApiResponse<Bytes>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.raw_response())
+    }
+}

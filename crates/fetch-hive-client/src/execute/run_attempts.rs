@@ -1,0 +1,89 @@
+use std::pin::pin;
+use std::time::Duration;
+
+use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent};
+
+use super::attempt::attempt;
+use super::telemetry::CallTelemetry;
+use super::timeout::with_timeout;
+use super::{Executed, PreparedCall, RunPermit, random_bits};
+use crate::error::{Error, ErrorKind, Timeout, TransportError};
+
+/// Acquires a run permit if the operation needs one, and sends attempts until the retry engine ends
+/// the call.
+pub(super) async fn run_attempts(
+    telemetry: &mut CallTelemetry<'_>,
+    call: &PreparedCall<'_>,
+) -> Result<Executed, Error> {
+    let (shared, operation) = (telemetry.shared, telemetry.operation);
+    let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
+    let mut permit = match &shared.run_limiter {
+        Some(limiter) if operation.occupies_run_slot => {
+            let acquire = pin!(limiter.acquire());
+            let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
+            telemetry.queued = telemetry.elapsed();
+            Some(acquired.map_err(|_| timed_out(Timeout::Queue))?)
+        }
+        _ => None,
+    };
+    let mut engine = RetryEngine::new(operation.retry, call.retry, call.timeouts);
+    let mut step = engine.next(now(telemetry), RetryEvent::Started);
+    let mut last = None;
+    loop {
+        (telemetry.attempts, telemetry.waited) = (engine.attempts(), engine.waited());
+        match step {
+            NextStep::Send(timeouts) => {
+                set_active(&mut permit, true);
+                let result = last.insert(attempt(telemetry, call, timeouts).await);
+                let active = match result {
+                    Ok((_, stream_body)) => stream_body.is_some(),
+                    Err(error) => error.run_may_be_active(),
+                };
+                set_active(&mut permit, active);
+                let event = match result {
+                    Ok(_) => break,
+                    Err(error) => match error.kind() {
+                        ErrorKind::Api(api) => RetryEvent::Rejected(api),
+                        ErrorKind::Transport(error) if error.is_not_sent() => RetryEvent::NotSent,
+                        ErrorKind::Transport(_) => RetryEvent::MayHaveRun,
+                        _ => break,
+                    },
+                };
+                step = engine.next(now(telemetry), event);
+                let wait = match step {
+                    NextStep::Send(_) => Duration::ZERO,
+                    NextStep::Sleep(wait) => wait,
+                    _ => break,
+                };
+                let error_type = result.as_ref().err().map_or("", Error::error_type);
+                telemetry.span.retry(operation, engine.attempts(), error_type, wait);
+            }
+            NextStep::Sleep(duration) => {
+                shared.clock.sleep(duration).await;
+                step = engine.next(now(telemetry), RetryEvent::Slept);
+            }
+            _ => break,
+        }
+    }
+    (telemetry.attempts, telemetry.waited) = (engine.attempts(), engine.waited());
+    // A zero timeout ends the call before anything is sent, which is an elapsed connect timeout.
+    let (response, stream_body) = last.unwrap_or_else(|| Err(timed_out(Timeout::Connect)))?;
+    Ok(Executed {
+        response,
+        permit: permit.filter(|_| stream_body.is_some()),
+        stream_body,
+        span: telemetry.span.clone(),
+        attempts: telemetry.attempts,
+        waited: telemetry.waited,
+    })
+}
+
+fn set_active(permit: &mut Option<RunPermit>, active: bool) {
+    if let Some(permit) = permit {
+        permit.set_active(active);
+    }
+}
+
+fn now(telemetry: &CallTelemetry<'_>) -> Now {
+    Now { elapsed: telemetry.elapsed(), wall_clock: telemetry.shared.clock.wall(), random: random_bits() }
+}

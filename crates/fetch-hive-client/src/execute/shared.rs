@@ -1,0 +1,26 @@
+use std::sync::Arc;
+
+use fetch_hive_core::Api;
+
+use super::report::{AttemptHook, CallHook, UsageHook};
+use super::run_limiter::MemoryRunLimiter;
+use super::span::Server;
+use crate::clock::Clock;
+use crate::credentials::Credentials;
+use crate::transport::Transport;
+
+/// The configuration that the clones of a client share.
+pub(crate) struct Shared {
+    pub(crate) api: Api,
+    pub(crate) credentials: Credentials,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) max_response_bytes: usize,
+    pub(crate) max_event_bytes: usize,
+    pub(crate) max_error_bytes: usize,
+    pub(crate) run_limiter: Option<Arc<MemoryRunLimiter>>,
+    pub(crate) server: Server,
+    pub(crate) on_usage: Option<UsageHook>,
+    pub(crate) on_attempt: Option<AttemptHook>,
+    pub(crate) on_call: Option<CallHook>,
+}

@@ -1,0 +1,120 @@
+//! Records calls and attempts in spans, and reports them to the hooks for metrics.
+//!
+//! A call or an attempt that is dropped before it ends is recorded as cancelled.
+
+use std::time::Duration;
+
+use fetch_hive_core::Operation;
+use fetch_hive_core::types::RequestId;
+use http::StatusCode;
+
+use super::Shared;
+use super::report::{AttemptReport, CallReport};
+use super::span::Span;
+use crate::clock::Stopwatch;
+use crate::error::Error;
+
+const CANCELLED: &str = "cancelled";
+
+pub(crate) struct CallTelemetry<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) operation: &'a Operation,
+    pub(crate) span: Span,
+    started: Stopwatch,
+    pub(crate) attempts: u32,
+    pub(crate) waited: Duration,
+    pub(crate) queued: Duration,
+    ended: bool,
+}
+
+impl<'a> CallTelemetry<'a> {
+    pub(crate) fn start(shared: &'a Shared, operation: &'a Operation) -> Self {
+        let (span, started) = (Span::call(operation), Stopwatch::start(&*shared.clock));
+        let zero = Duration::ZERO;
+        Self { shared, operation, span, started, attempts: 0, waited: zero, queued: zero, ended: false }
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.started.elapsed(&*self.shared.clock)
+    }
+
+    pub(crate) fn end(&mut self, error: Option<&Error>) {
+        if let Some(id) = error.filter(|_| self.span.is_enabled()).and_then(Error::request_id) {
+            self.span.request_id(id.as_str());
+        }
+        self.record(error.map(Error::error_type));
+    }
+
+    fn record(&mut self, error_type: Option<&str>) {
+        self.ended = true;
+        self.span.counts(self.attempts, self.waited, self.queued);
+        if let Some(error_type) = error_type {
+            self.span.failed(error_type);
+        }
+        if let Some(hook) = &self.shared.on_call {
+            hook(CallReport {
+                operation: self.operation,
+                attempts: self.attempts,
+                waited: self.waited,
+                queued: self.queued,
+                duration: self.elapsed(),
+                error_type,
+            });
+        }
+    }
+}
+
+impl Drop for CallTelemetry<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.record(Some(CANCELLED));
+        }
+    }
+}
+
+pub(crate) struct AttemptTelemetry<'a> {
+    shared: &'a Shared,
+    operation: &'a Operation,
+    pub(crate) span: Span,
+    attempt: u32,
+    started: Stopwatch,
+    ended: bool,
+}
+
+impl<'a> AttemptTelemetry<'a> {
+    pub(crate) fn start(call: &CallTelemetry<'a>) -> Self {
+        let CallTelemetry { shared, operation, span, attempts: attempt, .. } = call;
+        let attempt = *attempt;
+        let span = span.attempt(operation, &shared.server, attempt);
+        Self { shared, operation, span, attempt, started: Stopwatch::start(&*shared.clock), ended: false }
+    }
+
+    /// Returns whether a span or a hook records the attempt.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.span.is_enabled() || self.shared.on_attempt.is_some()
+    }
+
+    pub(crate) fn end(&mut self, status: Option<StatusCode>, request_id: Option<&RequestId>, error_type: Option<&str>) {
+        self.ended = true;
+        let duration = self.started.elapsed(&*self.shared.clock);
+        self.span.duration(duration);
+        if let Some(id) = request_id {
+            self.span.request_id(id.as_str());
+        }
+        if let Some(error_type) = error_type {
+            self.span.failed(error_type);
+        }
+        if let Some(hook) = &self.shared.on_attempt {
+            let (operation, attempt) = (self.operation, self.attempt);
+            hook(AttemptReport { operation, attempt, status, error_type, duration, request_id });
+        }
+    }
+}
+
+impl Drop for AttemptTelemetry<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.end(None, None, Some(CANCELLED));
+        }
+    }
+}

@@ -1,0 +1,157 @@
+use std::fmt;
+use std::time::Duration;
+
+use fetch_hive_core::InvalidInput;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::HyperTransport;
+use super::connect::{Dialer, Proxies};
+use super::open::{Opener, with_alpn};
+use super::pool::Pool;
+use crate::error::Error;
+use crate::transport::proxy::ProxyChoice;
+use crate::transport::tls::TlsSettings;
+
+const MIN_HEADER_BYTES: u32 = 8 << 10;
+
+/// A builder for a [`HyperTransport`].
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct HyperTransportBuilder {
+    tls: TlsSettings,
+    proxy: ProxyChoice,
+    max_header_bytes: u32,
+    max_headers: Option<usize>,
+    pool_idle_timeout: Duration,
+}
+
+impl Default for HyperTransportBuilder {
+    fn default() -> Self {
+        Self {
+            tls: TlsSettings::default(),
+            proxy: ProxyChoice::default(),
+            max_header_bytes: 64 << 10,
+            max_headers: None,
+            pool_idle_timeout: Duration::from_secs(90),
+        }
+    }
+}
+
+impl HyperTransportBuilder {
+    /// Trusts the root certificates of a PEM text, in addition to the default ones.
+    pub fn add_root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.added_roots.push(pem.into());
+        self
+    }
+
+    /// Trusts only the root certificates that are added, and none of the default ones.
+    pub fn only_added_root_certificates(mut self) -> Self {
+        self.tls.only_added_roots = true;
+        self
+    }
+
+    /// Presents a client certificate to servers and https proxies that request one.
+    ///
+    /// The PEM text contains the certificate, its chain, and the private key.
+    pub fn client_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.client_certificate = Some(pem.into());
+        self
+    }
+
+    /// Uses a complete TLS configuration, of which only the ALPN protocols are replaced.
+    ///
+    /// It cannot be combined with root or client certificates set on this builder, and needs
+    /// neither of the features `ring` and `aws-lc-rs`.
+    #[cfg(feature = "rustls-0_23")]
+    pub fn rustls_0_23_config(mut self, config: rustls::ClientConfig) -> Self {
+        self.tls.rustls_config = Some(config);
+        self
+    }
+
+    /// Sets the largest size of a response's headers, in bytes. The default is 64 KiB, and the
+    /// minimum is 8 KiB.
+    ///
+    /// A call whose response has larger headers fails, although it may have run.
+    pub fn max_header_bytes(mut self, bytes: u32) -> Self {
+        self.max_header_bytes = bytes;
+        self
+    }
+
+    /// Sets the largest number of headers of an HTTP/1.1 response. The default is 100.
+    ///
+    /// A call whose response has more headers fails, although it may have run. Any other number
+    /// than the default makes each call slightly slower, because hyper then allocates the table of
+    /// headers on the heap.
+    pub fn max_headers(mut self, headers: usize) -> Self {
+        self.max_headers = Some(headers);
+        self
+    }
+
+    /// Sets how long an idle connection is kept. The default is 90 s.
+    ///
+    /// Choose a time below the idle timeout of every gateway in between. A gateway drops an idle
+    /// connection silently, and an invoke that is written to such a connection fails although it
+    /// may have run.
+    pub fn pool_idle_timeout(mut self, timeout: Duration) -> Self {
+        self.pool_idle_timeout = timeout;
+        self
+    }
+
+    /// Sends all requests through a proxy, including those to loopback hosts.
+    ///
+    /// The URL starts with `http://`, `https://`, `socks5://` or `socks5h://`, and may contain a
+    /// user name and a password.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// Disables proxies, including those that the environment names.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::Disabled;
+        self
+    }
+
+    /// Checks the configuration and builds the transport. It does not need a runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key,
+    /// a limit below its minimum, a proxy that is not a URL with a supported scheme, or if neither
+    /// of the features `ring` and `aws-lc-rs` is enabled.
+    pub fn build(self) -> Result<HyperTransport, Error> {
+        if self.max_header_bytes < MIN_HEADER_BYTES {
+            return Err(InvalidInput::new("max_header_bytes", "must be at least 8192").into());
+        }
+        if self.pool_idle_timeout.is_zero() {
+            return Err(InvalidInput::new("pool_idle_timeout", "must not be zero").into());
+        }
+        if self.max_headers == Some(0) {
+            return Err(InvalidInput::new("max_headers", "must be at least 1").into());
+        }
+        let tls = self.tls.build()?;
+        let proxies = Proxies::new(self.proxy)?;
+        let dialer = Dialer::new(proxies.clone(), with_alpn(&tls, &[]));
+        let mut http1 = http1::Builder::new();
+        http1.max_buf_size(self.max_header_bytes as usize);
+        if let Some(headers) = self.max_headers {
+            http1.max_headers(headers);
+        }
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        http2
+            .max_header_list_size(self.max_header_bytes)
+            // The window of the connection is never the bottleneck, so an unread stream blocks no
+            // other stream.
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size((1 << 31) - 1)
+            .timer(TokioTimer::new());
+        let pool = Pool::new(Opener::new(dialer, &tls, http1, http2), self.pool_idle_timeout);
+        Ok(HyperTransport { pool, proxies, max_header_bytes: self.max_header_bytes })
+    }
+}
+
+impl fmt::Debug for HyperTransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTransportBuilder").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,236 @@
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::{fmt, io};
+
+use fetch_hive_core::InvalidInput;
+use http::{HeaderValue, Uri};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use tokio::net::TcpStream;
+use tower_service::Service;
+
+use super::idle::IdleFlag;
+use crate::error::BoxError;
+use crate::transport::proxy::ProxyChoice;
+
+const PROXY_SCHEMES: [&str; 4] = ["http://", "https://", "socks5://", "socks5h://"];
+const INVALID_PROXY: &str = "must be an http, https, socks5 or socks5h URL";
+
+/// The proxies of a transport.
+#[derive(Clone)]
+pub(super) struct Proxies {
+    choice: ProxyChoice,
+    /// Absent if no request can use a proxy.
+    matcher: Option<Arc<Matcher>>,
+}
+
+impl Proxies {
+    pub(super) fn new(choice: ProxyChoice) -> Result<Self, InvalidInput> {
+        choice.check_scheme(&PROXY_SCHEMES, INVALID_PROXY)?;
+        let matcher = match &choice {
+            ProxyChoice::Url(url) => {
+                let matcher = Matcher::builder().all(url.clone()).build();
+                if matcher.intercept(&Uri::from_static("https://host")).is_none() {
+                    return Err(InvalidInput::new("proxy", INVALID_PROXY));
+                }
+                Some(matcher)
+            }
+            _ if choice.is_enabled() => Some(Matcher::from_env()),
+            _ => None,
+        };
+        Ok(Self { choice, matcher: matcher.map(Arc::new) })
+    }
+
+    fn intercept(&self, uri: &Uri) -> Option<Intercept> {
+        let matcher = self.matcher.as_ref()?;
+        if !uri.host().is_some_and(|host| self.choice.applies_to(host)) {
+            return None;
+        }
+        matcher.intercept(uri)
+    }
+
+    /// Returns the proxy credentials that a plain http request carries itself.
+    ///
+    /// Requests over https and SOCKS authenticate when their tunnel is opened.
+    pub(super) fn authorization(&self, uri: &Uri) -> Option<HeaderValue> {
+        if uri.scheme_str() != Some("http") {
+            return None;
+        }
+        self.intercept(uri)?.basic_auth().cloned()
+    }
+}
+
+/// Opens TCP connections, directly or through a proxy. The caller adds TLS to the service.
+#[derive(Clone)]
+pub(super) struct Dialer {
+    tcp: HttpConnector,
+    to_proxy: HttpsConnector<HttpConnector>,
+    proxies: Proxies,
+}
+
+impl Dialer {
+    pub(super) fn new(proxies: Proxies, proxy_tls: Arc<ClientConfig>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let to_proxy = HttpsConnector::from((tcp.clone(), proxy_tls));
+        Self { tcp, to_proxy, proxies }
+    }
+}
+
+/// A byte stream that hyper can use.
+pub(super) trait Io: Read + Write + Send + Unpin {}
+
+impl<T: Read + Write + Send + Unpin> Io for T {}
+
+/// A connection to the service, or to a proxy in front of it.
+pub(super) struct DialedStream {
+    stream: Stream,
+    /// Whether the peer is a proxy that expects the whole URL in the request line.
+    pub(super) proxied: bool,
+    pub(super) idle: IdleFlag,
+}
+
+enum Stream {
+    Tcp(TokioIo<TcpStream>),
+    /// A connection to an https proxy, boxed because it is large and rare.
+    Tls(Box<dyn Io>),
+}
+
+impl DialedStream {
+    fn new(stream: MaybeHttpsStream<TokioIo<TcpStream>>, proxied: bool) -> Self {
+        let stream = match stream {
+            MaybeHttpsStream::Http(tcp) => Stream::Tcp(tcp),
+            MaybeHttpsStream::Https(tls) => Stream::Tls(Box::new(tls)),
+        };
+        Self { stream, proxied, idle: IdleFlag::default() }
+    }
+
+    fn io(&mut self) -> Pin<&mut dyn Io> {
+        match &mut self.stream {
+            Stream::Tcp(tcp) => Pin::new(tcp),
+            Stream::Tls(tls) => Pin::new(tls),
+        }
+    }
+
+    /// Fails the first write after an idle time if the peer closed the connection.
+    ///
+    /// The TLS stream to a proxy hides its socket, so such a connection is not checked.
+    fn check_before_write(&self) -> io::Result<()> {
+        match &self.stream {
+            Stream::Tcp(tcp) => self.idle.check_before_write(tcp.inner()),
+            Stream::Tls(_) => Ok(()),
+        }
+    }
+}
+
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
+
+impl Service<Uri> for Dialer {
+    type Response = DialedStream;
+    type Error = BoxError;
+    type Future = Connecting<DialedStream>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.tcp.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, uri: Uri) -> Connecting<DialedStream> {
+        let direct = |stream| DialedStream::new(stream, false);
+        let Some(proxy) = self.proxies.intercept(&uri) else {
+            let tcp = self.tcp.call(uri);
+            return Box::pin(async move { Ok(direct(MaybeHttpsStream::Http(tcp.await?))) });
+        };
+        let proxy_uri = proxy.uri().clone();
+        match proxy_uri.scheme_str() {
+            Some(scheme @ ("socks5" | "socks5h")) => {
+                let mut socks = SocksV5::new(proxy_uri.clone(), self.tcp.clone()).local_dns(scheme == "socks5");
+                if let Some((user, password)) = proxy.raw_auth() {
+                    socks = socks.with_auth(user.to_owned(), password.to_owned());
+                }
+                // The SOCKS connector uses port 443 for a URL without a port, even for http.
+                let tunnel = socks.call(with_port(&uri));
+                Box::pin(async move { Ok(direct(MaybeHttpsStream::Http(tunnel.await?))) })
+            }
+            Some("http" | "https") if uri.scheme_str() == Some("https") => {
+                let mut tunnel = Tunnel::new(proxy_uri, self.to_proxy.clone());
+                if let Some(authorization) = proxy.basic_auth() {
+                    tunnel = tunnel.with_auth(authorization.clone());
+                }
+                let tunnel = tunnel.call(uri);
+                Box::pin(async move { Ok(direct(tunnel.await?)) })
+            }
+            Some("http" | "https") => {
+                let stream = self.to_proxy.call(proxy_uri);
+                Box::pin(async move { Ok(DialedStream::new(stream.await?, true)) })
+            }
+            _ => Box::pin(async { Err("the scheme of the proxy URL is not supported".into()) }),
+        }
+    }
+}
+
+fn with_port(uri: &Uri) -> Uri {
+    if uri.port().is_some() {
+        return uri.clone();
+    }
+    let port = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+    let host = uri.host().unwrap_or_default();
+    format!("{}://{host}:{port}/", uri.scheme_str().unwrap_or("https")).parse().unwrap_or_else(|_| uri.clone())
+}
+
+impl Connection for DialedStream {
+    /// The pool reads the fields of the stream instead.
+    fn connected(&self) -> Connected {
+        Connected::new()
+    }
+}
+
+impl Read for DialedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_read(cx, buf)
+    }
+}
+
+impl Write for DialedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.check_before_write()?;
+        self.io().poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.stream {
+            Stream::Tcp(tcp) => tcp.is_write_vectored(),
+            Stream::Tls(tls) => tls.is_write_vectored(),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.check_before_write()?;
+        self.io().poll_write_vectored(cx, bufs)
+    }
+}
+
+impl fmt::Debug for DialedStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DialedStream").field("proxied", &self.proxied).finish_non_exhaustive()
+    }
+}

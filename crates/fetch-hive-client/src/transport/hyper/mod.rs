@@ -1,0 +1,199 @@
+//! The included transport of the async client: hyper with rustls.
+
+mod builder;
+mod connect;
+mod gzip;
+mod idle;
+mod open;
+mod pool;
+mod tracked;
+
+use std::error::Error as _;
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use fetch_hive_core::Timeouts;
+use http::Uri;
+use http::header::{HOST, PROXY_AUTHORIZATION};
+use http::uri::Parts;
+use http_body_util::Full;
+use tokio::runtime::{self, Handle};
+
+pub use self::builder::HyperTransportBuilder;
+use self::connect::Proxies;
+use self::idle::is_stale;
+use self::pool::{Connection, Pool};
+pub(super) use self::tracked::TrackedBody;
+use super::Transport;
+use super::body::ResponseBody;
+use crate::error::{Timeout, TransportError};
+
+/// The number of times that the task yields before it uses an HTTP/2 connection: the number of
+/// polls that the end of a connection takes from the socket to the pool.
+const YIELDS_BEFORE_HTTP2: usize = 4;
+
+/// A [`Transport`] with HTTP/1.1 and HTTP/2 by hyper, TLS by rustls, and pooled connections.
+///
+/// - Server certificates are verified against the platform's roots, or against the bundled ones if
+///   the platform has none.
+/// - The variables `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` are respected, except
+///   for loopback hosts. An explicit proxy is used for all hosts.
+/// - A response may have 64 KiB of headers unless another limit is set, and over HTTP/1.1 at most
+///   100 headers.
+/// - An idle connection is kept for at most 90 seconds unless another timeout is set.
+/// - gzip responses are requested and decoded. Redirects are not followed, and nothing is retried.
+/// - Sending needs a tokio runtime with I/O and time enabled, but building the transport does not.
+///   Each runtime has separate connections.
+pub struct HyperTransport {
+    pool: Pool,
+    proxies: Proxies,
+    max_header_bytes: u32,
+}
+
+impl HyperTransport {
+    /// Returns a builder for a transport.
+    pub fn builder() -> HyperTransportBuilder {
+        HyperTransportBuilder::default()
+    }
+
+    async fn send_request(
+        &self,
+        mut request: http::Request<Full<Bytes>>,
+        connect_timeout: Option<Duration>,
+        runtime: runtime::Id,
+    ) -> Result<http::Response<TrackedBody>, TransportError> {
+        let host = self.pool.host(request.uri(), runtime)?;
+        let mut connection = host.ready();
+        if let Some(Connection::Http2(found)) = &connection {
+            // The connection may have ended while the runtime did not run. HTTP/2 offers no way to
+            // check the socket, so the tasks that drive the connections run first.
+            for _ in 0..YIELDS_BEFORE_HTTP2 {
+                tokio::task::yield_now().await;
+            }
+            if found.sender.is_closed() {
+                connection = host.ready();
+            }
+        }
+        let connection = match connection {
+            Some(connection) => connection,
+            None => within_connect_timeout(connect_timeout, Box::pin(host.connect(request.uri()))).await?,
+        };
+        let (error, failed) = match connection {
+            Connection::Http1(mut connection) => {
+                request.headers_mut().entry(HOST).or_insert_with(|| host.host_header.clone());
+                if !connection.proxied {
+                    keep_path_only(request.uri_mut());
+                }
+                match connection.sender.send_request(request).await {
+                    Ok(response) => {
+                        return Ok(response.map(|body| TrackedBody::new(body, Connection::Http1(connection))));
+                    }
+                    Err(error) => (error, None),
+                }
+            }
+            Connection::Http2(mut connection) => match connection.sender.send_request(request).await {
+                Ok(response) => {
+                    return Ok(response.map(|body| TrackedBody::new(body, Connection::Http2(connection))));
+                }
+                Err(error) => (error, Some(connection)),
+            },
+        };
+        let error = classify(error);
+        if error.is_not_sent() {
+            host.reset_protocol(failed.as_ref());
+        }
+        Err(error)
+    }
+}
+
+async fn within_connect_timeout<C>(
+    timeout: Option<Duration>,
+    connecting: impl Future<Output = Result<C, TransportError>>,
+) -> Result<C, TransportError> {
+    let Some(timeout) = timeout else { return connecting.await };
+    let elapsed = |_| Err(TransportError::timeout(Timeout::Connect));
+    tokio::time::timeout(timeout, connecting).await.unwrap_or_else(elapsed)
+}
+
+/// Reduces a URL to the path and query that HTTP/1.1 sends to a server.
+fn keep_path_only(uri: &mut Uri) {
+    let mut parts = Parts::default();
+    parts.path_and_query = uri.path_and_query().cloned();
+    *uri = Uri::from_parts(parts).unwrap_or_default();
+}
+
+#[async_trait]
+impl Transport for HyperTransport {
+    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(TransportError::not_sent("the hyper transport needs a tokio runtime: call it within one"));
+        };
+        let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
+        let mut request = request.map(Full::new);
+        gzip::accept(request.headers_mut());
+        if let Some(authorization) = self.proxies.authorization(request.uri()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
+        }
+        // If the whole call ends while connecting, the error still states that nothing was sent.
+        let connect_timeout = [timeouts.connect, timeouts.deadline].into_iter().flatten().min();
+        let response = self.send_request(request, connect_timeout, runtime.id()).await?;
+        // hyper's own limit is that of a buffer, which may hold more than the headers.
+        if header_bytes(response.headers()) > self.max_header_bytes as usize {
+            return Err(TransportError::may_have_run(format!(
+                "the response headers exceed {} bytes; raise `max_header_bytes`",
+                self.max_header_bytes
+            )));
+        }
+        Ok(gzip::decode(response))
+    }
+}
+
+fn header_bytes(headers: &http::HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+/// Converts an error of hyper.
+///
+/// The request was not sent if the connection had ended before it accepted the request, or if the
+/// server states that it did not process it.
+fn classify(error: hyper::Error) -> TransportError {
+    let not_sent = || {
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            if is_stale(error) || error.downcast_ref::<h2::Error>().is_some_and(is_unprocessed) {
+                return true;
+            }
+            cause = error.source();
+        }
+        error.is_canceled()
+    };
+    if not_sent() {
+        TransportError::not_sent(error)
+    } else if error.is_parse() {
+        // hyper's client reports headers beyond its limits as one kind with all other invalid
+        // responses.
+        TransportError::may_have_run(format!(
+            "{error}; if the response has many or large headers, raise `max_headers` or `max_header_bytes`"
+        ))
+    } else {
+        TransportError::may_have_run(error)
+    }
+}
+
+/// Returns whether the server states that it did not process a request (RFC 9113, section 8.7).
+///
+/// Its stream was refused, or is beyond the last one named by a GOAWAY. Streams that a GOAWAY still
+/// covers continue, and end with another error if the connection does.
+fn is_unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
+}
+
+impl fmt::Debug for HyperTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HyperTransport").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,125 @@
+//! TLS settings, for every included transport.
+
+use std::fmt::Display;
+use std::sync::{Arc, OnceLock};
+
+use fetch_hive_core::InvalidInput;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+
+/// The certificates that a transport trusts and presents.
+#[derive(Default)]
+pub(super) struct TlsSettings {
+    /// Root certificates in PEM, in addition to the default ones.
+    pub(super) added_roots: Vec<Vec<u8>>,
+    pub(super) only_added_roots: bool,
+    /// The client certificate chain and its private key in PEM.
+    pub(super) client_certificate: Option<Vec<u8>>,
+    /// A complete configuration, which excludes all other settings.
+    pub(super) rustls_config: Option<ClientConfig>,
+}
+
+impl TlsSettings {
+    /// Builds the configuration, without ALPN protocols.
+    pub(super) fn build(mut self) -> Result<ClientConfig, InvalidInput> {
+        match self.rustls_config.take() {
+            Some(_) if self.only_added_roots || self.client_certificate.is_some() || !self.added_roots.is_empty() => {
+                let reason = "has a complete rustls configuration: set root and client certificates there instead";
+                Err(InvalidInput::new("tls", reason))
+            }
+            Some(config) => Ok(config),
+            None => self.build_config(),
+        }
+    }
+
+    fn build_config(&self) -> Result<ClientConfig, InvalidInput> {
+        // The provider is always explicit: rustls panics on an implicit one when two are compiled
+        // in.
+        let builder = ClientConfig::builder_with_provider(provider()?)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| invalid("tls", error))?
+            .with_root_certificates(self.root_store()?);
+        let Some(pem) = &self.client_certificate else { return Ok(builder.with_no_client_auth()) };
+        let field = "client_certificate";
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| invalid(field, "holds no private key in PEM"))?;
+        builder
+            .with_client_auth_cert(chain.map_err(|error| invalid(field, error))?, key)
+            .map_err(|error| invalid(field, error))
+    }
+
+    fn root_store(&self) -> Result<RootCertStore, InvalidInput> {
+        let field = "root_certificate";
+        let mut store = if self.only_added_roots { RootCertStore::empty() } else { default_roots().clone() };
+        for pem in &self.added_roots {
+            let mut found = false;
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|error| invalid(field, error))?;
+                store.add(certificate).map_err(|error| invalid(field, error))?;
+                found = true;
+            }
+            if !found {
+                return Err(invalid(field, "holds no certificate in PEM"));
+            }
+        }
+        Ok(store)
+    }
+}
+
+fn invalid(field: &'static str, reason: impl Display) -> InvalidInput {
+    InvalidInput::new(field, reason.to_string())
+}
+
+#[cfg(feature = "aws-lc-rs")]
+#[allow(clippy::unnecessary_wraps, reason = "fails if the features are disabled")]
+fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
+    Ok(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(all(any(feature = "ring", feature = "ureq"), not(feature = "aws-lc-rs")))]
+#[allow(clippy::unnecessary_wraps, reason = "fails if the features are disabled")]
+fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
+    Ok(Arc::new(rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(not(any(feature = "ring", feature = "ureq", feature = "aws-lc-rs")))]
+fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
+    Err(invalid("tls", "has no cryptography provider: enable the feature `ring` or `aws-lc-rs`"))
+}
+
+/// Returns the platform's roots, or the bundled ones if the platform has none, as in a minimal
+/// container image.
+///
+/// They are loaded once per process, because there are more than a hundred.
+fn default_roots() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let platform = rustls_native_certs::load_native_certs().certs;
+        platform_or_bundled(platform)
+    })
+}
+
+fn platform_or_bundled(platform: Vec<CertificateDer<'static>>) -> RootCertStore {
+    let mut store = RootCertStore::empty();
+    store.add_parsable_certificates(platform);
+    if store.is_empty() {
+        store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    store
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bundled_roots_replace_missing_platform_roots() {
+        let bundled = webpki_roots::TLS_SERVER_ROOTS.len();
+        assert!(bundled > 100);
+        for platform in [Vec::new(), vec![CertificateDer::from_slice(b"no certificate").into_owned()]] {
+            assert_eq!(platform_or_bundled(platform).len(), bundled);
+        }
+    }
+}

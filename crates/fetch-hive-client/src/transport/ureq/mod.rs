@@ -1,0 +1,180 @@
+//! The included transport of the blocking client: ureq with rustls.
+
+mod connect;
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fetch_hive_core::{InvalidInput, Timeouts};
+use http::{Request, Response};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::{Agent, Proxy, RequestExt};
+
+use self::connect::{MonitoredConnector, READING_BODY, WROTE};
+use super::blocking::BlockingTransport;
+use super::proxy::ProxyChoice;
+use super::tls::TlsSettings;
+use crate::error::{Error, Timeout, TransportError};
+
+/// A [`BlockingTransport`] with HTTP/1.1 by ureq, TLS by rustls, and pooled connections.
+///
+/// - Server certificates are verified against the platform's roots, or against the bundled ones if
+///   the platform has none.
+/// - The proxies named by the environment are used, except for loopback hosts. An explicit proxy is
+///   used for all hosts.
+/// - gzip responses are requested and decoded. Redirects are not followed, and nothing is retried.
+/// - The `headers` timeout starts when the request has been sent. Name lookup may take as long as
+///   `connect`, and connecting as long again.
+///
+/// **At the level trace of the crate `log`, ureq logs the bytes that it sends and receives,
+/// including the API key.** This cannot be disabled here. If your program logs at trace level,
+/// exclude the target `ureq_proto`, or limit it to debug. At all other levels ureq logs no key,
+/// body or path.
+pub struct UreqTransport {
+    agent: Agent,
+    /// The agent for hosts to which the proxy does not apply.
+    direct: Agent,
+    proxy: ProxyChoice,
+}
+
+/// A builder for a [`UreqTransport`].
+#[derive(Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct UreqTransportBuilder {
+    tls: TlsSettings,
+    proxy: ProxyChoice,
+}
+
+impl UreqTransport {
+    /// Returns a builder for a transport.
+    pub fn builder() -> UreqTransportBuilder {
+        UreqTransportBuilder::default()
+    }
+}
+
+impl UreqTransportBuilder {
+    /// Trusts the root certificates of a PEM text, in addition to the default ones.
+    pub fn add_root_certificates_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.added_roots.push(pem.into());
+        self
+    }
+
+    /// Trusts only the root certificates that are added, and none of the default ones.
+    pub fn only_added_root_certificates(mut self) -> Self {
+        self.tls.only_added_roots = true;
+        self
+    }
+
+    /// Presents a client certificate to servers and https proxies that request one.
+    ///
+    /// The PEM text contains the certificate, its chain, and the private key.
+    pub fn client_certificate_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls.client_certificate = Some(pem.into());
+        self
+    }
+
+    /// Sends all requests through a proxy, including those to loopback hosts.
+    ///
+    /// The URL starts with `http://` or `https://`, and may contain a user name and a password.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// Disables proxies, including those that the environment names.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::Disabled;
+        self
+    }
+
+    /// Checks the configuration and builds the transport.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key,
+    /// or a proxy that is not a URL with a supported scheme.
+    pub fn build(self) -> Result<UreqTransport, Error> {
+        self.proxy.check_scheme(&["http://", "https://"], "must be an http or https URL")?;
+        let tls = Arc::new(self.tls.build()?);
+        let proxy = match &self.proxy {
+            ProxyChoice::Url(url) => {
+                let invalid = |error: ureq::Error| InvalidInput::new("proxy", error.to_string());
+                Some(Proxy::new(url).map_err(invalid)?)
+            }
+            choice if choice.is_enabled() => Proxy::try_from_env(),
+            _ => None,
+        };
+        let agent = |proxy: Option<Proxy>| {
+            let config = Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .proxy(proxy)
+                .build();
+            Agent::with_parts(config, MonitoredConnector::new(&tls), DefaultResolver::default())
+        };
+        Ok(UreqTransport { agent: agent(proxy), direct: agent(None), proxy: self.proxy })
+    }
+}
+
+impl fmt::Debug for UreqTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqTransport").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UreqTransportBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UreqTransportBuilder").finish_non_exhaustive()
+    }
+}
+
+impl BlockingTransport for UreqTransport {
+    fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
+        let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
+        let proxied = request.uri().host().is_some_and(|host| self.proxy.applies_to(host));
+        WROTE.set(false);
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts, &*body)
+            .with_agent(if proxied { &self.agent } else { &self.direct })
+            .configure()
+            .timeout_global(timeouts.deadline)
+            .timeout_resolve(timeouts.connect)
+            .timeout_connect(timeouts.connect)
+            .timeout_recv_response(timeouts.headers)
+            .timeout_per_read(timeouts.idle)
+            .allow_non_standard_methods(true)
+            .build();
+        let response = request.run().map_err(|error| classify(error, WROTE.get()))?;
+        Ok(response.map(|body| Box::new(BodyReader(body.into_reader())) as _))
+    }
+}
+
+/// Converts an error of ureq. The request was not sent if none of it was written.
+fn classify(error: ureq::Error, wrote: bool) -> TransportError {
+    use ureq::Timeout as Elapsed;
+    match error {
+        // If the whole call ends while connecting, the error still states that nothing was sent.
+        ureq::Error::Timeout(_) if !wrote => TransportError::timeout(Timeout::Connect),
+        ureq::Error::Timeout(Elapsed::Resolve | Elapsed::Connect) => TransportError::timeout(Timeout::Connect),
+        ureq::Error::Timeout(Elapsed::Global | Elapsed::PerCall) => TransportError::timeout(Timeout::Deadline),
+        ureq::Error::Timeout(Elapsed::PerRead | Elapsed::RecvBody) => TransportError::timeout(Timeout::Idle),
+        ureq::Error::Timeout(_) => TransportError::timeout(Timeout::Headers),
+        error if wrote => TransportError::may_have_run(error),
+        error => TransportError::not_sent(error),
+    }
+}
+
+/// The body of a response, whose reads are marked as such for the connection.
+struct BodyReader(ureq::BodyReader<'static>);
+
+impl Read for BodyReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        READING_BODY.set(true);
+        let read = self.0.read(into);
+        READING_BODY.set(false);
+        read.map_err(|error| io::Error::other(classify(error.into(), true)))
+    }
+}

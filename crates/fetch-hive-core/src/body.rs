@@ -1,0 +1,120 @@
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use bytes::Bytes;
+use fetch_hive_types::Extra;
+use http::HeaderValue;
+use serde::Serialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use crate::InvalidInput;
+
+/// The body of a request, held in memory so that the request can be retried.
+///
+/// `Debug` shows the content type and the length, and never the content.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Body {
+    pub(crate) content_type: Option<HeaderValue>,
+    pub(crate) bytes: Bytes,
+}
+
+impl Body {
+    /// Creates an empty body without a content type.
+    pub fn empty() -> Self {
+        Self { content_type: None, bytes: Bytes::new() }
+    }
+
+    /// Creates a body from bytes of the given content type.
+    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
+        Self { content_type: Some(content_type), bytes: bytes.into() }
+    }
+
+    /// Serializes a value as a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidInput`] for the field `body` when the value cannot be serialized.
+    pub fn json(value: &impl Serialize) -> Result<Self, InvalidInput> {
+        Ok(Self::new(HeaderValue::from_static("application/json"), to_json(value)?))
+    }
+
+    /// Serializes a request, whose extra fields are flattened into it, as a JSON body.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidInput`] when the request cannot be serialized, or when an extra field has
+    /// the same name as a field of the request. It is unknown which of the two values the service
+    /// would use.
+    pub fn json_with_extra(value: &impl Serialize, extra: &Extra) -> Result<Self, InvalidInput> {
+        reject_duplicate_keys(value, extra)?;
+        Self::json(value)
+    }
+
+    /// Like [`json_with_extra`](Body::json_with_extra), with the field `streaming` added.
+    pub(crate) fn json_streaming(value: &impl Serialize, extra: &Extra, streaming: bool) -> Result<Self, InvalidInput> {
+        #[derive(Serialize)]
+        struct WithStreaming<'a, T> {
+            #[serde(flatten)]
+            value: &'a T,
+            streaming: bool,
+        }
+        Self::json_with_extra(&WithStreaming { value, streaming }, extra)
+    }
+
+    /// Like [`json_with_extra`](Body::json_with_extra), with the request wrapped in `{key: …}`.
+    pub(crate) fn json_in(key: &'static str, value: &impl Serialize, extra: &Extra) -> Result<Self, InvalidInput> {
+        reject_duplicate_keys(value, extra)?;
+        Self::json(&BTreeMap::from([(key, value)]))
+    }
+
+    /// Creates the body `{}`, which the official SDKs send for actions without arguments.
+    pub(crate) fn empty_object() -> Self {
+        Self::new(HeaderValue::from_static("application/json"), Bytes::from_static(b"{}"))
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({:?}, {} bytes)", self.content_type, self.bytes.len())
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>, InvalidInput> {
+    serde_json::to_vec(value).map_err(|error| InvalidInput::new("body", error.to_string()))
+}
+
+fn reject_duplicate_keys(value: &impl Serialize, extra: &Extra) -> Result<(), InvalidInput> {
+    if extra.is_empty() {
+        return Ok(());
+    }
+    match duplicate_key(&to_json(value)?) {
+        Some(key) => Err(InvalidInput::new(key, "is set twice: as a field and as an extra field")),
+        None => Ok(()),
+    }
+}
+
+/// Returns the first key that occurs twice in a JSON object.
+fn duplicate_key(json: &[u8]) -> Option<String> {
+    struct Keys;
+
+    impl<'de> Visitor<'de> for Keys {
+        type Value = Option<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut seen = HashSet::new();
+            let mut duplicate = None;
+            while let Some((key, IgnoredAny)) = map.next_entry::<String, _>()? {
+                if !seen.insert(key.clone()) {
+                    duplicate.get_or_insert(key);
+                }
+            }
+            Ok(duplicate)
+        }
+    }
+
+    serde_json::Deserializer::from_slice(json).deserialize_map(Keys).ok().flatten()
+}

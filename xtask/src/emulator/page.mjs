@@ -1,0 +1,125 @@
+// Tests the emulator's page in headless Chromium, and takes screenshots of both themes.
+
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { execFileSync } from "node:child_process";
+import path from "node:path";
+
+const [url, folder, browser] = process.argv.slice(2);
+const { chromium } = createRequire(path.join(folder, "package.json"))("playwright-core");
+const origin = url.replace(/\/v1$/, "");
+
+function check(name, passed, actual) {
+  console.log(`   ${passed ? "ok" : "FAILED"}: ${name}${passed ? "" : `: ${JSON.stringify(actual)}`}`);
+  if (!passed) process.exitCode = 1;
+}
+
+const received = [];
+const receiver = createServer((request, response) => {
+  const parts = [];
+  request.on("data", (part) => parts.push(part));
+  request.on("end", () => {
+    received.push({ signature: request.headers["x-fetch-hive-signature"], body: Buffer.concat(parts).toString() });
+    response.statusCode = received.length === 1 ? 503 : 200;
+    response.end();
+  });
+});
+await new Promise((ready) => receiver.listen(0, "127.0.0.1", ready));
+const callback = `http://127.0.0.1:${receiver.address().port}/callback`;
+
+const post = async (path, body, key = "fhk_TOPSECRET") => {
+  const response = await fetch(url + path, {
+    method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: JSON.stringify(body),
+  });
+  return response.text();
+};
+const until = async (condition) => { for (let n = 0; n < 400 && !(await condition()); n++) await new Promise((next) => setTimeout(next, 25)); };
+
+await post("/workflow/invoke", { deployment: "weekly-report", inputs: { topic: "it's AI" }, metadata: { customer_id: "cus_123" } });
+await post("/prompt/invoke", { deployment: "summary", inputs: { text: "a b c d" }, streaming: true });
+await post("/agent/invoke", { agent: "support", message: "Where is my order?", streaming: true, thread_id: "t-1" });
+await post("/workflow/invoke", {});
+await post("/workflow/invoke", { deployment: "x" }, "fhk_invalid");
+await fetch(`${url}/public/models`, { headers: { authorization: "Bearer fhk_TOPSECRET" } });
+const accepted = JSON.parse(await post("/workflow/invoke", { deployment: "nightly", async: { enabled: true, callback_url: callback } }));
+await until(() => received.length >= 2);
+
+const chrome = await chromium.launch({ executablePath: browser, args: ["--no-sandbox"] });
+const context = await chrome.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light" });
+await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+const page = await context.newPage();
+const problems = [];
+page.on("pageerror", (error) => problems.push(String(error)));
+page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+await page.goto(`${origin}/_emulator/`);
+const rows = page.locator("#list li[role=option]");
+await until(async () => (await rows.count()) === 9);
+check("the list shows seven requests and two delivery attempts", (await rows.count()) === 9, await rows.count());
+await until(async () => (await page.locator("#state").textContent()) === "live");
+check("the state is live", (await page.locator("#state").textContent()) === "live");
+
+await post("/prompt/invoke", { deployment: "later" });
+await until(async () => (await rows.count()) === 10);
+check("a new request appears without a reload", (await rows.count()) === 10, await rows.count());
+
+await page.keyboard.press("/");
+await page.keyboard.type("workflow 401");
+check("the filter accepts several words", (await rows.count()) === 1 && (await rows.first().textContent()).includes("401"), await rows.allTextContents());
+await page.locator("#filter").fill("nothing-like-it");
+check("an empty result has a message", (await page.locator("#list").textContent()).includes("Nothing matches"));
+await page.locator("#filter").fill("invokeAgent");
+await page.keyboard.press("Enter");
+await page.locator("#events").waitFor();
+const events = await page.locator("#events tr").allTextContents();
+check("the events of a stream are shown with their times", events.length > 4 && events.every((event) => /^\+\d+ ms/.test(event)) && events.at(-1).includes("[DONE]"), events);
+check("the API key is masked", (await page.locator("#details").textContent()).includes("Bearer ••••••"));
+await page.locator("#filter").fill("");
+await page.screenshot({ path: path.join(folder, "light.png") });
+
+await page.locator("#filter").fill("weekly-report");
+check("the filter does not search bodies", (await rows.count()) === 0);
+await page.locator("#filter").fill("invokeWorkflow 200");
+await page.keyboard.press("Enter");
+await page.keyboard.press("Escape");
+await page.locator("#curl").waitFor();
+await until(async () => (await page.locator("#details").textContent()).includes("weekly-report"));
+await page.keyboard.press("c");
+await until(async () => (await page.locator("#curl").textContent()) === "Copied");
+const command = await page.evaluate(() => navigator.clipboard.readText());
+const again = execFileSync("sh", ["-c", command], { env: { ...process.env, FETCH_HIVE_API_KEY: "fhk_again" }, stdio: ["ignore", "pipe", "ignore"] });
+check("the copied curl command works", JSON.parse(again).output.includes("topic = it's AI"), [command, String(again)]);
+
+await page.locator("#filter").fill("");
+await page.locator("#kind").selectOption("callback");
+check("the list can show callbacks only", (await rows.count()) === 2, await rows.allTextContents());
+await page.locator("#list").focus();
+await page.keyboard.press("ArrowDown");
+await page.locator("#replay").waitFor();
+const before = received.length;
+await page.keyboard.press("r");
+await until(() => received.length > before);
+check("a replayed callback is identical", received.at(-1).body === received[1].body && received.at(-1).signature === received[1].signature, received.length);
+await until(async () => (await rows.count()) === 3);
+check("a replay is listed as another attempt", (await rows.first().textContent()).includes("attempt 3"), await rows.allTextContents());
+const text = await page.evaluate(async () => (await (await fetch("log")).text()) + document.body.textContent);
+check("the page shows no API key and no secret", !text.includes("TOPSECRET") && !text.includes(accepted.webhook_secret.slice(6)));
+
+await page.emulateMedia({ colorScheme: "dark" });
+await page.locator("#kind").selectOption("");
+await page.locator("#filter").fill("nightly");
+await page.locator("#filter").fill("202");
+await page.keyboard.press("Enter");
+await page.locator("#curl").waitFor();
+await page.locator("#filter").fill("");
+await page.screenshot({ path: path.join(folder, "dark.png") });
+await page.setViewportSize({ width: 420, height: 800 });
+const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+check("a narrow window does not scroll horizontally", !wide);
+await page.screenshot({ path: path.join(folder, "narrow.png") });
+
+const foreign = await fetch(`${origin}/_emulator/callbacks/1/replay`, { method: "POST", headers: { origin: "https://evil.example" } });
+check("another origin must not replay a callback", foreign.status === 403, foreign.status);
+check("the page has no errors", problems.length === 0, problems);
+await chrome.close();
+receiver.close();
+receiver.closeAllConnections();

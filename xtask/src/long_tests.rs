@@ -1,0 +1,40 @@
+//! Tests that take minutes or need other programs, and are therefore not part of `cargo test`.
+
+use std::process::Command;
+
+use crate::run::run_cargo;
+
+/// Prints the fault table.
+pub(crate) fn faults(_: &[String]) -> Result<(), String> {
+    run_cargo("fault table", "run --quiet -p fetch-hive-tests --bin fault-table", &[])
+}
+
+/// Runs calls and streams against a service that fails 20 % of them, for 300 s by default.
+pub(crate) fn soak(arguments: &[String]) -> Result<(), String> {
+    let seconds = arguments.first().map_or("300", String::as_str);
+    run_cargo("soak test", &format!("run --quiet -p fetch-hive-tests --bin soak -- {seconds}"), &[])
+}
+
+/// Runs the client through real proxies, and installs them with apt-get if they are missing.
+pub(crate) fn proxies(_: &[String]) -> Result<(), String> {
+    for program in ["tinyproxy", "microsocks"] {
+        let found = Command::new("sh").args(["-c", &format!("command -v {program} >/dev/null")]).status();
+        if !found.is_ok_and(|status| status.success()) {
+            println!("   apt-get install {program}");
+            let installed =
+                Command::new("apt-get").args(["install", "-y", "-qq", "--no-install-recommends", program]).status();
+            if !installed.is_ok_and(|status| status.success()) {
+                return Err(format!("apt-get cannot install {program}; install it by hand"));
+            }
+        }
+    }
+    run_cargo("proxies: tinyproxy and microsocks", "run --quiet -p fetch-hive-tests --bin proxies", &[])
+}
+
+/// Delivers callbacks to two receivers while one of them is killed, 10,000 by default.
+pub(crate) fn callbacks(arguments: &[String]) -> Result<(), String> {
+    // The test program starts the receivers, so all examples must be built before it runs.
+    run_cargo("receivers", "build --release -p fetch-hive-receivers --examples", &[])?;
+    let count = arguments.first().map_or("10000", String::as_str);
+    run_cargo("callbacks", &format!("run --release -p fetch-hive-receivers --example crash_test -- {count}"), &[])
+}
