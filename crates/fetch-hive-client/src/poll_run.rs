@@ -154,7 +154,7 @@ impl<C> PollRun<C> {
                 Err(error) if is_temporary(&error) => Some(error),
                 Err(error) => return Err(error),
             };
-            let retry_after = last_error.as_ref().and_then(|error| error.retry_after()).unwrap_or_default();
+            let retry_after = last_error.as_ref().and_then(Error::retry_after).unwrap_or_default();
             let pause = jitter(interval, random_bits()).max(retry_after).max(MIN_INTERVAL);
             interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.max_interval);
             match self.timeout {

@@ -9,6 +9,7 @@ use http::header::{HOST, HeaderValue, ORIGIN};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
+use crate::config::suggestion::suggest;
 use crate::faults::fault::Fault;
 use crate::http::response::{Response, error_response, json_response};
 use crate::operations::assets;
@@ -19,6 +20,19 @@ use crate::state::State;
 
 /// The prefix of the paths. No operation has such a path.
 pub(crate) const CONTROL_PREFIX: &str = "/_emulator/";
+
+/// The kinds of records that can be stored, and the ids in their paths before their own id.
+const RECORD_KINDS: [(&str, &[&str]); 9] = [
+    ("agent", &["WORKSPACE"]),
+    ("chat", &["WORKSPACE", "AGENT"]),
+    ("message", &["WORKSPACE", "AGENT", "CHAT"]),
+    ("knowledge_base", &["WORKSPACE"]),
+    ("knowledge_base_item", &["WORKSPACE", "KNOWLEDGE_BASE"]),
+    ("asset", &["WORKSPACE"]),
+    ("approval", &["WORKSPACE"]),
+    ("delegation", &[]),
+    ("run", &[]),
+];
 
 /// Handles a request for a path below [`CONTROL_PREFIX`].
 pub(crate) async fn handle(state: &Arc<State>, request: &http::request::Parts, body: &Bytes) -> Response {
@@ -67,7 +81,8 @@ fn add_fault(state: &State, body: &Bytes) -> Response {
         let error = "The body must be {\"fault\": \"FAULT\"}, with a fault as for the option --fault.";
         return error_response(400, "validation_error", error);
     };
-    match text.parse::<Fault>() {
+    let fault = text.parse::<Fault>().and_then(|fault| fault.validate_for_emulator(state.tls).map(|()| fault));
+    match fault {
         Ok(fault) => {
             state.faults.add(fault);
             json_response(200, &json!({"faults": state.faults.count()}))
@@ -78,6 +93,15 @@ fn add_fault(state: &State, body: &Bytes) -> Response {
 
 /// Stores a record, such as a pending approval or an agent with a known id.
 async fn put_record(state: &State, kind: &str, ids: &[&str], id: &str, body: &Bytes) -> Response {
+    let Some((_, scope_names)) = RECORD_KINDS.iter().find(|(valid, _)| *valid == kind) else {
+        let valid = suggest(kind, RECORD_KINDS.iter().map(|(valid, _)| *valid));
+        return error_response(400, "validation_error", &format!("unknown record kind {kind:?}; {valid}"));
+    };
+    if ids.len() != scope_names.len() {
+        let path = [&[kind], *scope_names, &["ID"]].concat().join("/");
+        let error = format!("a record of kind {kind} has the path {CONTROL_PREFIX}records/{path}");
+        return error_response(400, "validation_error", &error);
+    }
     let Ok(Value::Object(mut record)) = serde_json::from_slice(body) else {
         return error_response(400, "validation_error", "The body must be a JSON object.");
     };

@@ -10,6 +10,7 @@ use crate::callbacks::client::callback_client;
 use crate::config::builder::EmulatorBuilder;
 use crate::config::{file, reload};
 use crate::error::StartError;
+use crate::faults::error::FaultError;
 use crate::faults::fault::Fault;
 use crate::http::connections::accept;
 use crate::http::handler::Handler;
@@ -125,8 +126,15 @@ impl Emulator {
     }
 
     /// Adds a fault.
-    pub fn add_fault(&self, fault: Fault) {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the fault can never apply, for example because its operation does not
+    /// exist.
+    pub fn add_fault(&self, fault: Fault) -> Result<(), FaultError> {
+        fault.validate_for_emulator(self.state.tls)?;
         self.state.faults.add(fault);
+        Ok(())
     }
 
     /// Removes all faults.
@@ -140,13 +148,14 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the address cannot be listened on, if TLS cannot be set up, or if the
-    /// configuration file or the data file cannot be used.
+    /// Returns an error if the address cannot be listened on, if TLS cannot be set up, if a fault can
+    /// never apply, or if the configuration file or the data file cannot be used.
     pub async fn start(self) -> Result<Emulator, StartError> {
+        self.faults.validate(self.tls)?;
         let cannot_listen = |source| StartError::Listen { address: self.listen, source };
         let listener = TcpListener::bind(self.listen).await.map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
-        let declared = self.config.as_deref().map(file::read).transpose()?.unwrap_or_default();
+        let declared = self.config.as_deref().map(|path| file::read(path, self.tls)).transpose()?.unwrap_or_default();
         let identity = if self.tls { Some(Identity::new(address.ip())?) } else { None };
         #[cfg(feature = "store")]
         let store = match self.data {

@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use crate::config::file::ConfigError;
+use crate::faults::error::FaultError;
 use crate::http::tls::TlsError;
 
 /// An error that occurs when an emulator cannot start.
@@ -18,6 +19,9 @@ pub enum StartError {
     /// The TLS certificate could not be created.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] TlsError),
+    /// A fault of the builder can never apply.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
     /// The configuration file could not be read, or it is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),

@@ -1,11 +1,11 @@
 //! The command `fetch-hive-emulator`.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use fetch_hive_emulator::{Emulator, EmulatorBuilder};
+use fetch_hive_emulator::{Emulator, EmulatorBuilder, StartError};
 use lexopt::prelude::*;
 
 const HELP: &str = include_str!("help.txt");
@@ -22,13 +22,13 @@ enum Parsed {
 }
 
 fn parse() -> Result<Parsed, lexopt::Error> {
-    let mut listen = SocketAddr::from(([127, 0, 0, 1], 8787));
+    let mut listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 8787));
     let mut builder = Emulator::builder().indexing(Duration::from_millis(500)).record_limit(1_000);
     let (mut ca_out, mut quiet, mut page) = (None, false, cfg!(feature = "page"));
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
-            Long("listen") => listen = parser.value()?.parse()?,
+            Long("listen") => listen = parse_address(&parser.value()?.string()?)?,
             Long("config") => builder = builder.config(parser.value()?),
             #[cfg(feature = "store")]
             Long("data") => builder = builder.data(parser.value()?),
@@ -64,6 +64,24 @@ fn parse() -> Result<Parsed, lexopt::Error> {
     Ok(Parsed::Run(Box::new(Options { builder: builder.listen(listen), ca_out, page })))
 }
 
+/// Parses an address such as `127.0.0.1:8787`, `localhost:8787` or `:8787` (a loopback port).
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    let form = "use IP:PORT, HOST:PORT or :PORT";
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| format!("--listen {text} has no port; {form}"))?;
+    let port: u16 = port.parse().map_err(|_| format!("--listen {text} has an invalid port; {form}"))?;
+    if host.is_empty() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    let resolved =
+        (host, port).to_socket_addrs().map_err(|error| format!("cannot resolve --listen {text}: {error}; {form}"))?;
+    let addresses: Vec<SocketAddr> = resolved.collect();
+    let first = addresses.iter().find(|address| address.is_ipv4()).or_else(|| addresses.first());
+    first.copied().ok_or_else(|| format!("--listen {text} resolves to no address; {form}"))
+}
+
 /// Writes a line to standard error. A closed standard error does not stop the emulator.
 fn log(line: &str) {
     let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -88,7 +106,7 @@ async fn main() -> ExitCode {
     };
     let emulator = match options.builder.start().await {
         Ok(emulator) => emulator,
-        Err(error @ fetch_hive_emulator::StartError::Config(_)) => return failed(2, &error),
+        Err(error @ (StartError::Config(_) | StartError::Fault(_))) => return failed(2, &error),
         Err(error) => return failed(1, &error),
     };
     if let (Some(file), Some(pem)) = (&options.ca_out, emulator.ca_pem()) {

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::HOST;
 use http::{HeaderMap, Request};
 use http_body::Body;
 use http_body_util::{BodyExt, Limited};
 use serde_json::json;
 
 use crate::control::{self, CONTROL_PREFIX};
-use crate::faults::grammar::FaultError;
+use crate::faults::display::ActionText;
+use crate::faults::fault::Fault;
 use crate::faults::injection::run_with_fault;
 use crate::faults::matching::{FaultList, Origin};
 use crate::http::access_log::AccessLogEntry;
+use crate::http::mask::masked;
 use crate::http::response::{ConnectionBroken, Response, error_response, json_response};
 use crate::http::takeover::Takeover;
 use crate::operations::dispatch;
@@ -61,7 +64,7 @@ where
     if head.uri.path().starts_with(CONTROL_PREFIX) {
         return Ok(control::handle(&state, &head, &body).await);
     }
-    let log_entry = AccessLogEntry::start(&state, &recorded);
+    let mut log_entry = AccessLogEntry::start(&state, &recorded);
     state.requests.push(recorded);
     let header_faults = match header_faults(&state, &head.headers) {
         Ok(faults) => Arc::new(faults),
@@ -69,10 +72,16 @@ where
     };
     let origin = Origin { operation: operation.map_or("", |operation| &operation.id), header_faults };
     let fault = origin.request_fault(&state.faults);
+    if let (Some(entry), Some(fault)) = (&mut log_entry, &fault) {
+        entry.set_fault(ActionText(fault).to_string(), fault.after_run);
+    }
     let respond = async {
         match route {
-            Route::Unknown => error_response(404, "", &format!("There is no {path} here. The API is below /v1.")),
-            Route::WrongMethod => error_response(405, "", "This path does not support the method."),
+            Route::Unknown => error_response(404, "", &unknown_path_error(&state, &head)),
+            Route::WrongMethod(allowed) => {
+                let error = format!("no {} operation at {}; use {allowed}", head.method, head.uri.path());
+                error_response(405, "", &error)
+            }
             Route::Operation(operation) => {
                 execute(&state, operation, origin, path, head.uri.query(), &head.headers, body).await
             }
@@ -85,12 +94,18 @@ where
     })
 }
 
+fn unknown_path_error(state: &State, head: &http::request::Parts) -> String {
+    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+    format!("no operation at {}; the base URL is {}/v1", masked(head.uri.path()), state.origin(host))
+}
+
 /// Parses the faults of the request headers, if the settings allow them.
 fn header_faults(state: &State, headers: &HeaderMap) -> Result<FaultList, Box<Response>> {
     let headers = headers.get_all(FAULT_HEADER).into_iter().filter(|_| state.settings.fault_header);
     let parsed = headers.map(|value| {
         let text = value.to_str().map_err(|error| error.to_string())?;
-        text.parse().map_err(|error: FaultError| error.to_string())
+        let fault = text.parse::<Fault>().and_then(|fault| fault.validate_for_request().map(|()| fault));
+        fault.map_err(|error| error.to_string())
     });
     parsed
         .collect::<Result<_, String>>()

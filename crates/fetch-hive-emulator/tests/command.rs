@@ -120,12 +120,33 @@ fn faults_come_from_options_and_headers() {
     child.wait().unwrap();
     for (fault, reason) in [
         ("explode", "invalid term \"explode\""),
-        ("status=503 operation=invokeWorkflows", "there is no such operation"),
+        ("status=503 operation=invokeWorkflows", "there is no such operation; did you mean invokeWorkflow?"),
+        ("status=503 cut-after=3", "the body has only 0 bytes"),
+        ("expired-certificate", "start the emulator with --tls"),
         ("callback-lost nth=0", "the smallest value is 1"),
     ] {
         let (output, _, err) = run(&["--fault", fault]);
         assert_eq!(output.status.code(), Some(2));
         assert!(err.contains(reason), "{err}");
+    }
+}
+
+#[test]
+fn listen_accepts_host_names_and_ports() {
+    for address in ["localhost:0", ":0"] {
+        let (mut child, listening) = start(&["--listen", address]);
+        assert!(listening.starts_with("127.0.0.1:"), "{address}: {listening}");
+        assert!(post(&listening, r#"{"deployment":"d"}"#).starts_with("HTTP/1.1 200"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    for (address, reason) in [
+        ("localhost", "--listen localhost has no port; use IP:PORT, HOST:PORT or :PORT"),
+        (":99999", "--listen :99999 has an invalid port"),
+        ("bad host:1", "cannot resolve --listen bad host:1"),
+    ] {
+        let (output, _, err) = run(&["--listen", address]);
+        assert!(output.status.code() == Some(2) && err.contains(reason), "{err}");
     }
 }
 

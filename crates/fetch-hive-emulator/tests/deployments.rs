@@ -149,12 +149,36 @@ fn invalid_file_error_names_the_line() {
         ("fault.toml", "[[fault]]\nrule = \"nonsense\"\n", "line 2"),
         #[cfg(feature = "templates")]
         ("template.toml", "[[prompt]]\ndeployment = \"a\"\nresponse_template = \"{{ x\"\n", "line 3"),
+        #[cfg(feature = "templates")]
+        ("variable.toml", "[[workflow]]\ndeployment = \"a\"\noutput_template = \"{{ input.x }}\"\n", "line 3"),
+        ("event.toml", "[[fault]]\nrule = \"callback-lost event=agent.complete\"\n", "line 2"),
         #[cfg(feature = "yaml")]
         ("bad.yaml", "workflow:\n  - deployment: a\n    delay: 1\n", "line 3"),
     ] {
         let file = File::with(name, text);
         let error = read_deployments(&file.0).unwrap_err().to_string();
         assert!(error.contains(line) && error.contains(name), "{error}");
+    }
+}
+
+#[cfg(feature = "templates")]
+#[test]
+fn misspelled_template_variables_are_rejected() {
+    let declare = |template: &str| {
+        let inputs = "inputs.topic = { type = \"string\" }";
+        let text = format!("[[workflow]]\ndeployment = \"a\"\n{inputs}\noutput_template = \"{template}\"\n");
+        let file = File::with("variables.toml", &text);
+        read_deployments(&file.0).map_err(|error| error.to_string())
+    };
+    assert!(declare("{% for t in inputs.tags %}{{ loop.index }} {{ t.name }}{% endfor %} {{ range(2) }}").is_ok());
+    assert!(declare("{{ inputs.topic }} {{ user }} {{ metadata.order }}").is_ok());
+    for (template, part) in [
+        ("{{ input.topic }}", "unknown variable \"input\"; did you mean inputs?"),
+        ("{{ nothing }}", "use one of request_id, deployment"),
+        ("{{ inputs.topics }}", "unknown input \"topics\"; did you mean topic?"),
+    ] {
+        let error = declare(template).unwrap_err();
+        assert!(error.contains(part), "{error}");
     }
 }
 

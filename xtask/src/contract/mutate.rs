@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::run::{cargo, target_dir, workspace_root};
+use crate::run::{cargo, read_text, target_dir, workspace_root};
+use crate::structure::source_files;
 
 /// A change to one line of the source.
 struct Mutant {
@@ -25,7 +26,7 @@ pub(crate) fn mutate(arguments: &[String]) -> Result<(), String> {
         copy_all(&workspace_root().join(part), &copy.join(part)).map_err(|error| format!("{part}: {error}"))?;
     }
     run(&copy).map_err(|output| format!("the unchanged copy fails:\n{output}"))?;
-    let mut candidates = candidates(&copy).map_err(|error| error.to_string())?;
+    let mut candidates = candidates(&copy)?;
     let mut survived = Vec::new();
     for n in 1..=count {
         // A linear congruential generator is random enough to choose lines.
@@ -66,12 +67,11 @@ fn run(copy: &Path) -> Result<(), String> {
 }
 
 /// Returns mutants that rename or skip a field of a model, or change the path of an endpoint.
-fn candidates(copy: &Path) -> std::io::Result<Vec<Mutant>> {
+fn candidates(copy: &Path) -> Result<Vec<Mutant>, String> {
     let mut mutants = Vec::new();
     for directory in ["crates/fetch-hive-types/src", "crates/fetch-hive-core/src/endpoints"] {
-        for entry in fs::read_dir(copy.join(directory))? {
-            let file = entry?.path();
-            let text = fs::read_to_string(&file)?;
+        for file in source_files(&copy.join(directory))? {
+            let text = read_text(&file)?;
             let mut within = "";
             for (line, text) in text.lines().enumerate() {
                 within = match text.trim() {

@@ -78,7 +78,7 @@ fn plain<T: DeserializeOwned + Serialize>(value: &Value) -> Result<(), String> {
     compare(value, &serde_json::to_value(&read).map_err(|error| error.to_string())?)
 }
 
-/// Every type of event is read as its own, and keeps the fields that the contract gives it.
+/// Checks that every type of event is parsed as its own variant and keeps its declared fields.
 fn stream_event(value: &Value, style: Style) -> Result<(), String> {
     const COMMON: [&str; 1] = ["request_id"];
     let fields: [(&str, &[&str]); 8] = [
@@ -107,10 +107,10 @@ fn stream_event(value: &Value, style: Style) -> Result<(), String> {
     if style == Style::Minimal {
         return Ok(());
     }
-    let all = value.as_object().ok_or("a stream event is an object")?;
+    let all = value.as_object().ok_or("the sample of a stream event is not an object")?;
     let known = |key: &str| fields.iter().any(|(_, names)| names.contains(&key)) || COMMON.contains(&key);
     if let Some(key) = all.keys().find(|key| !known(key) && *key != "type" && *key != UNKNOWN) {
-        return Err(format!("`{key}` belongs to no type of event"));
+        return Err(format!("no type of event has the field `{key}`"));
     }
     for (tag, names) in fields {
         let chosen = all.iter().filter(|(key, _)| names.contains(&key.as_str()) || COMMON.contains(&key.as_str()));
@@ -120,9 +120,9 @@ fn stream_event(value: &Value, style: Style) -> Result<(), String> {
         let text = serde_json::to_vec(&sent).map_err(|error| error.to_string())?;
         let event = StreamEvent::from_slice(&text).map_err(|error| format!("{tag}: {error}"))?;
         if event.event_type() != tag {
-            return Err(format!("{tag} was read as {}", event.event_type()));
+            return Err(format!("{tag} was parsed as {}", event.event_type()));
         }
-        let got = match &event {
+        let actual = match &event {
             StreamEvent::Reasoning(event) | StreamEvent::Response(event) => serde_json::to_value(event),
             StreamEvent::Tool(event) => serde_json::to_value(event),
             StreamEvent::Artifact(event) => serde_json::to_value(event),
@@ -130,10 +130,10 @@ fn stream_event(value: &Value, style: Style) -> Result<(), String> {
             StreamEvent::Summary(event) => serde_json::to_value(event),
             StreamEvent::Usage(event) => serde_json::to_value(event),
             StreamEvent::Error(event) => serde_json::to_value(event),
-            _ => return Err(format!("{tag} was not read as an event of its own")),
+            _ => return Err(format!("{tag} was parsed as an unknown event")),
         };
-        compare(&Value::Object(expected), &got.map_err(|error| error.to_string())?)
-            .map_err(|why| format!("{tag}: {why}"))?;
+        compare(&Value::Object(expected), &actual.map_err(|error| error.to_string())?)
+            .map_err(|error| format!("{tag}: {error}"))?;
     }
     Ok(())
 }
@@ -147,11 +147,11 @@ macro_rules! objects {
     };
 }
 
-const REPLY: &str = "an envelope that carries nothing: unwrapped by the endpoint, and checked with its operation";
-const REQUEST: &str = "an envelope that carries nothing: written by the endpoint, and checked with its operation";
+const RESPONSE_ENVELOPE: &str = "the endpoint unwraps this envelope, so its operation is checked instead";
+const REQUEST_ENVELOPE: &str = "the endpoint adds this envelope, so its operation is checked instead";
 
-/// Every schema, with its type or the reason why it has none.
-#[allow(clippy::too_many_lines, reason = "one line for each schema")]
+/// Returns every schema with its type, or with the reason why it has none.
+#[allow(clippy::too_many_lines, reason = "one line per schema")]
 pub(crate) fn table() -> Vec<(&'static str, Mapping)> {
     let mut table = objects! {
         "AgentAsyncOptions" => AgentAsyncOptions,
@@ -240,7 +240,7 @@ pub(crate) fn table() -> Vec<(&'static str, Mapping)> {
     ]);
     let reasons = [
         (
-            REPLY,
+            RESPONSE_ENVELOPE,
             &[
                 "AgentDelegationList",
                 "AgentList",
@@ -257,7 +257,7 @@ pub(crate) fn table() -> Vec<(&'static str, Mapping)> {
             ][..],
         ),
         (
-            REQUEST,
+            REQUEST_ENVELOPE,
             &[
                 "CreateAgentChatRequest",
                 "CreateAgentRequest",

@@ -51,11 +51,6 @@ pub use crate::transport::blocking::BlockingTransport;
 #[cfg(feature = "ureq")]
 pub use crate::transport::{UreqTransport, UreqTransportBuilder};
 
-#[cfg(any(feature = "conformance", feature = "test-util"))]
-pub(crate) use crate::transport::blocking::Blocks;
-#[cfg(feature = "conformance")]
-pub(crate) use block_on::block_on;
-
 /// A builder for one call of the blocking client. Nothing is sent until [`send`](crate::Call::send)
 /// or `stream` is called.
 pub type Call<E> = crate::Call<E, Client>;

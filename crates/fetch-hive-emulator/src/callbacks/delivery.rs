@@ -55,7 +55,11 @@ pub(crate) async fn deliver(state: &Arc<State>, callback: Callback) {
         };
         state.log(|| {
             let outcome = outcome.as_ref().map_or_else(Clone::clone, ToString::to_string);
-            format!("callback of {request_id} to {}, attempt {attempt}: {outcome}", masked(&url))
+            format!(
+                "callback of {request_id} to {}, attempt {attempt}: {outcome}{}",
+                masked(&url),
+                faults.log_suffix(attempt)
+            )
         });
         if matches!(outcome, Ok(200..=299)) {
             accepted += 1;

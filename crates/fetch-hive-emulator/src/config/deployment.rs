@@ -228,6 +228,10 @@ impl Deployment {
         self.human_in_the_loop || self.steps.iter().any(|step| step.human_in_the_loop)
     }
 
+    pub(crate) fn input_names(&self) -> Vec<&str> {
+        self.inputs.keys().map(String::as_str).collect()
+    }
+
     pub(crate) fn workspace(&self) -> &str {
         self.workspace.as_deref().unwrap_or(DEFAULT_WORKSPACE)
     }

@@ -76,15 +76,16 @@ pub(crate) struct Declarations {
 /// Returns an error if the file cannot be read or is invalid. The message contains the path and the
 /// line.
 pub fn read_deployments(path: impl AsRef<Path>) -> Result<Vec<Deployment>, ConfigError> {
-    read(path.as_ref()).map(|declared| declared.deployments)
+    // Whether a fault for TLS can apply is only known when an emulator starts.
+    read(path.as_ref(), true).map(|declared| declared.deployments)
 }
 
-pub(crate) fn read(path: &Path) -> Result<Declarations, ConfigError> {
+pub(crate) fn read(path: &Path, tls: bool) -> Result<Declarations, ConfigError> {
     let file = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { file: file.clone(), source })?;
     let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let parsed = if is_yaml { from_yaml(&text) } else { toml::from_str(&text).map_err(|error| error.to_string()) };
-    parsed.and_then(|content| validate(content, &text)).map_err(|reason| ConfigError::Parse { file, reason })
+    parsed.and_then(|content| validate(content, &text, tls)).map_err(|reason| ConfigError::Parse { file, reason })
 }
 
 #[cfg(feature = "yaml")]
@@ -100,7 +101,7 @@ fn from_yaml(_: &str) -> Result<File, String> {
 }
 
 /// Checks the rules that serde does not express.
-fn validate(file: File, text: &str) -> Result<Declarations, String> {
+fn validate(file: File, text: &str, tls: bool) -> Result<Declarations, String> {
     let mut deployments: Vec<Deployment> = Vec::new();
     let all = [
         (DeploymentKind::Workflow, file.workflow),
@@ -116,7 +117,7 @@ fn validate(file: File, text: &str) -> Result<Declarations, String> {
     }
     let faults: Vec<String> = file.fault.into_iter().map(|fault| fault.rule).collect();
     for rule in &faults {
-        if let Err(error) = rule.parse::<Fault>() {
+        if let Err(error) = rule.parse::<Fault>().and_then(|fault| fault.validate_for_emulator(tls)) {
             return Err(format!("{}{error}", line_prefix(nth_line(text, rule, 1))));
         }
     }
@@ -133,7 +134,7 @@ fn validate_deployment(deployment: &Deployment, earlier: &[Deployment], text: &s
         return Err("a deployment has an empty name".to_owned());
     }
     let Some(template) = &deployment.output_template else { return Ok(()) };
-    if let Err(reason) = template::check(template) {
+    if let Err(reason) = template::check(template, &deployment.input_names()) {
         let line = nth_line(text, template.lines().find(|line| !line.is_empty()).unwrap_or_default(), 1);
         return error(line, &format!("invalid template: {reason}"));
     }

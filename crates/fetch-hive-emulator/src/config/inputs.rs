@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     #[serde(default, rename = "type")]
-    input_type: InputType,
+    kind: InputType,
     #[serde(default)]
     required: bool,
     #[serde(default)]
@@ -71,7 +71,7 @@ pub(crate) fn validate(
 
 impl Input {
     fn check(&self, name: &str, value: &Value) -> Result<(), InputError> {
-        let (is_valid, expected) = match self.input_type {
+        let (is_valid, expected) = match self.kind {
             InputType::Any => (true, ""),
             InputType::String => (value.is_string(), "a string"),
             InputType::Number => (value.is_number(), "a number"),

@@ -7,4 +7,5 @@ pub(crate) mod inputs;
 pub(crate) mod reload;
 pub(crate) mod script;
 pub(crate) mod settings;
+pub(crate) mod suggestion;
 pub(crate) mod template;

@@ -22,7 +22,7 @@ pub(crate) async fn watch(state: Weak<State>, path: PathBuf) {
             continue;
         }
         current = new;
-        match file::read(&path) {
+        match file::read(&path, state.tls) {
             Ok(declared) => {
                 state.log(|| format!("{}: read {} deployments", path.display(), declared.deployments.len()));
                 apply(&state, declared);

@@ -32,6 +32,18 @@ impl CallbackFaults {
         self.0.iter().map(|(fault, _)| times(fault)).fold(0, u32::saturating_add)
     }
 
+    /// Returns the end of a log line that names the faults of an attempt.
+    pub(crate) fn log_suffix(&self, attempt: u32) -> String {
+        let is_visible = |fault: CallbackFault, attempts: u32| match fault {
+            CallbackFault::Late(_) | CallbackFault::Reorder => attempt == 1,
+            CallbackFault::Redeliver(_) => true,
+            _ => attempt <= attempts,
+        };
+        let visible = self.0.iter().filter(|(fault, attempts)| is_visible(*fault, *attempts));
+        let names: Vec<String> = visible.map(|(fault, _)| fault.to_string()).collect();
+        if names.is_empty() { String::new() } else { format!(" (fault {})", names.join(", ")) }
+    }
+
     pub(crate) fn contains(&self, wanted: CallbackFault, attempt: u32) -> bool {
         self.0.iter().any(|(fault, attempts)| *fault == wanted && attempt <= *attempts)
     }

@@ -34,29 +34,33 @@ impl fmt::Display for Fault {
                 } else if !body.is_empty() {
                     write!(f, " body={}", Escaped(body))?;
                 }
-                match cut {
-                    Some((bytes, ConnectionEnd::Close)) => write!(f, " cut-after={bytes}")?,
-                    Some((bytes, ConnectionEnd::Reset)) => write!(f, " reset-after={bytes}")?,
-                    Some((bytes, ConnectionEnd::Hang)) => write!(f, " stall-after={bytes}")?,
-                    None => {}
-                }
+                fmt_cut(*cut, f)?;
             }
-            Action::Delay(delay) => write!(f, "delay={}", delay.as_millis())?,
-            Action::Hang => f.write_str("hang")?,
-            Action::Close => f.write_str("close")?,
-            Action::ResetStream(error_code) => write!(f, "reset-stream={error_code}")?,
-            Action::Raw(bytes, ConnectionEnd::Reset) if bytes.is_empty() => f.write_str("reset")?,
-            Action::Raw(bytes, _) => write!(f, "raw={}", Escaped(bytes))?,
-            Action::Connection(fault) => f.write_str(match fault {
-                ConnectionFault::Reset => "reset-connection",
-                ConnectionFault::Silent => "silent-connection",
-                ConnectionFault::WrongName => "wrong-certificate-name",
-                ConnectionFault::Expired => "expired-certificate",
-                ConnectionFault::UnknownIssuer => "unknown-issuer",
-            })?,
-            Action::Callback(fault) => write!(f, "{fault}")?,
+            Action::Raw(bytes, end) if *end != ConnectionEnd::Reset => write!(f, "raw={}", Escaped(bytes))?,
+            _ => self.fmt_action(f)?,
         }
         self.fmt_selection(f)
+    }
+}
+
+/// The action of a fault without headers and bodies, for logs and errors.
+pub(crate) struct ActionText<'a>(pub(crate) &'a Fault);
+
+impl fmt::Display for ActionText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt_action(f)
+    }
+}
+
+impl fmt::Display for ConnectionFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reset => "reset-connection",
+            Self::Silent => "silent-connection",
+            Self::WrongName => "wrong-certificate-name",
+            Self::Expired => "expired-certificate",
+            Self::UnknownIssuer => "unknown-issuer",
+        })
     }
 }
 
@@ -75,7 +79,33 @@ impl fmt::Display for CallbackFault {
     }
 }
 
+fn fmt_cut(cut: Option<(usize, ConnectionEnd)>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match cut {
+        Some((bytes, ConnectionEnd::Close)) => write!(f, " cut-after={bytes}"),
+        Some((bytes, ConnectionEnd::Reset)) => write!(f, " reset-after={bytes}"),
+        Some((bytes, ConnectionEnd::Hang)) => write!(f, " stall-after={bytes}"),
+        None => Ok(()),
+    }
+}
+
 impl Fault {
+    fn fmt_action(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.action {
+            Action::Response { status, cut, .. } => {
+                write!(f, "status={}", status.as_u16())?;
+                fmt_cut(*cut, f)
+            }
+            Action::Delay(delay) => write!(f, "delay={}", delay.as_millis()),
+            Action::Hang => f.write_str("hang"),
+            Action::Close => f.write_str("close"),
+            Action::ResetStream(error_code) => write!(f, "reset-stream={error_code}"),
+            Action::Raw(_, ConnectionEnd::Reset) => f.write_str("reset"),
+            Action::Raw(..) => f.write_str("raw"),
+            Action::Connection(fault) => write!(f, "{fault}"),
+            Action::Callback(fault) => write!(f, "{fault}"),
+        }
+    }
+
     fn fmt_selection(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.after_run {
             f.write_str(" after-run")?;

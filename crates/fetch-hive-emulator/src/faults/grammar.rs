@@ -4,16 +4,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::faults::error::{FaultError, invalid};
 use crate::faults::fault::{Action, Fault};
-use crate::operations::table;
-
-/// An error that occurs when the text of a fault is invalid.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid term {term:?} in the fault: {reason}")]
-pub struct FaultError {
-    term: String,
-    reason: &'static str,
-}
 
 const ACTIONS: &str = "a fault starts with status=CODE, delay=MS, hang, close, reset, garbage, cut-head, go-away, \
                        go-away-processed, reset-stream=CODE, raw=BYTES, reset-connection, silent-connection, \
@@ -56,6 +48,7 @@ impl FromStr for Fault {
         for term in terms {
             fault = apply_term(fault, term)?;
         }
+        fault.validate()?;
         Ok(fault)
     }
 }
@@ -106,7 +99,6 @@ fn apply_term(fault: Fault, term: &str) -> Result<Fault, FaultError> {
         ("body" | "body-spaces" | "header" | "cut-after" | "reset-after" | "stall-after", action) => {
             (!matches!(action, Action::Response { .. })).then_some("only a fault that starts with status= accepts it")
         }
-        ("operation", Action::Connection(_)) => Some("a connection has no operation"),
         ("after-run", Action::Connection(_) | Action::Callback(_)) => Some("only a fault of requests accepts it"),
         ("event" | "first-attempts", action) => {
             (!matches!(action, Action::Callback(_))).then_some("only a fault of callbacks accepts it")
@@ -129,8 +121,7 @@ fn apply_term(fault: Fault, term: &str) -> Result<Fault, FaultError> {
         "cut-after" => fault.cut_after(number(term, value)?),
         "reset-after" => fault.reset_after(number(term, value)?),
         "stall-after" => fault.stall_after(number(term, value)?),
-        "operation" if table::exists(value) => fault.operation(value),
-        "operation" => return invalid(term, "there is no such operation; an example is invokeWorkflow"),
+        "operation" => fault.operation(value),
         "event" => fault.event_type(value),
         "first-attempts" => fault.first_attempts(number(term, value)?),
         "nth" => fault.nth(positive(term, value)?),
@@ -159,10 +150,6 @@ fn positive(term: &str, value: &str) -> Result<u64, FaultError> {
 
 fn number<T: FromStr>(term: &str, value: &str) -> Result<T, FaultError> {
     value.parse().or_else(|_| invalid(term, "the value must be a number"))
-}
-
-fn invalid<T>(term: &str, reason: &'static str) -> Result<T, FaultError> {
-    Err(FaultError { term: term.to_owned(), reason })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::faults::callback::{CallbackFault, CallbackFaults};
+use crate::faults::error::FaultError;
 use crate::faults::fault::{Action, ConnectionFault, Fault};
 
 /// A list of faults, in the order in which they are matched.
@@ -22,6 +23,11 @@ impl FaultList {
 
     pub(crate) fn add(&self, fault: Fault) {
         self.lock().push(fault);
+    }
+
+    /// Checks that every fault can apply.
+    pub(crate) fn validate(&self, tls: bool) -> Result<(), FaultError> {
+        self.lock().iter().try_for_each(|fault| fault.validate_for_emulator(tls))
     }
 
     pub(crate) fn count(&self) -> usize {

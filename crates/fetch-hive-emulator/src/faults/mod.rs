@@ -2,8 +2,10 @@
 //! injection.
 
 pub(crate) mod callback;
-mod display;
+pub(crate) mod display;
+pub(crate) mod error;
 pub(crate) mod fault;
 pub(crate) mod grammar;
 pub(crate) mod injection;
 pub(crate) mod matching;
+mod validation;

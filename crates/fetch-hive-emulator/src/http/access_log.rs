@@ -24,6 +24,7 @@ pub(crate) struct AccessLogEntry {
     number: u64,
     started: Instant,
     line: String,
+    fault: Option<String>,
     status: Option<u16>,
     chunks: usize,
     end: Option<&'static str>,
@@ -43,10 +44,16 @@ impl AccessLogEntry {
             number,
             started: Instant::now(),
             line: format!("{} {}", request.method, masked(&request.path)),
+            fault: None,
             status: None,
             chunks: 0,
             end: None,
         })
+    }
+
+    /// Sets the fault that is injected into the request.
+    pub(crate) fn set_fault(&mut self, action: String, after_run: bool) {
+        self.fault = Some(if after_run { format!("{action} after-run") } else { action });
     }
 
     /// Returns the same response with a body that is logged while it is sent.
@@ -76,7 +83,8 @@ impl Drop for AccessLogEntry {
         self.state.log(|| {
             let status = self.status.map_or_else(|| "-".to_owned(), |status| status.to_string());
             let chunks = if self.chunks > 1 { format!(", {} chunks", self.chunks) } else { String::new() };
-            format!("{} {status} {} ms{chunks}, {end}", self.line, duration.as_millis())
+            let fault = self.fault.as_ref().map_or_else(String::new, |fault| format!(" (fault {fault})"));
+            format!("{} {status} {} ms{chunks}, {end}{fault}", self.line, duration.as_millis())
         });
     }
 }

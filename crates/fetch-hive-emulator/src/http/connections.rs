@@ -36,6 +36,9 @@ pub(crate) async fn accept(listener: TcpListener, tls: Option<Arc<Identity>>, st
 async fn serve(mut stream: TcpStream, tls: Option<Arc<Identity>>, open: OpenConnection, number: u64) {
     let _ = stream.set_nodelay(true);
     let fault = open.0.faults.connection();
+    if let Some(fault) = fault {
+        open.0.log(|| format!("connection {number} (fault {fault})"));
+    }
     match fault {
         Some(ConnectionFault::Reset) => {
             // Unread bytes make the operating system send a reset.

@@ -142,6 +142,7 @@ impl Run {
 pub(crate) async fn accepted_response(request: &OperationRequest<'_>, body: &Value) -> Response {
     let state = request.state;
     if request.origin.has_early_callback(&state.faults) {
+        state.log(|| format!("response for {} waits for its callback (fault callback-early)", body["request_id"]));
         let attempted = async {
             loop {
                 let next = state.delivery_attempted.notified();

@@ -37,8 +37,8 @@ enum Segment {
 /// The target of a request.
 pub(crate) enum Route {
     Operation(&'static Operation),
-    /// The path exists, but not with this method.
-    WrongMethod,
+    /// The path exists, but only with these methods.
+    WrongMethod(String),
     Unknown,
 }
 
@@ -49,7 +49,10 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
             if operation.method == *method {
                 return Route::Operation(operation);
             }
-            route = Route::WrongMethod;
+            route = match route {
+                Route::WrongMethod(others) => Route::WrongMethod(format!("{others} or {}", operation.method)),
+                _ => Route::WrongMethod(operation.method.to_string()),
+            };
         }
     }
     route
@@ -58,6 +61,11 @@ pub(crate) fn route(method: &Method, path: &str) -> Route {
 /// Returns whether there is an operation with this id.
 pub(crate) fn exists(id: &str) -> bool {
     table().iter().any(|operation| operation.id == id)
+}
+
+/// Returns the ids of all operations.
+pub(crate) fn ids() -> impl Iterator<Item = &'static str> {
+    table().iter().map(|operation| operation.id.as_str())
 }
 
 impl Operation {
@@ -145,7 +153,7 @@ mod tests {
     fn paths_are_matched_without_decoding() {
         let id = |method: Method, path| match route(&method, path) {
             Route::Operation(operation) => operation.id.as_str(),
-            Route::WrongMethod => "405",
+            Route::WrongMethod(_) => "405",
             Route::Unknown => "404",
         };
         assert_eq!(id(Method::POST, "/workflow/invoke"), "invokeWorkflow");

@@ -22,7 +22,7 @@ pub(crate) struct Log<T> {
 
 #[derive(Debug)]
 struct Entries<T> {
-    entries: VecDeque<T>,
+    items: VecDeque<T>,
     /// The number of entries that were dropped.
     dropped: u64,
     bytes: usize,
@@ -30,7 +30,7 @@ struct Entries<T> {
 
 impl<T> Log<T> {
     pub(crate) fn new(max_entries: usize) -> Self {
-        let inner = Entries { entries: VecDeque::new(), dropped: 0, bytes: 0 };
+        let inner = Entries { items: VecDeque::new(), dropped: 0, bytes: 0 };
         Self { inner: Mutex::new(inner), max_entries, changes: watch::Sender::new(0) }
     }
 
@@ -39,12 +39,12 @@ impl<T> Log<T> {
     }
 
     pub(crate) fn any(&self, matches: impl FnMut(&T) -> bool) -> bool {
-        self.lock().entries.iter().any(matches)
+        self.lock().items.iter().any(matches)
     }
 
     /// Calls a function for each entry, newest first, until it returns `true`.
     pub(crate) fn update_newest(&self, update: impl FnMut(&mut T) -> bool) {
-        let _ = self.lock().entries.iter_mut().rev().any(update);
+        let _ = self.lock().items.iter_mut().rev().any(update);
     }
 }
 
@@ -53,21 +53,21 @@ impl<T: Clone + LogEntry> Log<T> {
     pub(crate) fn push(&self, entry: T) -> u64 {
         let mut inner = self.lock();
         inner.bytes += entry.body_size();
-        inner.entries.push_back(entry);
-        while inner.entries.len() > self.max_entries || (inner.bytes > MAX_BYTES && inner.entries.len() > 1) {
-            if let Some(oldest) = inner.entries.pop_front() {
+        inner.items.push_back(entry);
+        while inner.items.len() > self.max_entries || (inner.bytes > MAX_BYTES && inner.items.len() > 1) {
+            if let Some(oldest) = inner.items.pop_front() {
                 inner.bytes -= oldest.body_size();
                 inner.dropped += 1;
             }
         }
-        let number = inner.dropped + inner.entries.len() as u64;
+        let number = inner.dropped + inner.items.len() as u64;
         drop(inner);
         self.changes.send_modify(|count| *count += 1);
         number
     }
 
     pub(crate) fn all(&self) -> Vec<T> {
-        self.lock().entries.iter().cloned().collect()
+        self.lock().items.iter().cloned().collect()
     }
 }
 
@@ -76,21 +76,21 @@ impl<T: Clone> Log<T> {
     /// Converts the newest entries with their numbers, oldest first.
     pub(crate) fn newest<R>(&self, count: usize, convert: impl Fn(u64, &T) -> R) -> Vec<R> {
         let inner = self.lock();
-        let skipped = inner.entries.len().saturating_sub(count);
+        let skipped = inner.items.len().saturating_sub(count);
         let first = inner.dropped + skipped as u64 + 1;
-        inner.entries.iter().skip(skipped).zip(first..).map(|(entry, number)| convert(number, entry)).collect()
+        inner.items.iter().skip(skipped).zip(first..).map(|(entry, number)| convert(number, entry)).collect()
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<T> {
         let inner = self.lock();
         let at = number.checked_sub(inner.dropped + 1)?;
-        inner.entries.get(usize::try_from(at).ok()?).cloned()
+        inner.items.get(usize::try_from(at).ok()?).cloned()
     }
 
     pub(crate) fn update(&self, number: u64, update: impl FnOnce(&mut T)) {
         let mut inner = self.lock();
         let Some(at) = number.checked_sub(inner.dropped + 1).and_then(|at| usize::try_from(at).ok()) else { return };
-        if let Some(entry) = inner.entries.get_mut(at) {
+        if let Some(entry) = inner.items.get_mut(at) {
             update(entry);
         }
         drop(inner);

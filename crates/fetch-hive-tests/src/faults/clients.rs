@@ -63,7 +63,7 @@ impl ClientKind {
         let ureq = || {
             let transport = UreqTransport::builder().no_proxy();
             match &settings.ca_pem {
-                Some(pem) => transport.root_certificates_pem(pem.as_str()),
+                Some(pem) => transport.add_root_certificates_pem(pem.as_str()),
                 None => transport,
             }
             .build()
@@ -160,7 +160,7 @@ impl TestClient for Client {
                 Operation::StreamPrompt => {
                     let events = self.invoke_prompt("d").input("text", BODY).timeout(deadline).stream().await?;
                     let attempts = events.attempts();
-                    events.into_reply().await.complete()?;
+                    events.into_response().await.complete()?;
                     Ok(attempts)
                 }
             }
@@ -189,7 +189,7 @@ fn call_blocking(client: &blocking::Client, operation: Operation, deadline: Dura
         Operation::StreamPrompt => {
             let events = client.invoke_prompt("d").input("text", BODY).timeout(deadline).stream()?;
             let attempts = events.attempts();
-            events.into_reply()?.complete()?;
+            events.into_response()?.complete()?;
             Ok(attempts)
         }
     }

@@ -10,7 +10,6 @@ use fetch_hive_client::types::{
 };
 use fetch_hive_client::{BoxError, Client, Error, ErrorKind, WaitError};
 use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault};
-use fetch_hive_testing::{Exchange, PausedClock, Replay};
 use fetch_hive_tests::{CallbackListener, CallbackServer, Scripted, Step};
 use serde_json::json;
 use tokio::sync::Notify;

@@ -49,7 +49,7 @@ pub(crate) async fn client(printed: &mut Printed) {
     let client = builder().build().unwrap();
     let stream = || client.invoke_prompt("s").input("text", BODY).stream();
     let usage = json!({"type": "usage", "usage": {"total_tokens": 1}, "webhook_secret": SECRET, "request_id": "req_1"});
-    emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1));
+    emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1)).unwrap();
     let whole = stream().await.unwrap().into_response().await;
     client.invoke_prompt("d").await.unwrap();
     let workspace = client.workspace("w");
@@ -169,7 +169,7 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
         Fault::close(),
     ] {
         emulator.clear_faults();
-        emulator.add_fault(fault);
+        emulator.add_fault(fault).unwrap();
         let mut errors = Vec::new();
         errors.extend(client.invoke_workflow("d").input("text", BODY).await.err());
         match client.invoke_prompt("d").input("text", BODY).stream().await {
@@ -190,12 +190,12 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
     }
     emulator.clear_faults();
     let cut = json(200).body(BODY.repeat(10)).cut_after(20);
-    emulator.add_fault(cut.nth(1));
+    emulator.add_fault(cut.nth(1)).unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert!(error.body().is_some() && format!("{error:?}").contains("PartialResponse"), "{error:?}");
     printed.debug("fetch_hive_client::PartialResponse", &error);
     let odd = json!({"request": {"request_id": "req\n1", "run_status": "running\u{1b}"}});
-    emulator.add_fault(json(200).body(odd.to_string()).operation("getRequest"));
+    emulator.add_fault(json(200).body(odd.to_string()).operation("getRequest")).unwrap();
     let waited = client.requests().wait("req\n1").timeout(Duration::from_millis(60)).await.unwrap_err();
     let fetch_hive_client::ErrorKind::Wait(wait) = waited.kind() else { panic!("{waited:?}") };
     printed.error("fetch_hive_client::WaitError", &**wait);
