@@ -42,11 +42,7 @@ impl<C: SendRequest> Workspace<C> {
 
     /// Returns the operations of one knowledge base.
     pub fn knowledge_base(&self, id: impl Into<KnowledgeBaseId>) -> KnowledgeBase<C> {
-        KnowledgeBase {
-            client: self.client.clone(),
-            workspace_id: self.workspace_id.clone(),
-            id: id.into(),
-        }
+        KnowledgeBase { client: self.client.clone(), workspace_id: self.workspace_id.clone(), id: id.into() }
     }
 
     /// Returns the operations for the assets of the workspace.

@@ -13,8 +13,8 @@ use fetch_hive_core::types::{
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Call;
 use super::builder::ClientBuilder;
-use super::call::Call;
 
 /// Implements setters on a builder by calling the setters of one of its fields.
 ///
