@@ -49,13 +49,8 @@ pub(crate) async fn client(printed: &mut Printed) {
     let client = builder().build().unwrap();
     let stream = || client.invoke_prompt("s").input("text", BODY).stream();
     let usage = json!({"type": "usage", "usage": {"total_tokens": 1}, "webhook_secret": SECRET, "request_id": "req_1"});
-<<<<<<< HEAD
-    emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1));
-    let whole = stream().await.unwrap().into_response().await;
-=======
     emulator.add_fault(events(&format!("data: {usage}\n\ndata: [DONE]\n\n")).nth(1)).unwrap();
-    let whole = stream().await.unwrap().into_reply().await;
->>>>>>> emulator
+    let whole = stream().await.unwrap().into_response().await;
     client.invoke_prompt("d").await.unwrap();
     let workspace = client.workspace("w");
     let receiver = Receiver::new(Verifier::new([SECRET])).callback_url("https://example.com/cb");
