@@ -112,8 +112,10 @@ async fn an_endpoint_of_your_own_and_a_raw_request_are_sent_like_ours() {
         assert_eq!(request.headers["authorization"], "Bearer fhk_test");
     }
 
-    let refused =
-        client.call_raw(http::Request::get("/nowhere").body(Bytes::new()).unwrap(), Retry::Idempotent).await.unwrap_err();
+    let refused = client
+        .call_raw(http::Request::get("/nowhere").body(Bytes::new()).unwrap(), Retry::Idempotent)
+        .await
+        .unwrap_err();
     assert_eq!(refused.status().unwrap().as_u16(), 404);
     for elsewhere in ["https://evil.example/v1/x", "http://127.0.0.1:1/v1/x"] {
         let request = http::Request::get(elsewhere).body(Bytes::new()).unwrap();

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fetch_hive_testing::{Exchange, PausedClock, Replay};
 use fetch_hive_client::types::{ApiKey, RequestId, RunStatus};
 use fetch_hive_client::{BoxError, Client, CredentialProvider, Error, ErrorKind, RetryPolicy, WaitError};
+use fetch_hive_testing::{Exchange, PausedClock, Replay};
 use fetch_hive_tests::{Scripted, Step};
 use serde_json::json;
 

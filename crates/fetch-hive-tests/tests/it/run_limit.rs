@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Client, Retry, RetryPolicy, ResponseBody, Timeout, Transport, TransportError};
+use fetch_hive_client::{Client, ResponseBody, Retry, RetryPolicy, Timeout, Transport, TransportError};
 use fetch_hive_emulator::{Deployment, Emulator, Fault, Script};
 use fetch_hive_tests::stack;
 use serde_json::{Value, json};

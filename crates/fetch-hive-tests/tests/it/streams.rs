@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use fetch_hive_client::types::{AgentRunStatus, ErrorCode, InvokeAgent, InvokePrompt, StreamEvent};
 use fetch_hive_client::{
-    Client, Error, ErrorKind, EventStream, HyperTransport, ResponseBody, StreamError, StreamingEndpoint, Timeout, Transport,
-    TransportError,
+    Client, Error, ErrorKind, EventStream, HyperTransport, ResponseBody, StreamError, StreamingEndpoint, Timeout,
+    Transport, TransportError,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use fetch_hive_tests::{Scripted, Step, stack};

@@ -135,7 +135,8 @@ pub(crate) fn core(printed: &mut Printed) {
     let fetch_hive_core::callback::CallbackError::Signature(signature) = unsigned() else { panic!("it is not signed") };
     let fetch_hive_core::Error::Decode(undecoded) = decode() else { panic!("it cannot be read") };
     let mut ignoring = fetch_hive_core::ApprovalPager::new("w", ApprovalFilter::new().cursor("b\n"));
-    let repeated = ignoring.advance(&serde_json::from_value(json!({"approvals": [{"id": "b\n"}]})).unwrap()).unwrap_err();
+    let repeated =
+        ignoring.advance(&serde_json::from_value(json!({"approvals": [{"id": "b\n"}]})).unwrap()).unwrap_err();
     let failed = json!({"type": "error", "error": "no\n\u{1b}", "error_code": "odd\nforged", "webhook_secret": SECRET});
     print! { printed, error:
         fetch_hive_core::ApiError = api(documented.to_string());
