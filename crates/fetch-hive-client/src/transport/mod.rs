@@ -26,8 +26,8 @@ use crate::error::TransportError;
 ///
 /// # Contract
 ///
-/// The names in parentheses are those of the checks of the conformance kit, with which you can test
-/// any transport.
+/// The names in parentheses are those of the checks of the conformance suite, with which you can
+/// test any transport.
 ///
 /// The response:
 /// - Every HTTP status is returned as `Ok` with its body, including 4xx and 5xx. `Err` means that
