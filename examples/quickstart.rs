@@ -59,7 +59,7 @@ async fn run_with_callback(client: &Client, deployment: &str) -> Result<(), Box<
         .await?;
     print_run("accepted", &run)?;
 
-    let secret = run.webhook_secret.clone().ok_or("the response has no webhook secret")?;
+    let secret = run.webhook_secret()?.clone();
     let request = tokio::time::timeout(Duration::from_secs(30), inbox.next()).await?.ok_or("the inbox is closed")?;
     // `verify` checks the signature before it parses the body.
     let delivery = Verifier::new([secret]).verify(request.headers(), request.body().clone())?;

@@ -59,7 +59,7 @@ const COMMANDS: &[Command] = &[
     ),
     command(
         "conformance",
-        "Run the conformance kit on every transport, and the client's tests over the other HTTP stacks",
+        "Run the conformance suite on every transport, and the client's tests over the other HTTP stacks",
         conformance::conformance,
     ),
     command("faults", "Print the fault table: every fault, and the error that the caller receives", long_tests::faults),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use fetch_hive_core::types::{RequestId, RequestRecord};
 use fetch_hive_core::{ApiResponse, RateLimit};
 
+use crate::clock::Stopwatch;
 use crate::execute::random_bits;
 use crate::resources::Requests;
 use crate::{Client, Error, ErrorKind, WaitError};
@@ -131,8 +132,8 @@ impl<C> PollRun<C> {
     /// Looks up the run until it has ended, for the async and the blocking client.
     pub(crate) async fn execute(mut self) -> Result<ApiResponse<RequestRecord>, Error> {
         let clock = std::sync::Arc::clone(&self.client.shared.clock);
-        let began = clock.now();
-        let remaining = |timeout: Duration| timeout.saturating_sub(clock.now().saturating_duration_since(began));
+        let started = Stopwatch::start(&*clock);
+        let remaining = |timeout| started.remaining(&*clock, timeout);
         let (mut interval, mut last_status) = (self.interval, None);
         loop {
             let mut call = self.client.requests().get(&self.id);
@@ -153,7 +154,7 @@ impl<C> PollRun<C> {
                 Err(error) if is_temporary(&error) => Some(error),
                 Err(error) => return Err(error),
             };
-            let retry_after = last_error.as_ref().and_then(|error| error.retry_after()).unwrap_or_default();
+            let retry_after = last_error.as_ref().and_then(Error::retry_after).unwrap_or_default();
             let pause = jitter(interval, random_bits()).max(retry_after).max(MIN_INTERVAL);
             interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.max_interval);
             match self.timeout {

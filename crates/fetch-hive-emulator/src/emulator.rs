@@ -148,8 +148,8 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the address cannot be listened on, if TLS cannot be set up, if a fault can
-    /// never apply, or if the configuration file or the data file cannot be used.
+    /// Returns an error if the address cannot be listened on, if TLS cannot be set up, if a fault
+    /// can never apply, or if the configuration file or the data file cannot be used.
     pub async fn start(self) -> Result<Emulator, StartError> {
         self.faults.validate(self.tls)?;
         let cannot_listen = |source| StartError::Listen { address: self.listen, source };

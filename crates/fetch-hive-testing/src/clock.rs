@@ -58,7 +58,7 @@ impl PausedClock {
         self.state().completed.clone()
     }
 
-    /// Advances the clock.
+    /// Advances the clock by a duration, as if the client had waited.
     pub fn advance(&self, duration: Duration) {
         self.state().elapsed += duration;
     }

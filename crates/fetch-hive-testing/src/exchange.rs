@@ -78,9 +78,10 @@ impl Exchange {
         Self::new(Outcome::NeverResponds)
     }
 
-    /// Appends a header to the response. Headers with the same name are all returned.
+    /// Appends a header to the response.
     ///
-    /// The header is ignored if the exchange returns no response.
+    /// Headers with the same name are all returned. The header is ignored if the exchange returns
+    /// no response.
     pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         if let Outcome::Response { headers, .. } = &mut self.outcome {
             headers.push((name.into(), value.into()));
@@ -99,9 +100,10 @@ impl Exchange {
         self
     }
 
-    /// Appends a chunk to the body of the response. The client reads each chunk separately.
+    /// Appends a chunk to the body of the response.
     ///
-    /// The chunk is ignored if the exchange returns no response.
+    /// The client reads each chunk separately, like the chunks of a stream. The chunk is ignored if
+    /// the exchange returns no response.
     pub fn chunk(mut self, chunk: impl Into<Bytes>) -> Self {
         if let Outcome::Response { chunks, .. } = &mut self.outcome {
             chunks.push_back(chunk.into());
@@ -126,7 +128,9 @@ impl Exchange {
         self
     }
 
-    /// Expects a request with the method and the path. The path includes the query.
+    /// Expects a request with the method and the path.
+    ///
+    /// The path includes the query, such as `/v1/error_codes?locale=es`.
     pub fn expect_request(self, method: Method, path: impl Into<String>) -> Self {
         let path = path.into();
         self.expect(move |request| {
@@ -154,7 +158,9 @@ impl Exchange {
         })
     }
 
-    /// Expects a request with the header. If the header is repeated, one of its values must match.
+    /// Expects a request with the header.
+    ///
+    /// If the header is repeated, one of its values must match.
     pub fn expect_header(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         let (name, want) = (name.into(), value.into());
         self.expect(move |request| {
@@ -167,7 +173,10 @@ impl Exchange {
         })
     }
 
-    /// Expects a request that passes the check. An `Err` contains the reason for the rejection.
+    /// Expects a request that passes the check.
+    ///
+    /// The `Err` of the check is the reason for the rejection. It becomes part of the
+    /// [`Mismatch`](crate::Mismatch).
     pub fn expect(mut self, check: impl Fn(&Request<Bytes>) -> Result<(), String> + Send + Sync + 'static) -> Self {
         self.expectations.push(Arc::new(check));
         self

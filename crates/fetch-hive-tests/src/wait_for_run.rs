@@ -6,8 +6,8 @@
 //! wait-for-run poll BASE_URL REQUEST_ID
 //! ```
 //!
-//! The first line of the output is a resume token (`start`) or `waiting`. The last line is the output of
-//! the run.
+//! The first line of the output is a resume token (`start`) or `waiting`. The last line is the
+//! output of the run.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -90,7 +90,7 @@ async fn every_row_has_the_expected_result_and_no_log_line_contains_a_key_or_bod
         ClientKind::Reqwest => &[" hyper_util::"],
         ClientKind::Ureq | ClientKind::Blocking => &[" ureq"],
     };
-    let from_client = ["fetch_hive.attempt", "http.response.status_code=502", "the call is repeated", "TRACE"];
+    let from_client = ["fetch_hive.attempt", "http.response.status_code=502", "the call is retried", "TRACE"];
     for part in from_client.iter().chain(from_stack) {
         assert!(log.contains(part), "the log is incomplete: {part} is missing");
     }

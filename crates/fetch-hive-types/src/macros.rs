@@ -154,7 +154,7 @@ macro_rules! request {
     // The setter of an optional field; one of the form `field = Type` has none.
     (@setter [$(#[doc = $doc:literal])*] $field:ident) => {};
     (@setter [$(#[doc = $doc:literal])*] $field:ident: $type:ident) => {
-        #[doc = concat!("Sets the field [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+        #[doc = concat!("Sets the optional field [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
         ///
         $(#[doc = $doc])*
         #[allow(clippy::useless_conversion, reason = "a number is not converted")]

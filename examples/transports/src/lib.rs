@@ -1,13 +1,12 @@
 //! Example transports over other HTTP stacks than the included one. Each file is self-contained, so
 //! that you can copy the one you need.
 //!
-//! | file | HTTP stack | limitations |
-//! |---|---|---|
-//! | `reqwest.rs` | reqwest | has one connect timeout per client, not per call |
-//! | `isahc.rs` | isahc, which uses curl | does not end when dropped; its documentation lists more |
-//! | `tower.rs` | any tower service | has the limitations of the service |
-//! | `on_thread.rs` | any blocking transport, such as ureq, on a thread | does not end when dropped, and enforces the timeouts itself |
-//! | `in_process.rs` | a function in this process | has no connections |
+//! - `reqwest.rs` uses reqwest, which has one connect timeout per client, not per call.
+//! - `isahc.rs` uses isahc, which uses curl. Its documentation lists its limitations.
+//! - `tower.rs` uses any tower service.
+//! - `on_thread.rs` runs any blocking transport, such as ureq, on a thread. It does not end when it
+//!   is dropped, and enforces the timeouts itself.
+//! - `in_process.rs` calls a function in this process and has no connections.
 //!
 //! `examples/on_smol.rs` runs the client on smol, with its own transport and clock.
 

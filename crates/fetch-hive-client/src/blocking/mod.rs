@@ -37,15 +37,17 @@
 //! `hyper` is enabled, a call within a tokio task fails in the same way. Without that feature a
 //! task cannot be detected, so the call blocks until its timeouts elapse.
 
+mod approvals;
 mod block_on;
 mod callback;
 mod client;
 mod poll_run;
 mod stream;
 
+pub use approvals::Approvals;
 pub use callback::{PendingRun, RunAndWait, StartedRun};
 pub use client::Client;
-pub use stream::{Approvals, EventStream, TextStream};
+pub use stream::{EventStream, TextStream};
 
 pub use crate::transport::blocking::BlockingTransport;
 #[cfg(feature = "ureq")]

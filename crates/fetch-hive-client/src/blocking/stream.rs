@@ -1,11 +1,8 @@
 use std::fmt;
 
-use fetch_hive_core::types::{ApprovalFilter, ToolActionApproval};
 use http::{HeaderMap, StatusCode};
 
-use super::Client;
 use super::block_on::block_on;
-use crate::client::ApprovalStream;
 use crate::error::Error;
 use crate::stream::CollectedResponse;
 use crate::{Event, StreamingEndpoint};
@@ -70,13 +67,16 @@ impl<E: StreamingEndpoint> Iterator for EventStream<E> {
     type Item = Result<Event, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        wait(&mut self.rejected, self.stream.next())
+        next_item(&mut self.rejected, self.stream.next())
     }
 }
 
 /// Blocks until the next item. On a thread that must not block, it returns one error and then ends,
 /// so that no loop is endless.
-fn wait<T>(rejected: &mut bool, item: impl Future<Output = Option<Result<T, Error>>>) -> Option<Result<T, Error>> {
+pub(super) fn next_item<T>(
+    rejected: &mut bool,
+    item: impl Future<Output = Option<Result<T, Error>>>,
+) -> Option<Result<T, Error>> {
     match block_on(item) {
         Ok(item) => item,
         Err(_) if *rejected => None,
@@ -105,33 +105,6 @@ impl<E: StreamingEndpoint> Iterator for TextStream<E> {
     type Item = Result<String, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        wait(&mut self.rejected, self.text.next())
-    }
-}
-
-/// An iterator of the approvals on all pages of a list.
-///
-/// After an error, which follows all approvals that were fetched, it ends.
-#[derive(Debug)]
-#[must_use = "a page is fetched when `next` is called"]
-pub struct Approvals {
-    stream: ApprovalStream,
-    rejected: bool,
-}
-
-impl Iterator for Approvals {
-    type Item = Result<ToolActionApproval, Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        wait(&mut self.rejected, self.stream.next())
-    }
-}
-
-impl crate::resources::Approvals<Client> {
-    /// Returns all approvals that match a filter. Each page is fetched when it is needed.
-    pub fn all(&self, filter: impl Into<ApprovalFilter>) -> Approvals {
-        let client = self.client.client.clone();
-        let stream = client.workspace(&self.workspace_id).approvals().all(filter);
-        Approvals { stream, rejected: false }
+        next_item(&mut self.rejected, self.text.next())
     }
 }

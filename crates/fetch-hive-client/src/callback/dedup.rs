@@ -229,7 +229,7 @@ impl fmt::Debug for MemoryDedupStore {
             .field("events", &events)
             .field("max_events", &self.max_events)
             .field("max_age", &self.max_age)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -181,9 +181,8 @@ impl MemoryPendingRuns {
         }
         let key = delivery.key();
         match run.end {
-            End::Taken => return Err(Outcome::AlreadyHandled(key)),
             End::Received(_) if run.waiters == 0 => return Err(Outcome::Held),
-            End::Received(_) => return Err(Outcome::AlreadyHandled(key)),
+            End::Received(_) | End::Taken => return Err(Outcome::AlreadyHandled(key)),
             End::Pending if run.waiters == 0 && !fits => return Err(Outcome::BufferFull),
             End::Pending => {}
         }

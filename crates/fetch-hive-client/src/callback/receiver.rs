@@ -15,6 +15,7 @@ use super::memory_pending_runs::MemoryPendingRuns;
 use super::outcome::Outcome;
 use super::run_token::RunToken;
 use crate::BoxError;
+use crate::execute::{BodyBuffer, BodyTooLarge};
 
 /// A receiver of callbacks, which turns an HTTP request into a response and works with any server.
 ///
@@ -248,21 +249,14 @@ async fn read_body<B: Body<Error: Into<BoxError>>>(body: B, limit: usize) -> Res
     if body.size_hint().lower() > limit as u64 {
         return Err(Outcome::TooLarge { limit });
     }
-    let mut bytes = Vec::new();
+    let mut buffer = BodyBuffer::new(limit);
     while let Some(frame) = std::future::poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         let frame = frame.map_err(|error| Outcome::BodyError(error.into()))?;
         let Ok(mut data) = frame.into_data() else { continue };
-        if data.remaining() > limit - bytes.len() {
-            return Err(Outcome::TooLarge { limit });
-        }
-        while data.has_remaining() {
-            let chunk = data.chunk();
-            bytes.extend_from_slice(chunk);
-            let length = chunk.len();
-            data.advance(length);
-        }
+        let chunk = data.copy_to_bytes(data.remaining());
+        buffer.push(chunk).map_err(|BodyTooLarge { limit }| Outcome::TooLarge { limit })?;
     }
-    Ok(bytes.into())
+    Ok(buffer.into_bytes())
 }
 
 impl fmt::Debug for Receiver {

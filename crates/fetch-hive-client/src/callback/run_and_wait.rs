@@ -11,6 +11,7 @@ use super::endpoint::CallbackEndpoint;
 use super::pending_run::{PendingRun, StartedRun};
 use super::receiver::Receiver;
 use super::run_token::RunToken;
+use crate::clock::Stopwatch;
 use crate::poll_run::DEFAULT_TIMEOUT;
 use crate::{Call, Client, Error, ErrorKind};
 
@@ -120,15 +121,14 @@ impl<E: CallbackEndpoint + Clone + 'static, C> RunAndWait<E, C> {
     pub(crate) async fn execute(self) -> Result<Delivery, Error> {
         let Self { call, receiver, timeout } = self;
         let clock = Arc::clone(&call.client().shared.clock);
-        let began = clock.now();
+        let started = Stopwatch::start(&*clock);
         let call = match timeout {
             Some(timeout) => call.with_max_timeout(timeout),
             None => call,
         };
         let mut pending = call.start_run(&receiver).await?.pending;
         pending.timeout(timeout);
-        let elapsed = clock.now().saturating_duration_since(began);
-        pending.wait_for(timeout.map(|timeout| timeout.saturating_sub(elapsed))).await
+        pending.wait_for(timeout.map(|timeout| started.remaining(&*clock, timeout))).await
     }
 }
 

@@ -8,7 +8,7 @@ use fetch_hive_core::types::{ApprovalFilter, ToolActionApproval, ToolActionAppro
 use fetch_hive_core::{ApiResponse, ApprovalPager};
 use futures_core::Stream;
 
-use super::client::Client;
+use super::Client;
 use super::resources::Approvals;
 use crate::error::{Error, ErrorKind};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fetch_hive_core::types::{ApiKey, InvalidSecret};
 use fetch_hive_core::{Api, BaseUrl, InvalidInput, KeyHeader};
 
-use super::client::Client;
+use super::Client;
 use super::options::CallOptions;
 use crate::clock::Clock;
 use crate::credentials::{CredentialProvider, Credentials};

@@ -7,26 +7,12 @@ use std::time::Duration;
 use fetch_hive_core::stream::{Streaming, StreamingEndpoint};
 use fetch_hive_core::{ApiResponse, Auth, Endpoint, Operation, Timeouts};
 
-use super::client::Client;
 use super::options::CallOptions;
+use super::{Call, Client};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, PartialResponse};
 use crate::execute::{BuildRequest, Executed, PreparedCall, UsageReport, execute};
 use crate::stream::EventStream;
-
-/// A builder for one call: a request and the options with which it is sent.
-///
-/// Nothing is sent until the call is awaited. Dropping the awaited future cancels the call.
-///
-/// The setters of the request, such as `input` or `user`, change the request. All others, such as
-/// [`timeout`](Call::timeout), apply to this call only.
-#[must_use = "a call does nothing until it is awaited or sent"]
-pub struct Call<E, C = Client> {
-    client: Client,
-    kind: PhantomData<fn() -> C>,
-    pub(super) request: E,
-    pub(super) options: CallOptions,
-}
 
 impl<E, C> Call<E, C> {
     pub(crate) fn new(client: Client, request: E) -> Self {

@@ -1,5 +1,4 @@
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use fetch_hive_core::types::{
@@ -9,32 +8,13 @@ use fetch_hive_core::types::{
 use fetch_hive_core::{Endpoint, Retry};
 
 use super::builder::ClientBuilder;
-use super::call::Call;
 use super::options::CallOptions;
 use super::raw::RawRequest;
 use super::resources::{Delegations, Requests, SearchServices, SendRequest, Workspace};
+use super::{Call, Client};
 #[cfg(feature = "hyper")]
 use crate::error::Error;
 use crate::execute::Shared;
-
-/// The async client of the service.
-///
-/// A clone is cheap, and shares connections and configuration. Building a client needs no runtime
-/// and opens no connection.
-///
-/// ```no_run
-/// # #[cfg(feature = "hyper")]
-/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = fetch_hive_client::Client::from_env()?;
-/// let run = client.invoke_workflow("weekly-report").input("topic", "enterprise AI").await?;
-/// println!("{}", run.into_output()?);
-/// # Ok(()) }
-/// ```
-#[derive(Clone)]
-pub struct Client {
-    pub(crate) shared: Arc<Shared>,
-    pub(super) defaults: Arc<CallOptions>,
-}
 
 impl Client {
     /// Creates a client with an API key and the default configuration.

@@ -6,7 +6,7 @@ use fetch_hive_core::types::{InvokeAgent, InvokePrompt, InvokeWorkflow};
 use fetch_hive_core::{ApiResponse, Endpoint, Operation, Retry, parse_raw_response};
 use http::Method;
 
-use super::call::Call;
+use super::Call;
 use crate::error::Error;
 
 /// The name of a raw request in errors and traces.

@@ -32,7 +32,7 @@ impl<C: SendRequest> Workspace<C> {
 
     /// Returns the operations of one agent.
     pub fn agent(&self, id: impl Into<AgentId>) -> Agent<C> {
-        Agent { client: self.client.clone(), workspace_id: self.workspace_id.clone(), agent_id: id.into() }
+        Agent { client: self.client.clone(), workspace_id: self.workspace_id.clone(), id: id.into() }
     }
 
     /// Returns the operations for the knowledge bases of the workspace.
@@ -42,11 +42,7 @@ impl<C: SendRequest> Workspace<C> {
 
     /// Returns the operations of one knowledge base.
     pub fn knowledge_base(&self, id: impl Into<KnowledgeBaseId>) -> KnowledgeBase<C> {
-        KnowledgeBase {
-            client: self.client.clone(),
-            workspace_id: self.workspace_id.clone(),
-            knowledge_base_id: id.into(),
-        }
+        KnowledgeBase { client: self.client.clone(), workspace_id: self.workspace_id.clone(), id: id.into() }
     }
 
     /// Returns the operations for the assets of the workspace.
@@ -101,13 +97,13 @@ impl<C: SendRequest> Agents<C> {
 pub struct Agent<C> {
     pub(crate) client: C,
     pub(crate) workspace_id: WorkspaceId,
-    pub(crate) agent_id: AgentId,
+    pub(crate) id: AgentId,
 }
 
 impl<C: SendRequest> Agent<C> {
     /// Returns the operations for the chats with the agent.
     pub fn chats(&self) -> Chats<C> {
-        Chats { client: self.client.clone(), workspace_id: self.workspace_id.clone(), agent_id: self.agent_id.clone() }
+        Chats { client: self.client.clone(), workspace_id: self.workspace_id.clone(), agent_id: self.id.clone() }
     }
 }
 
@@ -199,13 +195,13 @@ impl<C: SendRequest> KnowledgeBases<C> {
 pub struct KnowledgeBase<C> {
     pub(crate) client: C,
     pub(crate) workspace_id: WorkspaceId,
-    pub(crate) knowledge_base_id: KnowledgeBaseId,
+    pub(crate) id: KnowledgeBaseId,
 }
 
 impl<C: SendRequest> KnowledgeBase<C> {
     /// Searches the items of the knowledge base. See [`SearchKnowledgeBase`].
     pub fn search(&self, search: impl Into<KnowledgeBaseSearch>) -> C::Call<SearchKnowledgeBase> {
-        self.client.call(SearchKnowledgeBase::new(&self.workspace_id, &self.knowledge_base_id, search))
+        self.client.call(SearchKnowledgeBase::new(&self.workspace_id, &self.id, search))
     }
 
     /// Returns the operations for the items of the knowledge base.
@@ -213,7 +209,7 @@ impl<C: SendRequest> KnowledgeBase<C> {
         Items {
             client: self.client.clone(),
             workspace_id: self.workspace_id.clone(),
-            knowledge_base_id: self.knowledge_base_id.clone(),
+            knowledge_base_id: self.id.clone(),
         }
     }
 }

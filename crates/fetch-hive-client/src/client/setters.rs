@@ -13,8 +13,8 @@ use fetch_hive_core::types::{
 use serde::Serialize;
 use serde_json::Value;
 
+use super::Call;
 use super::builder::ClientBuilder;
-use super::call::Call;
 
 /// Implements setters on a builder by calling the setters of one of its fields.
 ///
@@ -115,7 +115,8 @@ forward_setters! {
         /// Adds one metadata value, which the service returns with the run. See
         /// [`InvokeWorkflow::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
-        /// Adds several metadata values from a struct or a map. See [`InvokeWorkflow::metadata_from`].
+        /// Adds several metadata values from a struct or a map. See
+        /// [`InvokeWorkflow::metadata_from`].
         metadata_from(values: impl Serialize);
         /// Sets which tool actions need an approval. See [`InvokeWorkflow::tool_approval`].
         tool_approval(mode: impl Into<ToolApproval>);
@@ -138,7 +139,8 @@ forward_setters! {
         /// Adds one metadata value, which the service returns with the run. See
         /// [`InvokePrompt::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
-        /// Adds several metadata values from a struct or a map. See [`InvokePrompt::metadata_from`].
+        /// Adds several metadata values from a struct or a map. See
+        /// [`InvokePrompt::metadata_from`].
         metadata_from(values: impl Serialize);
         /// Adds a field that this version of the crate does not know. See [`InvokePrompt::extra`].
         extra(name: impl Into<String>, value: impl Into<Value>);
@@ -181,7 +183,8 @@ forward_setters! {
         /// Adds one metadata value, which the service returns with the run. See
         /// [`InvokeHiveAgent::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
-        /// Adds several metadata values from a struct or a map. See [`InvokeHiveAgent::metadata_from`].
+        /// Adds several metadata values from a struct or a map. See
+        /// [`InvokeHiveAgent::metadata_from`].
         metadata_from(values: impl Serialize);
         /// Sets whether the run continues without a person. See [`InvokeHiveAgent::unattended`].
         unattended(unattended: bool);
@@ -199,13 +202,17 @@ forward_setters! {
         input(name: impl Into<String>, value: impl Serialize);
         /// Sets several inputs from a struct or a map. See [`TriggerWorkflow::inputs`].
         inputs(inputs: impl Serialize);
-        /// Adds one metadata value, which the service returns with the run. See [`TriggerWorkflow::metadata`].
+        /// Adds one metadata value, which the service returns with the run. See
+        /// [`TriggerWorkflow::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
-        /// Adds several metadata values from a struct or a map. See [`TriggerWorkflow::metadata_from`].
+        /// Adds several metadata values from a struct or a map. See
+        /// [`TriggerWorkflow::metadata_from`].
         metadata_from(values: impl Serialize);
-        /// Sets the id of the user on whose behalf the run is started. See [`TriggerWorkflow::user`].
+        /// Sets the id of the user on whose behalf the run is started. See
+        /// [`TriggerWorkflow::user`].
         user(user: impl Into<String>);
-        /// Adds a field that this version of the crate does not know. See [`TriggerWorkflow::extra`].
+        /// Adds a field that this version of the crate does not know. See
+        /// [`TriggerWorkflow::extra`].
         extra(name: impl Into<String>, value: impl Into<Value>);
     }
 }
@@ -216,9 +223,11 @@ forward_setters! {
         input(name: impl Into<String>, value: impl Serialize);
         /// Sets several inputs from a struct or a map. See [`TriggerPrompt::inputs`].
         inputs(inputs: impl Serialize);
-        /// Adds one metadata value, which the service returns with the run. See [`TriggerPrompt::metadata`].
+        /// Adds one metadata value, which the service returns with the run. See
+        /// [`TriggerPrompt::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
-        /// Adds several metadata values from a struct or a map. See [`TriggerPrompt::metadata_from`].
+        /// Adds several metadata values from a struct or a map. See
+        /// [`TriggerPrompt::metadata_from`].
         metadata_from(values: impl Serialize);
         /// Sets the id of the user on whose behalf the run is started. See [`TriggerPrompt::user`].
         user(user: impl Into<String>);
@@ -231,9 +240,11 @@ forward_setters! {
     [impl<C> Call<TriggerAgent, C>] request => {
         /// Sets the thread that the message belongs to. See [`TriggerAgent::thread_id`].
         thread_id(thread: impl Into<ThreadId>);
-        /// Adds one metadata value, which the service returns with the run. See [`TriggerAgent::metadata`].
+        /// Adds one metadata value, which the service returns with the run. See
+        /// [`TriggerAgent::metadata`].
         metadata(name: impl Into<String>, value: impl TryInto<MetadataValue, Error: Display>);
-        /// Adds several metadata values from a struct or a map. See [`TriggerAgent::metadata_from`].
+        /// Adds several metadata values from a struct or a map. See
+        /// [`TriggerAgent::metadata_from`].
         metadata_from(values: impl Serialize);
         /// Sets the id of the user on whose behalf the run is started. See [`TriggerAgent::user`].
         user(user: impl Into<String>);

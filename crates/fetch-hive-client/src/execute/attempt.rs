@@ -10,10 +10,11 @@ use http::response::Parts;
 use http_body::Body;
 
 use super::body_buffer::{BodyBuffer, BodyTooLarge};
+use super::prepared_call::PreparedCall;
+use super::shared::Shared;
 use super::span::Span;
 use super::telemetry::{AttemptTelemetry, CallTelemetry};
 use super::timeout::with_timeout;
-use super::{PreparedCall, Shared};
 use crate::clock::{Clock, Stopwatch};
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};

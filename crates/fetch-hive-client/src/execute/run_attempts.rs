@@ -4,9 +4,10 @@ use std::time::Duration;
 use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent};
 
 use super::attempt::attempt;
+use super::prepared_call::{Executed, PreparedCall, random_bits};
+use super::run_limiter::RunPermit;
 use super::telemetry::CallTelemetry;
 use super::timeout::with_timeout;
-use super::{Executed, PreparedCall, RunPermit, random_bits};
 use crate::error::{Error, ErrorKind, Timeout, TransportError};
 
 /// Acquires a run permit if the operation needs one, and sends attempts until the retry engine ends

@@ -8,8 +8,8 @@ use fetch_hive_core::Operation;
 use fetch_hive_core::types::RequestId;
 use http::StatusCode;
 
-use super::Shared;
 use super::report::{AttemptReport, CallReport};
+use super::shared::Shared;
 use super::span::Span;
 use crate::clock::Stopwatch;
 use crate::error::Error;

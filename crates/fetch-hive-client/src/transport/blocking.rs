@@ -39,7 +39,7 @@ const CHUNK_BYTES: usize = 16 << 10;
 /// is full. An error of `read` that wraps a [`TransportError`] is kept, and any other error is
 /// converted to [`TransportError::may_have_run`]. Dropping the body closes the connection.
 ///
-/// The conformance kit checks a blocking transport with `Suite::blocking`. The guide page about
+/// The conformance suite checks a blocking transport with `Suite::blocking`. The guide page about
 /// transports contains one as a starting point.
 pub trait BlockingTransport: Send + Sync + 'static {
     /// Sends one request, and returns when the head of its response is received.

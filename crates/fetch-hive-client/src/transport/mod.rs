@@ -26,15 +26,15 @@ use crate::error::TransportError;
 ///
 /// # Contract
 ///
-/// The names in parentheses are those of the checks of the conformance kit, with which you can test
-/// any transport.
+/// The names in parentheses are those of the checks of the conformance suite, with which you can
+/// test any transport.
 ///
 /// The response:
 /// - Every HTTP status is returned as `Ok` with its body, including 4xx and 5xx. `Err` means that
 ///   there is no response. (`statuses`)
 /// - `send` returns as soon as the head of the response is received. The body, of any size, is
 ///   passed on as it arrives. (`headers-first`, `streaming`, `large-body`)
-/// - A truncated body ends with an error, and never looks like a shorter body. (`cut-body`)
+/// - A truncated body ends with an error, and never looks like a shorter body. (`truncated-body`)
 /// - The body of a 204 or 304, and an empty body, end at once. Responses with 1xx are skipped.
 ///   (`empty-body`, `informational`)
 /// - All values of a repeated header are kept, in order. (`repeated-headers`)
@@ -47,21 +47,21 @@ use crate::error::TransportError;
 ///   and there is no `host` header. A low-level stack, such as a connection of hyper, needs the
 ///   path and that header instead. (`request-head`, `upload`)
 /// - The request is sent once: no redirect is followed and nothing is retried, even if a pooled
-///   connection turns out to be closed. No cookies are stored. (`redirects`, `repeats`, `cookies`)
+///   connection turns out to be closed. No cookies are stored. (`redirects`, `retries`, `cookies`)
 /// - Several requests can be in progress at the same time. (`concurrency`)
 ///
 /// Errors, cancellation and timeouts:
 /// - A [`TransportError`] is [`not_sent`](TransportError::not_sent) only if the request certainly
 ///   did not reach the service, for example because no connection could be opened. Otherwise, a
 ///   retry could be charged twice. All errors after the first byte was written are
-///   [`may_have_run`](TransportError::may_have_run). (`refused`, `lost-reply`)
+///   [`may_have_run`](TransportError::may_have_run). (`connection-refused`, `lost-response`)
 /// - Dropping the future, or the body of the response, closes the connection, and nothing continues
 ///   to read from it. (`drop-request`, `drop-body`)
 /// - The extensions of the request contain the [`Operation`](crate::Operation) and the
 ///   [`Timeouts`](crate::Timeouts) of the attempt. The transport enforces `connect`, because only
 ///   the transport knows when it is connected, and returns [`TransportError::timeout`] with
 ///   [`Timeout::Connect`](crate::Timeout::Connect). The client enforces `headers`, `idle` and
-///   `deadline` by dropping. (`connect-limit`)
+///   `deadline` by dropping. (`connect-timeout`)
 /// - A transport that cannot be cancelled by dropping enforces all timeouts itself, and reports
 ///   which one elapsed: `headers` until the head is received, `idle` between two chunks of the body
 ///   and not before the head, and `deadline` from `send` to the end of the body. (`own-timeouts`)

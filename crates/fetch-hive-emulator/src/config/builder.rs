@@ -182,7 +182,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Adds a fault.
+    /// Adds a fault. A fault that can never apply makes the start fail.
     pub fn fault(self, fault: Fault) -> Self {
         self.faults.add(fault);
         self

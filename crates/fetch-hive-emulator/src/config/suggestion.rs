@@ -1,11 +1,15 @@
 //! Suggestions for misspelled names.
 
-/// Returns the end of an error message about an unknown name: the nearest valid name and all valid
-/// names.
+/// The largest number of valid names that are listed beside the nearest one.
+const MAX_LISTED: usize = 12;
+
+/// Returns the end of an error message about an unknown name: the nearest valid name, and the list
+/// of valid names.
 pub(crate) fn suggest<'a>(unknown: &str, valid: impl IntoIterator<Item = &'a str>) -> String {
     let valid: Vec<&str> = valid.into_iter().collect();
     let list = valid.join(", ");
     match nearest(unknown, &valid) {
+        Some(near) if valid.len() > MAX_LISTED => format!("did you mean {near}?"),
         Some(near) => format!("did you mean {near}? The valid names are {list}"),
         None => format!("use one of {list}"),
     }

@@ -15,6 +15,9 @@ use crate::http::takeover::ConnectionEnd;
 /// several faults match a request or a connection, the first one that applies is injected. All
 /// faults that match a callback are injected.
 ///
+/// A fault that can never apply, for example because its operation does not exist, is rejected when
+/// it is parsed or added, or when the emulator starts.
+///
 /// ```
 /// # use fetch_hive_emulator::Fault;
 /// // A proxy's error page is the response to the second workflow invocation.
@@ -307,7 +310,7 @@ impl Fault {
 
     /// Limits a callback fault to one event type, such as `workflow.completed`.
     ///
-    /// It has no effect on [`callback_early`](Self::callback_early).
+    /// It is invalid for [`callback_early`](Self::callback_early), which counts runs.
     #[must_use]
     pub fn event_type(mut self, event_type: impl Into<String>) -> Self {
         self.event_type = Some(event_type.into());
@@ -316,9 +319,10 @@ impl Fault {
 
     /// Limits a callback fault to the first delivery attempts of each callback.
     ///
-    /// It applies to [`callback_corrupt`](Self::callback_corrupt),
+    /// Later attempts are correct. It is valid only for
+    /// [`callback_corrupt`](Self::callback_corrupt),
     /// [`callback_bad_signature`](Self::callback_bad_signature) and
-    /// [`callback_unsigned`](Self::callback_unsigned). Later attempts are correct.
+    /// [`callback_unsigned`](Self::callback_unsigned).
     #[must_use]
     pub fn first_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts;
@@ -326,6 +330,8 @@ impl Fault {
     }
 
     /// Limits the fault to the nth matching request, connection or event, counted from 1.
+    ///
+    /// It cannot be combined with [`every`](Self::every) or [`offset`](Self::offset).
     #[must_use]
     pub fn nth(mut self, nth: u64) -> Self {
         self.nth = Some(nth);

@@ -34,7 +34,8 @@ const MAX_BODY_SPACES: usize = 1 << 30;
 ///
 /// Actions for callbacks: `callback-early`, `callback-late=MS`, `callback-redeliver=N`,
 /// `callback-reorder`, `callback-corrupt`, `callback-bad-signature`, `callback-unsigned` and
-/// `callback-lost`. All of them accept `event=TYPE` and `first-attempts=N`.
+/// `callback-lost`. All of them except `callback-early` accept `event=TYPE`. `callback-corrupt`,
+/// `callback-bad-signature` and `callback-unsigned` accept `first-attempts=N`.
 ///
 /// All actions accept `nth=N`, `every=N`, `offset=N`, `times=N` and `chance=0.0-1.0`. All actions
 /// except those for connections accept `operation=ID`.

@@ -108,6 +108,14 @@ impl Fault {
         if self.attempts == 0 {
             return invalid("first-attempts=0", never);
         }
+        let has_attempts = matches!(
+            self.action,
+            Action::Callback(CallbackFault::Corrupt | CallbackFault::BadSignature | CallbackFault::Unsigned)
+        );
+        if self.attempts != u32::MAX && !has_attempts {
+            let reason = "only callback-corrupt, callback-bad-signature and callback-unsigned accept it";
+            return invalid(&format!("first-attempts={}", self.attempts), reason);
+        }
         if self.nth == Some(0) {
             return invalid("nth=0", "the smallest value is 1");
         }
@@ -145,6 +153,7 @@ mod tests {
             (Fault::callback_lost().event_type("agent.failed").operation("invokeWorkflow"), "sends no such event"),
             (Fault::callback_early().event_type("agent.failed"), "counts runs"),
             (Fault::callback_corrupt().first_attempts(0), "never applies"),
+            (Fault::callback_lost().first_attempts(2), "accept it"),
             (Fault::close().times(0), "never applies"),
             (Fault::close().chance(0.0), "never applies"),
             (Fault::close().nth(2).every(3), "remove every"),

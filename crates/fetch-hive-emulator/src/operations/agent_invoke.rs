@@ -291,7 +291,7 @@ fn tool_action<'a>(deployment: &'a Deployment, run: &'a Run, tool: &'a Tool) -> 
     }
 }
 
-/// Returns the observation of a tool as text. A string stays as it is, other values become JSON.
+/// Returns the observation of a tool as text. A string is not changed. Other values become JSON.
 fn observation_text(value: &Value) -> String {
     match value {
         Value::Null => "{}".to_owned(),

@@ -109,7 +109,7 @@ pub(crate) fn get(request: &OperationRequest<'_>) -> OperationResult {
         .map(|delegation| json_response(200, &without_internal_fields(delegation)))
 }
 
-/// Cancels a delegation. A finished delegation stays as it is.
+/// Cancels a delegation. A finished delegation is not changed.
 pub(crate) fn cancel(request: &OperationRequest<'_>) -> OperationResult {
     let cancelled = request.state.store.update(DELEGATION.kind, "", request.id("id"), |delegation| {
         if is_open(delegation) {

@@ -100,7 +100,7 @@ impl Check {
         }
     }
 
-    /// Returns the requirement as a short sentence, without a final period.
+    /// Returns the requirement as a short sentence without a final period.
     pub fn description(self) -> &'static str {
         match self {
             Self::Statuses => "every HTTP status is a response, including 4xx and 5xx",

@@ -8,9 +8,9 @@ use super::check::Check;
 pub enum Outcome {
     /// The transport meets the requirement.
     Passed,
-    /// The transport violates the requirement. The text describes how.
+    /// The transport violates the requirement in the way that the text describes.
     Failed(String),
-    /// The check was not run. The text is the reason.
+    /// The check was not run, for the reason in the text.
     Skipped(String),
     /// The transport violates the requirement, as declared with
     /// [`Suite::expect_failure`](super::Suite::expect_failure).

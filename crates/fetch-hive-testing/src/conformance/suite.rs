@@ -48,35 +48,38 @@ impl Suite {
         Self { harness, unsupported: Vec::new(), expected_failures: Vec::new() }
     }
 
-    /// Creates a suite for a blocking transport. Run it with [`run_blocking`](Self::run_blocking).
+    /// Creates a suite for a blocking transport.
+    ///
+    /// Run it with [`run_blocking`](Self::run_blocking).
     pub fn blocking(transport: impl BlockingTransport) -> Self {
         let mut suite = Self::new(BlockingAdapter(transport));
         suite.harness.is_blocking = true;
         suite.unsupported(Capability::CancelOnDrop, "a blocking request cannot be dropped")
     }
 
-    /// Declares that the transport lacks a capability, and why. The checks that need it are
-    /// skipped.
+    /// Declares that the transport lacks a capability, with the reason.
+    ///
+    /// The checks that need the capability are skipped, and the report contains the reason.
     pub fn unsupported(mut self, capability: Capability, reason: impl Into<String>) -> Self {
         self.harness.supports_streaming &= capability != Capability::Streaming;
         self.unsupported.push((capability, reason.into()));
         self
     }
 
-    /// Declares that the transport fails a check, and why. The check runs, and its failure does not
-    /// count.
+    /// Declares that the transport fails a check, with the reason.
     ///
-    /// Do not declare [`TruncatedBody`](Check::TruncatedBody),
-    /// [`LostResponse`](Check::LostResponse) or [`Retries`](Check::Retries) for a transport that
-    /// sends runs. With such a failure, the client can lose the result of a run or start a run
-    /// twice.
+    /// The check runs, and its failure is reported as expected. Do not declare
+    /// [`TruncatedBody`](Check::TruncatedBody), [`LostResponse`](Check::LostResponse) or
+    /// [`Retries`](Check::Retries) for a transport that sends runs. With such a failure, the client
+    /// can lose the result of a run or start a run twice.
     pub fn expect_failure(mut self, check: Check, reason: impl Into<String>) -> Self {
         self.expected_failures.push((check, reason.into()));
         self
     }
 
-    /// Sets how long a check waits for each step, such as the arrival of a request. Defaults to
-    /// 10 s.
+    /// Sets how long a check waits for each step, such as the arrival of a request.
+    ///
+    /// Defaults to 10 s.
     pub fn step_timeout(mut self, timeout: Duration) -> Self {
         self.harness.step_timeout = timeout;
         self

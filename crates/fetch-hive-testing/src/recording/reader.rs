@@ -13,7 +13,7 @@ pub enum RecordingError {
     /// The file cannot be read.
     #[error("cannot read the recording {}", path.display())]
     Read {
-        /// The path of the file.
+        /// The path of the recording.
         path: PathBuf,
         /// The cause of the failure.
         source: std::io::Error,
@@ -21,7 +21,7 @@ pub enum RecordingError {
     /// A line of the file is not a recorded exchange.
     #[error("invalid exchange in line {line}, column {column} of the recording {}", path.display())]
     Parse {
-        /// The path of the file.
+        /// The path of the recording.
         path: PathBuf,
         /// The line number, starting at 1.
         line: usize,

@@ -47,9 +47,10 @@ struct Output {
 }
 
 impl Recorder {
-    /// Creates a recorder for a transport. An existing file is overwritten.
+    /// Creates a recorder that writes the exchanges of a transport to a file.
     ///
-    /// If a write fails later, the next request fails with that error and is not sent.
+    /// An existing file is overwritten. If a write fails later, the next request fails with that
+    /// error and is not sent.
     ///
     /// # Errors
     ///
@@ -59,10 +60,12 @@ impl Recorder {
         Ok(Self { transport: Box::new(transport), secrets: Secrets::default(), output: Arc::new(Mutex::new(output)) })
     }
 
-    /// Creates a recorder for a blocking transport. An existing file is overwritten.
+    /// Creates a recorder that writes the exchanges of a blocking transport to a file.
     ///
-    /// Pass the recorder to
-    /// [`ClientBuilder::async_transport`](fetch_hive_client::blocking::ClientBuilder::async_transport).
+    /// An existing file is overwritten. Pass the recorder to [`async_transport`] of the blocking
+    /// client.
+    ///
+    /// [`async_transport`]: fetch_hive_client::blocking::ClientBuilder::async_transport
     ///
     /// # Errors
     ///

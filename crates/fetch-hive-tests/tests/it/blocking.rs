@@ -261,8 +261,8 @@ fn a_callback_is_verified() {
     let run = client.invoke_workflow("d").input("topic", "AI").callback_url(inbox.url()).send().unwrap();
     let delivery = servers.block_on(inbox.next()).unwrap();
     let verifier = Verifier::new([run.webhook_secret.clone().unwrap()]);
-    let verified = verifier.verify(delivery.headers(), delivery.body().clone()).unwrap();
-    assert_eq!(verified.event.request_id, run.request_id);
+    let callback = verifier.verify(delivery.headers(), delivery.body().clone()).unwrap();
+    assert_eq!(callback.event.request_id, run.request_id);
     assert!(Verifier::new(["whsec_other"]).verify(delivery.headers(), delivery.body().clone()).is_err());
 }
 

@@ -22,8 +22,7 @@ const REQUESTS: [&str; 7] = [
 /// Returns the public API of the crate with the requests, which `cargo xtask public-api` keeps current.
 fn public_api_of_types() -> String {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let snapshots = [crates.join("fetch-hive-types/public-api.txt"), crates.join("../api/fetch-hive-types.txt")];
-    snapshots.iter().find_map(|path| fs::read_to_string(path).ok()).unwrap()
+    fs::read_to_string(crates.join("fetch-hive-types/public-api.txt")).unwrap()
 }
 
 /// Returns the names of the methods `request.name(…) -> Self`.

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-#[cfg(feature = "two-providers")]
-use fetch_hive_client::blocking::UreqTransport;
+use fetch_hive_client::blocking::{self, UreqTransport, UreqTransportBuilder};
 use fetch_hive_client::{Client, Error, HyperTransport, HyperTransportBuilder, RetryPolicy};
 use fetch_hive_emulator::Emulator;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -89,6 +88,27 @@ async fn a_client_certificate_is_shown_to_those_who_ask_for_one() {
     assert!(call(&url, trusting()).await.is_err());
     // A certificate of somebody else's authority is no better than none.
     assert!(call(&url, trusting().client_certificate_pem(identity(&self::authority()))).await.is_err());
+}
+
+#[tokio::test]
+async fn ureq_and_hyper_share_the_meaning_of_certificate_settings() {
+    let authority = authority();
+    let url = format!("https://{}/v1", strict(&authority).await);
+    let (root, identity) = (authority.pem(), identity(&authority));
+    let calls = move || {
+        let send = |builder: UreqTransportBuilder| {
+            let builder = blocking::Client::builder().api_key("k").base_url(&url).transport(builder.build().unwrap());
+            builder.build().unwrap().invoke_workflow("d").send()
+        };
+        let trusting =
+            || UreqTransport::builder().only_added_root_certificates().add_root_certificates_pem(root.as_str());
+        send(trusting().client_certificate_pem(identity.as_str())).unwrap();
+        assert!(send(trusting()).is_err());
+        let only_added = UreqTransport::builder().only_added_root_certificates();
+        let error = send(only_added.client_certificate_pem(identity.as_str())).unwrap_err();
+        assert_eq!(error.error_type(), "not_sent");
+    };
+    tokio::task::spawn_blocking(calls).await.unwrap();
 }
 
 #[tokio::test]

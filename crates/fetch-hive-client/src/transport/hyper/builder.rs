@@ -145,7 +145,7 @@ impl HyperTransportBuilder {
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size((1 << 31) - 1)
             .timer(TokioTimer::new());
-        let pool = Pool::new(Opener::new(dialer, &tls, http1, http2), self.pool_idle_timeout);
+        let pool = Pool::new(Opener::new(&dialer, &tls, http1, http2), self.pool_idle_timeout);
         Ok(HyperTransport { pool, proxies, max_header_bytes: self.max_header_bytes })
     }
 }

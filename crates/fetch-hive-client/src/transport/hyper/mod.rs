@@ -83,7 +83,7 @@ impl HyperTransport {
         };
         let (error, failed) = match connection {
             Connection::Http1(mut connection) => {
-                request.headers_mut().entry(HOST).or_insert_with(|| host.host_header.clone());
+                request.headers_mut().entry(HOST).or_insert_with(|| host.header_value.clone());
                 if !connection.proxied {
                     keep_path_only(request.uri_mut());
                 }

@@ -46,7 +46,7 @@ pub(super) struct Opener {
 
 impl Opener {
     pub(super) fn new(
-        dialer: Dialer,
+        dialer: &Dialer,
         tls: &ClientConfig,
         http1: http1::Builder,
         http2: http2::Builder<TokioExecutor>,

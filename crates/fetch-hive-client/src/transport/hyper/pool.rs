@@ -56,7 +56,7 @@ impl Pool {
             return Ok(Arc::clone(host));
         }
         let default_port = if secure { 443 } else { 80 };
-        let host_header = match authority.port_u16() {
+        let header_value = match authority.port_u16() {
             Some(port) if port != default_port => HeaderValue::try_from(format!("{}:{port}", authority.host())),
             _ => HeaderValue::from_str(authority.host()),
         };
@@ -64,7 +64,7 @@ impl Pool {
             runtime,
             secure,
             authority: authority.clone(),
-            host_header: host_header.map_err(|_| invalid())?,
+            header_value: header_value.map_err(|_| invalid())?,
             opener: Arc::clone(&self.opener),
             idle_timeout: self.idle_timeout,
             connections: Mutex::default(),
@@ -84,7 +84,7 @@ pub(super) struct Host {
     secure: bool,
     authority: Authority,
     /// The value of the `host` header over HTTP/1.1.
-    pub(super) host_header: HeaderValue,
+    pub(super) header_value: HeaderValue,
     opener: Arc<Opener>,
     idle_timeout: Duration,
     connections: Mutex<Connections>,

@@ -1,0 +1,51 @@
+use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fetch_hive_core::retry::RetryPolicy;
+use fetch_hive_core::{InvalidInput, KeyHeader, Operation, Timeouts};
+use http::HeaderMap;
+
+use super::run_limiter::RunPermit;
+use super::span::Span;
+use crate::transport::ResponseBody;
+
+/// Builds the request of one attempt.
+///
+/// It runs for each attempt, so that a rotated key is used, and no request is cloned for a retry
+/// that may never happen.
+pub(crate) type BuildRequest<'a> =
+    dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
+
+/// A call that is ready to be executed.
+pub(crate) struct PreparedCall<'a> {
+    pub(crate) operation: &'a Operation,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: RetryPolicy,
+    /// Headers that are added to each request.
+    pub(crate) headers: &'a HeaderMap,
+    /// Whether the operation needs the API key. Otherwise, the key is not fetched.
+    pub(crate) needs_key: bool,
+    /// Whether the body of an event stream is left unread.
+    pub(crate) streams: bool,
+    pub(crate) build: &'a BuildRequest<'a>,
+}
+
+/// A response with a success status.
+pub(crate) struct Executed {
+    pub(crate) response: http::Response<Bytes>,
+    /// The unread body, if a stream was requested and received.
+    pub(crate) stream_body: Option<ResponseBody>,
+    /// The permit of the run that the unread body belongs to.
+    pub(crate) permit: Option<RunPermit>,
+    pub(crate) span: Span,
+    pub(crate) attempts: u32,
+    pub(crate) waited: Duration,
+}
+
+/// Returns random bits that spread waits, and serve no other purpose.
+///
+/// The standard library's hash keys are random in each process, and change with each use.
+pub(crate) fn random_bits() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
