@@ -17,7 +17,7 @@ const MODULES: [&str; 10] = [
     "workflow::",
 ];
 
-/// Runs the conformance suite on every transport, and the client's tests over the other HTTP stacks.
+/// Runs the conformance suite on every transport, and the client's tests over other HTTP stacks.
 ///
 /// Prints the reason for each skipped test.
 pub(crate) fn conformance(_: &[String]) -> Result<(), String> {

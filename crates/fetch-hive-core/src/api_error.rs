@@ -155,8 +155,8 @@ impl ApiError {
 
     /// Returns whether the run may have started and been charged despite this error.
     ///
-    /// This is the case for each 5xx status. It is also the case for 408, which a proxy may send when
-    /// the service responds slowly.
+    /// This is the case for each 5xx status. It is also the case for 408, which a proxy may send
+    /// when the service responds slowly.
     pub fn may_have_run(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::REQUEST_TIMEOUT
     }
