@@ -129,7 +129,7 @@ mod tests {
     fn an_endpoint_outside_the_contract_is_reported() {
         let mut contract = openapi();
         contract["paths"].as_object_mut().unwrap().remove("/public/models");
-        assert_eq!(failures(&contract), ["listModels: no operation of the contract"]);
+        assert_eq!(failures(&contract), ["listModels: not an operation of the contract"]);
     }
 
     /// Finds an endpoint that is missing from the list in `operations.rs`.
