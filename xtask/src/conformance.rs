@@ -13,7 +13,7 @@ const MODULES: [&str; 10] = [
     "pagination_and_raw::",
     "run_limit::",
     "streams::",
-    "telemetry::",
+    "spans_and_hooks_report",
     "workflow::",
 ];
 
@@ -39,7 +39,7 @@ pub(crate) fn conformance(_: &[String]) -> Result<(), String> {
         println!("\n== client tests over {stack}");
         let modules = MODULES.join(" ");
         let arguments = format!(
-            "test -p fetch-hive-tests --test it --test faults --no-fail-fast -- {modules} every_row --nocapture --test-threads 4"
+            "test -p fetch-hive-tests --test it --test faults --test telemetry --no-fail-fast -- {modules} every_row --nocapture --test-threads 4"
         );
         let (text, passed) = run(&arguments, &[("FETCH_HIVE_TEST_TRANSPORT", stack)])?;
         let skipped: Vec<_> =

@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_daily_cap_resets_at_midnight_utc() {
+    fn daily_cap_resets_at_midnight_utc() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let daily = error(429, &[], br#"{"error":"E","error_code":"api_rate_limit_exceeded"}"#);
         for (now, reset) in [(0, 86_400), (86_399, 86_400), (86_400, 172_800), (1_767_268_799, 1_767_312_000)] {

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_envelope_is_optional() {
+    fn envelope_is_optional() {
         for body in [r#"{"request":{"id":1},"x":2}"#, r#"{"id":1}"#] {
             let value: Value = decode(Some("request"), body.as_bytes()).unwrap();
             assert_eq!(value, json!({"id": 1}), "{body}");

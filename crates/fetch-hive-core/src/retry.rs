@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn every_429_but_the_daily_cap_is_retried() {
+    fn every_429_except_the_daily_cap_is_retried() {
         for retry in [Retry::Idempotent, Retry::OnlyIfNotSent] {
             assert_eq!(after(retry, POLICY, RetryEvent::Rejected(&api_error(429, Some("1"), DAILY))), NextStep::Finish);
             let step = after(retry, POLICY, RetryEvent::Rejected(&api_error(429, Some("8"), CONCURRENCY)));
