@@ -119,17 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_endpoint_is_reported() {
+    fn missing_endpoint_is_reported() {
         let mut contract = openapi();
         contract["paths"]["/public/new"] = json!({"get": {"operationId": "getNew"}});
         assert_eq!(failures(&contract), ["getNew: no endpoint"]);
     }
 
     #[test]
-    fn an_endpoint_outside_the_contract_is_reported() {
+    fn endpoint_outside_the_contract_is_reported() {
         let mut contract = openapi();
         contract["paths"].as_object_mut().unwrap().remove("/public/models");
-        assert_eq!(failures(&contract), ["listModels: no operation of the contract"]);
+        assert_eq!(failures(&contract), ["listModels: not an operation of the contract"]);
     }
 
     /// Finds an endpoint that is missing from the list in `operations.rs`.

@@ -12,7 +12,7 @@ pub trait Clock: Send + Sync + 'static {
         Instant::now()
     }
 
-    /// Returns the current time of day, with which a date in `Retry-After` is compared.
+    /// Returns the current wall-clock time, which is used to evaluate dates in `Retry-After`.
     fn wall(&self) -> SystemTime {
         SystemTime::now()
     }

@@ -3,11 +3,17 @@
 //! The pages are the files in the folder `docs` of this crate. The tests compile every program in
 //! them.
 
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}
+
 #[doc = include_str!("../docs/streams.md")]
 pub mod streams {}
 
 #[doc = include_str!("../docs/callbacks.md")]
 pub mod callbacks {}
+
+#[doc = include_str!("../docs/errors.md")]
+pub mod errors {}
 
 #[doc = include_str!("../docs/retries.md")]
 pub mod retries {}
@@ -24,8 +30,8 @@ pub mod transport {}
 #[doc = include_str!("../docs/python.md")]
 pub mod python {}
 
-#[doc = include_str!("../docs/architecture.md")]
-pub mod architecture {}
-
 #[doc = include_str!("../docs/adding-an-endpoint.md")]
 pub mod adding_an_endpoint {}
+
+#[doc = include_str!("../docs/architecture.md")]
+pub mod architecture {}

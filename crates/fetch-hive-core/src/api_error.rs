@@ -164,8 +164,8 @@ impl ApiError {
 
     /// Returns whether the run may have started and been charged despite this error.
     ///
-    /// This is the case for each 5xx status. It is also the case for 408, which a proxy may send when
-    /// the service responds slowly.
+    /// This is the case for each 5xx status. It is also the case for 408, which a proxy may send
+    /// when the service responds slowly.
     pub fn may_have_run(&self) -> bool {
         self.status.is_server_error() || self.status == StatusCode::REQUEST_TIMEOUT
     }
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn the_daily_cap_resets_at_midnight_utc() {
+    fn daily_cap_resets_at_midnight_utc() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let daily = error(429, &[], br#"{"error":"E","error_code":"api_rate_limit_exceeded"}"#);
         for (now, reset) in [(0, 86_400), (86_399, 86_400), (86_400, 172_800), (1_767_268_799, 1_767_312_000)] {

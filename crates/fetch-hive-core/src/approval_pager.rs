@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_cursor_is_an_error() {
+    fn repeated_cursor_is_an_error() {
         let page = json!({"approvals": [{"id": "b"}]});
         let mut pager = ApprovalPager::new("ws", ApprovalFilter::new());
         assert_eq!(advance(&mut pager, page.clone()), Ok(Some("b".to_owned())));

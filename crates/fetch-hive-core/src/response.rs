@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_envelope_is_optional() {
+    fn envelope_is_optional() {
         for body in [r#"{"request":{"id":1},"x":2}"#, r#"{"id":1}"#] {
             let value = decode::<Value>(Some("request"), body.as_bytes()).unwrap().value;
             assert_eq!(value, json!({"id": 1}), "{body}");

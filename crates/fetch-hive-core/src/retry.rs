@@ -33,8 +33,8 @@ pub struct RetryPolicy {
     pub max_delay: Duration,
     /// The maximum sum of all delays in one call. The default is 120 s.
     ///
-    /// If the next delay would exceed this sum or the deadline of the call, the call returns the error
-    /// immediately.
+    /// If the next delay would exceed this sum or the deadline of the call, the call returns the
+    /// error immediately.
     pub max_total_wait: Duration,
     /// Whether an invoke is retried after the statuses 502, 503 and 504. The default is `false`.
     ///
@@ -104,8 +104,8 @@ pub enum NextStep {
 
 /// Returns whether an operation can be retried after an error response without a second charge.
 ///
-/// This is the case for the status 429, unless the daily cap was reached. For idempotent operations,
-/// it is also the case for 408, 500, 502, 503 and 504.
+/// This is the case for the status 429, unless the daily cap was reached. For idempotent
+/// operations, it is also the case for 408, 500, 502, 503 and 504.
 pub fn is_transient(retry: Retry, error: &ApiError) -> bool {
     match error.status {
         StatusCode::TOO_MANY_REQUESTS => !matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })),
@@ -181,7 +181,7 @@ impl RetryEngine {
         NextStep::Send(Timeouts { deadline, ..self.timeouts })
     }
 
-    /// Starts the delay that the service asked for, or else a random delay below a doubling bound.
+    /// Starts the delay that the service requested, or a random delay with exponential backoff.
     fn sleep(&mut self, now: Now, retry_after: Option<Duration>) -> NextStep {
         let doublings = self.attempts.saturating_sub(1).min(31);
         let bound = self.policy.base_delay.saturating_mul(1 << doublings).min(self.policy.max_delay);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn every_429_but_the_daily_cap_is_retried() {
+    fn every_429_except_the_daily_cap_is_retried() {
         for retry in [Retry::Idempotent, Retry::OnlyIfNotSent] {
             assert_eq!(after(retry, POLICY, RetryEvent::Rejected(&api_error(429, Some("1"), DAILY))), NextStep::Finish);
             let step = after(retry, POLICY, RetryEvent::Rejected(&api_error(429, Some("8"), CONCURRENCY)));

@@ -246,8 +246,9 @@ impl Decoder {
         EventTooLarge { limit: self.limit }
     }
 
-    /// Copies the partial line, so that its buffer is reused: a line in two chunks costs one
-    /// allocation.
+    /// Returns a copy of the partial line and clears its buffer for reuse.
+    ///
+    /// A line that spans two chunks therefore costs one allocation.
     fn take_partial_line(&mut self) -> Bytes {
         let line = Bytes::copy_from_slice(&self.partial_line);
         self.partial_line.clear();

@@ -1,4 +1,4 @@
-//! Runs a workflow at the base URL given, with the API key of the environment: for tests of just that.
+//! Runs a workflow at a base URL, with the API key of the environment.
 
 use fetch_hive_client::{Client, Error};
 

@@ -13,15 +13,19 @@ pub use scripted::{Scripted, Step};
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
-/// The programs of the guide, likewise.
+/// The programs of the guide, compiled and run.
 #[cfg(doctest)]
 mod guide {
+    #[doc = include_str!("../../fetch-hive-client/docs/operations.md")]
+    mod operations {}
     #[doc = include_str!("../../fetch-hive-client/docs/streams.md")]
     mod streams {}
     #[doc = include_str!("../../fetch-hive-client/docs/callbacks.md")]
     mod callbacks {}
+    #[doc = include_str!("../../fetch-hive-client/docs/errors.md")]
+    mod errors {}
     #[doc = include_str!("../../fetch-hive-client/docs/retries.md")]
-    mod repeats {}
+    mod retries {}
     #[doc = include_str!("../../fetch-hive-client/docs/proxies.md")]
     mod proxies {}
     #[doc = include_str!("../../fetch-hive-client/docs/testing.md")]
@@ -30,6 +34,8 @@ mod guide {
     mod transport {}
     #[doc = include_str!("../../fetch-hive-client/docs/python.md")]
     mod python {}
+    #[doc = include_str!("../../fetch-hive-client/docs/adding-an-endpoint.md")]
+    mod adding_an_endpoint {}
     #[doc = include_str!("../../fetch-hive-client/docs/architecture.md")]
     mod architecture {}
 }

@@ -1,5 +1,5 @@
-//! Our own buffers of keys and secrets are zeroed: the whole memory of this process is searched for them. One test in a process of its own,
-//! for others would leave their keys behind.
+//! The buffers of keys and secrets are zeroed: the test searches all memory of its process. It is
+//! the only test in its process, because other tests would leave keys in memory.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
@@ -16,10 +16,11 @@ use fetch_hive_client::{
     BoxError, Client, CredentialProvider, ResponseBody, Retry, RetryPolicy, Transport, TransportError,
 };
 
-/// How much of a secret has to be found: the memory manager overwrites the beginning of what is freed.
+/// The length of the part of a secret that is searched for. The allocator overwrites the start of
+/// freed memory.
 const MIDDLE: std::ops::Range<usize> = 64..96;
 
-/// A secret that stands nowhere but in what this returns, neither in the program nor on the stack: each byte is made when it is asked for.
+/// A secret that exists only in the returned value, because each byte is computed when it is read.
 fn secret() -> String {
     secret_before("")
 }
@@ -39,7 +40,7 @@ fn is_secret(bytes: &[u8]) -> bool {
     bytes.iter().zip(MIDDLE).all(|(found, at)| *found == byte(at))
 }
 
-/// How often the middle of the secret stands in the memory of this process that can be written.
+/// Counts how often the middle of the secret occurs in the writable memory of this process.
 fn found() -> usize {
     let mut memory = File::open("/proc/self/mem").unwrap();
     let mut count = 0;
@@ -54,7 +55,7 @@ fn found() -> usize {
         let [mut at, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
         while at < end {
             let own = piece.as_ptr().addr() as u64;
-            // What is searched in is not searched itself.
+            // The search buffers are not searched.
             if (own..own + (1 << 20)).contains(&at) {
                 at = own + (1 << 20);
                 continue;
@@ -71,7 +72,7 @@ fn found() -> usize {
                 .windows(MIDDLE.len())
                 .filter(|window| window[0] == byte(MIDDLE.start) && is_secret(window))
                 .count();
-            // Over the border of two pieces, unless it is the last one.
+            // The chunks overlap, except for the last one.
             at += if room > 64 && at + room < end && room == 1 << 20 { room - 64 } else { room };
         }
     }
@@ -80,7 +81,7 @@ fn found() -> usize {
     count
 }
 
-/// Takes the request as it comes, and answers with a refusal, or a run.
+/// Reads a request and answers with an error response or a run.
 struct Taking(u16);
 
 #[async_trait]
@@ -102,7 +103,7 @@ impl CredentialProvider for Vault {
 }
 
 #[test]
-fn what_held_a_key_or_a_secret_is_zeroed_when_it_is_gone() {
+fn dropped_keys_and_secrets_are_zeroed() {
     let client = |status| Client::builder().transport(Taking(status)).retry(RetryPolicy::never());
     let trigger = || TriggerAgent::new("a", secret(), "hi", "https://example.com/cb");
     let step = |name: &str, step: &dyn Fn()| {
@@ -110,12 +111,12 @@ fn what_held_a_key_or_a_secret_is_zeroed_when_it_is_gone() {
         assert_eq!(found(), 0, "{name}");
     };
 
-    // A text that nobody zeroes is found when it is gone: the search works.
+    // A text that is not zeroed is found after it is dropped, so the search works.
     let plain = secret();
     assert!(found() >= 1);
     drop(plain);
     assert!(found() >= 1, "the search does not see what was freed");
-    // It is written over before the first step.
+    // It is overwritten before the first step.
     for _ in 0..100 {
         let filling: Vec<_> = (0..64).map(|_| vec![1_u8; 128]).collect();
         black_box(&filling);
@@ -149,7 +150,7 @@ fn what_held_a_key_or_a_secret_is_zeroed_when_it_is_gone() {
         });
     }
     step("a reply's secret", &|| {
-        // The reply's own bytes are the caller's: they are zeroed here by hand.
+        // The caller owns the bytes of the response, so the test zeroes them.
         let mut body = format!("{{\"webhook_secret\":\"{}\"}}", secret()).into_bytes();
         let run: InvokeHiveAgentResponse = serde_json::from_slice(&body).unwrap();
         body.fill(0);

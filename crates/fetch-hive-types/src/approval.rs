@@ -105,7 +105,7 @@ record! {
     ///
     /// See the [contract](crate::contract#approvals).
     ToolActionApproval {
-        /// The id of the approval, which is needed to decide it.
+        /// The id of the approval, which is required to approve or reject it.
         id: Option<ApprovalId>,
         /// The status of the approval, such as `pending`.
         status: Option<ApprovalStatus>,
@@ -205,7 +205,7 @@ record! {
 }
 
 impl ToolActionApproval {
-    /// Returns the id of the approval, which is needed to decide it.
+    /// Returns the id of the approval, which is required to approve or reject it.
     ///
     /// # Errors
     ///

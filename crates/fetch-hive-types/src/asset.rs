@@ -133,7 +133,7 @@ record! {
         status: Option<TranscriptionStatus>,
         /// The machine-readable reason why the transcription failed.
         error_code: Option<String>,
-        /// The reason for people why the transcription failed.
+        /// A human-readable reason for a failed transcription.
         error_message: Option<String>,
         /// The time at which the transcription was completed.
         completed_at: Option<Timestamp>,
@@ -143,7 +143,7 @@ record! {
 record! {
     /// The response to the upload of a file.
     AssetUploadResponse {
-        /// A confirmation for people, in the language of the account.
+        /// A human-readable confirmation, in the language of the account.
         message: Option<String>,
         /// The asset that was created from the file.
         asset: Option<Asset>,

@@ -55,7 +55,7 @@ request! {
         user: String,
         /// The metadata that comes back with the outcome of the run.
         metadata = Metadata,
-        /// The decisions that the service's own applications send along.
+        /// Approval decisions, for the first-party applications of the service only.
         ///
         /// Callers with an API key must not send them. A request that has them fails before it is
         /// sent.
@@ -257,7 +257,7 @@ request! {
 }
 
 request! {
-    /// A decision on a tool action that the service's own applications send with a message.
+    /// A decision on a tool action, which only first-party applications of the service may send.
     DecidedToolApproval(
         /// The id of the approval that was decided.
         approval_id: ApprovalId,

@@ -30,7 +30,7 @@ record! {
         requestable_type: Option<String>,
         /// The id of the underlying record.
         requestable_id: Option<String>,
-        /// A message about the run for people.
+        /// A human-readable message about the run.
         message: Option<String>,
         /// The time at which the record was created.
         generated_at: Option<Timestamp>,

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::compare;
 use super::sample::{Style, UNKNOWN};
 
-/// The fields that sources name differently: the type, the name that is read too, and the documented
-/// name, which is written.
+/// The fields that sources name differently. Each entry has the type, the alternative name, and the
+/// documented name.
 pub(crate) const ALIASES: [(&str, &str, &str); 2] =
     [("ErrorBody", "code", "error_code"), ("InvokeWorkflowResponse", "status", "run_status")];
 

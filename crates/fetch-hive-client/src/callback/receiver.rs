@@ -74,7 +74,7 @@ impl Receiver {
         self
     }
 
-    /// Sets the lease of claims in the dedup store. Defaults to 60 s.
+    /// Sets how long a handler may own an event in the dedup store. Defaults to 60 s.
     ///
     /// Set it longer than the handler ever takes. When the lease expires, a redelivery of the event
     /// is handled even if the first handler is still running.

@@ -59,7 +59,8 @@ impl Client {
     /// below the base URL, because the key must not be sent there.
     ///
     /// ```no_run
-    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fetch_hive_client::{BoxError, Client};
+    /// # async fn run(client: Client) -> Result<(), BoxError> {
     /// use fetch_hive_client::Retry;
     ///
     /// let request = http::Request::get("/public/something/new").body(bytes::Bytes::new())?;

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 
@@ -13,10 +14,21 @@ use crate::error::Error;
 const NAME: &str = "raw request";
 
 /// A request that was built by hand, for [`Client::call_raw`](crate::Client::call_raw).
-#[derive(Debug)]
 pub struct RawRequest {
     request: http::Request<Bytes>,
     retry: Retry,
+}
+
+impl fmt::Debug for RawRequest {
+    /// Omits the query, the headers and the body, because they may contain secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawRequest")
+            .field("method", self.request.method())
+            .field("path", &self.request.uri().path())
+            .field("body_length", &self.request.body().len())
+            .field("retry", &self.retry)
+            .finish()
+    }
 }
 
 impl RawRequest {

@@ -50,7 +50,7 @@ impl<C: SendRequest> Workspace<C> {
         Assets { client: self.client.clone(), workspace_id: self.workspace_id.clone() }
     }
 
-    /// Returns the operations for the tool actions in the workspace that need an approval.
+    /// Returns the operations that list and decide pending tool approvals in the workspace.
     pub fn approvals(&self) -> Approvals<C> {
         Approvals { client: self.client.clone(), workspace_id: self.workspace_id.clone() }
     }
@@ -279,7 +279,7 @@ impl<C: SendRequest> Assets<C> {
     }
 }
 
-/// The operations for the tool actions of a workspace that need an approval.
+/// The operations that list and decide tool approvals in a workspace.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Approvals<C> {

@@ -5,7 +5,7 @@ use fetch_hive_core::types::{EscapedLine, RequestId, RunStatus};
 
 use super::transport::BoxError;
 
-/// An error that occurs when a wait for a run ends without its outcome.
+/// An error that occurs when the client stops waiting for a run before the run's result is known.
 ///
 /// The run itself may still be running or may have ended. Look it up by its request id, and do not
 /// invoke it again.

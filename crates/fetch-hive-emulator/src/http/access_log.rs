@@ -31,7 +31,8 @@ pub(crate) struct AccessLogEntry {
 }
 
 impl AccessLogEntry {
-    /// Starts an entry. Returns `None` if neither a logger nor the page needs it.
+    /// Creates a log entry for a request, or returns `None` if neither a logger nor the page is
+    /// active.
     pub(crate) fn start(state: &Arc<State>, request: &RecordedRequest) -> Option<Self> {
         #[cfg(feature = "page")]
         let (number, page) =

@@ -64,7 +64,7 @@ impl Drop for Sleep {
     }
 }
 
-/// Returns the output of a future, or `None` after the duration.
+/// Returns the output of a future, or `None` if the future does not complete in time.
 pub(super) async fn timeout<T>(duration: Duration, future: impl Future<Output = T>) -> Option<T> {
     let (mut future, mut sleep) = (pin!(future), pin!(sleep(duration)));
     poll_fn(|cx| {
@@ -76,7 +76,7 @@ pub(super) async fn timeout<T>(duration: Duration, future: impl Future<Output = 
     .await
 }
 
-/// Waits until a condition is true. Returns `false` after the duration.
+/// Waits until a condition is true. Returns `false` if the timeout expires first.
 pub(super) async fn wait_until(duration: Duration, condition: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {
@@ -117,7 +117,7 @@ impl Signal {
         *lock(&self.0.0)
     }
 
-    /// Blocks the thread until the signal is set. Returns `false` after the duration.
+    /// Blocks the thread until the signal is set. Returns `false` if the timeout expires first.
     pub(super) fn wait(&self, duration: Duration) -> bool {
         let waited = self.0.1.wait_timeout_while(lock(&self.0.0), duration, |is_set| !*is_set);
         *waited.unwrap_or_else(PoisonError::into_inner).0

@@ -1,5 +1,5 @@
-//! The blocking client over ureq and real sockets: the official SDK's bodies, which are the async client's rows, and what is its own. The fault table
-//! runs over it too: see `faults.rs`.
+//! The blocking client over ureq and real sockets. The requests are those of the async client's
+//! tests.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,7 +24,7 @@ use fetch_hive_tests::{Scripted, Step};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// A call, sent for what arrives and not for its reply.
+/// A call whose request is sent and whose response does not matter.
 type Sent = Box<dyn FnOnce()>;
 
 fn sent<E: fetch_hive_client::Endpoint + 'static>(call: blocking::Call<E>) -> Sent {
@@ -37,7 +37,7 @@ fn sent<E: fetch_hive_client::Endpoint + 'static>(call: blocking::Call<E>) -> Se
 
 include!("operations_table.rs");
 
-/// The runtime of the servers; the client has none.
+/// The runtime of the servers. The client has no runtime.
 fn servers() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
@@ -56,7 +56,7 @@ fn scripted(servers: &Runtime, script: Vec<Step>) -> (Scripted, Client) {
 }
 
 #[test]
-fn every_operation_arrives_as_the_contract_has_it() {
+fn every_operation_is_sent_as_in_the_contract() {
     let servers = servers();
     let (emulator, client) = start(&servers, Emulator::builder());
     let mut number = 0;
@@ -75,7 +75,7 @@ fn every_operation_arrives_as_the_contract_has_it() {
 }
 
 #[test]
-fn a1_a2_headers_and_a_kept_connection() {
+fn calls_send_the_headers_and_reuse_the_connection() {
     let servers = servers();
     let (emulator, client) = start(&servers, Emulator::builder());
     let run = client.invoke_workflow("my-workflow").input("topic", "AI").send().unwrap();
@@ -89,7 +89,7 @@ fn a1_a2_headers_and_a_kept_connection() {
 }
 
 #[test]
-fn trap_12_refusals_and_broken_replies_keep_status_and_body() {
+fn errors_keep_status_and_body() {
     let servers = servers();
     let concurrency = r#"{"error":"You've reached your concurrency limit."}"#;
     let daily = r#"{"error":"Daily limit.","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
@@ -127,7 +127,7 @@ fn trap_12_refusals_and_broken_replies_keep_status_and_body() {
 }
 
 #[test]
-fn connections_that_fail_tell_whether_the_run_may_have_started() {
+fn connection_errors_report_whether_the_run_may_have_started() {
     let servers = servers();
     let rows = [
         ("closed after the request", vec![Step::Read, Step::Close]),
@@ -153,7 +153,7 @@ fn connections_that_fail_tell_whether_the_run_may_have_started() {
 }
 
 #[test]
-fn limits_are_kept_and_say_which_one_ran_out() {
+fn timeouts_are_kept_and_named() {
     let servers = servers();
     let limit = Duration::from_millis(150);
     let (silent, client) = scripted(&servers, vec![Step::Read, Step::Wait(Duration::from_secs(30))]);
@@ -162,7 +162,7 @@ fn limits_are_kept_and_say_which_one_ran_out() {
     assert_eq!((error.timeout(), error.may_have_run()), (Some(Timeout::Deadline), true));
     let error = client.invoke_workflow("d").headers_timeout(limit).send().unwrap_err();
     assert_eq!((error.timeout(), error.may_have_run()), (Some(Timeout::Headers), true));
-    // A run sends nothing until it ends: that is not idle.
+    // A run sends nothing until it ends, which is not idle time.
     let error = client.invoke_workflow("d").idle_timeout(limit / 3).timeout(limit * 2).send().unwrap_err();
     assert_eq!(error.timeout(), Some(Timeout::Deadline));
     assert_eq!(silent.requests().len(), 3);
@@ -175,7 +175,7 @@ fn limits_are_kept_and_say_which_one_ran_out() {
     let error = client.invoke_workflow("d").timeout(limit).send().unwrap_err();
     assert_eq!((error.timeout(), error.status().unwrap().as_u16()), (Some(Timeout::Deadline), 200));
 
-    // It takes the connection, and leaves the handshake unanswered.
+    // It accepts the connection and does not answer the handshake.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("https://{}", listener.local_addr().unwrap());
     let hasty = Client::builder().api_key("k").base_url(address).retry(RetryPolicy::never()).build().unwrap();
@@ -187,14 +187,14 @@ fn limits_are_kept_and_say_which_one_ran_out() {
 }
 
 #[test]
-fn repeats_are_those_of_the_async_client() {
+fn retries_match_the_async_client() {
     let servers = servers();
     let busy = || Fault::status(429).body(r#"{"error":"limit"}"#).header("retry-after", "20").nth(1);
     let (emulator, _) = start(&servers, Emulator::builder().fault(busy()).fault(Fault::status(503).nth(1)));
     let clock = PausedClock::new();
     let builder = Client::builder().api_key("k").base_url(emulator.base_url()).clock(clock.clone());
     let client = builder.build().unwrap();
-    // The 429 is waited for; the 503 of an invoke may have run, and is not repeated.
+    // The 429 is retried after a delay. After a 503, an invoke may have run and is not retried.
     let error = client.invoke_workflow("d").send().unwrap_err();
     assert_eq!((error.status().unwrap().as_u16(), error.attempts()), (503, 2));
     assert!(clock.elapsed() >= Duration::from_secs(20));
@@ -202,7 +202,7 @@ fn repeats_are_those_of_the_async_client() {
 }
 
 #[test]
-fn streams_are_iterators_and_say_when_they_are_cut() {
+fn cut_stream_is_reported_by_its_iterator() {
     let servers = servers();
     let silence = Duration::from_secs(30);
     let builder = Emulator::builder()
@@ -229,7 +229,7 @@ fn streams_are_iterators_and_say_when_they_are_cut() {
         assert_eq!(stream.next().unwrap().unwrap_err().timeout(), Some(want));
         assert!(stream.next().is_none());
     }
-    // Dropping a stream is noticed by the service.
+    // The service notices a dropped stream.
     let mut stream = client.invoke_prompt("slow").stream().unwrap();
     assert!(stream.next().unwrap().is_ok());
     drop(stream);
@@ -241,7 +241,7 @@ fn streams_are_iterators_and_say_when_they_are_cut() {
 }
 
 #[test]
-fn approvals_come_as_one_iterator() {
+fn approvals_are_one_iterator() {
     let servers = servers();
     let page =
         |ids: &[&str]| json!({"approvals": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()}).to_string();
@@ -254,7 +254,7 @@ fn approvals_come_as_one_iterator() {
 }
 
 #[test]
-fn a_callback_is_verified() {
+fn callback_is_verified() {
     let servers = servers();
     let (_emulator, client) = start(&servers, Emulator::builder());
     let mut inbox = servers.block_on(CallbackReceiver::start()).unwrap();
@@ -267,7 +267,7 @@ fn a_callback_is_verified() {
 }
 
 #[test]
-fn https_works_with_the_right_authority_and_is_not_sent_with_another() {
+fn unknown_certificate_authority_is_rejected_before_sending() {
     let servers = servers();
     let (emulator, wary) = start(&servers, Emulator::builder().tls(true));
     let trusting = UreqTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
@@ -282,7 +282,7 @@ fn https_works_with_the_right_authority_and_is_not_sent_with_another() {
     assert!(UreqTransport::builder().proxy("nonsense://x").build().is_err());
 }
 
-/// Calls from within a call.
+/// A transport that calls the client from within a call.
 struct Nested(Client, Arc<Mutex<Option<String>>>);
 #[async_trait]
 impl CredentialProvider for Nested {
@@ -293,7 +293,7 @@ impl CredentialProvider for Nested {
 }
 
 #[test]
-fn where_it_may_be_called() {
+fn call_in_an_async_task_is_rejected() {
     let servers = servers();
     let (emulator, client) = start(&servers, Emulator::builder());
     // A thread of tokio that may block.
@@ -301,7 +301,7 @@ fn where_it_may_be_called() {
     let run =
         servers.block_on(async { tokio::task::spawn_blocking(move || on_thread.invoke_workflow("d").send()).await });
     assert!(run.unwrap().is_ok());
-    // A task: on a runtime of one thread, which serves the emulator too, it would wait for ever.
+    // A task of a current-thread runtime, which also serves the emulator, would wait forever.
     let one = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = one.block_on(async { client.invoke_workflow("d").send() }).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Invalid(_)) && error.to_string().contains("async task"), "{error}");
@@ -310,7 +310,7 @@ fn where_it_may_be_called() {
         assert!(stream.next().unwrap().is_err());
         assert!(stream.next().is_none(), "a loop over it ends");
     });
-    // From within a call.
+    // A call from within a call.
     let said = Arc::default();
     let provider = Nested(client.clone(), Arc::clone(&said));
     let outer = Client::builder().credentials(provider).base_url(emulator.base_url()).build().unwrap();
@@ -320,7 +320,7 @@ fn where_it_may_be_called() {
 }
 
 #[test]
-fn places_are_shared_by_threads() {
+fn run_limit_is_shared_by_threads() {
     let servers = servers();
     let slow = fetch_hive_emulator::Deployment::workflow("slow").delay_ms(60);
     let emulator = servers.block_on(Emulator::builder().deployment(slow).start()).unwrap();

@@ -8,7 +8,7 @@ const SETTERS: &str = include_str!("../../../fetch-hive-client/src/client/setter
 const ASYNC_CLIENT: &str = include_str!("../../../fetch-hive-client/src/client/client.rs");
 const BLOCKING_CLIENT: &str = include_str!("../../../fetch-hive-client/src/blocking/client.rs");
 
-/// The requests that a client creates calls of by a method with a name of its own.
+/// The requests for which a client has a method.
 const REQUESTS: [&str; 7] = [
     "InvokeWorkflow",
     "InvokePrompt",
@@ -19,7 +19,7 @@ const REQUESTS: [&str; 7] = [
     "TriggerAgent",
 ];
 
-/// Returns the public API of the crate with the requests, which `cargo xtask public-api` keeps current.
+/// Returns the public API of the crate with the requests.
 fn public_api_of_types() -> String {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     fs::read_to_string(crates.join("fetch-hive-types/public-api.txt")).unwrap()

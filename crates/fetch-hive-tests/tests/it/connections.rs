@@ -1,4 +1,4 @@
-//! How connections are reused, and what happens when they end at the wrong time.
+//! Reuse of connections, and connections that close at the wrong time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ fn answer() -> Step {
 }
 
 #[tokio::test]
-async fn a_connection_closed_between_calls_is_no_error() {
+async fn connection_closed_between_calls_is_replaced() {
     fetch_hive_tests::needs!(Socket, IdleCheck);
     for closing in [Step::Close, Step::Reset] {
         let server = Scripted::start(vec![vec![Step::Read, answer(), closing]]).await.unwrap();
@@ -27,7 +27,7 @@ async fn a_connection_closed_between_calls_is_no_error() {
         for call in 1..=20 {
             let run = client.invoke_workflow("d").await.unwrap();
             assert_eq!(run.output_text(), Some("done"));
-            // The end of the connection arrives; nobody need have looked at it yet.
+            // The connection is closed before the client looks at it.
             tokio::time::sleep(Duration::from_millis(5)).await;
             assert_eq!((server.connections(), server.requests().len()), (call, call));
         }
@@ -35,7 +35,7 @@ async fn a_connection_closed_between_calls_is_no_error() {
 }
 
 #[test]
-fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
+fn connection_closed_while_the_runtime_was_blocked_is_replaced() {
     fetch_hive_tests::needs!(Socket, IdleCheck);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -43,14 +43,15 @@ fn a_connection_closed_while_the_runtime_was_not_running_is_no_error() {
     let client = client(&server);
     for call in 1..=20 {
         runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
-        // No task of the client runs here, so its pool cannot have noticed the end of the connection.
+        // No task of the client runs here, so its pool cannot have noticed that the connection
+        // closed.
         std::thread::sleep(Duration::from_millis(5));
         assert_eq!((server.connections(), server.requests().len()), (call, call));
     }
 }
 
 #[test]
-fn a_connection_closed_after_a_chunked_reply_or_a_stream_is_no_error() {
+fn connection_closed_after_a_chunked_response_is_replaced() {
     fetch_hive_tests::needs!(Socket, IdleCheck);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -77,9 +78,9 @@ fn a_connection_closed_after_a_chunked_reply_or_a_stream_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_close_that_races_the_next_invoke_is_an_error_that_may_have_run() {
+async fn close_during_an_invoke_may_have_run() {
     fetch_hive_tests::needs!(Socket);
-    // The second request on the connection is read, or a part of it, and then the connection is closed.
+    // The server reads the second request on the connection, or a part of it, and closes it.
     for second in [Step::Read, Step::ReadSome(10)] {
         let script = vec![Step::Read, answer(), second, Step::Close];
         let server = Scripted::start(vec![script]).await.unwrap();
@@ -92,10 +93,10 @@ async fn a_close_that_races_the_next_invoke_is_an_error_that_may_have_run() {
 }
 
 #[test]
-fn trap_09_a_client_outlives_its_runtimes() {
+fn client_outlives_its_runtimes() {
     fetch_hive_tests::needs!(Hyper);
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    // Built outside of any runtime, and used from several that end; over HTTP/2 too.
+    // Built outside of any runtime, and used on several runtimes that end, also over HTTP/2.
     let client_of = |emulator: &Emulator| {
         let mut transport = HyperTransport::builder();
         if let Some(pem) = emulator.ca_pem() {
@@ -111,7 +112,7 @@ fn trap_09_a_client_outlives_its_runtimes() {
         runtime.block_on(client.invoke_workflow("d").into_future()).unwrap();
         runtime.block_on(over_tls.invoke_workflow("d").into_future()).unwrap();
     }
-    // Without a runtime there is an error that says so, and no panic.
+    // Without a runtime, the call returns an error and does not panic.
     let mut call = client.invoke_workflow("d").into_future();
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let std::task::Poll::Ready(Err(error)) = call.as_mut().poll(&mut context) else { panic!("nothing can be sent") };
@@ -120,7 +121,7 @@ fn trap_09_a_client_outlives_its_runtimes() {
 }
 
 #[tokio::test]
-async fn dropping_a_call_closes_its_connection() {
+async fn dropped_call_closes_its_connection() {
     fetch_hive_tests::needs!(Socket, Drop);
     let emulator = Emulator::builder().fault(fetch_hive_emulator::Fault::hang()).start().await.unwrap();
     let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
@@ -139,7 +140,7 @@ async fn dropping_a_call_closes_its_connection() {
 }
 
 #[test]
-fn an_http2_connection_closed_while_the_runtime_was_not_running_is_no_error() {
+fn http2_connection_closed_while_the_runtime_was_blocked_is_replaced() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut emulator = servers.block_on(Emulator::builder().tls(true).start()).unwrap();
@@ -156,14 +157,15 @@ fn an_http2_connection_closed_while_the_runtime_was_not_running_is_no_error() {
     drop(emulator);
     std::thread::sleep(Duration::from_millis(20));
     emulator = servers.block_on(Emulator::builder().tls(true).listen(address).start()).unwrap();
-    // Its authority is another one, so no connection can be made; but nothing is sent on the one that has ended.
+    // No new connection can be opened, because the certificate authority is unknown. Nothing is
+    // sent on the closed one.
     let error = runtime.block_on(client.invoke_workflow("d").into_future()).unwrap_err();
     assert!(!error.may_have_run(), "{error:?}");
     assert!(emulator.requests().is_empty());
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_while_it_connects_leaves_no_task_and_no_connection() {
+async fn call_dropped_while_connecting_leaves_nothing_behind() {
     let silent = || fetch_hive_emulator::Fault::silent_connection();
     let emulator = Emulator::builder().tls(true).fault(silent().nth(1)).fault(silent().nth(1)).start().await.unwrap();
     let transport = HyperTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
@@ -179,33 +181,33 @@ async fn a_call_that_is_dropped_while_it_connects_leaves_no_task_and_no_connecti
     };
     let calls: Vec<_> = (0..2).map(|_| tokio::spawn(client.invoke_workflow("d").into_future())).collect();
     until(&|| emulator.connections().open == 1).await;
-    // One call leaves, and the other goes on waiting; when both are gone, so is the connection.
+    // One call is dropped and the other waits. When both are gone, the connection is closed.
     calls[0].abort();
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!((emulator.connections().open, calls[1].is_finished()), (1, false));
     calls[1].abort();
     until(&|| emulator.connections().open == 0).await;
-    // The same with a limit that runs out, after which all is well again.
+    // The same with an expired timeout. The next call succeeds.
     let error = client.invoke_workflow("d").connect_timeout(Duration::from_millis(50)).await.unwrap_err();
     assert_eq!(error.error_type(), "timeout_connect");
     until(&|| emulator.connections().open == 0).await;
     client.invoke_workflow("d").await.unwrap();
 }
 
-/// Waits until something is so, for five seconds of the machine's clock.
+/// Waits up to five seconds of real time until a condition holds.
 async fn until(reached: impl Fn() -> bool) {
     for _ in 0..1_000 {
         if reached() {
             return;
         }
-        // The clock of the runtime may stand still.
+        // The clock of the runtime may be paused.
         std::thread::sleep(Duration::from_millis(5));
         tokio::task::yield_now().await;
     }
     panic!("it was never so");
 }
 
-/// Lets time pass on the clock of the runtime, which stands still, and what waits for it run.
+/// Advances the paused clock of the runtime and lets waiting tasks run.
 async fn pass(time: Duration) {
     tokio::time::advance(time).await;
     for _ in 0..20 {
@@ -215,7 +217,7 @@ async fn pass(time: Duration) {
 }
 
 #[test]
-fn a_connection_that_nobody_uses_is_closed_and_one_that_is_read_is_not() {
+fn only_idle_connections_are_closed() {
     fetch_hive_tests::needs!(Hyper);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -251,7 +253,8 @@ fn a_connection_that_nobody_uses_is_closed_and_one_that_is_read_is_not() {
     }
 }
 
-/// A client whose connections are opened by a SOCKS proxy: connection n is made as soon as the script says so, and follows it.
+/// A client whose connections go through a SOCKS proxy, which opens connection n when the script
+/// says so.
 async fn through_socks(scripts: impl IntoIterator<Item = Vec<Step>>) -> (Scripted, Client) {
     let asked = [Step::ReadSome(3), Step::Write(vec![5, 0]), Step::ReadSome(10)];
     let scripts = scripts.into_iter().map(|script| [&asked[..], &script].concat()).collect();
@@ -267,7 +270,7 @@ fn made() -> Step {
 }
 
 #[tokio::test]
-async fn a_call_takes_a_connection_that_becomes_free_before_its_own_is_there() {
+async fn returned_connection_is_used_before_a_new_one() {
     fetch_hive_tests::needs!(Hyper);
     let go = Arc::new(Notify::new());
     let served = vec![made(), Step::Read, Step::Until(Arc::clone(&go)), answer(), Step::Read, answer()];
@@ -285,7 +288,7 @@ async fn a_call_takes_a_connection_that_becomes_free_before_its_own_is_there() {
 }
 
 #[tokio::test]
-async fn a_connection_that_became_free_and_ended_before_the_call_was_polled_is_not_taken() {
+async fn returned_connection_that_closed_is_not_used() {
     fetch_hive_tests::needs!(Hyper);
     let go = Arc::new(Notify::new());
     let served = vec![
@@ -299,7 +302,7 @@ async fn a_connection_that_became_free_and_ended_before_the_call_was_polled_is_n
     let (proxy, client) = through_socks([served, vec![made(), Step::Read, answer()]]).await;
     let first = tokio::spawn(client.invoke_workflow("first").into_future());
     until(|| proxy.requests().len() == 1).await;
-    // As in `select!`: it is polled, and then put aside for a while.
+    // The call is polled once and then ignored for a while, as `select!` does.
     let mut second = client.invoke_workflow("second").into_future();
     for _ in 0..2 {
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -313,7 +316,7 @@ async fn a_connection_that_became_free_and_ended_before_the_call_was_polled_is_n
 }
 
 #[test]
-fn a_connection_that_was_opened_and_not_needed_is_looked_at_before_its_first_request() {
+fn surplus_connection_is_checked_before_its_first_request() {
     fetch_hive_tests::needs!(Hyper);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -333,7 +336,7 @@ fn a_connection_that_was_opened_and_not_needed_is_looked_at_before_its_first_req
         then.notify_one();
         tokio::time::sleep(Duration::from_millis(100)).await;
     });
-    // The connection ends while nothing of the client runs.
+    // The connection closes while no task of the client runs.
     std::thread::sleep(Duration::from_millis(300));
     let error = runtime.block_on(client.invoke_workflow("third").into_future()).unwrap_err();
     assert!(!error.may_have_run(), "{error:?}");
@@ -341,7 +344,7 @@ fn a_connection_that_was_opened_and_not_needed_is_looked_at_before_its_first_req
 }
 
 #[test]
-fn a_runtime_uses_no_connection_that_another_one_drives() {
+fn connections_are_not_shared_between_runtimes() {
     fetch_hive_tests::needs!(Hyper);
     let servers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     for tls in [false, true] {
@@ -355,7 +358,7 @@ fn a_runtime_uses_no_connection_that_another_one_drives() {
         let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let [still, running] = [runtime(), runtime()];
         still.block_on(client.invoke_workflow("d").into_future()).unwrap();
-        // The first one is there, and does nothing.
+        // The first connection is open and idle.
         let call =
             async { tokio::time::timeout(Duration::from_secs(5), client.invoke_workflow("d").into_future()).await };
         running.block_on(call).unwrap().unwrap();
@@ -367,7 +370,7 @@ fn a_runtime_uses_no_connection_that_another_one_drives() {
 }
 
 #[tokio::test]
-async fn how_many_headers_a_reply_may_have_is_a_setting() {
+async fn number_of_response_headers_is_configurable() {
     fetch_hive_tests::needs!(Hyper);
     let headers = "x-many: 1\r\n".repeat(150);
     let server = Scripted::start(vec![vec![Step::Read, Step::respond("200 OK", &headers, DONE)]]).await.unwrap();
@@ -384,7 +387,7 @@ async fn how_many_headers_a_reply_may_have_is_a_setting() {
 }
 
 #[test]
-fn a_connection_that_rested_too_long_is_not_used_even_if_nothing_ran_meanwhile() {
+fn expired_idle_connection_is_not_used() {
     fetch_hive_tests::needs!(Hyper);
     assert!(HyperTransport::builder().pool_idle_timeout(Duration::ZERO).build().is_err());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

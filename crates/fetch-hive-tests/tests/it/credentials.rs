@@ -1,4 +1,4 @@
-//! Where the key comes from, and faults that are asked for by a header. What is printed of keys, secrets and bodies is in `every_type`.
+//! The source of the API key, and faults that a request header injects.
 
 use async_trait::async_trait;
 use fetch_hive_client::types::ApiKey;
@@ -8,7 +8,7 @@ use fetch_hive_emulator::{Emulator, Fault};
 const KEY: &str = "fhk_KEYMARKER";
 
 #[tokio::test]
-async fn a_rotated_key_is_taken_up_by_the_next_attempt() {
+async fn next_attempt_uses_the_rotated_key() {
     struct Rotating(std::sync::atomic::AtomicUsize);
 
     #[async_trait]
@@ -27,7 +27,7 @@ async fn a_rotated_key_is_taken_up_by_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn a_fault_in_words_is_asked_for_by_a_header() {
+async fn request_header_injects_a_fault() {
     let emulator = Emulator::builder().fault_header().start().await.unwrap();
     let client =
         Client::builder().api_key(KEY).base_url(emulator.base_url()).retry(RetryPolicy::never()).build().unwrap();
@@ -38,7 +38,7 @@ async fn a_fault_in_words_is_asked_for_by_a_header() {
         assert_eq!((failed.error_type(), emulator.runs().len()), (told, runs), "{words}");
     }
     client.invoke_workflow("d").await.unwrap();
-    // Without leave, the header is one like any other.
+    // Without permission, the header has no effect.
     let plain = Emulator::start().await.unwrap();
     let client = Client::builder().api_key(KEY).base_url(plain.base_url()).build().unwrap();
     client.invoke_workflow("d").header("x-fetch-hive-fault", "close").await.unwrap();

@@ -1,4 +1,4 @@
-//! What the emulator promises of limits and callbacks.
+//! The limits and callbacks of the emulator.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn client(emulator: &Emulator) -> Client {
 }
 
 #[tokio::test]
-async fn callback_runs_queue_where_direct_runs_are_refused() {
+async fn callback_runs_queue_when_direct_runs_are_rejected() {
     let emulator = Emulator::builder()
         .concurrency(1)
         .deployment(Deployment::workflow("slow").delay_ms(300))
@@ -36,7 +36,7 @@ async fn callback_runs_queue_where_direct_runs_are_refused() {
 }
 
 #[tokio::test]
-async fn a_human_in_the_loop_goes_on_by_callback() {
+async fn approved_run_continues_by_callback() {
     let emulator =
         Emulator::builder().deployment(Deployment::workflow("review").human_in_the_loop()).start().await.unwrap();
     let client = client(&emulator);
@@ -47,7 +47,7 @@ async fn a_human_in_the_loop_goes_on_by_callback() {
 }
 
 #[tokio::test]
-async fn private_addresses_beyond_loopback_get_no_callback() {
+async fn private_addresses_except_loopback_get_no_callback() {
     let emulator = Emulator::builder().delivery(2, Duration::from_millis(1)).start().await.unwrap();
     client(&emulator).invoke_workflow("d").callback_url("https://10.0.0.1/cb").await.unwrap();
     while emulator.deliveries().is_empty() {
@@ -60,7 +60,7 @@ async fn private_addresses_beyond_loopback_get_no_callback() {
 }
 
 #[tokio::test]
-async fn it_stops_when_it_is_dropped() {
+async fn dropped_emulator_stops() {
     let emulator = Emulator::start().await.unwrap();
     let address = emulator.address();
     client(&emulator).invoke_workflow("d").await.unwrap();
@@ -74,7 +74,7 @@ async fn it_stops_when_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_run_goes_on_when_its_caller_hangs_up() {
+async fn run_continues_after_its_caller_disconnects() {
     let emulator = Emulator::builder().deployment(Deployment::workflow("slow").delay_ms(200)).start().await.unwrap();
     let lost = client(&emulator).invoke_workflow("slow").timeout(Duration::from_millis(60)).await.unwrap_err();
     assert!(lost.may_have_run());
@@ -87,7 +87,7 @@ async fn a_run_goes_on_when_its_caller_hangs_up() {
 }
 
 #[tokio::test]
-async fn trap_08_what_is_printed_of_a_client_holds_no_key() {
+async fn debug_output_of_a_client_contains_no_key() {
     let emulator = Emulator::start().await.unwrap();
     let builder = stack::client(&emulator).api_key("fhk_TOPSECRET");
     let printed = format!("{builder:?}");

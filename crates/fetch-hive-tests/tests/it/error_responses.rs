@@ -1,4 +1,4 @@
-//! Every refusal and every broken reply is a typed error that holds what came.
+//! Error responses and broken responses are typed errors that keep the received bytes.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime};
@@ -28,7 +28,7 @@ fn kind(error: &Error) -> &'static str {
 }
 
 #[tokio::test]
-async fn every_row_keeps_status_and_body() {
+async fn error_responses_keep_status_and_body() {
     fetch_hive_tests::needs!(Socket);
     let concurrency = r#"{"error":"You've reached your concurrency limit."}"#;
     let daily = r#"{"error":"Daily limit.","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
@@ -119,7 +119,7 @@ async fn every_row_keeps_status_and_body() {
 }
 
 #[tokio::test]
-async fn connections_that_fail_tell_whether_the_run_may_have_started() {
+async fn connection_errors_report_whether_the_run_may_have_started() {
     fetch_hive_tests::needs!(Socket);
     // name, script, may have run
     let rows = [
@@ -142,7 +142,7 @@ async fn connections_that_fail_tell_whether_the_run_may_have_started() {
 }
 
 #[tokio::test]
-async fn a_refused_connection_is_tried_again_and_surely_not_sent() {
+async fn refused_connection_is_retried_and_not_sent() {
     fetch_hive_tests::needs!(Socket);
     let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let builder = Client::builder().api_key("fhk_test").base_url(format!("http://{unused}"));
@@ -154,7 +154,7 @@ async fn a_refused_connection_is_tried_again_and_surely_not_sent() {
 }
 
 #[tokio::test]
-async fn time_limits_say_which_one_and_keep_what_came() {
+async fn expired_timeout_is_named_and_keeps_the_partial_body() {
     fetch_hive_tests::needs!(Socket);
     let stalled = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"request_id\"".to_vec();
     let silent = Scripted::start(vec![vec![Step::Read, Step::Wait(Duration::from_secs(30))]]).await.unwrap();
@@ -179,9 +179,10 @@ async fn time_limits_say_which_one_and_keep_what_came() {
 }
 
 #[tokio::test]
-async fn a_connection_that_hangs_while_it_is_made_is_not_sent() {
+async fn connect_timeout_means_not_sent() {
     fetch_hive_tests::needs!(Socket, ConnectTimeout);
-    // A listener whose backlog is full takes no further connection: the kernel leaves the handshake unanswered.
+    // A listener with a full backlog accepts no connection: the kernel leaves the handshake
+    // unanswered.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = socket.listen(1).unwrap();
@@ -204,7 +205,7 @@ async fn a_connection_that_hangs_while_it_is_made_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_the_limit_is_refused_with_what_came() {
+async fn too_large_body_is_rejected_and_kept_in_part() {
     fetch_hive_tests::needs!(Socket, Gzip);
     let plain = Step::respond("200 OK", "", vec![b' '; 100_000]);
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -220,7 +221,7 @@ async fn a_body_beyond_the_limit_is_refused_with_what_came() {
 }
 
 #[tokio::test]
-async fn gzip_is_undone_and_a_damaged_one_is_an_error() {
+async fn gzip_is_decoded_and_damaged_gzip_is_an_error() {
     fetch_hive_tests::needs!(Socket, Gzip);
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(br#"{"request_id":"req_1","run_status":"completed","output":"packed"}"#).unwrap();
@@ -237,7 +238,7 @@ async fn gzip_is_undone_and_a_damaged_one_is_an_error() {
     assert!(matches!(error.kind(), ErrorKind::Transport(_)) && error.may_have_run(), "{error:?}");
 }
 
-/// The time of day that a test says; other time is tokio's.
+/// A clock whose wall-clock time the test sets. Durations are tokio's.
 struct At(SystemTime);
 
 impl Clock for At {
@@ -251,12 +252,12 @@ impl Clock for At {
 }
 
 #[tokio::test]
-async fn an_error_says_when_another_call_may_succeed() {
+async fn error_reports_the_time_of_the_next_retry() {
     fetch_hive_tests::needs!(Socket);
     let day = |days: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(days * 86_400);
     let daily = r#"{"error":"E","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
     let evening = day(20_000) - Duration::from_secs(60);
-    // headers, body, whether it makes sense soon, and when
+    // headers, body, whether a retry soon makes sense, and when
     let rows = [
         ("", daily, false, Some(day(20_000))),
         ("retry-after: 5\r\n", "{\"error\":\"E\"}", true, Some(evening + Duration::from_secs(5))),
@@ -274,7 +275,7 @@ async fn an_error_says_when_another_call_may_succeed() {
 }
 
 #[tokio::test]
-async fn what_only_reads_may_be_tried_again_whatever_happened() {
+async fn idempotent_calls_are_retried_after_any_failure() {
     fetch_hive_tests::needs!(Socket);
     let gateway = Step::respond("503 Service Unavailable", "", "");
     for (step, kind) in [(gateway, "503"), (Step::Close, "may_have_run")] {
@@ -287,7 +288,7 @@ async fn what_only_reads_may_be_tried_again_whatever_happened() {
 }
 
 #[tokio::test]
-async fn a_refusal_with_a_huge_body_stays_the_refusal_that_it_is() {
+async fn error_response_with_a_huge_body_keeps_its_status() {
     fetch_hive_tests::needs!(Socket);
     let server = Scripted::start(vec![vec![Step::Read, Step::respond("502 Bad Gateway", "", vec![b'x'; 200_000])]]);
     let server = server.await.unwrap();

@@ -20,7 +20,6 @@ mod redaction;
 mod restart;
 mod run_limit;
 mod streams;
-mod telemetry;
 mod testing;
 mod tls;
 mod workflow;

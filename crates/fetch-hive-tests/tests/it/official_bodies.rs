@@ -1,4 +1,4 @@
-//! The official SDK's own tests of construction, headers and replies. Its bodies are in `support/rows.rs`, for the async and the blocking client.
+//! The tests of the official SDK for construction, headers and responses.
 
 use std::process::{Command, Output};
 
@@ -15,11 +15,11 @@ fn invalid(result: Result<Client, fetch_hive_client::Error>) -> String {
     error.to_string()
 }
 
-/// Runs a workflow in a process of its own, with an environment of its own.
+/// Runs a workflow in another process with its own environment.
 async fn in_environment(emulator: &Emulator, key: Option<&str>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_invoke-from-env"));
     command.arg(emulator.base_url()).env_remove(API_KEY_VARIABLE);
-    // A proxy that is not there: it must not be asked for a loopback host.
+    // No proxy listens here. It must not be used for a loopback host.
     command.envs(["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")));
     if let Some(key) = key {
         command.env(API_KEY_VARIABLE, key);
@@ -28,7 +28,7 @@ async fn in_environment(emulator: &Emulator, key: Option<&str>) -> Output {
 }
 
 #[tokio::test]
-async fn c1_no_key_is_an_error() {
+async fn missing_key_is_an_error() {
     fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::start().await.unwrap();
     for key in [None, Some("   "), Some("fhk_sécret")] {
@@ -45,7 +45,7 @@ async fn c1_no_key_is_an_error() {
 }
 
 #[tokio::test]
-async fn trap_14_c2_the_key_of_the_environment_is_used_and_its_proxy_is_not() {
+async fn key_and_proxy_are_read_from_the_environment() {
     fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::start().await.unwrap();
     let output = in_environment(&emulator, Some("env-key")).await;
@@ -54,7 +54,7 @@ async fn trap_14_c2_the_key_of_the_environment_is_used_and_its_proxy_is_not() {
 }
 
 #[test]
-fn c3_c4_c5_base_urls() {
+fn base_urls_of_the_sdk_tests_are_accepted() {
     let key = ApiKey::new("k").unwrap();
     let uri = |base: BaseUrl| Api::new(base).request(&InvokeWorkflow::new("d"), Some(&key)).unwrap().uri().to_string();
     assert_eq!(
@@ -73,7 +73,7 @@ fn c3_c4_c5_base_urls() {
 }
 
 #[tokio::test]
-async fn a1_a2_headers() {
+async fn sdk_headers_are_sent() {
     let emulator = Emulator::start().await.unwrap();
     let client = stack::client(&emulator).api_key("my-secret-key").build().unwrap();
     client.invoke_workflow("d").await.unwrap();
@@ -84,7 +84,7 @@ async fn a1_a2_headers() {
 }
 
 #[tokio::test]
-async fn w1_w3_replies_as_the_sdk_models_name_them() {
+async fn responses_of_the_sdk_models_are_parsed() {
     let emulator = Emulator::builder()
         .fault(
             Fault::status(200)
@@ -106,7 +106,7 @@ async fn w1_w3_replies_as_the_sdk_models_name_them() {
 }
 
 #[tokio::test]
-async fn e1_a_500_is_an_error() {
+async fn status_500_is_an_error() {
     let emulator = Emulator::builder().fault(Fault::status(500).body("Internal Server Error")).start().await.unwrap();
     let client = stack::client(&emulator).api_key("k").build().unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();

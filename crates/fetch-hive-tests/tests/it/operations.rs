@@ -1,4 +1,5 @@
-//! Every operation as the service receives it: the official SDK's own bodies, and ours for what it leaves out.
+//! Every operation as the service receives it, compared with the bodies of the official SDK where
+//! it has them.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +18,7 @@ use fetch_hive_emulator::{Emulator, OPENAPI};
 use fetch_hive_tests::stack;
 use serde_json::{Value, json};
 
-/// A call, sent for what arrives and not for its reply.
+/// A call whose request is sent and whose response does not matter.
 type Sent = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn sent<C, T>(call: C) -> Sent
@@ -36,10 +37,10 @@ where
 include!("operations_table.rs");
 
 #[tokio::test]
-async fn every_operation_arrives_as_the_contract_has_it() {
+async fn every_operation_is_sent_as_in_the_contract() {
     let emulator = Emulator::start().await.unwrap();
     let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
-    let mut seen = BTreeSet::from(["uploadAsset".to_owned()]); // has a test of its own
+    let mut seen = BTreeSet::from(["uploadAsset".to_owned()]); // has a separate test
     for Row(id, method, path, body, call) in invocations(&client).into_iter().chain(resources(&client)) {
         let before = emulator.requests().len();
         call.await;
@@ -63,7 +64,7 @@ async fn every_operation_arrives_as_the_contract_has_it() {
 }
 
 #[tokio::test]
-async fn ids_of_any_shape_stay_one_segment_or_are_refused() {
+async fn ids_are_one_path_segment_or_rejected() {
     let emulator = Emulator::start().await.unwrap();
     let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let calls = |id: &str| -> Vec<(&'static str, Sent)> {
@@ -118,7 +119,7 @@ async fn ids_of_any_shape_stay_one_segment_or_are_refused() {
 }
 
 #[tokio::test]
-async fn a_file_is_uploaded_byte_for_byte_and_refused_when_empty_or_too_large() {
+async fn uploads_are_exact_and_limited_in_size() {
     let emulator = Emulator::start().await.unwrap();
     let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let assets = client.workspace("ws_1").assets();
@@ -161,7 +162,7 @@ async fn a_file_is_uploaded_byte_for_byte_and_refused_when_empty_or_too_large() 
 }
 
 #[tokio::test]
-async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
+async fn invalid_requests_are_rejected_before_sending() {
     let emulator = Emulator::start().await.unwrap();
     let client = stack::client(&emulator).api_key("fhk_test").build().unwrap();
     let uuid = |n: usize| format!("11111111-1111-4111-8111-{n:012}");
@@ -229,7 +230,7 @@ async fn what_the_contract_rules_out_is_refused_before_it_is_sent() {
     assert_eq!(emulator.requests().len(), 3);
 }
 
-/// A call, for the error that it ends with.
+/// A call whose error is examined.
 type Refused = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 fn refused<C, T>(call: C) -> Refused

@@ -1,4 +1,5 @@
-// Every call, and what the service receives of it: included where `Client`, `Sent` and `sent` are those of a kind of client.
+// Every call and the request that the service receives. The including file defines `Client`, `Sent`
+// and `sent`.
 
 struct Row(&'static str, &'static str, String, Value, Sent);
 

@@ -1,4 +1,4 @@
-//! Pages, hooks and escape hatches.
+//! Pagination, hooks, custom endpoints and raw requests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ async fn answering(bodies: &[Value]) -> Emulator {
 }
 
 #[tokio::test]
-async fn approvals_come_as_one_stream_of_items() {
+async fn approvals_are_one_stream() {
     let page = |ids: &[&str]| json!({"approvals": ids.iter().map(|id| json!({"id": id})).collect::<Vec<_>>()});
     let mut with_cursor = page(&[]);
     with_cursor["next_cursor"] = "c9".into();
@@ -54,7 +54,7 @@ async fn approvals_come_as_one_stream_of_items() {
 }
 
 #[tokio::test]
-async fn a_record_is_read_flat_and_wrapped() {
+async fn record_is_parsed_with_and_without_an_envelope() {
     let record = json!({"request_id": "req_1", "status": "completed", "request_type": "x", "new": 1});
     let emulator = answering(&[json!({"request": record}), record]).await;
     let client = client(&emulator);
@@ -68,7 +68,7 @@ async fn a_record_is_read_flat_and_wrapped() {
 }
 
 #[tokio::test]
-async fn an_empty_reply_is_one_only_where_nothing_is_expected() {
+async fn empty_body_is_accepted_only_for_empty_responses() {
     let emulator = Emulator::builder().fault(Fault::status(200)).start().await.unwrap();
     let client = client(&emulator);
     assert!(client.workspace("w").agents().delete("a").await.unwrap().message.is_none());
@@ -78,7 +78,7 @@ async fn an_empty_reply_is_one_only_where_nothing_is_expected() {
 }
 
 #[tokio::test]
-async fn an_endpoint_of_your_own_and_a_raw_request_are_sent_like_ours() {
+async fn custom_endpoints_and_raw_requests_are_sent_like_any_other() {
     struct Pause {
         workspace_id: String,
         id: String,
@@ -125,7 +125,7 @@ async fn an_endpoint_of_your_own_and_a_raw_request_are_sent_like_ours() {
 }
 
 #[tokio::test]
-async fn the_usage_hook_sees_every_reply() {
+async fn usage_hook_receives_every_response() {
     let spent: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
     let sums = Arc::clone(&spent);
     let emulator = Emulator::start().await.unwrap();

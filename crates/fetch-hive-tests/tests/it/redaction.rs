@@ -1,6 +1,6 @@
-//! Every public type of the library crates is printed with a key, a secret and a body in it wherever it has room for one: `Debug`, `Display`
-//! and the causes of an error show none of them. Which types there are is read from the snapshots of the public API, so a new one that is
-//! not printed here fails the test.
+//! Prints every public type of the library crates, filled with a key, a secret and a body. `Debug`,
+//! `Display` and the sources of errors must show none of them. The list of types comes from the
+//! snapshots of the public API, so a new type that is not printed here fails the test.
 
 #![allow(clippy::too_many_lines, reason = "a list of types has a line for each")]
 
@@ -15,14 +15,14 @@ const KEY: &str = "fhk_KEYMARKER";
 const SECRET: &str = "whsec_SECRETMARKER";
 const PROXY: &str = "http://user:SECRETMARKER@127.0.0.1:1";
 const BODY: &str = "BODYMARKER";
-/// What may break a line of a log, or steer a terminal.
+/// Characters that break a log line or control a terminal.
 const BREAKS: [char; 5] = ['\n', '\r', '\u{1b}', '\u{9b}', '\u{2028}'];
 
-/// The types that were printed, by the names that the snapshots have.
+/// The printed types, under their names in the snapshots.
 #[derive(Default)]
 struct Printed {
     names: BTreeSet<String>,
-    /// The types whose JSON does not fit.
+    /// The types that cannot be read from the JSON of this test.
     unread: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Printed {
     }
 }
 
-/// Prints values; the type before each is the one that the snapshot names.
+/// Prints values. The snapshot contains the type before each value.
 macro_rules! print {
     ($printed:ident, $how:ident: $($type:ty = $value:expr;)+) => {$({
         let value: $type = $value;
@@ -56,7 +56,7 @@ macro_rules! print {
     })+};
 }
 
-/// Prints types that can be read from JSON.
+/// Prints types that are read from JSON.
 macro_rules! print_json {
     ($printed:ident, $json:expr, $($name:ident)+) => {$({
         match serde_json::from_value::<fetch_hive_types::$name>($json) {
@@ -70,7 +70,7 @@ mod client;
 mod core;
 mod types;
 
-/// The types of the snapshots.
+/// Returns the types in the snapshots.
 fn declared() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for package in ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing"] {
@@ -84,7 +84,7 @@ fn declared() -> BTreeSet<String> {
     names
 }
 
-/// Unknown fields that hold a secret, beside the required ones of any request.
+/// Returns unknown fields that hold a secret, and the required fields of all requests.
 fn fields() -> Value {
     json!({
         "webhook_secret": SECRET, "api_key": KEY, "made": {"list": [{"client_secret": SECRET, "Authorization": KEY}]},
@@ -101,7 +101,7 @@ fn with(more: Value) -> Value {
 }
 
 #[tokio::test]
-async fn trap_08_no_public_type_shows_a_key_a_secret_or_a_body() {
+async fn public_types_show_no_key_secret_or_body() {
     let mut printed = Printed::default();
     types::types(&mut printed);
     assert!(printed.unread.is_empty(), "{:#?}", printed.unread);
@@ -117,7 +117,7 @@ async fn trap_08_no_public_type_shows_a_key_a_secret_or_a_body() {
     assert!(strange.is_empty(), "these types are not in public-api.txt: {strange:#?}");
 }
 
-/// A callback, signed.
+/// Returns a signed callback.
 fn delivered(body: &str) -> (HeaderMap, Bytes) {
     let body = Bytes::from(body.to_owned());
     let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! The client's own limit on runs at a time.
+//! The client's limit of concurrent runs.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::IntoFuture as _;
@@ -23,19 +23,19 @@ fn client(emulator: &Emulator, runs: usize, grace: Duration) -> Client {
         .unwrap()
 }
 
-/// The input `n` of a request.
+/// Returns the input `n` of a request.
 fn number(body: &[u8]) -> u64 {
     serde_json::from_slice::<Value>(body).unwrap()["inputs"]["n"].as_u64().unwrap()
 }
 
-/// The input `n` of each request that was received, in the order of arrival.
+/// Returns the input `n` of each received request, in the order of arrival.
 fn received(emulator: &Emulator) -> Vec<u64> {
     emulator.requests().iter().map(|request| number(&request.body)).collect()
 }
 
 #[tokio::test]
-async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
-    // The plan allows 4: a direct run beyond that would get a 429, and one beyond 3 is seen.
+async fn limit_holds_when_a_third_of_the_callers_leave() {
+    // The plan allows 4 runs: a fourth run is visible, and a fifth would get a 429.
     let emulator =
         Emulator::builder().concurrency(4).deployment(Deployment::workflow("d").delay_ms(20)).start().await.unwrap();
     let client = client(&emulator, 3, Duration::from_secs(60));
@@ -43,12 +43,12 @@ async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
     for n in 0..50_u64 {
         let call = client.clone().invoke_workflow("d").input("n", n).into_future();
         let mut call = Box::pin(call);
-        // Each stands in line before the next one comes.
+        // Each caller is queued before the next one arrives.
         let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(call.as_mut().poll(cx))).await;
         assert!(polled.is_pending());
         calls.push((n, call));
     }
-    // A third leave the line; none of the first three, whose runs are under way.
+    // A third of the callers leave, but none of the first three, whose runs are active.
     calls.retain(|(n, _)| n % 3 != 1 || *n < 3);
     let stay: Vec<u64> = calls.iter().map(|(n, _)| *n).collect();
     assert_eq!(stay.len(), 34);
@@ -57,7 +57,7 @@ async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
         call.await.unwrap().unwrap();
     }
     assert_eq!((emulator.max_concurrent_runs(), emulator.runs().len()), (3, 34));
-    // Three are on their way at once, so neighbours may arrive the other way round, but nobody is overtaken by more than that.
+    // Three requests are sent at the same time, so their order may differ by that many places.
     let received = received(&emulator);
     for (place, n) in stay.iter().enumerate() {
         let came = received.iter().position(|m| m == n).unwrap();
@@ -65,7 +65,7 @@ async fn fifty_callers_of_whom_a_third_leave_never_have_more_than_three_runs() {
     }
 }
 
-/// Notes the runs as they are sent, and answers each when the test says so.
+/// A transport that records the runs as they are sent, and answers each when the test says so.
 #[derive(Clone, Default)]
 struct Gate {
     sent: Arc<Mutex<Vec<u64>>>,
@@ -85,11 +85,11 @@ impl Transport for Gate {
 }
 
 #[tokio::test]
-async fn of_fifty_callers_the_first_of_those_who_still_wait_is_always_sent_next() {
+async fn waiting_callers_are_served_in_order() {
     let gate = Gate::default();
     let builder = Client::builder().api_key("fhk_test").transport(gate.clone()).max_concurrent_runs(3);
     let client = builder.unresolved_run_hold(Duration::ZERO).build().unwrap();
-    // One thread: after a few turns every task has done what it can.
+    // On one thread, every task has made all possible progress after a few turns.
     let settle = || async {
         for _ in 0..20 {
             tokio::task::yield_now().await;
@@ -109,12 +109,12 @@ async fn of_fifty_callers_the_first_of_those_who_still_wait_is_always_sent_next(
     let (mut running, mut left) = (want.clone(), 0);
     while !running.is_empty() {
         if left < 16 && line.len() > 1 && below(2) == 0 {
-            // One that waits goes away, from wherever it stands.
+            // A random waiting caller leaves.
             let gone = line.remove(below(line.len())).unwrap();
             calls.remove(&gone).unwrap().abort();
             left += 1;
         } else {
-            // One that runs ends, whichever; whoever is first in line is sent.
+            // A random run ends, and the first waiting caller is sent.
             let ended = running.remove(below(running.len()));
             gate.open.lock().unwrap().remove(&ended).unwrap().send(()).unwrap();
             if let Some(next) = line.pop_front() {
@@ -132,7 +132,7 @@ async fn of_fifty_callers_the_first_of_those_who_still_wait_is_always_sent_next(
 }
 
 #[tokio::test]
-async fn waiting_in_line_counts_against_the_deadline_and_nothing_is_sent() {
+async fn queue_time_counts_against_the_timeout() {
     let emulator = Emulator::builder().fault(Fault::hang().nth(1)).start().await.unwrap();
     let client = client(&emulator, 1, Duration::from_secs(60));
     let running = tokio::spawn(client.invoke_workflow("d").input("n", 1).into_future());
@@ -142,12 +142,12 @@ async fn waiting_in_line_counts_against_the_deadline_and_nothing_is_sent() {
     let error = client.invoke_workflow("d").input("n", 2).timeout(Duration::from_millis(60)).await.unwrap_err();
     assert_eq!((error.timeout(), error.attempts()), (Some(Timeout::Queue), 0));
     assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
-    // What is put together by hand stands in line where it starts a run, and nowhere else.
+    // A raw request is queued if it starts a run, and only then.
     let raw = |path: &str| http::Request::post(path).body(Bytes::from_static(b"{\"deployment\":\"d\"}")).unwrap();
     let by_hand = client.call_raw(raw("/workflow/invoke"), Retry::OnlyIfNotSent);
     assert!(tokio::time::timeout(Duration::from_millis(150), by_hand).await.is_err());
     assert_eq!(emulator.requests().len(), 1);
-    // Input that is wrong is refused at once, and operations that run nothing do not stand in line.
+    // Invalid input is rejected at once, and operations that start no run are not queued.
     assert!(client.invoke_workflow("").await.unwrap_err().attempts() == 0);
     let _ = client.models().await;
     let _ = client.call_raw(raw("/models"), Retry::Idempotent).await;
@@ -156,12 +156,12 @@ async fn waiting_in_line_counts_against_the_deadline_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn the_place_of_a_run_that_may_go_on_is_held_for_the_grace_and_no_other() {
+async fn slot_of_an_unresolved_run_is_held() {
     let emulator =
         Emulator::builder().fault(Fault::status(422).nth(1)).fault(Fault::hang().nth(1)).start().await.unwrap();
     let grace = Duration::from_millis(400);
     let client = client(&emulator, 1, grace);
-    // A refused run has ended.
+    // A rejected run has ended.
     client.invoke_workflow("d").await.unwrap_err();
     let began = Instant::now();
     let lost = client.invoke_workflow("d").timeout(Duration::from_millis(50)).await.unwrap_err();
@@ -174,7 +174,7 @@ async fn the_place_of_a_run_that_may_go_on_is_held_for_the_grace_and_no_other() 
 }
 
 #[tokio::test]
-async fn a_stream_keeps_its_place_until_its_run_has_ended() {
+async fn stream_keeps_its_slot_until_the_run_ends() {
     let usage = json!({"type": "usage", "stop_reason": "completed", "request_id": "req_1"});
     let emulator = Emulator::builder()
         .stream("whole", Script::new().text("a").event(&usage).done())
@@ -188,24 +188,24 @@ async fn a_stream_keeps_its_place_until_its_run_has_ended() {
     let waiting = client.invoke_prompt("whole").timeout(short).await.unwrap_err();
     assert_eq!(waiting.timeout(), Some(Timeout::Queue));
     events.next().await.unwrap().unwrap();
-    // The usage event is the last of a run: its place is free, whether or not the stream is read to its end.
+    // The usage event ends the run and frees its slot, even if the stream is not read to its end.
     events.next().await.unwrap().unwrap();
     assert_eq!(events.request_id().unwrap(), "req_1");
     let next = client.invoke_prompt("endless").timeout(Duration::from_secs(5)).stream().await;
     let mut events = next.unwrap();
     events.next().await.unwrap().unwrap();
     drop(events);
-    // The dropped one may go on at the service.
+    // The run of the dropped stream may continue at the service.
     let waiting = client.invoke_prompt("whole").timeout(short).await.unwrap_err();
     assert_eq!(waiting.timeout(), Some(Timeout::Queue));
     client.invoke_prompt("whole").await.unwrap();
 }
 
 #[tokio::test]
-async fn a_call_without_any_time_is_never_sent() {
+async fn zero_timeout_fails_before_sending() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator, 1, Duration::from_secs(60));
-    // With a connection at hand that it could go by.
+    // A connection is available.
     client.invoke_workflow("d").await.unwrap();
     let no_time = || client.invoke_workflow("d").timeout(Duration::ZERO);
     let stream = client.invoke_prompt("d").timeout(Duration::ZERO).stream().await.unwrap_err();

@@ -30,7 +30,7 @@ async fn scripted(script: Script) -> (Emulator, Client) {
     (emulator, client)
 }
 
-/// What a stream says, in short, to its end.
+/// Returns a short text for each event of a stream and for its end.
 async fn all<E: StreamingEndpoint>(mut events: EventStream<E>) -> Vec<String> {
     let mut seen = Vec::new();
     while let Some(event) = events.next().await {
@@ -57,7 +57,7 @@ fn short(error: &Error) -> String {
 }
 
 #[tokio::test]
-async fn s1_s2_streams_are_asked_for_and_read() {
+async fn streams_are_requested_and_read() {
     let (emulator, client) = scripted(Script::new().text("Hello").done()).await;
     let prompt = client.invoke_prompt("s").metadata("plan", "enterprise").stream().await.unwrap();
     assert_eq!(all(prompt).await, ["Hello"]);
@@ -73,7 +73,7 @@ async fn s1_s2_streams_are_asked_for_and_read() {
 }
 
 #[tokio::test]
-async fn every_event_comes_typed_with_its_own_json() {
+async fn events_are_typed_and_keep_their_json() {
     let events = [
         json!({"type": "reasoning", "response": "hm"}),
         json!({"type": "tool", "tool_id": "1", "tool": "search", "tool_type": "x", "tool_input": {"q": 1}, "observation": "{}", "ms": 7}),
@@ -98,7 +98,7 @@ async fn every_event_comes_typed_with_its_own_json() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_stream_is_said_after_everything_that_came() {
+async fn stream_errors_follow_all_received_events() {
     let good = || Script::new().text("a").text("b");
     let failed =
         json!({"type": "error", "error": "overloaded", "message": "Try later.", "error_code": "too_many_requests"});
@@ -139,7 +139,7 @@ async fn what_is_wrong_with_a_stream_is_said_after_everything_that_came() {
 }
 
 #[tokio::test]
-async fn e2_a_refusal_comes_before_any_event_with_its_body() {
+async fn error_response_to_a_stream_request_keeps_its_body() {
     let emulator = Emulator::builder()
         .fault(Fault::status(401).nth(1).body(r#"{"error":"Invalid access."}"#))
         .fault(Fault::status(200).nth(1).header("content-type", "application/json").body(r#"{"error":"no stream"}"#))
@@ -163,7 +163,7 @@ fn bytes_of(text: &'static str) -> bytes::Bytes {
 }
 
 #[tokio::test]
-async fn the_first_event_arrives_while_the_rest_is_held_back() {
+async fn first_event_arrives_before_the_rest() {
     fetch_hive_tests::needs!(Drop);
     let held = Duration::from_secs(30);
     for tls in [false, true] {
@@ -178,7 +178,7 @@ async fn the_first_event_arrives_while_the_rest_is_held_back() {
         assert!(matches!(&*first, StreamEvent::Response(piece) if piece.response == "first"));
         assert_eq!(emulator.requests()[0].version, if tls { Version::HTTP_2 } else { Version::HTTP_11 });
 
-        // Trap 7: dropping it is noticed by the server, long before the script ends.
+        // The server notices the dropped stream long before its script ends.
         assert_eq!(emulator.open_streams(), 1);
         drop(stream);
         let noticed = async {
@@ -191,7 +191,7 @@ async fn the_first_event_arrives_while_the_rest_is_held_back() {
 }
 
 #[tokio::test]
-async fn trap_07_dropping_a_stream_midway_closes_its_connection() {
+async fn dropped_stream_closes_its_connection() {
     fetch_hive_tests::needs!(Socket, Drop);
     let script = Script::new().text("first").wait(Duration::from_secs(30));
     let (emulator, client) = scripted(script).await;
@@ -207,7 +207,7 @@ async fn trap_07_dropping_a_stream_midway_closes_its_connection() {
 }
 
 #[tokio::test]
-async fn limits_of_time_say_what_came_and_comments_are_life() {
+async fn stream_timeouts_keep_the_events_and_comments_reset_them() {
     fetch_hive_tests::needs!(Socket);
     let (_emulator, client) =
         scripted(Script::new().text("a").raw("data: {\"half").wait(Duration::from_secs(30))).await;
@@ -224,7 +224,7 @@ async fn limits_of_time_say_what_came_and_comments_are_life() {
     let (emulator, client) = scripted(living).await;
     let alive = client.invoke_prompt("s").idle_timeout(Duration::from_millis(250)).stream().await.unwrap();
     assert_eq!(all(alive).await, ["late"]);
-    // The client's own deadline is none of a stream's; one that is set for the call is.
+    // The client's timeout does not apply to a stream, but a timeout of the call does.
     let hasty = stack::client(&emulator).api_key("k").timeout(Duration::from_millis(100)).build().unwrap();
     assert_eq!(all(hasty.invoke_prompt("s").stream().await.unwrap()).await, ["late"]);
     let limited = client.invoke_prompt("s").timeout(Duration::from_millis(150)).stream().await.unwrap();
@@ -237,9 +237,9 @@ async fn limits_of_time_say_what_came_and_comments_are_life() {
 }
 
 #[tokio::test]
-async fn a_slow_reader_holds_the_server_back() {
+async fn slow_reader_slows_the_server() {
     fetch_hive_tests::needs!(Socket);
-    // A server that writes without end, as fast as it is read.
+    // The server writes without end, as fast as it is read.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
     let written = Arc::new(AtomicU64::new(0));
@@ -273,14 +273,14 @@ async fn a_slow_reader_holds_the_server_back() {
 }
 
 #[tokio::test]
-async fn an_event_beyond_the_limit_ends_the_stream() {
+async fn too_large_event_ends_the_stream() {
     let (emulator, _) = scripted(Script::new().text("a").text(&"x".repeat(5_000)).text("b").done()).await;
     let client = stack::client(&emulator).api_key("k").max_event_bytes(1_000).build().unwrap();
     assert_eq!(all(client.invoke_prompt("s").stream().await.unwrap()).await, ["a", "too large"]);
 }
 
 #[tokio::test]
-async fn text_and_whole_replies_are_made_from_streams() {
+async fn text_and_responses_are_collected_from_streams() {
     let (emulator, client) = scripted(
         Script::new()
             .event(&json!({"type": "reasoning", "response": "hm"}))
@@ -326,11 +326,11 @@ async fn text_and_whole_replies_are_made_from_streams() {
     let client = self::client(&emulator);
     let many = client.invoke_prompt("many").stream().await.unwrap().into_response().await;
     assert!(many.end.is_ok() && many.malformed.len() == 100);
-    // What went wrong first is why.
+    // The first error is the reason.
     let twice = client.invoke_prompt("twice").stream().await.unwrap().into_response().await;
     assert!(twice.end.unwrap_err().to_string().contains("first"));
 
-    // Without a script, a stream adds up to the reply that comes without streaming.
+    // Without a script, the collected stream equals the response without streaming.
     let whole = client.invoke_prompt("d").input("topic", "enterprise AI").await.unwrap();
     let streamed = client
         .invoke_prompt("d")
@@ -346,7 +346,7 @@ async fn text_and_whole_replies_are_made_from_streams() {
 }
 
 #[tokio::test]
-async fn a_success_that_is_no_stream_is_told_from_a_cut() {
+async fn success_without_a_stream_is_not_a_cut_stream() {
     fetch_hive_tests::needs!(Socket);
     for (kind, body) in [
         ("", "{\"error\":\"no stream\"}"),
@@ -368,7 +368,7 @@ async fn a_success_that_is_no_stream_is_told_from_a_cut() {
     assert!(client.invoke_prompt("s").stream().await.unwrap().next().await.is_none());
 }
 
-/// A stack whose bodies always have more: what a reader sees that is slower than the service.
+/// A transport whose bodies always have more data, as for a reader that is slower than the service.
 struct AlwaysReady;
 
 impl http_body::Body for AlwaysReady {
@@ -392,7 +392,7 @@ impl Transport for AlwaysReady {
 }
 
 #[tokio::test]
-async fn a_deadline_fires_for_a_reader_slower_than_the_service() {
+async fn timeout_applies_to_a_slow_reader() {
     let client = Client::builder().api_key("k").transport(AlwaysReady).build().unwrap();
     let mut stream = client.invoke_prompt("s").timeout(Duration::from_millis(200)).stream().await.unwrap();
     for _ in 0..3_000 {
@@ -407,7 +407,7 @@ async fn a_deadline_fires_for_a_reader_slower_than_the_service() {
 }
 
 #[tokio::test]
-async fn unread_http2_streams_hold_back_nobody_else() {
+async fn unread_http2_streams_do_not_block_others() {
     fetch_hive_tests::needs!(Hyper);
     let script = (0..200).fold(Script::new(), |script, _| script.text(&"x".repeat(60_000)));
     let emulator = Emulator::builder().tls(true).stream("s", script.done()).start().await.unwrap();
@@ -422,7 +422,7 @@ async fn unread_http2_streams_hold_back_nobody_else() {
 }
 
 #[test]
-fn streams_and_calls_can_be_spawned_and_polled_as_streams() {
+fn calls_can_be_spawned_and_streams_polled() {
     fn spawned<T: Send + 'static>(_: &T) {}
     fn stream<T: futures_core::Stream + Send + Unpin + 'static>() {}
     let client = Client::builder().api_key("k").build().unwrap();

@@ -1,4 +1,4 @@
-//! Whom a client trusts, and what it shows of itself.
+//! Trusted certificate authorities and client certificates.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A certificate and its key, in one PEM text.
+/// Returns a certificate and its key in one PEM text.
 fn identity(authority: &CertifiedIssuer<'static, KeyPair>) -> String {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, authority).unwrap();
@@ -45,7 +45,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-/// A server's end of TLS, with a certificate of `authority`.
+/// Returns the TLS acceptor of a server with a certificate of `authority`.
 fn acceptor(authority: &CertifiedIssuer<'static, KeyPair>, clients: Arc<dyn ClientCertVerifier>) -> TlsAcceptor {
     let own = identity(authority);
     let config = ServerConfig::builder_with_provider(provider())
@@ -60,7 +60,7 @@ fn acceptor(authority: &CertifiedIssuer<'static, KeyPair>, clients: Arc<dyn Clie
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// A server that takes nobody without a certificate of `authority`.
+/// Returns the TLS acceptor of a server that requires a client certificate of `authority`.
 async fn strict(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(store(authority)), provider()).build().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -78,7 +78,7 @@ async fn strict(authority: &CertifiedIssuer<'static, KeyPair>) -> SocketAddr {
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown_to_those_who_ask_for_one() {
+async fn client_certificate_is_sent_on_request() {
     let authority = authority();
     let address = strict(&authority).await;
     let url = format!("https://{address}/v1");
@@ -86,7 +86,7 @@ async fn a_client_certificate_is_shown_to_those_who_ask_for_one() {
         || HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(authority.pem());
     call(&url, trusting().client_certificate_pem(identity(&authority))).await.unwrap();
     assert!(call(&url, trusting()).await.is_err());
-    // A certificate of somebody else's authority is no better than none.
+    // A certificate of another authority is rejected like a missing one.
     assert!(call(&url, trusting().client_certificate_pem(identity(&self::authority()))).await.is_err());
 }
 
@@ -112,7 +112,7 @@ async fn ureq_and_hyper_share_the_meaning_of_certificate_settings() {
 }
 
 #[tokio::test]
-async fn an_own_root_only_and_an_own_configuration_are_what_they_say() {
+async fn custom_roots_and_configuration_replace_the_defaults() {
     let emulator = Emulator::builder().tls(true).start().await.unwrap();
     let (url, pem) = (emulator.base_url(), emulator.ca_pem().unwrap().to_owned());
     call(&url, HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(pem.as_str()))
@@ -132,12 +132,13 @@ async fn an_own_root_only_and_an_own_configuration_are_what_they_say() {
     let error =
         call(&url, HyperTransport::builder().rustls_0_23_config(config(RootCertStore::empty()))).await.unwrap_err();
     assert_eq!(error.error_type(), "not_sent");
-    // What cannot be true together is said when the client is built.
+    // Conflicting settings are rejected when the client is built.
     let both = HyperTransport::builder().add_root_certificates_pem(pem).rustls_0_23_config(config(own)).build();
     assert_eq!(both.unwrap_err().error_type(), "invalid");
 }
 
-/// A server that negotiates no protocol, so that it is HTTP/1.1, and answers so many requests on each connection. Counts its connections.
+/// A server without ALPN, so that it speaks HTTP/1.1. It answers a fixed number of requests on each
+/// connection and counts its connections.
 async fn http1(authority: &CertifiedIssuer<'static, KeyPair>, requests: usize) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -167,7 +168,7 @@ async fn http1(authority: &CertifiedIssuer<'static, KeyPair>, requests: usize) -
 }
 
 #[tokio::test]
-async fn http1_by_https_keeps_its_connections_and_takes_none_that_has_ended() {
+async fn https_connections_are_reused_and_closed_ones_are_not() {
     let authority = authority();
     let client = |address: SocketAddr| {
         let transport =
@@ -181,14 +182,15 @@ async fn http1_by_https_keeps_its_connections_and_takes_none_that_has_ended() {
         kept.invoke_workflow("d").await.unwrap();
     }
     assert_eq!(accepted.load(Ordering::SeqCst), 1);
-    // At once, and cold: one finds out what the host speaks, the others open their own or take one that becomes free.
+    // Concurrent calls without a connection: one detects the protocol, and the others open a
+    // connection or use a returned one.
     let cold = client(address);
     let calls: Vec<_> = (0..16).map(|_| tokio::spawn(cold.invoke_workflow("d").into_future())).collect();
     for call in calls {
         call.await.unwrap().unwrap();
     }
     assert!(accepted.load(Ordering::SeqCst) <= 17);
-    // Each reply is the last of its connection, and nothing says so.
+    // Each response is the last one on its connection, without a header that says so.
     let (address, accepted) = http1(&authority, 1).await;
     let ended = client(address);
     for _ in 0..10 {
@@ -199,7 +201,7 @@ async fn http1_by_https_keeps_its_connections_and_takes_none_that_has_ended() {
 }
 
 #[test]
-fn what_is_no_certificate_key_or_proxy_is_refused_without_being_shown() {
+fn invalid_certificates_keys_and_proxies_are_rejected_and_not_shown() {
     let key = KeyPair::generate().unwrap().serialize_pem();
     for builder in [
         HyperTransport::builder().add_root_certificates_pem("MARKER"),
@@ -215,9 +217,9 @@ fn what_is_no_certificate_key_or_proxy_is_refused_without_being_shown() {
     }
 }
 
-/// As in an image from scratch: no file and no folder of certificates.
+/// An environment without certificate files, as in a container image built from scratch.
 #[tokio::test]
-async fn without_certificates_on_the_machine_a_client_is_built_and_trusts_nobody_unknown() {
+async fn client_without_platform_roots_trusts_no_unknown_authority() {
     let emulator = Emulator::builder().tls(true).start().await.unwrap();
     let url = emulator.base_url();
     let output = tokio::task::spawn_blocking(move || {
@@ -230,15 +232,15 @@ async fn without_certificates_on_the_machine_a_client_is_built_and_trusts_nobody
     });
     let output = output.await.unwrap().unwrap();
     let printed = String::from_utf8(output.stderr).unwrap();
-    // The client was built, and the authority of the emulator is not among the bundled ones.
+    // The client is built, and the emulator's authority is not among the bundled roots.
     assert!(!output.status.success() && printed.contains("UnknownIssuer"), "{printed}");
     assert!(emulator.requests().is_empty());
 }
 
 #[cfg(feature = "two-providers")]
 #[tokio::test]
-async fn trap_01_two_rustls_providers_in_one_graph_work() {
-    // The trap is set: with both, rustls cannot tell which one is meant, and panics unless it is told.
+async fn two_rustls_providers_in_one_graph_work() {
+    // With two providers, rustls panics unless one is chosen explicitly.
     std::panic::catch_unwind(|| drop(ClientConfig::builder())).unwrap_err();
     let emulator = Emulator::builder().tls(true).start().await.unwrap();
     let pem = emulator.ca_pem().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! A workflow runs, end to end.
+//! Workflow runs from end to end.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn client(emulator: &Emulator) -> Client {
 }
 
 #[tokio::test]
-async fn a_direct_run_gives_its_output() {
+async fn direct_run_returns_its_output() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator);
     let run = client.invoke_workflow("weekly-report").variant("default").input("topic", "enterprise AI").await.unwrap();
@@ -40,7 +40,7 @@ async fn a_direct_run_gives_its_output() {
 }
 
 #[tokio::test]
-async fn every_argument_arrives_and_a_request_can_be_built_without_a_client() {
+async fn every_argument_is_sent() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator);
     let request = InvokeWorkflow::new("d")
@@ -67,7 +67,7 @@ async fn every_argument_arrives_and_a_request_can_be_built_without_a_client() {
 }
 
 #[tokio::test]
-async fn a_callback_run_delivers_its_signed_outcome() {
+async fn callback_run_delivers_its_signed_result() {
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("good").output(json!({"n": 1})).delay_ms(5))
         .deployment(Deployment::workflow("bad").failure("model refused"))
@@ -91,7 +91,7 @@ async fn a_callback_run_delivers_its_signed_outcome() {
 }
 
 #[tokio::test]
-async fn a_failed_run_is_a_reply_and_no_output() {
+async fn failed_run_is_a_response_without_output() {
     let emulator =
         Emulator::builder().deployment(Deployment::workflow("bad").failure("model refused")).start().await.unwrap();
     let run = client(&emulator).invoke_workflow("bad").await.unwrap();
@@ -101,7 +101,7 @@ async fn a_failed_run_is_a_reply_and_no_output() {
 }
 
 #[tokio::test]
-async fn the_services_refusals_come_typed() {
+async fn error_responses_of_the_service_are_typed() {
     let emulator = Emulator::builder()
         .api_key("fhk_test")
         .concurrency(1)
@@ -143,7 +143,7 @@ async fn the_services_refusals_come_typed() {
 }
 
 #[tokio::test]
-async fn https_works_with_the_right_authority_and_is_not_sent_with_another() {
+async fn unknown_certificate_authority_is_rejected_before_sending() {
     fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::builder().tls(true).start().await.unwrap();
     let trusting = HyperTransport::builder().add_root_certificates_pem(emulator.ca_pem().unwrap()).build().unwrap();
@@ -168,7 +168,7 @@ async fn burst(client: &Client) {
 }
 
 #[tokio::test]
-async fn http2_shares_one_connection_warm_and_cold() {
+async fn http2_calls_share_one_connection() {
     fetch_hive_tests::needs!(Hyper);
     for warm in [true, false] {
         let emulator = Emulator::builder().tls(true).start().await.unwrap();
@@ -186,7 +186,7 @@ async fn http2_shares_one_connection_warm_and_cold() {
 }
 
 #[tokio::test]
-async fn a_thousand_calls_use_one_connection() {
+async fn thousand_calls_use_one_connection() {
     fetch_hive_tests::needs!(Socket);
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator);
@@ -197,7 +197,7 @@ async fn a_thousand_calls_use_one_connection() {
 }
 
 #[tokio::test]
-async fn faults_of_the_emulator_reach_the_caller() {
+async fn emulator_faults_reach_the_caller() {
     let emulator = Emulator::builder()
         .fault(Fault::status(500).nth(1).body(r#"{"error":"E","error_code":"internal_server_error"}"#))
         .fault(Fault::close().nth(1))

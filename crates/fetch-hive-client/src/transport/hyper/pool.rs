@@ -206,8 +206,8 @@ impl Host {
         Err(TransportError::not_sent("the host closed each connection as soon as it was open"))
     }
 
-    /// Returns the probe that detects the protocol of the host, or `None` if that is known to be
-    /// HTTP/1.1.
+    /// Returns a receiver for the protocol that the host negotiates, or `None` if the host is known
+    /// to use HTTP/1.1.
     fn probe(self: &Arc<Self>, uri: &Uri) -> Option<watch::Receiver<ProbeOutcome>> {
         if !self.secure {
             return None;
@@ -394,7 +394,7 @@ impl Drop for Connections {
 }
 
 impl Http1Connection {
-    /// Returns the connection when its response has ended or is no longer read.
+    /// Puts the connection back into the pool when its response has ended or is no longer read.
     ///
     /// An unread connection is kept if hyper can soon read the rest of the response. Otherwise
     /// hyper closes it.

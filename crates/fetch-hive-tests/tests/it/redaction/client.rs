@@ -6,7 +6,7 @@ use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStor
 use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, RetryPolicy, TransportError, blocking,
+    BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, Retry, RetryPolicy, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use fetch_hive_testing::conformance::Suite;
@@ -25,7 +25,7 @@ impl CredentialProvider for Vault {
     }
 }
 
-/// What the hooks of a client are told, and the spans of its calls.
+/// Returns the reports that the hooks of a client receive, and the spans of its calls.
 type Told = Arc<Mutex<Vec<(&'static str, String)>>>;
 
 pub(crate) async fn client(printed: &mut Printed) {
@@ -86,6 +86,7 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::callback::RunAndWait<InvokeWorkflow> = client.invoke_workflow("d").run_and_wait(&receiver);
         fetch_hive_testing::conformance::Capability = fetch_hive_testing::conformance::Capability::Streaming;
         fetch_hive_testing::conformance::Suite = Suite::new(HyperTransport::builder().proxy(PROXY).build().unwrap());
+        fetch_hive_client::resources::Agent<Client> = workspace.agent("a");
         fetch_hive_client::resources::Agents<Client> = workspace.agents();
         fetch_hive_client::resources::Approvals<Client> = workspace.approvals();
         fetch_hive_client::resources::Assets<Client> = workspace.assets();
@@ -103,7 +104,10 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_testing::PausedClock = PausedClock::new();
         fetch_hive_testing::Replay = Replay::new([Exchange::status(200).body(BODY)]);
     }
-    // What has been sent and received once is kept by these.
+    // A raw request is printed as a part of its call.
+    let request = http::Request::post("/x?webhook_secret=SECRETMARKER").header("x-key", KEY).body(BODY.into()).unwrap();
+    printed.debug("fetch_hive_client::RawRequest", &client.call_raw(request, Retry::Idempotent));
+    // These types keep requests and responses.
     let capture = Capture::new(Exchange::status(200).body(fields().to_string()));
     let captured = Client::builder().api_key(KEY).transport(capture.clone()).build().unwrap();
     captured.invoke_workflow("d").input("text", BODY).await.unwrap();
@@ -115,7 +119,7 @@ pub(crate) async fn client(printed: &mut Printed) {
     std::fs::write(folder.join("b.jsonl"), format!("\"{BODY}\"\n")).unwrap();
     let unread = [Replay::from_file(folder.join("b.jsonl")).unwrap_err(), Replay::from_file(&folder).unwrap_err()];
     std::fs::remove_dir_all(&folder).unwrap();
-    // A body is what a mismatch is about, and the test's own; a key is neither.
+    // A mismatch shows the body of the test, but no key.
     let replay = Replay::new([Exchange::status(200).expect_header("authorization", "other")]);
     let mismatched = Client::builder().api_key(KEY).transport(replay.clone()).build().unwrap();
     let refused = mismatched.invoke_workflow("d").input("text", BODY).await.unwrap_err();
@@ -183,7 +187,7 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
         }
         assert!(!errors.is_empty());
         for error in &errors {
-            // What had come of a reply is in the error, and shown with it.
+            // The error keeps the partial response.
             printed.error("fetch_hive_client::Error", error);
             printed.debug("fetch_hive_client::ErrorKind", error.kind());
         }
@@ -201,7 +205,7 @@ async fn errors(printed: &mut Printed, emulator: &Emulator, client: &Client) {
     printed.error("fetch_hive_client::WaitError", &**wait);
     printed.error("fetch_hive_client::Error", &waited);
     emulator.clear_faults();
-    // A proxy's password is not in the error of a proxy that is not there.
+    // The error of an unreachable proxy does not contain its password.
     for url in [emulator.base_url(), "https://127.0.0.1:1/v1".to_owned()] {
         let proxied = HyperTransport::builder().proxy(PROXY).build().unwrap();
         let builder = Client::builder().api_key(KEY).base_url(url).retry(RetryPolicy::never());

@@ -16,7 +16,7 @@ fn refusal(status: u16, body: String) -> Response<Bytes> {
     answer.body(body.into()).unwrap()
 }
 
-/// Prints the writers that it is given.
+/// Prints the writers that the client passes to an endpoint.
 struct Writing;
 impl fetch_hive_core::Endpoint for Writing {
     type Response = Value;

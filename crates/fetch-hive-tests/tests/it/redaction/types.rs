@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{BODY, KEY, Printed, SECRET, fields, with};
 
 pub(crate) fn types(printed: &mut Printed) {
-    // Whatever has a place for unknown fields.
+    // Types with unknown fields.
     print_json!(printed, fields(), Agent AgentAsyncOptions AgentChangeResponse AgentChat AgentChatChangeResponse AgentChatCreate AgentChatUpdate
         AgentCreate AgentDelegation AgentMessage AgentUpdate ApprovalBatchItem ApprovalCapabilities ApprovalDecider
         ApprovalFilter ApprovalPerson ApprovalRequester ApprovalVote ArtifactEvent Asset AssetUploadResponse AssetTranscription
@@ -101,7 +101,7 @@ pub(crate) fn operations(printed: &mut Printed) {
             "w", "k", "i", KnowledgeBaseItemUpdate::new().extra("api_key", KEY));
         fetch_hive_types::ListToolActionApprovals = fetch_hive_types::ListToolActionApprovals::new(
             "w", ApprovalFilter::new().extra("api_key", KEY));
-        // Ids alone.
+        // Requests that contain only ids.
         fetch_hive_types::CancelAgentDelegation = fetch_hive_types::CancelAgentDelegation::new("d");
         fetch_hive_types::ClearAgentChatMessages = fetch_hive_types::ClearAgentChatMessages::new("w", "a", "c");
         fetch_hive_types::DecideToolActionApproval =

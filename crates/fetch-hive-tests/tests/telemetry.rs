@@ -1,4 +1,8 @@
-//! What is told of calls: spans, events and hooks.
+//! Spans, events and hooks.
+//!
+//! The only test of its process, because other threads without a subscriber would disable the spans.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -18,7 +22,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 type Fields = BTreeMap<String, String>;
 
-/// Keeps the closed spans and the events of this crate's target, as name and fields.
+/// Stores the closed spans and the events of this crate's target, with names and fields.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<(String, Fields)>>>);
 
@@ -60,7 +64,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Kept {
 }
 
 #[tokio::test]
-async fn spans_and_hooks_tell_of_each_attempt_and_call() {
+async fn spans_and_hooks_report_each_attempt_and_call() {
     let kept = Kept::default();
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(kept.clone()));
     let emulator = Emulator::builder()
@@ -89,7 +93,7 @@ async fn spans_and_hooks_tell_of_each_attempt_and_call() {
     let run = client.invoke_workflow("d").input("secret", "input").await.unwrap();
     assert_eq!(run.parts().attempts, 2);
     assert!(run.parts().waited >= Duration::from_millis(20));
-    // A call that is dropped is told of too.
+    // A dropped call is reported too.
     let hanging = client.invoke_workflow("d").retry(RetryPolicy::never()).into_future();
     assert!(tokio::time::timeout(Duration::from_millis(100), hanging).await.is_err());
     let told = std::mem::take(&mut *told.lock().unwrap());
