@@ -92,9 +92,9 @@ impl ApiError {
     /// may also be an object with a `message`.
     pub fn message(&self) -> Option<&str> {
         let body = self.documented()?;
-        let text = |value: &'_ Option<Value>| value.as_ref()?.as_str().filter(|text| !text.is_empty());
-        let nested = || body.error.as_ref()?.get("message")?.as_str();
-        text(&body.message).or_else(|| text(&body.error)).or_else(nested)
+        let nested = body.error.as_ref().and_then(|error| error.get("message"));
+        let values = [body.message.as_ref(), body.error.as_ref(), nested];
+        values.into_iter().flatten().filter_map(Value::as_str).find(|text| !text.is_empty())
     }
 
     /// Returns the URL of the page where the plan can be upgraded, if the service sends it with a
@@ -123,16 +123,11 @@ impl ApiError {
                 Some(ErrorCode::ApiRateLimitExceeded) => {
                     RateLimit::DailyCap { limit: body.limit, current: body.current }
                 }
-                None | Some(ErrorCode::Other(_)) if self.starts_run() => RateLimit::Concurrency,
-                _ => RateLimit::Throttled,
+                None | Some(ErrorCode::Other { .. }) => RateLimit::Concurrency,
+                Some(_) => RateLimit::Throttled,
             },
             None => RateLimit::Throttled,
         })
-    }
-
-    /// Returns whether the operation starts a run, so that it counts against the concurrency limit.
-    fn starts_run(&self) -> bool {
-        self.operation.starts_with("invoke") || self.operation.starts_with("trigger")
     }
 
     /// Returns the time when the daily cap resets, which is the next midnight UTC after `now`.

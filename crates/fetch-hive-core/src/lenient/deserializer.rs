@@ -238,6 +238,7 @@ impl<'v> Deserializer<'v> for Lenient<'v, '_> {
     }
 
     forward_to_deserialize_any! {
+        <V: Visitor<'v>>
         i128 u128 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
         ignored_any
     }
