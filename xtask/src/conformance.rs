@@ -3,11 +3,12 @@ use crate::run::{cargo, workspace_root};
 /// The HTTP stacks to run the client's tests over. `cargo test` already runs them over hyper.
 const STACKS: [&str; 3] = ["reqwest", "ureq", "in-process"];
 
-/// The modules of `tests/it` that run over any HTTP stack. The other modules need a particular one.
-const MODULES: [&str; 10] = [
+/// The tests that run over any HTTP stack: modules of `tests/it`, and one test by name.
+const MODULES: [&str; 11] = [
     "connections::",
     "emulator::",
     "error_responses::",
+    "lenient_reading::",
     "official_bodies::",
     "operations::",
     "pagination_and_raw::",

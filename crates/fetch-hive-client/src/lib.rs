@@ -30,8 +30,8 @@ pub use execute::{AttemptReport, CallReport, UsageReport};
 pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
-    ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, Endpoint, ErrorPayload, InvalidInput,
-    Operation, PathWriter, QueryWriter, RateLimit, Retry, Timeouts,
+    ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, DecodeErrorKind, Endpoint, ErrorPayload,
+    InvalidInput, Operation, PathWriter, QueryWriter, RateLimit, Retry, Timeouts, UnreadableField,
 };
 pub use poll_run::PollRun;
 pub use stream::{CollectedResponse, EventStream, TextStream};

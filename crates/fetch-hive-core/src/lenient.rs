@@ -185,8 +185,7 @@ pub(crate) fn from_slice_or_default<T: DeserializeOwned + Default>(json: &[u8]) 
 
 /// Reads a stream event whose first parse has failed.
 ///
-/// Returns `None` if it is malformed beyond a single field: if it is not JSON, or if it is a part
-/// of a text without a readable text.
+/// Returns `None` if the event is not JSON, or if it is a text event without a readable text.
 pub(crate) fn stream_event(json: &[u8], name: &str) -> Option<Parsed<StreamEvent>> {
     let body = to_value(json).ok()?;
     let event_type = body.value.get("type").and_then(Value::as_str).filter(|text| !text.is_empty()).unwrap_or(name);

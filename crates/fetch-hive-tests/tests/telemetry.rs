@@ -1,6 +1,7 @@
 //! Spans, events and hooks.
 //!
-//! The only test of its process, because other threads without a subscriber would disable the spans.
+//! It is the only test of its process, because other threads without a subscriber would disable the
+//! spans.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 

@@ -155,6 +155,8 @@ forward_setters! {
         messages(messages: impl IntoIterator<Item: Into<AgentMessage>>);
         /// Attaches files to the message. See [`InvokeAgent::attachments`].
         attachments(attachments: impl IntoIterator<Item: Into<AgentAttachment>>);
+        /// Adds the URLs of images that are sent with the message. See [`InvokeAgent::image_urls`].
+        image_urls(urls: impl IntoIterator<Item: Into<String>>);
         /// Sets the artifacts that the agent may refer to. See
         /// [`InvokeAgent::known_artifact_refs`].
         known_artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
@@ -162,6 +164,9 @@ forward_setters! {
         artifact_refs(artifacts: impl IntoIterator<Item: Into<ArtifactRef>>);
         /// Sets how the agent runs long tools in the background. See [`InvokeAgent::async_mode`].
         async_mode(mode: impl Into<AgentAsyncOptions>);
+        /// Sets whether workflow tools may continue after the agent has answered. See
+        /// [`InvokeAgent::allow_background`].
+        allow_background(allow_background: bool);
         /// Sets which tool actions need an approval. See [`InvokeAgent::tool_approval`].
         tool_approval(mode: impl Into<ToolApproval>);
         /// Sets the id of the user on whose behalf the agent is invoked. See [`InvokeAgent::user`].

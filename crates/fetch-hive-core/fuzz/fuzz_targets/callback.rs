@@ -1,6 +1,7 @@
 //! Callbacks with arbitrary headers and bodies.
 //!
-//! A header without the digest is never accepted. Any signed body is delivered, without a panic. The event key is deterministic.
+//! A header without the digest is never accepted. Any signed body is delivered, without a panic.
+//! The event key is deterministic.
 #![no_main]
 
 #[path = "../../tests/support/signatures.rs"]

@@ -100,7 +100,7 @@ fn empty<'v, T: Deserialize<'v>>() -> Result<T, Reason> {
 }
 
 struct Fields<'v, 'p> {
-    fields: map::Iter<'v>,
+    rest: map::Iter<'v>,
     current: Option<(&'v String, &'v Value)>,
     path: &'p Path<'p>,
     log: &'p Log,
@@ -110,7 +110,7 @@ impl<'v> MapAccess<'v> for Fields<'v, '_> {
     type Error = Reason;
 
     fn next_key_seed<K: DeserializeSeed<'v>>(&mut self, seed: K) -> Result<Option<K::Value>, Reason> {
-        self.current = self.fields.next();
+        self.current = self.rest.next();
         self.current.map(|(key, _)| seed.deserialize(BorrowedStrDeserializer::new(key))).transpose()
     }
 
@@ -125,12 +125,12 @@ impl<'v> MapAccess<'v> for Fields<'v, '_> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.fields.len())
+        Some(self.rest.len())
     }
 }
 
 struct Elements<'v, 'p> {
-    elements: std::iter::Enumerate<std::slice::Iter<'v, Value>>,
+    rest: std::iter::Enumerate<std::slice::Iter<'v, Value>>,
     path: &'p Path<'p>,
     log: &'p Log,
 }
@@ -139,17 +139,17 @@ impl<'v> SeqAccess<'v> for Elements<'v, '_> {
     type Error = Reason;
 
     fn next_element_seed<T: DeserializeSeed<'v>>(&mut self, seed: T) -> Result<Option<T::Value>, Reason> {
-        let Some((index, value)) = self.elements.next() else { return Ok(None) };
+        let Some((index, value)) = self.rest.next() else { return Ok(None) };
         seed.deserialize(Lenient::new(value, &Path::Index(self.path, index), self.log)).map(Some)
     }
 
     fn next_element<T: Deserialize<'v>>(&mut self) -> Result<Option<T>, Reason> {
-        let Some((index, value)) = self.elements.next() else { return Ok(None) };
+        let Some((index, value)) = self.rest.next() else { return Ok(None) };
         read_or_absent(Lenient::new(value, &Path::Index(self.path, index), self.log), empty).map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
-        Some(self.elements.len())
+        Some(self.rest.len())
     }
 }
 
@@ -159,8 +159,8 @@ impl<'v> Deserializer<'v> for Lenient<'v, '_> {
     fn deserialize_any<V: Visitor<'v>>(self, visitor: V) -> Result<V::Value, Reason> {
         let Self { value, path, log } = self;
         match value {
-            Value::Array(elements) => visitor.visit_seq(Elements { elements: elements.iter().enumerate(), path, log }),
-            Value::Object(fields) => visitor.visit_map(Fields { fields: fields.iter(), current: None, path, log }),
+            Value::Array(elements) => visitor.visit_seq(Elements { rest: elements.iter().enumerate(), path, log }),
+            Value::Object(fields) => visitor.visit_map(Fields { rest: fields.iter(), current: None, path, log }),
             Value::String(text) => visitor.visit_borrowed_str(text),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Null => visitor.visit_unit(),

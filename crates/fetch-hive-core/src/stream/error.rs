@@ -11,7 +11,7 @@ use crate::sse::EventTooLarge;
 /// `Display` and `Debug` show no content of the stream except the error message of the service.
 #[non_exhaustive]
 pub enum StreamError {
-    /// An event is not JSON, or is a part of a text without a readable text. More events may follow.
+    /// An event is not JSON, or is a text event without a readable text. More events may follow.
     ///
     /// Any other malformed field of an event is listed in
     /// [`Event::unreadable`](super::Event::unreadable) instead.

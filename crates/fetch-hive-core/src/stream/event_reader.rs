@@ -123,14 +123,14 @@ impl EventReader {
         let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
         let (event, unreadable) = match StreamEvent::from_slice_named(&raw, name) {
             Ok(event) => (event, Vec::new()),
-            Err(error) => match lenient::stream_event(&raw, name) {
-                Some(parsed) => (parsed.value, parsed.unreadable),
-                None => {
+            Err(error) => {
+                let Some(parsed) = lenient::stream_event(&raw, name) else {
                     // A malformed `usage` event still ends the stream.
                     self.concluded |= StreamEvent::type_of(&raw) == "usage";
                     return Err(StreamError::Malformed { raw, error });
-                }
-            },
+                };
+                (parsed.value, parsed.unreadable)
+            }
         };
         match event {
             StreamEvent::Error(event) => {

@@ -10,6 +10,7 @@ mod connections;
 mod credentials;
 mod emulator;
 mod error_responses;
+mod lenient_reading;
 mod official_bodies;
 mod operations;
 mod pagination_and_raw;

@@ -40,10 +40,7 @@ pub(crate) fn core(printed: &mut Printed) {
         "webhook_secret": SECRET, "request_id": "req\n1",
     });
     let api = |body: String| fetch_hive_core::ApiError::new("invokeWorkflow", refusal(422, body));
-    let decode = || {
-        fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("{{\"request_id\":[\"{BODY}\"]}}")))
-            .unwrap_err()
-    };
+    let decode = || fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("\"{BODY}\""))).unwrap_err();
     let reply = |body: String| fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, body)).unwrap();
     let raw = || fetch_hive_core::parse_raw_response("raw", refusal(200, BODY.to_owned())).unwrap();
     let data = |data: &str| Bytes::from(format!("data: {data}\n\n"));
@@ -66,6 +63,10 @@ pub(crate) fn core(printed: &mut Printed) {
         verifier().verify(&headers, body).unwrap()
     };
     let secret = WebhookSecret::new(SECRET);
+    let unreadable = || {
+        let body = format!("{{\"request_id\":[\"{BODY}\"],\"run_status\":{{\"a\":\"{BODY}\"}}}}");
+        fetch_hive_core::lenient::from_slice::<InvokeWorkflowResponse>(body.as_bytes()).unwrap()
+    };
     print! { printed, debug:
         fetch_hive_core::Api = fetch_hive_core::Api::default();
         fetch_hive_core::ApprovalPager = fetch_hive_core::ApprovalPager::new("w", ApprovalFilter::new().extra("api_key", KEY));
@@ -75,6 +76,11 @@ pub(crate) fn core(printed: &mut Printed) {
         fetch_hive_core::ErrorPayload = api(format!("{{\"detail\":\"{BODY}\"}}")).payload;
         fetch_hive_core::KeyHeader =
             fetch_hive_core::KeyHeader::new(&fetch_hive_client::types::ApiKey::new(KEY).unwrap()).unwrap();
+        fetch_hive_core::DecodeErrorKind = fetch_hive_core::DecodeErrorKind::NotJson;
+        fetch_hive_core::UnreadableField = unreadable().unreadable.remove(0);
+        fetch_hive_core::lenient::DecodeErrorKind = fetch_hive_core::lenient::DecodeErrorKind::NotJson;
+        fetch_hive_core::lenient::Parsed<InvokeWorkflowResponse> = unreadable();
+        fetch_hive_core::lenient::UnreadableField = unreadable().unreadable.remove(0);
         fetch_hive_core::Timeouts = fetch_hive_core::Timeouts::default();
         fetch_hive_core::Operation = fetch_hive_core::Operation::of::<InvokeWorkflow>();
         fetch_hive_core::RateLimit = fetch_hive_core::RateLimit::Concurrency;
@@ -128,10 +134,6 @@ pub(crate) fn core(printed: &mut Printed) {
         decoder.next_event().unwrap().unwrap_err()
     };
     let unsigned = || verifier().verify(&HeaderMap::new(), BODY).unwrap_err();
-    let no_event = || {
-        let (headers, body) = delivered(&format!("[\"{BODY}\"]"));
-        verifier().verify(&headers, body).unwrap_err()
-    };
     let fetch_hive_core::callback::CallbackError::Signature(signature) = unsigned() else { panic!("it is not signed") };
     let fetch_hive_core::Error::Decode(undecoded) = decode() else { panic!("it cannot be read") };
     let mut ignoring = fetch_hive_core::ApprovalPager::new("w", ApprovalFilter::new().cursor("b\n"));
@@ -141,13 +143,14 @@ pub(crate) fn core(printed: &mut Printed) {
     print! { printed, error:
         fetch_hive_core::ApiError = api(documented.to_string());
         fetch_hive_core::ApiError = api(format!("<html>{BODY}</html>"));
+        fetch_hive_core::lenient::ParseError =
+            fetch_hive_core::lenient::from_slice::<InvokeWorkflowResponse>(BODY.as_bytes()).unwrap_err();
         fetch_hive_core::DecodeError = *undecoded;
         fetch_hive_core::Error = decode();
         fetch_hive_core::Error = fetch_hive_core::Error::Api(Box::new(api(documented.to_string())));
         fetch_hive_core::InvalidInput = fetch_hive_core::InvalidInput::new("inputs.a\nb", "no\u{1b}");
         fetch_hive_core::RepeatedCursor = repeated;
         fetch_hive_core::callback::CallbackError = unsigned();
-        fetch_hive_core::callback::CallbackError = no_event();
         fetch_hive_core::signature::SignatureError = signature;
         fetch_hive_core::sse::EventTooLarge = too_large();
         fetch_hive_core::stream::StreamError = read(data(BODY)).unwrap_err();
