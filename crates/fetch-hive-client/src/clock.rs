@@ -21,6 +21,14 @@ pub trait Clock: Send + Sync + 'static {
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }
 
+/// Returns the instant after a duration, or a very late one if it is not representable.
+pub(crate) fn later(now: Instant, duration: Duration) -> Instant {
+    now.checked_add(duration).unwrap_or_else(|| now + VERY_LONG)
+}
+
+/// About 136 years, which every platform can add to an instant.
+pub(crate) const VERY_LONG: Duration = Duration::from_secs(u32::MAX as u64);
+
 /// A measurement of elapsed time on a clock.
 #[derive(Clone, Copy)]
 pub(crate) struct Stopwatch(Instant);

@@ -202,7 +202,7 @@ fn is_temporary(error: &Error) -> bool {
 /// Shortens or lengthens an interval by up to 10 %.
 fn jitter(interval: Duration, random: u64) -> Duration {
     let fraction = f64::from((random >> 32) as u32) / f64::from(u32::MAX);
-    interval.mul_f64(0.9 + 0.2 * fraction)
+    Duration::try_from_secs_f64(interval.as_secs_f64() * (0.9 + 0.2 * fraction)).unwrap_or(Duration::MAX)
 }
 
 impl<C> fmt::Debug for PollRun<C> {

@@ -5,7 +5,9 @@ use fetch_hive_types::ApiKey;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Request};
 
+use crate::checks::CALLBACK_URL;
 use crate::key_header::webhook_secret_header;
+use crate::url::check_url;
 use crate::{Auth, BaseUrl, Body, Endpoint, InvalidInput, KeyHeader, Operation, PathWriter};
 
 /// The header that carries the webhook secret of a
@@ -34,6 +36,7 @@ pub const WEBHOOK_SECRET_HEADER: &str = "x-fetch-hive-webhook-secret";
 pub struct Api {
     base_url: BaseUrl,
     user_agent: HeaderValue,
+    allow_plain_http_callbacks: bool,
 }
 
 impl Default for Api {
@@ -46,7 +49,17 @@ impl Api {
     /// Creates a request builder for the given base URL.
     pub fn new(base_url: BaseUrl) -> Self {
         let user_agent = HeaderValue::from_static(concat!("fetch-hive-rust/", env!("CARGO_PKG_VERSION")));
-        Self { base_url, user_agent }
+        Self { base_url, user_agent, allow_plain_http_callbacks: false }
+    }
+
+    /// Allows callback URLs with plain HTTP for all hosts.
+    ///
+    /// Anyone on the network path can read such a callback. Use this only in a private network,
+    /// such as that of a compose file with the emulator.
+    #[must_use]
+    pub fn allow_plain_http_callbacks(mut self) -> Self {
+        self.allow_plain_http_callbacks = true;
+        self
     }
 
     /// Appends the name and version of your program to the user agent.
@@ -66,11 +79,24 @@ impl Api {
         &self.base_url
     }
 
+    /// Checks a request before it is sent.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`InvalidInput`] when the endpoint rejects its own fields, or when its callback URL
+    /// is not valid.
+    pub fn validate<E: Endpoint>(&self, endpoint: &E) -> Result<(), InvalidInput> {
+        endpoint.validate()?;
+        let Some(url) = endpoint.callback_url() else { return Ok(()) };
+        let hint = "allow_plain_http_callbacks allows plain http for any host";
+        check_url(CALLBACK_URL, url, self.allow_plain_http_callbacks, hint).map(drop)
+    }
+
     /// Builds the HTTP request for an endpoint, with its [`Operation`] in the extensions.
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidInput`] when the endpoint rejects its own fields, an id is not valid in a
+    /// Returns [`InvalidInput`] when the request is [not valid](Api::validate), an id is not valid in a
     /// path, the body cannot be serialized, or the operation requires an API key and `key` is
     /// `None`.
     pub fn request<E: Endpoint>(&self, endpoint: &E, key: Option<&ApiKey>) -> Result<Request<Bytes>, InvalidInput> {
@@ -87,7 +113,7 @@ impl Api {
         endpoint: &E,
         key: Option<&KeyHeader>,
     ) -> Result<Request<Bytes>, InvalidInput> {
-        endpoint.validate()?;
+        self.validate(endpoint)?;
         let mut path = PathWriter::new(self.base_url.path(), E::PATH);
         endpoint.path(&mut path);
         let mut query = path.finish()?;

@@ -47,7 +47,8 @@ impl BaseUrl {
 
     fn parse(url: &str, allow_plain_http: bool) -> Result<Self, InvalidInput> {
         let url = url.trim().trim_end_matches('/');
-        let (scheme, authority) = check_url("base_url", url, allow_plain_http)?;
+        let (scheme, authority) =
+            check_url("base_url", url, allow_plain_http, "allow_plain_http allows plain http for any host")?;
         if url.contains(['?', '#']) {
             return Err(InvalidInput::new("base_url", "must not have a query or a fragment"));
         }
@@ -136,6 +137,15 @@ mod tests {
             "http://127.0.0.1.example.com",
             "https://example.com:",
             "https://:443",
+            "http://127.0.0.1:99999/v1",
+            "https://example.com:0",
+            "https://example.com:+443",
+            "https://example.com:44 3",
+            "http://::1/v1",
+            "https://127.0.0.256",
+            "https://a..example.com",
+            "https://b\u{fc}cher.example",
+            "\"https://example.com\"",
             "file:///v1",
         ] {
             let error = BaseUrl::new(url).expect_err(url);

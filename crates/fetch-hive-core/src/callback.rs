@@ -25,6 +25,8 @@ use fetch_hive_types::{CallbackEvent, CallbackEventType, RequestId, WebhookSecre
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request};
 
+use serde_json::Value;
+
 use crate::lenient::{self, Parsed, UnreadableField};
 use crate::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
@@ -127,19 +129,45 @@ pub struct Delivery {
 impl Delivery {
     /// Returns the key of the event, which is the same for every redelivery of the event.
     ///
-    /// The key consists of the event type, the request id, and the delegation id or otherwise a
-    /// digest of the body. The service documents no event id, so this choice is unconfirmed (see
-    /// the [contract](fetch_hive_types::contract#callbacks)).
+    /// The key consists of the event type, the request id, and one of the following:
+    /// - the delegation id, if the event has one;
+    /// - nothing else, if the event ends its run, which happens once;
+    /// - otherwise a digest of the body, without the fields that may differ between deliveries, such
+    ///   as `delivery_attempt` and `sent_at`.
+    ///
+    /// The service documents no event id, so this choice is unconfirmed (see the
+    /// [contract](fetch_hive_types::contract#callbacks)).
     pub fn key(&self) -> EventKey {
         let event_type = self.event.event_type.as_ref().map_or("", CallbackEventType::as_str);
         let request_id = self.event.request_id.as_ref().map_or("", RequestId::as_str);
         let part = match self.event.delegation_id() {
             Some(id) => format!("delegation:{id}"),
-            None => format!("sha256:{}", crate::signature::hex(&hmac_sha256::Hash::hash(&self.raw))),
+            None if !request_id.is_empty() && self.event.ends_run() => "run".to_owned(),
+            None => format!("sha256:{}", crate::signature::hex(&hmac_sha256::Hash::hash(&stable_content(&self.raw)))),
         };
         // As JSON, ids that contain separators cannot make the keys of two events equal.
         EventKey(serde_json::Value::from([event_type, request_id, &part].as_slice()).to_string())
     }
+}
+
+/// Returns the body without the fields that may differ between the deliveries of one event, and
+/// independent of whitespace and of the order of fields.
+fn stable_content(raw: &Bytes) -> Bytes {
+    let Ok(Parsed { value: Value::Object(mut body), .. }) = lenient::to_value_or_salvage(raw) else {
+        return raw.clone();
+    };
+    let is_stable = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        !["attempt", "deliver", "retry", "retries", "timestamp", "sent_at"].iter().any(|part| name.contains(part))
+    };
+    body.retain(|name, _| is_stable(name));
+    if let Some(Value::Object(data)) = body.get_mut("data") {
+        data.retain(|name, _| is_stable(name));
+    }
+    let mut body = Value::Object(body);
+    // For programs that enable the feature `preserve_order` of serde_json.
+    body.sort_all_objects();
+    body.to_string().into()
 }
 
 impl fmt::Debug for Delivery {
@@ -177,7 +205,12 @@ impl Claim {
 pub struct EventKey(String);
 
 impl EventKey {
-    /// Returns the key as text, which is a JSON array of three strings.
+    /// Creates a key from a text, for receivers that identify events in another way.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the key as text. The text of [`Delivery::key`] is a JSON array of three strings.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -225,7 +258,20 @@ mod tests {
         assert_eq!(event("d1", 1), event("d1", 1));
         // The delegation id decides, even if the body differs.
         assert_eq!(event("d1", 1), event("d1", 2));
-        // Without a delegation id, the body decides.
+        // An event that ends a run is identified by the run.
+        let end = |attempt: u8, output: &str| {
+            let body = format!(
+                r#"{{"event_type":"workflow.completed","request_id":"r","delivery_attempt":{attempt},"data":{{"output":"{output}"}}}}"#
+            );
+            delivery(&body).key()
+        };
+        assert_eq!(end(1, "a"), end(2, "a"));
+        assert_eq!(end(1, "a"), end(2, "b"));
+        // The body decides otherwise, without the fields that differ between deliveries.
+        let progress = |fields: &str| delivery(&format!(r#"{{"event_type":"a.b","request_id":"r",{fields}}}"#)).key();
+        let first = progress(r#""delivery_attempt":1,"sent_at":"10:00","data":{"step":1,"attempts":1}"#);
+        assert_eq!(first, progress(r#" "data": {"attempts":2, "step":1}, "sent_at":"10:05","delivery_attempt":2"#));
+        assert_ne!(first, progress(r#""data":{"step":2}"#));
         let plain =
             |text: &str| delivery(&format!(r#"{{"event_type":"a.b","request_id":"r","data":{{"x":"{text}"}}}}"#)).key();
         assert_ne!(plain("1"), plain("2"));

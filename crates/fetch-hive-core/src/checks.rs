@@ -4,7 +4,9 @@ use fetch_hive_types::{AgentAttachment, Inputs, InvalidField, Metadata};
 use http::Uri;
 
 use crate::InvalidInput;
-use crate::url::check_url;
+
+/// The name of the callback URL in errors.
+pub(crate) const CALLBACK_URL: &str = "async.callback_url";
 
 pub(crate) fn reject_if(rejected: bool, field: &'static str, reason: &'static str) -> Result<(), InvalidInput> {
     if rejected { Err(InvalidInput::new(field, reason)) } else { Ok(()) }
@@ -43,12 +45,9 @@ pub(crate) fn attachments(field: &'static str, attachments: &[AgentAttachment]) 
     reject_if(!attachments.iter().all(is_https), field, "must be https URLs")
 }
 
-/// Rejects a callback URL that is not HTTPS. Plain HTTP is allowed for loopback hosts.
-pub(crate) fn check_callback_url(field: &'static str, url: Option<&str>) -> Result<(), InvalidInput> {
-    match url {
-        None | Some("") => Err(InvalidInput::new(field, "is required for callback delivery")),
-        Some(url) => check_url(field, url, false).map(drop),
-    }
+/// Rejects a missing callback URL. [`Api`](crate::Api) checks the URL itself.
+pub(crate) fn require_callback_url(url: Option<&str>) -> Result<(), InvalidInput> {
+    reject_if(url.unwrap_or_default().is_empty(), CALLBACK_URL, "is required for callback delivery")
 }
 
 /// Rejects search settings outside the [documented ranges](fetch_hive_types::contract#resources).

@@ -98,6 +98,14 @@ pub trait Endpoint: Send + Sync {
         Auth::ApiKey
     }
 
+    /// Returns the URL to which the service sends the callback of the run.
+    ///
+    /// [`Api`](crate::Api) rejects a URL that is not `https`, unless its host is a loopback host or
+    /// [plain HTTP is allowed](crate::Api::allow_plain_http_callbacks).
+    fn callback_url(&self) -> Option<&str> {
+        None
+    }
+
     /// Returns the deployment or the agent that the request runs, for hooks and traces.
     fn target(&self) -> Option<&str> {
         None

@@ -48,4 +48,4 @@ pub use request_id::find_request_id;
 pub use response::{ApiResponse, ApiResponseParts, parse_raw_response, parse_response};
 pub use secret_in_query::SecretInQuery;
 pub use timeouts::Timeouts;
-pub use url::is_loopback;
+pub use url::{check_host_and_port, is_loopback};

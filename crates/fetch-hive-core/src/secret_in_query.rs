@@ -43,6 +43,10 @@ impl<E: Endpoint> Endpoint for SecretInQuery<E> {
         Auth::None
     }
 
+    fn callback_url(&self) -> Option<&str> {
+        self.0.callback_url()
+    }
+
     fn target(&self) -> Option<&str> {
         self.0.target()
     }

@@ -1,6 +1,7 @@
-//! Runs a workflow at a base URL, with the API key of the environment.
+//! Runs a workflow at a base URL, with the API key, the proxies and the certificates of the
+//! environment. The second argument `ureq` selects the blocking client.
 
-use fetch_hive_client::{Client, Error};
+use fetch_hive_client::{Client, Error, blocking};
 
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
@@ -14,6 +15,11 @@ async fn main() -> std::process::ExitCode {
 }
 
 async fn run() -> Result<(), Error> {
-    let client = Client::builder().base_url(std::env::args().nth(1).unwrap_or_default()).build()?;
-    client.invoke_workflow("d").await.map(drop)
+    let mut arguments = std::env::args().skip(1);
+    let base_url = arguments.next().unwrap_or_default();
+    if arguments.next().as_deref() == Some("ureq") {
+        let call = || blocking::Client::builder().base_url(base_url).build()?.invoke_workflow("d").send().map(drop);
+        return tokio::task::block_in_place(call);
+    }
+    Client::builder().base_url(base_url).build()?.invoke_workflow("d").await.map(drop)
 }

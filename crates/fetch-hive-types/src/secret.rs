@@ -13,12 +13,22 @@ pub enum InvalidSecret {
     ///
     /// Such a byte is a control character, for example a newline, or part of a non-ASCII character.
     NotHeaderSafe,
+    /// The API key contains whitespace.
+    Whitespace,
+    /// The API key is enclosed in quotes, for example because a file of environment variables was
+    /// read without interpreting its quotes.
+    Quoted,
+    /// The API key begins with `Bearer`, which is added to the header automatically.
+    BearerPrefix,
 }
 
 impl fmt::Display for InvalidSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Blank => "must not be empty or blank",
+            Self::Whitespace => "must not contain whitespace",
+            Self::Quoted => "must not be in quotes: remove them",
+            Self::BearerPrefix => "must not begin with `Bearer`: remove it, because it is added automatically",
             Self::NotHeaderSafe => {
                 "must be printable ASCII; it has a control character such as a newline, or a non-ASCII character"
             }
@@ -40,6 +50,25 @@ fn check(text: &str) -> Result<(), InvalidSecret> {
 
 const BEARER: &str = "Bearer ";
 
+/// Checks an API key that has no whitespace around it.
+fn check_key(key: &str) -> Result<(), InvalidSecret> {
+    let is_quote = |c: char| matches!(c, '"' | '\'' | '`' | '\u{2018}'..='\u{201f}');
+    if key.starts_with(is_quote) || key.ends_with(is_quote) {
+        return Err(InvalidSecret::Quoted);
+    }
+    let is_bearer = |word: &str| word.trim_end_matches(':').eq_ignore_ascii_case(BEARER.trim_end());
+    if key.split_whitespace().next().is_some_and(is_bearer) {
+        return Err(InvalidSecret::BearerPrefix);
+    }
+    check(key)?;
+    if key.contains(' ') { Err(InvalidSecret::Whitespace) } else { Ok(()) }
+}
+
+/// Returns a secret without the whitespace and the byte-order mark that a file may add to it.
+fn trim(secret: &str) -> &str {
+    secret.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
 /// An API key, such as `fhk_…`, which authenticates requests.
 ///
 /// It is sent as `Authorization: Bearer fhk_…`. See the [contract](crate::contract#authentication).
@@ -54,16 +83,23 @@ pub struct ApiKey(Zeroizing<String>);
 impl ApiKey {
     /// Creates an API key, and checks that it can be sent in a header.
     ///
+    /// Whitespace around the key is removed, for example the newline at the end of a file.
+    ///
     /// # Errors
     ///
-    /// Returns [`InvalidSecret`] if the key is blank or is not printable ASCII. The error does not
-    /// show the key, and the rejected text is zeroed.
+    /// Returns [`InvalidSecret`] if the key is blank, is not printable ASCII, contains whitespace, is
+    /// enclosed in quotes, or begins with `Bearer`. The error does not show the key, and the
+    /// rejected text is zeroed.
     pub fn new(key: impl Into<String>) -> Result<Self, InvalidSecret> {
         let key = Zeroizing::new(key.into());
-        check(&key)?;
+        let key = trim(&key);
+        if key.is_empty() {
+            return Err(InvalidSecret::Blank);
+        }
+        check_key(key)?;
         let mut header = Zeroizing::new(String::with_capacity(BEARER.len() + key.len()));
         header.push_str(BEARER);
-        header.push_str(&key);
+        header.push_str(key);
         Ok(Self(header))
     }
 
@@ -151,7 +187,13 @@ mod tests {
         for (key, want) in [
             ("", InvalidSecret::Blank),
             (" \t\n", InvalidSecret::Blank),
-            ("fhk_secret\n", InvalidSecret::NotHeaderSafe),
+            ("\"fhk_secret\"", InvalidSecret::Quoted),
+            ("fhk_secret'", InvalidSecret::Quoted),
+            ("Bearer fhk_secret", InvalidSecret::BearerPrefix),
+            ("bearer: fhk_secret", InvalidSecret::BearerPrefix),
+            ("Bearer", InvalidSecret::BearerPrefix),
+            ("fhk secret", InvalidSecret::Whitespace),
+            ("fhk_secret\nfhk_other", InvalidSecret::NotHeaderSafe),
             ("fhk_sécret", InvalidSecret::NotHeaderSafe),
         ] {
             let error = ApiKey::new(key).unwrap_err();
@@ -159,6 +201,9 @@ mod tests {
             assert!(!format!("{error} {error:?}").contains("cret"), "{error}");
         }
         assert_eq!(format!("{:?}", ApiKey::new("fhk_secret").unwrap()), "ApiKey(redacted)");
+        for key in ["fhk_secret\n", " fhk_secret\r\n", "\u{feff}fhk_secret\t", "\u{a0}fhk_secret"] {
+            assert_eq!(ApiKey::new(key).unwrap().bearer(), "Bearer fhk_secret", "{key:?}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use fetch_hive_core::callback::{Claim, EventKey};
 
 use crate::BoxError;
+use crate::clock::later;
 
 /// A store of handled events, which keeps a handler from running again when the service redelivers
 /// an event.
@@ -135,8 +136,7 @@ impl MemoryDedupStore {
         state.last_number += 1;
         let number = state.last_number;
         // `Duration::MAX` overflows the clock, so such a lease lasts for a year.
-        let lease_end = now.checked_add(lease).unwrap_or(now + Duration::from_secs(365 * 24 * 60 * 60));
-        state.events.insert(key.clone(), Entry { number, lease_end: Some(lease_end) });
+        state.events.insert(key.clone(), Entry { number, lease_end: Some(later(now, lease)) });
         state.claims.push_back((now, key.clone(), number));
         Ok(ClaimResult::Acquired(Claim::new(key.clone(), number)))
     }

@@ -35,8 +35,8 @@ pub enum Outcome {
     /// A [`PendingRun`](super::PendingRun) receives the held event without waiting for the
     /// redelivery.
     Held,
-    /// The delivery has an invalid signature (answered with 401), cannot be verified because the
-    /// receiver has no secret (500), or is signed but not a valid event (400).
+    /// The delivery has an invalid signature (answered with 401), or cannot be verified because the
+    /// receiver has no secret (500).
     Rejected(CallbackError),
     /// The request is not a POST. Answered with 405.
     MethodNotAllowed,
@@ -73,6 +73,37 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Returns a short name of the outcome for metrics, such as `already_handled`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Handled(_) => "handled",
+            Self::CommitFailed { .. } => "commit_failed",
+            Self::AlreadyHandled(_) => "already_handled",
+            Self::RunEnded(_) => "run_ended",
+            Self::Held => "held",
+            Self::Rejected(_) => "rejected",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge { .. } => "too_large",
+            Self::BodyError(_) => "body_error",
+            Self::InProgress(_) => "in_progress",
+            Self::HandlerFailed { .. } => "handler_failed",
+            Self::StoreFailed { .. } => "store_failed",
+            Self::UnknownRun => "unknown_run",
+            Self::BufferFull => "buffer_full",
+        }
+    }
+
+    /// Returns the key of the event, if the delivery was verified.
+    pub fn key(&self) -> Option<&EventKey> {
+        match self {
+            Self::Handled(key) | Self::AlreadyHandled(key) | Self::RunEnded(key) | Self::InProgress(key) => Some(key),
+            Self::CommitFailed { key, .. } | Self::HandlerFailed { key, .. } | Self::StoreFailed { key, .. } => {
+                Some(key)
+            }
+            _ => None,
+        }
+    }
+
     /// Returns the status of the response.
     pub fn status(&self) -> StatusCode {
         match self {
@@ -100,8 +131,7 @@ impl Outcome {
         let error = match status {
             StatusCode::UNAUTHORIZED => Some("invalid signature"),
             StatusCode::INTERNAL_SERVER_ERROR => Some("not handled; redeliver the event"),
-            StatusCode::BAD_REQUEST if matches!(self, Self::BodyError(_)) => Some("incomplete body"),
-            StatusCode::BAD_REQUEST => Some("the body is not a valid event"),
+            StatusCode::BAD_REQUEST => Some("incomplete body"),
             StatusCode::METHOD_NOT_ALLOWED => Some("method not allowed; use POST"),
             StatusCode::PAYLOAD_TOO_LARGE => Some("the body is too large"),
             StatusCode::SERVICE_UNAVAILABLE => Some("temporarily unavailable; redeliver the event"),
@@ -121,12 +151,12 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Handled(key) => write!(f, "handled {key}"),
-            Self::CommitFailed { key, error } => {
-                write!(f, "handled {key}, but the dedup store failed to record it: {error}")
+            Self::Handled(_) => f.write_str("handled"),
+            Self::CommitFailed { error, .. } => {
+                write!(f, "handled, but the dedup store failed to record it: {error}")
             }
-            Self::AlreadyHandled(key) => write!(f, "already handled {key}"),
-            Self::RunEnded(key) => write!(f, "received the end of a pending run: {key}"),
+            Self::AlreadyHandled(_) => f.write_str("already handled"),
+            Self::RunEnded(_) => f.write_str("received the end of a pending run"),
             Self::Held => f.write_str("held for its pending run; answered with 503 for a redelivery"),
             Self::Rejected(error) => write!(f, "rejected: {error}"),
             Self::MethodNotAllowed => f.write_str("rejected: the request is not a POST"),
@@ -134,9 +164,9 @@ impl fmt::Display for Outcome {
                 write!(f, "rejected: the body is larger than {limit} bytes; raise `max_body_bytes`")
             }
             Self::BodyError(error) => write!(f, "failed to read the body: {error}"),
-            Self::InProgress(key) => write!(f, "another handler is working on {key}; answered with 503"),
-            Self::HandlerFailed { key, error } => write!(f, "the handler of {key} failed: {error}"),
-            Self::StoreFailed { key, error } => write!(f, "the dedup store failed to claim {key}: {error}"),
+            Self::InProgress(_) => f.write_str("another handler is working on the event; answered with 503"),
+            Self::HandlerFailed { error, .. } => write!(f, "the handler failed: {error}"),
+            Self::StoreFailed { error, .. } => write!(f, "the dedup store failed to claim the event: {error}"),
             Self::UnknownRun => f.write_str("no pending run has this callback URL; answered with 503 for a redelivery"),
             Self::BufferFull => f.write_str("the limit of held deliveries is reached; raise `max_held_bytes`"),
         }

@@ -37,9 +37,11 @@ pub struct Receiver {
     pub(crate) max_body_bytes: usize,
     dedup_store: Option<Arc<dyn DedupStore>>,
     lease: Duration,
+    event_key: Option<Arc<EventKeyFunction>>,
     on_outcome: Option<Arc<OutcomeHook>>,
 }
 
+type EventKeyFunction = dyn Fn(&Delivery) -> EventKey + Send + Sync;
 type OutcomeHook = dyn Fn(&Outcome) + Send + Sync;
 
 impl Receiver {
@@ -52,6 +54,7 @@ impl Receiver {
             max_body_bytes: 4 << 20,
             dedup_store: None,
             lease: Duration::from_secs(60),
+            event_key: None,
             on_outcome: None,
         }
     }
@@ -84,6 +87,24 @@ impl Receiver {
         self
     }
 
+    /// Replaces the function that identifies an event across its deliveries. Defaults to
+    /// [`Delivery::key`].
+    ///
+    /// ```
+    /// use fetch_hive_client::callback::{EventKey, Receiver, Verifier};
+    ///
+    /// let receiver = Receiver::new(Verifier::new(["whsec_1"])).event_key(|delivery| {
+    ///     let order = delivery.event.user_metadata().and_then(|metadata| metadata.get("order_id"));
+    ///     order.map_or_else(|| delivery.key(), |order| EventKey::new(order.to_string()))
+    /// });
+    /// # drop(receiver);
+    /// ```
+    #[must_use]
+    pub fn event_key(mut self, key: impl Fn(&Delivery) -> EventKey + Send + Sync + 'static) -> Self {
+        self.event_key = Some(Arc::new(key));
+        self
+    }
+
     /// Sets the maximum size of a body in bytes. Defaults to 4 MiB.
     #[must_use]
     pub fn max_body_bytes(mut self, bytes: usize) -> Self {
@@ -92,7 +113,8 @@ impl Receiver {
     }
 
     /// Sets the public URL of the receiver, which [`run_and_wait`](crate::Call::run_and_wait) and
-    /// [`start`](crate::Call::start) need. It must be an https URL, or an http URL of this machine.
+    /// [`start`](crate::Call::start) need. It must be an https URL, or an http URL of a loopback host,
+    /// unless the client [allows plain http](crate::ClientBuilder::allow_plain_http_callbacks).
     ///
     /// Each run gets its own callback URL: this URL with one more path segment. Route both to the
     /// receiver, for example `/callbacks` and `/callbacks/{*rest}`.
@@ -212,7 +234,7 @@ impl Receiver {
             Some(token) => self.pending_runs.deliver(&token, &parts.headers, body, &self.verifier)?,
             None => self.verifier.verify(&parts.headers, body).map_err(Outcome::Rejected)?,
         };
-        let key = delivery.key();
+        let key = self.event_key.as_ref().map_or_else(|| delivery.key(), |key| key(&delivery));
         if let Some(store) = &self.dedup_store {
             match store.claim(&key, self.lease).await {
                 Ok(ClaimResult::Acquired(claim)) => delivery.claim = Some(claim),

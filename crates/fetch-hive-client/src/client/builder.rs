@@ -27,6 +27,7 @@ pub struct ClientBuilder<C = Client> {
     provider: Option<Arc<dyn CredentialProvider>>,
     base_url: Option<String>,
     allow_plain_http: bool,
+    allow_plain_http_callbacks: bool,
     user_agent: Option<String>,
     pub(super) options: CallOptions,
     max_response_bytes: usize,
@@ -54,6 +55,7 @@ impl<C> ClientBuilder<C> {
             provider: None,
             base_url: None,
             allow_plain_http: false,
+            allow_plain_http_callbacks: false,
             user_agent: None,
             max_concurrent_runs: None,
             on_usage: None,
@@ -89,6 +91,15 @@ impl<C> ClientBuilder<C> {
     /// Allows a base URL with plain http for any host. The API key is then sent unencrypted.
     pub fn allow_plain_http(mut self) -> Self {
         self.allow_plain_http = true;
+        self
+    }
+
+    /// Allows callback URLs with plain http for any host.
+    ///
+    /// Anyone on the network path can then read the callbacks. Use it in a private network, such as
+    /// that of a compose file in which the emulator calls `http://app:3000`.
+    pub fn allow_plain_http_callbacks(mut self) -> Self {
+        self.allow_plain_http_callbacks = true;
         self
     }
 
@@ -189,11 +200,20 @@ impl<C> ClientBuilder<C> {
             (Some(url), true) => BaseUrl::allow_plain_http(url)?,
         };
         let mut api = Api::new(base_url);
+        if self.allow_plain_http_callbacks {
+            api = api.allow_plain_http_callbacks();
+        }
         if let Some(suffix) = self.user_agent {
             api = api.user_agent_suffix(suffix)?;
         }
-        if self.max_concurrent_runs == Some(0) {
-            return Err(InvalidInput::new("max_concurrent_runs", "must be at least 1").into());
+        for (field, limit) in [
+            ("max_concurrent_runs", self.max_concurrent_runs),
+            ("max_response_bytes", Some(self.max_response_bytes)),
+            ("max_event_bytes", Some(self.max_event_bytes)),
+        ] {
+            if limit == Some(0) {
+                return Err(InvalidInput::new(field, "must be at least 1").into());
+            }
         }
         let clock = self.clock.ok_or_else(|| InvalidInput::new("clock", "is required"))?;
         if let Some(invalid) = self.options.invalid {
@@ -232,8 +252,11 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) with the name of the field if:
-    /// - the API key is missing, blank, or contains bytes that a header cannot contain;
-    /// - the base URL has no scheme or host, or uses plain http for a host that is not loopback;
+    /// - the API key is missing, blank, in quotes, begins with `Bearer`, or contains bytes that a
+    ///   header cannot contain;
+    /// - the base URL has no scheme or host, has an invalid port, or uses plain http for a host that
+    ///   is not loopback;
+    /// - a proxy variable or a certificate variable of the environment is invalid;
     /// - the user agent or a header is invalid;
     /// - a limit is zero;
     /// - there is no transport, clock or cryptography, because the feature that provides it is

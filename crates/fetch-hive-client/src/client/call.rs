@@ -75,7 +75,7 @@ impl<E: Endpoint, C> Call<E, C> {
         let operation = Operation::of::<W>();
         if operation.occupies_run_slot && shared.run_limiter.is_some() {
             // Invalid input is reported before the call waits for a run slot.
-            endpoint.validate().map_err(|invalid| Error::new(W::NAME, ErrorKind::Invalid(invalid)))?;
+            shared.api.validate(endpoint).map_err(|invalid| Error::new(W::NAME, ErrorKind::Invalid(invalid)))?;
         }
         let needs_key = matches!(endpoint.auth(), Auth::ApiKey);
         self.execute(&operation, timeouts, needs_key, streams, &|key| shared.api.request_with(endpoint, key)).await

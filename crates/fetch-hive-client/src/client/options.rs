@@ -63,12 +63,40 @@ impl CallOptions {
     }
 
     pub(super) fn header(mut self, name: impl AsRef<str>, value: impl AsRef<str>) -> Self {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name.as_ref()), HeaderValue::try_from(value.as_ref())) {
-            self.headers.insert(name, value);
-        } else {
-            let invalid = || InvalidInput::new("header", "has a name or a value that a header cannot have");
-            self.invalid.get_or_insert_with(invalid);
+        match checked_header(name.as_ref(), value.as_ref()) {
+            Ok((name, value)) => drop(self.headers.insert(name, value)),
+            Err(invalid) => drop(self.invalid.get_or_insert(invalid)),
         }
         self
     }
+}
+
+fn checked_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), InvalidInput> {
+    let reject = |reason: String| Err(InvalidInput::new("header", reason));
+    let Ok(name) = HeaderName::try_from(name) else {
+        return reject("has a name with a character that a header name cannot contain".to_owned());
+    };
+    if let Some(reason) = reserved(&name) {
+        return reject(format!("`{name}` cannot be set: {reason}"));
+    }
+    let Ok(value) = HeaderValue::try_from(value) else {
+        return reject(format!("`{name}` has a value with a character that a header cannot contain"));
+    };
+    Ok((name, value))
+}
+
+/// Returns the reason why a caller cannot set a header, for the headers that frame or route a
+/// message.
+pub(super) fn reserved(name: &HeaderName) -> Option<&'static str> {
+    Some(match name.as_str() {
+        "content-length" | "transfer-encoding" | "te" | "trailer" => "the transport sets it to match the body",
+        "connection" | "keep-alive" | "proxy-connection" | "upgrade" | "http2-settings" => {
+            "the transport manages its connections"
+        }
+        "host" => "it follows from the base URL",
+        "expect" => "the client does not wait for `100 Continue`",
+        "proxy-authorization" => "set the user name and the password in the proxy URL",
+        "content-encoding" => "the body is not compressed",
+        _ => return None,
+    })
 }

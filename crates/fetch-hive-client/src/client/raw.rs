@@ -4,11 +4,13 @@ use std::pin::Pin;
 
 use bytes::Bytes;
 use fetch_hive_core::types::{InvokeAgent, InvokePrompt, InvokeWorkflow};
-use fetch_hive_core::{ApiResponse, Endpoint, Operation, Retry, parse_raw_response};
+use fetch_hive_core::{ApiResponse, Endpoint, InvalidInput, Operation, Retry, parse_raw_response};
 use http::Method;
+use http::header::CONTENT_ENCODING;
 
 use super::Call;
-use crate::error::Error;
+use super::options::reserved;
+use crate::error::{Error, ErrorKind};
 
 /// The name of a raw request in errors and traces.
 const NAME: &str = "raw request";
@@ -51,6 +53,12 @@ impl<C> Call<RawRequest, C> {
     /// Sends the request, for either kind of client.
     pub(crate) async fn raw_response(self) -> Result<ApiResponse<Bytes>, Error> {
         let raw = self.request();
+        // The caller may have compressed the body of a raw request.
+        let mut names = raw.request.headers().keys().filter(|name| *name != CONTENT_ENCODING);
+        if let Some((name, reason)) = names.find_map(|name| Some((name, reserved(name)?))) {
+            let invalid = InvalidInput::new("header", format!("`{name}` cannot be set: {reason}"));
+            return Err(Error::new(NAME, ErrorKind::Invalid(invalid)));
+        }
         let mut operation = Operation::raw(NAME, raw.request.method().clone(), raw.retry);
         operation.occupies_run_slot = raw.occupies_run_slot();
         let build = |key: Option<&_>| {

@@ -95,6 +95,7 @@ forward_setters! {
         /// that the client sets.
         ///
         /// An invalid name or value is reported when the call is sent, or when the client is built.
+        /// So are headers that frame or route a message, such as `content-length` and `host`.
         header(name: impl AsRef<str>, value: impl AsRef<str>);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock, Sleep};
+use crate::clock::{Clock, Sleep, later};
 
 /// Limits the concurrent runs of one client, first come, first served.
 pub(crate) struct MemoryRunLimiter {
@@ -82,9 +82,10 @@ impl MemoryRunLimiter {
     fn release(&self, hold: bool) {
         let now = self.clock.now();
         let mut state = self.lock();
-        match now.checked_add(self.unresolved_run_hold).filter(|_| hold) {
-            Some(until) => state.held_until.push(until),
-            None => state.free_slots += 1,
+        if hold {
+            state.held_until.push(later(now, self.unresolved_run_hold));
+        } else {
+            state.free_slots += 1;
         }
         state.update(now);
         state.wake_first();

@@ -1,6 +1,8 @@
 //! TLS settings, for every included transport.
 
+use std::ffi::OsString;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use fetch_hive_core::InvalidInput;
@@ -52,7 +54,7 @@ impl TlsSettings {
 
     fn root_store(&self) -> Result<RootCertStore, InvalidInput> {
         let field = "root_certificate";
-        let mut store = if self.only_added_roots { RootCertStore::empty() } else { default_roots().clone() };
+        let mut store = if self.only_added_roots { RootCertStore::empty() } else { default_roots()? };
         for pem in &self.added_roots {
             let mut found = false;
             for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -89,16 +91,49 @@ fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Err(invalid("tls", "has no cryptography provider: enable the feature `ring` or `aws-lc-rs`"))
 }
 
-/// Returns the platform's roots, or the bundled ones if the platform has none, as in a minimal
-/// container image.
+/// Returns the roots named by the environment, else the platform's roots, or the bundled ones if the
+/// platform has none, as in a minimal container image.
 ///
 /// They are loaded once per process, because there are more than a hundred.
-fn default_roots() -> &'static RootCertStore {
+fn default_roots() -> Result<RootCertStore, InvalidInput> {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
-    ROOTS.get_or_init(|| {
-        let platform = rustls_native_certs::load_native_certs().certs;
-        platform_or_bundled(platform)
-    })
+    if let Some(roots) = ROOTS.get() {
+        return Ok(roots.clone());
+    }
+    let roots = match environment_roots(&|name| std::env::var_os(name))? {
+        Some(roots) => roots,
+        None => platform_or_bundled(rustls_native_certs::load_native_certs().certs),
+    };
+    Ok(ROOTS.get_or_init(|| roots).clone())
+}
+
+/// Loads the certificates that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
+fn environment_roots(variable: &dyn Fn(&str) -> Option<OsString>) -> Result<Option<RootCertStore>, InvalidInput> {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    let (file, folders) = (set("SSL_CERT_FILE"), set("SSL_CERT_DIR"));
+    if file.is_none() && folders.is_none() {
+        return Ok(None);
+    }
+    let mut store = RootCertStore::empty();
+    let mut add = |field: &'static str, paths: Vec<PathBuf>| {
+        let before = store.len();
+        for path in &paths {
+            let unreadable = |error| invalid(field, format!("names {}, which cannot be read: {error}", path.display()));
+            let metadata = path.metadata().map_err(unreadable)?;
+            let (file, folder) = if metadata.is_dir() { (None, Some(&**path)) } else { (Some(&**path), None) };
+            store.add_parsable_certificates(rustls_native_certs::load_certs_from_paths(file, folder).certs);
+        }
+        let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        let reason = || format!("names {}, which holds no certificate in PEM", names.join(" and "));
+        if store.len() == before { Err(invalid(field, reason())) } else { Ok(()) }
+    };
+    if let Some(file) = file {
+        add("SSL_CERT_FILE", vec![file.into()])?;
+    }
+    if let Some(folders) = folders {
+        add("SSL_CERT_DIR", std::env::split_paths(&folders).collect())?;
+    }
+    Ok(Some(store))
 }
 
 fn platform_or_bundled(platform: Vec<CertificateDer<'static>>) -> RootCertStore {
@@ -121,5 +156,27 @@ mod tests {
         for platform in [Vec::new(), vec![CertificateDer::from_slice(b"no certificate").into_owned()]] {
             assert_eq!(platform_or_bundled(platform).len(), bundled);
         }
+    }
+
+    #[test]
+    fn environment_must_name_certificates() {
+        let folder = std::env::temp_dir().join(format!("fetch-hive-roots-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("empty")).unwrap();
+        std::fs::write(folder.join("no.pem"), "no certificate").unwrap();
+        let roots = |name: &str, value: &str| {
+            environment_roots(&|asked| (asked == name).then(|| folder.join(value).into_os_string()))
+        };
+        for (name, value) in [
+            ("SSL_CERT_FILE", "missing.pem"),
+            ("SSL_CERT_FILE", "no.pem"),
+            ("SSL_CERT_DIR", "missing"),
+            ("SSL_CERT_DIR", "empty"),
+        ] {
+            let error = roots(name, value).unwrap_err();
+            assert_eq!(error.field, name);
+            assert!(error.to_string().contains(value), "{error}");
+        }
+        assert!(environment_roots(&|_| None).unwrap().is_none());
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }

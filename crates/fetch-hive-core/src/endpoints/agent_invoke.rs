@@ -1,7 +1,7 @@
 use fetch_hive_types::{InvokeAgent, InvokeAgentResponse, StreamEvent, TokenUsage, ToolInvocation};
 
 use super::endpoint;
-use crate::checks::{attachments, check_callback_url, metadata, not_blank, reject_if};
+use crate::checks::{attachments, metadata, not_blank, reject_if};
 use crate::stream::StreamingEndpoint;
 use crate::{Body, InvalidInput};
 
@@ -27,15 +27,15 @@ endpoint! {
         let known = self.artifact_refs.iter().all(|artifact| self.known_artifact_refs.contains(artifact));
         reject_if(!known, "artifact_refs", "must be contained in known_artifact_refs")?;
         let decided = !self.decided_tool_approvals.is_empty();
-        reject_if(decided, "decided_tool_approvals", "cannot be sent with an API key; decide the approval instead")?;
-        match self.async_mode.as_ref().and_then(|mode| mode.callback_url.as_deref()) {
-            Some(url) => check_callback_url("async.callback_url", Some(url)),
-            None => Ok(()),
-        }
+        reject_if(decided, "decided_tool_approvals", "cannot be sent with an API key; decide the approval instead")
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_streaming(self, &self.extra, false)
+    }
+
+    fn callback_url(&self) -> Option<&str> {
+        self.async_mode.as_ref()?.callback_url.as_deref()
     }
 
     fn target(&self) -> Option<&str> {

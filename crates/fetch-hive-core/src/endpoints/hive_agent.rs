@@ -1,7 +1,7 @@
 use fetch_hive_types::InvokeHiveAgentResponse;
 
 use super::endpoint;
-use crate::checks::{check_callback_url, metadata, not_blank, reject_if};
+use crate::checks::{metadata, not_blank, reject_if, require_callback_url};
 use crate::{Body, InvalidInput};
 
 endpoint! {
@@ -16,11 +16,15 @@ endpoint! {
         not_blank("objective", &self.objective)?;
         metadata(&self.metadata)?;
         reject_if(!self.async_mode.enabled, "async.enabled", "must be true, because hive agents require callback delivery")?;
-        check_callback_url("async.callback_url", Some(&self.async_mode.callback_url))
+        require_callback_url(Some(&self.async_mode.callback_url))
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_with_extra(self, &self.extra)
+    }
+
+    fn callback_url(&self) -> Option<&str> {
+        Some(&self.async_mode.callback_url)
     }
 
     fn target(&self) -> Option<&str> {

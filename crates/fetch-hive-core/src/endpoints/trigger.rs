@@ -1,7 +1,7 @@
 use fetch_hive_types::WebhookTriggerResponse;
 
 use super::endpoint;
-use crate::checks::{check_callback_url, inputs, metadata, not_blank};
+use crate::checks::{inputs, metadata, not_blank, require_callback_url};
 use crate::{Auth, Body, InvalidInput};
 
 endpoint! {
@@ -14,11 +14,15 @@ endpoint! {
     fn validate(&self) -> Result<(), InvalidInput> {
         inputs(&self.body.inputs)?;
         metadata(&self.body.metadata)?;
-        check_callback_url("async.callback_url", Some(&self.body.async_mode.callback_url))
+        require_callback_url(Some(&self.body.async_mode.callback_url))
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_with_extra(&self.body, &self.body.extra)
+    }
+
+    fn callback_url(&self) -> Option<&str> {
+        Some(&self.body.async_mode.callback_url)
     }
 
     fn auth(&self) -> Auth<'_> {
@@ -36,11 +40,15 @@ endpoint! {
     fn validate(&self) -> Result<(), InvalidInput> {
         inputs(&self.body.inputs)?;
         metadata(&self.body.metadata)?;
-        check_callback_url("async.callback_url", Some(&self.body.async_mode.callback_url))
+        require_callback_url(Some(&self.body.async_mode.callback_url))
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_with_extra(&self.body, &self.body.extra)
+    }
+
+    fn callback_url(&self) -> Option<&str> {
+        Some(&self.body.async_mode.callback_url)
     }
 
     fn auth(&self) -> Auth<'_> {
@@ -58,11 +66,15 @@ endpoint! {
     fn validate(&self) -> Result<(), InvalidInput> {
         not_blank("message", &self.body.message)?;
         metadata(&self.body.metadata)?;
-        check_callback_url("async.callback_url", Some(&self.body.async_mode.callback_url))
+        require_callback_url(Some(&self.body.async_mode.callback_url))
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_with_extra(&self.body, &self.body.extra)
+    }
+
+    fn callback_url(&self) -> Option<&str> {
+        Some(&self.body.async_mode.callback_url)
     }
 
     fn auth(&self) -> Auth<'_> {

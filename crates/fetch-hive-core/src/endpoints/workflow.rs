@@ -1,7 +1,7 @@
 use fetch_hive_types::InvokeWorkflowResponse;
 
 use super::endpoint;
-use crate::checks::{check_callback_url, inputs, metadata, not_blank};
+use crate::checks::{inputs, metadata, not_blank, require_callback_url};
 use crate::{Body, InvalidInput};
 
 endpoint! {
@@ -17,13 +17,17 @@ endpoint! {
         inputs(&self.inputs)?;
         metadata(&self.metadata)?;
         match &self.async_mode {
-            Some(mode) if mode.enabled => check_callback_url("async.callback_url", mode.callback_url.as_deref()),
+            Some(mode) if mode.enabled => require_callback_url(mode.callback_url.as_deref()),
             _ => Ok(()),
         }
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
         Body::json_with_extra(self, &self.extra)
+    }
+
+    fn callback_url(&self) -> Option<&str> {
+        self.async_mode.as_ref().filter(|mode| mode.enabled)?.callback_url.as_deref()
     }
 
     fn target(&self) -> Option<&str> {

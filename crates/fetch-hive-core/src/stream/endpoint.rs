@@ -52,6 +52,10 @@ impl<E: StreamingEndpoint> Endpoint for Streaming<E> {
         self.0.auth()
     }
 
+    fn callback_url(&self) -> Option<&str> {
+        self.0.callback_url()
+    }
+
     fn target(&self) -> Option<&str> {
         self.0.target()
     }

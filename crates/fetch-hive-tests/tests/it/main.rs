@@ -5,6 +5,7 @@
 mod blocking;
 mod blocking_callbacks;
 mod call_setters;
+mod configuration;
 mod conformance;
 mod connections;
 mod credentials;

@@ -38,7 +38,7 @@ async fn missing_key_is_an_error() {
         assert!(text.contains("api_key") && text.contains("nothing was sent") && !text.contains("cret"), "{text}");
     }
     assert!(emulator.requests().is_empty());
-    for key in ["", " \t", "fhk_SECRET123\n", "fhk_sécret"] {
+    for key in ["", " \t", "fhk_SECRET 123", "fhk_sécret", "\"fhk_SECRET\"", "Bearer fhk_SECRET"] {
         let text = invalid(Client::new(key));
         assert!(!text.contains("SECRET") && !text.contains("cret"), "{text}");
     }

@@ -61,7 +61,7 @@ async fn status_depends_on_the_outcome() {
     let rejected = receiver.receive_bytes(get, unreachable).await;
     assert_eq!((rejected.status().as_u16(), &rejected.headers()["allow"]), (405, &"POST".parse().unwrap()));
     assert_eq!(receiver.receive_bytes(signed_request(SECRET, "x".repeat(1_001)), unreachable).await.status(), 413);
-    assert_eq!(receiver.receive_bytes(signed_request(SECRET, "no event"), unreachable).await.status(), 400);
+    assert_eq!(receiver.receive_bytes(signed_request(SECRET, "no event"), succeed).await.status(), 200);
     let failing = |_| async { Err(IoError::other("the database is down")) };
     assert_eq!(receiver.receive_bytes(good(), failing).await.status(), 500);
     // Without a secret, the receiver is misconfigured: the status asks for a redelivery.

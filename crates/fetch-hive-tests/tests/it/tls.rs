@@ -217,26 +217,6 @@ fn invalid_certificates_keys_and_proxies_are_rejected_and_not_shown() {
     }
 }
 
-/// An environment without certificate files, as in a container image built from scratch.
-#[tokio::test]
-async fn client_without_platform_roots_trusts_no_unknown_authority() {
-    let emulator = Emulator::builder().tls(true).start().await.unwrap();
-    let url = emulator.base_url();
-    let output = tokio::task::spawn_blocking(move || {
-        std::process::Command::new(env!("CARGO_BIN_EXE_invoke-from-env"))
-            .arg(url)
-            .env("FETCH_HIVE_API_KEY", "fhk_test")
-            .env("SSL_CERT_FILE", "/nonexistent/file")
-            .env("SSL_CERT_DIR", "/nonexistent/folder")
-            .output()
-    });
-    let output = output.await.unwrap().unwrap();
-    let printed = String::from_utf8(output.stderr).unwrap();
-    // The client is built, and the emulator's authority is not among the bundled roots.
-    assert!(!output.status.success() && printed.contains("UnknownIssuer"), "{printed}");
-    assert!(emulator.requests().is_empty());
-}
-
 #[cfg(feature = "two-providers")]
 #[tokio::test]
 async fn two_rustls_providers_in_one_graph_work() {

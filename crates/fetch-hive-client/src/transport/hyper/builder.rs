@@ -117,8 +117,10 @@ impl HyperTransportBuilder {
     /// # Errors
     ///
     /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key,
-    /// a limit below its minimum, a proxy that is not a URL with a supported scheme, or if neither
-    /// of the features `ring` and `aws-lc-rs` is enabled.
+    /// a limit below its minimum, an invalid proxy URL, or if neither of the features `ring` and
+    /// `aws-lc-rs` is enabled. The error names the environment variable if the invalid value comes
+    /// from one: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` or
+    /// `SSL_CERT_DIR`.
     pub fn build(self) -> Result<HyperTransport, Error> {
         if self.max_header_bytes < MIN_HEADER_BYTES {
             return Err(InvalidInput::new("max_header_bytes", "must be at least 8192").into());
@@ -130,7 +132,7 @@ impl HyperTransportBuilder {
             return Err(InvalidInput::new("max_headers", "must be at least 1").into());
         }
         let tls = self.tls.build()?;
-        let proxies = Proxies::new(self.proxy)?;
+        let proxies = Proxies::new(&self.proxy)?;
         let dialer = Dialer::new(proxies.clone(), with_alpn(&tls, &[]));
         let mut http1 = http1::Builder::new();
         http1.max_buf_size(self.max_header_bytes as usize);

@@ -18,42 +18,26 @@ use tower_service::Service;
 
 use super::idle::IdleFlag;
 use crate::error::BoxError;
-use crate::transport::proxy::ProxyChoice;
+use crate::transport::proxy::{ProxyChoice, ProxyRules};
 
-const PROXY_SCHEMES: [&str; 4] = ["http://", "https://", "socks5://", "socks5h://"];
-const INVALID_PROXY: &str = "must be an http, https, socks5 or socks5h URL";
+const PROXY_SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
 /// The proxies of a transport.
 #[derive(Clone)]
-pub(super) struct Proxies {
-    choice: ProxyChoice,
-    /// Absent if no request can use a proxy.
-    matcher: Option<Arc<Matcher>>,
-}
+pub(super) struct Proxies(ProxyRules<Arc<Matcher>>);
 
 impl Proxies {
-    pub(super) fn new(choice: ProxyChoice) -> Result<Self, InvalidInput> {
-        choice.check_scheme(&PROXY_SCHEMES, INVALID_PROXY)?;
-        let matcher = match &choice {
-            ProxyChoice::Url(url) => {
-                let matcher = Matcher::builder().all(url.clone()).build();
-                if matcher.intercept(&Uri::from_static("https://host")).is_none() {
-                    return Err(InvalidInput::new("proxy", INVALID_PROXY));
-                }
-                Some(matcher)
-            }
-            _ if choice.is_enabled() => Some(Matcher::from_env()),
-            _ => None,
+    pub(super) fn new(choice: &ProxyChoice) -> Result<Self, InvalidInput> {
+        let matcher = |url: &str| {
+            let matcher = Matcher::builder().all(url.to_owned()).build();
+            let is_proxy = matcher.intercept(&Uri::from_static("https://host")).is_some();
+            is_proxy.then(|| Arc::new(matcher)).ok_or_else(|| "is not the URL of a proxy".to_owned())
         };
-        Ok(Self { choice, matcher: matcher.map(Arc::new) })
+        choice.rules(&PROXY_SCHEMES, matcher).map(Self)
     }
 
     fn intercept(&self, uri: &Uri) -> Option<Intercept> {
-        let matcher = self.matcher.as_ref()?;
-        if !uri.host().is_some_and(|host| self.choice.applies_to(host)) {
-            return None;
-        }
-        matcher.intercept(uri)
+        self.0.proxy(uri)?.intercept(uri)
     }
 
     /// Returns the proxy credentials that a plain http request carries itself.

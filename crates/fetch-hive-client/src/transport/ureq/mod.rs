@@ -5,17 +5,19 @@ mod connect;
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_core::{InvalidInput, Timeouts};
+use fetch_hive_core::Timeouts;
 use http::{Request, Response};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Proxy, RequestExt};
 
 use self::connect::{MonitoredConnector, READING_BODY, WROTE};
 use super::blocking::BlockingTransport;
-use super::proxy::ProxyChoice;
+use super::proxy::{ProxyChoice, ProxyRules};
 use super::tls::TlsSettings;
+use crate::clock::VERY_LONG;
 use crate::error::{Error, Timeout, TransportError};
 
 /// A [`BlockingTransport`] with HTTP/1.1 by ureq, TLS by rustls, and pooled connections.
@@ -33,10 +35,10 @@ use crate::error::{Error, Timeout, TransportError};
 /// exclude the target `ureq_proto`, or limit it to debug. At all other levels ureq logs no key,
 /// body or path.
 pub struct UreqTransport {
-    agent: Agent,
-    /// The agent for hosts to which the proxy does not apply.
+    /// The agent for hosts that are reached without a proxy.
     direct: Agent,
-    proxy: ProxyChoice,
+    /// The agents for each proxy.
+    proxies: ProxyRules<Agent>,
 }
 
 /// A builder for a [`UreqTransport`].
@@ -94,18 +96,11 @@ impl UreqTransportBuilder {
     /// # Errors
     ///
     /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for an invalid certificate or key,
-    /// or a proxy that is not a URL with a supported scheme.
+    /// or an invalid proxy URL. The error names the environment variable if the invalid value comes
+    /// from one: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` or
+    /// `SSL_CERT_DIR`.
     pub fn build(self) -> Result<UreqTransport, Error> {
-        self.proxy.check_scheme(&["http://", "https://"], "must be an http or https URL")?;
         let tls = Arc::new(self.tls.build()?);
-        let proxy = match &self.proxy {
-            ProxyChoice::Url(url) => {
-                let invalid = |error: ureq::Error| InvalidInput::new("proxy", error.to_string());
-                Some(Proxy::new(url).map_err(invalid)?)
-            }
-            choice if choice.is_enabled() => Proxy::try_from_env(),
-            _ => None,
-        };
         let agent = |proxy: Option<Proxy>| {
             let config = Agent::config_builder()
                 .http_status_as_error(false)
@@ -115,7 +110,12 @@ impl UreqTransportBuilder {
                 .build();
             Agent::with_parts(config, MonitoredConnector::new(&tls), DefaultResolver::default())
         };
-        Ok(UreqTransport { agent: agent(proxy), direct: agent(None), proxy: self.proxy })
+        let with_proxy = |url: &str| match Proxy::new(url) {
+            Ok(proxy) => Ok(agent(Some(proxy))),
+            Err(error) => Err(error.to_string()),
+        };
+        let proxies = self.proxy.rules(&["http", "https"], with_proxy)?;
+        Ok(UreqTransport { direct: agent(None), proxies })
     }
 }
 
@@ -134,17 +134,19 @@ impl fmt::Debug for UreqTransportBuilder {
 impl BlockingTransport for UreqTransport {
     fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
-        let proxied = request.uri().host().is_some_and(|host| self.proxy.applies_to(host));
+        let agent = self.proxies.proxy(request.uri()).unwrap_or(&self.direct);
+        // ureq panics on times that an instant cannot represent.
+        let limit = |timeout: Option<Duration>| timeout.map(|timeout| timeout.min(VERY_LONG));
         WROTE.set(false);
         let (parts, body) = request.into_parts();
         let request = Request::from_parts(parts, &*body)
-            .with_agent(if proxied { &self.agent } else { &self.direct })
+            .with_agent(agent)
             .configure()
-            .timeout_global(timeouts.deadline)
-            .timeout_resolve(timeouts.connect)
-            .timeout_connect(timeouts.connect)
-            .timeout_recv_response(timeouts.headers)
-            .timeout_per_read(timeouts.idle)
+            .timeout_global(limit(timeouts.deadline))
+            .timeout_resolve(limit(timeouts.connect))
+            .timeout_connect(limit(timeouts.connect))
+            .timeout_recv_response(limit(timeouts.headers))
+            .timeout_per_read(limit(timeouts.idle))
             .allow_non_standard_methods(true)
             .build();
         let response = request.run().map_err(|error| classify(error, WROTE.get()))?;
