@@ -4,7 +4,7 @@ use crate::run::{cargo, workspace_root};
 const STACKS: [&str; 3] = ["reqwest", "ureq", "in-process"];
 
 /// The tests that run over any HTTP stack: modules of `tests/it`, and one test by name.
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 12] = [
     "connections::",
     "emulator::",
     "error_responses::",
@@ -12,6 +12,7 @@ const MODULES: [&str; 11] = [
     "official_bodies::",
     "operations::",
     "pagination_and_raw::",
+    "response_edges::",
     "run_limit::",
     "streams::",
     "spans_and_hooks_report",

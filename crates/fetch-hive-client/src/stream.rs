@@ -187,11 +187,15 @@ impl<E: StreamingEndpoint> EventStream<E> {
     /// Returns what remains after the last byte.
     fn finish(&mut self) -> Option<Result<Event, Error>> {
         match self.reader.finish()? {
-            Err(StreamError::Cut { unfinished }) => {
+            Err(StreamError::Cut { unfinished, unframed }) => {
+                let rest = || unfinished.clone().or_else(|| unframed.clone()).unwrap_or_default();
                 let (kind, body) = match self.failure.take() {
-                    Some(error) => (ErrorKind::Transport(error), unfinished.unwrap_or_else(Bytes::new)),
+                    Some(error) => (ErrorKind::Transport(error), rest()),
                     None if !self.reader.is_event_stream() => (ErrorKind::NotAStream, self.start.concat().into()),
-                    None => return Some(self.convert(Err(StreamError::Cut { unfinished }))),
+                    None => {
+                        let body = rest();
+                        (ErrorKind::Stream(StreamError::Cut { unfinished, unframed }), body)
+                    }
                 };
                 Some(Err(self.error(kind).with_partial(Some(PartialResponse {
                     status: self.parts.status,

@@ -124,7 +124,7 @@ fn sizes_of_types() {
         ("a call", size_of::<Call<InvokeWorkflow>>(), 640),
         ("the future of a response", size_of_val(&*response), 4_224),
         ("the future of a stream", size_of_val(&stream), 5_632),
-        ("a stream of events", size_of::<EventStream<InvokeAgent>>(), 704),
+        ("a stream of events", size_of::<EventStream<InvokeAgent>>(), 728),
         ("a response", size_of::<ApiResponse<InvokeWorkflowResponse>>(), 200),
     ] {
         println!("{name}: {size} of {budget} bytes");

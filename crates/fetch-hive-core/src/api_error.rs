@@ -3,12 +3,15 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fetch_hive_types::{ErrorBody, ErrorCode, EscapedLine, RequestId};
+use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
+use crate::Retry;
 use crate::UnreadableField;
 use crate::lenient;
 use crate::request_id::header_request_id;
+use crate::retry::RetryEvent;
 
 /// An error response of the service, or of a proxy in front of it.
 ///
@@ -18,6 +21,8 @@ use crate::request_id::header_request_id;
 pub struct ApiError {
     /// The name of the operation that failed, such as `invokeWorkflow`.
     pub operation: &'static str,
+    /// The condition under which the operation may be retried.
+    pub retry: Retry,
     /// The HTTP status of the response.
     pub status: StatusCode,
     /// The HTTP headers of the response.
@@ -69,10 +74,10 @@ pub enum RateLimit {
 
 impl ApiError {
     /// Creates an error from a response whose status is not a success.
-    pub fn new(operation: &'static str, response: http::Response<Bytes>) -> Self {
+    pub fn new(operation: &'static str, retry: Retry, response: http::Response<Bytes>) -> Self {
         let (parts, body) = response.into_parts();
         let (payload, unreadable) = parse_payload(&body);
-        Self { operation, status: parts.status, headers: parts.headers, body, payload, unreadable }
+        Self { operation, retry, status: parts.status, headers: parts.headers, body, payload, unreadable }
     }
 
     /// Returns the documented error object, if the body contains one.
@@ -157,12 +162,19 @@ impl ApiError {
         httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
     }
 
-    /// Returns whether the run may have started and been charged despite this error.
+    /// Returns whether the operation may have started a run, or taken effect otherwise, despite this
+    /// error.
     ///
-    /// This is the case for each 5xx status. It is also the case for 408, which a proxy may send
-    /// when the service responds slowly.
+    /// This is the case for 5xx and unknown statuses, unless the operation is idempotent. It is also
+    /// the case for 408 and 499, which a proxy may send when the service responds slowly.
     pub fn may_have_run(&self) -> bool {
-        self.status.is_server_error() || self.status == StatusCode::REQUEST_TIMEOUT
+        RetryEvent::Rejected(self).verdict(self.retry).may_have_run
+    }
+
+    /// Returns the URL of a redirect, without its query.
+    fn location(&self) -> Option<&str> {
+        let location = self.headers.get(LOCATION).filter(|_| self.status.is_redirection())?.to_str().ok()?;
+        location.split(['?', '#']).next()
     }
 
     fn advice(&self) -> &'static str {
@@ -172,12 +184,23 @@ impl ApiError {
                 "; retry after a run has ended, or use callback delivery, which queues runs"
             }
             (_, Some(RateLimit::Throttled)) => "; retry later",
+            (300..=399, _) => "; redirects are not followed, so check the base URL",
             (401, _) => "; check the API key or the webhook secret",
             (402, _) => "; check the plan and its credits",
             (404, _) => "; check the ids and the base URL",
-            (408 | 500.., _) => "; the run may have started, so look it up before you invoke again",
+            _ if self.may_have_run() => may_have_run_text(self.operation),
+            (408 | 499.., _) => "; it is safe to retry",
             _ => "",
         }
+    }
+}
+
+/// Returns the advice after a request that may have been processed.
+pub(crate) fn may_have_run_text(operation: &str) -> &'static str {
+    if operation.starts_with("invoke") || operation.starts_with("trigger") {
+        "; the run may have started, so look it up before you invoke again"
+    } else {
+        "; it may have taken effect, so check before you retry"
     }
 }
 
@@ -203,6 +226,9 @@ impl fmt::Display for ApiError {
             (Some(message), _) => write!(f, ": {}", EscapedLine(message.trim_end_matches('.')))?,
             (None, ErrorPayload::Raw) => write!(f, " and a body of {} bytes that is not JSON", self.body.len())?,
             (None, _) => {}
+        }
+        if let Some(location) = self.location() {
+            write!(f, " to {}", EscapedLine(location))?;
         }
         if let Some(RateLimit::DailyCap { limit: Some(limit), current: Some(current) }) = self.rate_limit() {
             write!(f, " ({current} of {limit} calls)")?;
@@ -246,7 +272,7 @@ mod tests {
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
-        ApiError::new("invokeWorkflow", response.body(Bytes::copy_from_slice(body)).unwrap())
+        ApiError::new("invokeWorkflow", Retry::OnlyIfNotSent, response.body(Bytes::copy_from_slice(body)).unwrap())
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub enum RetryEvent<'a> {
     Succeeded,
     /// The attempt failed before any part of the request reached the service.
     NotSent,
+    /// A proxy refused to connect to the service, with this status.
+    ProxyRejected(StatusCode),
     /// The attempt failed without a response, and the request may have reached the service.
     MayHaveRun,
     /// The service returned an error response.
@@ -102,14 +104,48 @@ pub enum NextStep {
     Finish,
 }
 
-/// Returns whether an operation can be retried after an error response without a second charge.
+/// The consequences of a failed attempt.
 ///
-/// This is the case for the status 429, unless the daily cap was reached. For idempotent
-/// operations, it is also the case for 408, 500, 502, 503 and 504.
-pub fn is_transient(retry: Retry, error: &ApiError) -> bool {
+/// The retry engine and the errors of a client use the same verdict, so that a retry, the text of
+/// an error and its methods never disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Verdict {
+    /// Whether the request may have started a run or taken effect otherwise, so that sending it
+    /// again may do so twice. It is always `false` for an idempotent operation.
+    pub may_have_run: bool,
+    /// Whether a retry is safe and may succeed.
+    pub is_retryable: bool,
+}
+
+impl RetryEvent<'_> {
+    /// Returns the consequences of the event for an operation.
+    pub fn verdict(&self, retry: Retry) -> Verdict {
+        let (reached, may_succeed_later) = match self {
+            Self::Started | Self::Slept => (false, false),
+            Self::Succeeded => (true, false),
+            Self::NotSent => (false, true),
+            Self::ProxyRejected(status) => (false, matches!(status.as_u16(), 408 | 429 | 500..)),
+            Self::MayHaveRun => (true, true),
+            Self::Rejected(error) => (is_processed(error.status), is_temporary(error)),
+        };
+        let may_have_run = reached && retry == Retry::OnlyIfNotSent;
+        Verdict { may_have_run, is_retryable: may_succeed_later && !may_have_run }
+    }
+}
+
+/// Returns whether the service may have processed a request that was answered with an error status.
+///
+/// This is the case for 5xx, and for 408 and 499, which a proxy may send when the service responds
+/// slowly. Unknown statuses are treated like 5xx (RFC 9110, section 15).
+fn is_processed(status: StatusCode) -> bool {
+    !matches!(status.as_u16(), 300..=407 | 409..=498)
+}
+
+fn is_temporary(error: &ApiError) -> bool {
     match error.status {
         StatusCode::TOO_MANY_REQUESTS => !matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })),
-        status => retry == Retry::Idempotent && matches!(status.as_u16(), 408 | 500 | 502..=504),
+        status => matches!(status.as_u16(), 408 | 500 | 502..=504),
     }
 }
 
@@ -153,22 +189,18 @@ impl RetryEngine {
                 self.waited += std::mem::take(&mut self.current_delay);
                 self.send(now)
             }
-            RetryEvent::Succeeded => NextStep::Finish,
-            _ if self.attempts >= self.policy.max_attempts => NextStep::Finish,
+            _ if self.attempts >= self.policy.max_attempts || !self.may_retry(&event) => NextStep::Finish,
             // Usually a pooled connection was stale, so the first retry needs no delay.
             RetryEvent::NotSent if self.attempts == 1 => self.send(now),
-            RetryEvent::NotSent => self.sleep(now, None),
-            RetryEvent::MayHaveRun if self.retry == Retry::Idempotent => self.sleep(now, None),
-            RetryEvent::Rejected(error) if self.may_retry_after(error) => {
-                self.sleep(now, error.retry_after(now.wall_clock))
-            }
-            RetryEvent::MayHaveRun | RetryEvent::Rejected(_) => NextStep::Finish,
+            RetryEvent::Rejected(error) => self.sleep(now, error.retry_after(now.wall_clock)),
+            _ => self.sleep(now, None),
         }
     }
 
-    fn may_retry_after(&self, error: &ApiError) -> bool {
-        let is_gateway_error = matches!(error.status.as_u16(), 502..=504);
-        is_transient(self.retry, error) || (is_gateway_error && self.policy.retry_invokes_on_gateway_errors)
+    fn may_retry(&self, event: &RetryEvent<'_>) -> bool {
+        let is_gateway_error =
+            || matches!(event, RetryEvent::Rejected(error) if matches!(error.status.as_u16(), 502..=504));
+        event.verdict(self.retry).is_retryable || (self.policy.retry_invokes_on_gateway_errors && is_gateway_error())
     }
 
     fn send(&mut self, now: Now) -> NextStep {
@@ -225,7 +257,7 @@ mod tests {
         if let Some(value) = retry_after {
             response = response.header("retry-after", value);
         }
-        ApiError::new("op", response.body(Bytes::from_static(body.as_bytes())).unwrap())
+        ApiError::new("op", Retry::OnlyIfNotSent, response.body(Bytes::from_static(body.as_bytes())).unwrap())
     }
 
     fn started(retry: Retry, policy: RetryPolicy, timeouts: Timeouts) -> RetryEngine {

@@ -13,6 +13,9 @@ use std::fmt;
 use bytes::{Buf as _, Bytes};
 use memchr::{memchr, memchr2};
 
+/// The maximum size of the lines that are kept although they are not part of an event stream.
+const MAX_UNFRAMED_BYTES: usize = 64 << 10;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An error that occurs when an event exceeds the size limit of the decoder.
@@ -63,12 +66,19 @@ pub struct EndOfStream {
     /// The standard requires such an event to be discarded. It is returned here, because it may be
     /// complete.
     pub unfinished: Option<Bytes>,
+    /// The first lines that are not part of an event stream, such as an error that a proxy wrote
+    /// into the stream without framing. At most 64 KiB are kept.
+    pub unframed: Option<Bytes>,
 }
 
 impl fmt::Debug for EndOfStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unfinished = self.unfinished.as_ref().map(Bytes::len);
-        f.debug_struct("EndOfStream").field("done", &self.done).field("unfinished_length", &unfinished).finish()
+        let (unfinished, unframed) = (self.unfinished.as_ref().map(Bytes::len), self.unframed.as_ref().map(Bytes::len));
+        f.debug_struct("EndOfStream")
+            .field("done", &self.done)
+            .field("unfinished_length", &unfinished)
+            .field("unframed_length", &unframed)
+            .finish()
     }
 }
 
@@ -103,6 +113,8 @@ pub struct Decoder {
     is_first_line: bool,
     state: State,
     is_event_stream: bool,
+    /// The lines that have an unknown field name, which the standard ignores.
+    unframed: Vec<u8>,
 }
 
 /// The `data` lines of the current event.
@@ -144,6 +156,7 @@ impl Decoder {
             is_first_line: true,
             state: State::Open,
             is_event_stream: false,
+            unframed: Vec::new(),
         }
     }
 
@@ -224,7 +237,8 @@ impl Decoder {
         if unfinished.is_none() {
             unfinished = std::mem::take(&mut self.data).join();
         }
-        EndOfStream { done: self.is_done(), unfinished }
+        let unframed = std::mem::take(&mut self.unframed);
+        EndOfStream { done: self.is_done(), unfinished, unframed: (!unframed.is_empty()).then(|| unframed.into()) }
     }
 
     /// Returns whether the current event with `length` more bytes exceeds the limit.
@@ -288,7 +302,14 @@ impl Decoder {
             b"retry" if value.iter().all(u8::is_ascii_digit) => {
                 self.retry = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).or(self.retry);
             }
-            _ => {}
+            b"" | b"id" | b"retry" => {}
+            _ => {
+                let room = MAX_UNFRAMED_BYTES.saturating_sub(self.unframed.len());
+                self.unframed.extend_from_slice(&line[..line.len().min(room)]);
+                if room > line.len() {
+                    self.unframed.push(b'\n');
+                }
+            }
         }
         None
     }

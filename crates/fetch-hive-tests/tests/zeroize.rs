@@ -121,10 +121,10 @@ fn dropped_keys_and_secrets_are_zeroed() {
         let filling: Vec<_> = (0..64).map(|_| vec![1_u8; 128]).collect();
         black_box(&filling);
     }
-    assert_eq!(found(), 0, "it is not written over");
+    assert_eq!(found(), 0, "the secret is not overwritten");
 
     step("a key", &|| drop(ApiKey::new(secret()).unwrap().clone()));
-    step("a key that is refused", &|| assert!(ApiKey::new(secret_before("\n")).is_err()));
+    step("a rejected key", &|| assert!(ApiKey::new(secret_before("\nx")).is_err()));
     step("a webhook secret", &|| drop(WebhookSecret::new(secret()).clone()));
     step("a verifier", &|| drop(Verifier::new([secret()]).clone()));
     step("a builder", &|| drop(Client::builder().api_key(secret())));
@@ -149,7 +149,7 @@ fn dropped_keys_and_secrets_are_zeroed() {
             let _ = pollster::block_on(client.call(trigger()).into_future());
         });
     }
-    step("a reply's secret", &|| {
+    step("the secret of a response", &|| {
         // The caller owns the bytes of the response, so the test zeroes them.
         let mut body = format!("{{\"webhook_secret\":\"{}\"}}", secret()).into_bytes();
         let run: InvokeHiveAgentResponse = serde_json::from_slice(&body).unwrap();

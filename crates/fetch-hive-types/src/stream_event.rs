@@ -233,6 +233,11 @@ impl ErrorEvent {
     }
 }
 
+/// Returns whether an event without a type reports a failure.
+fn is_error(event: &Value) -> bool {
+    ["error", "error_code"].iter().any(|name| event.get(name).is_some_and(|value| !value.is_null()))
+}
+
 impl StreamEvent {
     /// Parses an event from its JSON.
     ///
@@ -263,7 +268,8 @@ impl StreamEvent {
 
     /// Deserializes an event whose type is known.
     ///
-    /// An event of an unknown type is deserialized as [`Other`](Self::Other).
+    /// An event of an unknown type is deserialized as [`Other`](Self::Other), and an event without a
+    /// type that has an `error` or an `error_code` as [`Error`](Self::Error).
     ///
     /// # Errors
     ///
@@ -278,6 +284,11 @@ impl StreamEvent {
             "summary" => Self::Summary(Box::deserialize(deserializer)?),
             "usage" => Self::Usage(Box::deserialize(deserializer)?),
             "error" => Self::Error(Box::new(ErrorEvent::lenient(&Value::deserialize(deserializer)?))),
+            // A failure may be reported without a type.
+            "" | "message" => match Value::deserialize(deserializer)? {
+                event if is_error(&event) => Self::Error(Box::new(ErrorEvent::lenient(&event))),
+                event => Self::Other(event),
+            },
             _ => Self::Other(Value::deserialize(deserializer)?),
         })
     }

@@ -49,6 +49,7 @@ impl<E, C> Call<E, C> {
     pub(super) async fn execute(
         &self,
         operation: &Operation,
+        target: Option<&str>,
         timeouts: Timeouts,
         needs_key: bool,
         streams: bool,
@@ -58,7 +59,7 @@ impl<E, C> Call<E, C> {
         if let Some(invalid) = invalid {
             return Err(Error::new(operation.name, ErrorKind::Invalid(invalid.clone())));
         }
-        let call = PreparedCall { operation, timeouts, retry: *retry, headers, needs_key, streams, build };
+        let call = PreparedCall { operation, target, timeouts, retry: *retry, headers, needs_key, streams, build };
         execute(&self.client.shared, &call).await
     }
 }
@@ -78,17 +79,20 @@ impl<E: Endpoint, C> Call<E, C> {
             shared.api.validate(endpoint).map_err(|invalid| Error::new(W::NAME, ErrorKind::Invalid(invalid)))?;
         }
         let needs_key = matches!(endpoint.auth(), Auth::ApiKey);
-        self.execute(&operation, timeouts, needs_key, streams, &|key| shared.api.request_with(endpoint, key)).await
+        let target = endpoint.target();
+        self.execute(&operation, target, timeouts, needs_key, streams, &|key| shared.api.request_with(endpoint, key))
+            .await
     }
 }
 
 impl<E: Endpoint + 'static, C> Call<E, C> {
     /// Sends the call, for either kind of client.
     pub(crate) async fn response(self) -> Result<ApiResponse<E::Response>, Error> {
-        let executed = self.execute_endpoint(&self.request, self.options.timeouts, false).await?;
+        let timeouts = self.options.timeouts_of(&Operation::of::<E>());
+        let executed = self.execute_endpoint(&self.request, timeouts, false).await?;
         let (attempts, waited) = (executed.attempts, executed.waited);
         let response = fetch_hive_core::parse_response::<E>(executed.response)
-            .map_err(|error| Error::from_core(E::NAME, error).with_attempts(attempts, waited))?;
+            .map_err(|error| Error::from_core(E::NAME, error).with_attempts(attempts, waited).with_retry(E::RETRY))?;
         let hook = self.client.shared.on_usage.as_ref();
         if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&response), self.request.target()) {
             hook(UsageReport { operation: E::NAME, target, usage });

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use fetch_hive_core::retry::RetryPolicy;
-use fetch_hive_core::{InvalidInput, Timeouts};
+use fetch_hive_core::{InvalidInput, Operation, Timeouts};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The options of a call: timeouts, retry policy and headers.
@@ -13,6 +13,9 @@ pub(crate) struct CallOptions {
     /// Whether the timeout of the whole call was set for this call. Only then it also limits a
     /// stream.
     pub(super) timeout_is_explicit: bool,
+    /// Whether a caller or the client set a timeout of the whole call, and no idle timeout.
+    pub(super) only_timeout_is_set: bool,
+    idle_is_set: bool,
     pub(super) retry: RetryPolicy,
     pub(super) headers: HeaderMap,
     /// The first invalid header, which is reported when the call is sent or the client is built.
@@ -26,7 +29,15 @@ impl Default for CallOptions {
         timeouts.idle = Some(Duration::from_secs(120));
         timeouts.deadline = Some(Duration::from_secs(120));
         let retry = RetryPolicy::default();
-        Self { timeouts, timeout_is_explicit: false, retry, headers: HeaderMap::new(), invalid: None }
+        Self {
+            timeouts,
+            timeout_is_explicit: false,
+            only_timeout_is_set: false,
+            idle_is_set: false,
+            retry,
+            headers: HeaderMap::new(),
+            invalid: None,
+        }
     }
 }
 
@@ -36,9 +47,22 @@ impl CallOptions {
         Self { timeout_is_explicit: false, ..self.clone() }
     }
 
+    /// Returns the timeouts of a call whose whole body is read.
+    ///
+    /// A direct run may send its response head at once and its body when it has ended. A timeout
+    /// that the caller set for the run must not be cut short by the default idle timeout.
+    pub(super) fn timeouts_of(&self, operation: &Operation) -> Timeouts {
+        let mut timeouts = self.timeouts;
+        if operation.occupies_run_slot && self.only_timeout_is_set {
+            timeouts.idle = None;
+        }
+        timeouts
+    }
+
     pub(super) fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeouts.deadline = timeout.into();
         self.timeout_is_explicit = true;
+        self.only_timeout_is_set = !self.idle_is_set;
         self
     }
 
@@ -54,6 +78,8 @@ impl CallOptions {
 
     pub(super) fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeouts.idle = timeout.into();
+        self.idle_is_set = true;
+        self.only_timeout_is_set = false;
         self
     }
 

@@ -66,10 +66,15 @@ impl<C> Call<RawRequest, C> {
             request.extensions_mut().insert(operation.clone());
             Ok(request)
         };
-        let executed = self.execute(&operation, self.options.timeouts, true, false, &build).await?;
-        parse_raw_response(NAME, executed.response)
+        let executed =
+            self.execute(&operation, None, self.options.timeouts_of(&operation), true, false, &build).await?;
+        parse_raw_response(NAME, operation.retry, executed.response)
             .map(|response| response.with_attempts(executed.attempts, executed.waited))
-            .map_err(|error| Error::from_core(NAME, error).with_attempts(executed.attempts, executed.waited))
+            .map_err(|error| {
+                Error::from_core(NAME, error)
+                    .with_attempts(executed.attempts, executed.waited)
+                    .with_retry(operation.retry)
+            })
     }
 }
 

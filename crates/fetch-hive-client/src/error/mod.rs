@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fetch_hive_core::retry::is_transient;
+use fetch_hive_core::retry::{RetryEvent, Verdict};
 use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
 use fetch_hive_core::{
@@ -16,6 +16,8 @@ use fetch_hive_core::{
 use http::{HeaderMap, StatusCode};
 
 use self::transport::TimeoutElapsed;
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+pub(crate) use self::transport::find;
 pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
 pub use self::wait::WaitError;
 
@@ -38,6 +40,8 @@ struct Inner {
     attempts: u32,
     waited: Duration,
     partial: Option<PartialResponse>,
+    /// The base URL of the client, for the message of a redirect.
+    base_url: Option<String>,
     retry: Retry,
     /// The duration of the timeout that elapsed.
     timeout: Option<Duration>,
@@ -102,13 +106,24 @@ impl fmt::Debug for PartialResponse {
 
 impl Error {
     pub(crate) fn new(operation: &'static str, kind: ErrorKind) -> Self {
+        let proxy_response = match &kind {
+            ErrorKind::Transport(error) => error.proxy_response(),
+            _ => None,
+        };
+        let partial = proxy_response.map(|response| PartialResponse {
+            status: response.status(),
+            headers: response.headers().clone(),
+            body: response.body().clone(),
+            received: response.body().len() as u64,
+        });
         Self {
             inner: Box::new(Inner {
                 kind,
                 operation,
                 attempts: 0,
                 waited: Duration::ZERO,
-                partial: None,
+                partial,
+                base_url: None,
                 retry: Retry::OnlyIfNotSent,
                 timeout: None,
                 at: None,
@@ -135,11 +150,30 @@ impl Error {
         self
     }
 
-    /// Adds when the operation may be retried, and the time of the failure.
-    pub(crate) fn with_retry(mut self, retry: Retry, at: SystemTime) -> Self {
+    /// Adds when the operation may be retried.
+    pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
         self.inner.retry = retry;
+        self
+    }
+
+    /// Adds the time of the failure.
+    pub(crate) fn failed_at(mut self, at: SystemTime) -> Self {
         self.inner.at = Some(at);
         self
+    }
+
+    /// Adds the base URL of the client to a redirect.
+    pub(crate) fn with_base_url(mut self, base_url: &str) -> Self {
+        if self.status().is_some_and(|status| status.is_redirection()) {
+            self.inner.base_url = Some(base_url.to_owned());
+        }
+        self
+    }
+
+    /// Returns the event that the retry engine receives for this error, if the error is one of an
+    /// attempt.
+    pub(crate) fn retry_event(&self) -> Option<RetryEvent<'_>> {
+        self.inner.retry_event()
     }
 
     pub(crate) fn with_request_id(mut self, request_id: Option<RequestId>) -> Self {
@@ -151,7 +185,7 @@ impl Error {
     pub(crate) fn run_may_be_active(&self) -> bool {
         match &self.inner.kind {
             ErrorKind::Transport(error) => !error.is_not_sent(),
-            ErrorKind::Api(error) => matches!(error.status.as_u16(), 408 | 502..=504),
+            ErrorKind::Api(error) => matches!(error.status.as_u16(), 408 | 499 | 502..=504),
             _ => false,
         }
     }
@@ -203,16 +237,12 @@ impl Error {
     /// A direct run whose response was lost has no known request id, and cannot be looked up.
     /// Before you invoke again, decide whether you accept the cost of a second run. For runs that
     /// must not be lost, use callback delivery and set an id in `metadata`.
+    ///
+    /// It is `false` for operations that start no run and are idempotent, such as a look-up. For
+    /// other operations without a run, such as creating an agent, it states whether the operation
+    /// may have taken effect.
     pub fn may_have_run(&self) -> bool {
-        match &self.inner.kind {
-            ErrorKind::Invalid(_) | ErrorKind::Credentials(_) | ErrorKind::RepeatedCursor(_) => false,
-            ErrorKind::Transport(error) => !error.is_not_sent(),
-            ErrorKind::Api(error) => error.may_have_run(),
-            ErrorKind::Decode(_) | ErrorKind::Stream(_) | ErrorKind::NotAStream | ErrorKind::Wait(_) => true,
-            ErrorKind::TooLarge { .. } => {
-                self.inner.partial.as_ref().is_none_or(|partial| !partial.status.is_client_error())
-            }
-        }
+        self.inner.verdict().may_have_run
     }
 
     /// Returns whether it is safe and useful to retry the call soon.
@@ -222,12 +252,7 @@ impl Error {
     /// [`may_have_run`](Error::may_have_run). It is also `false` after the daily cap, for which
     /// [`retry_at`](Error::retry_at) returns the start of the next day.
     pub fn is_retryable(&self) -> bool {
-        match &self.inner.kind {
-            ErrorKind::Credentials(_) => true,
-            ErrorKind::Transport(error) => self.inner.retry == Retry::Idempotent || error.is_not_sent(),
-            ErrorKind::Api(error) => is_transient(self.inner.retry, error),
-            _ => false,
-        }
+        self.inner.verdict().is_retryable
     }
 
     /// Returns the wait that the service requested, counted from the time of the failure.
@@ -316,7 +341,8 @@ impl Error {
         }
     }
 
-    /// Returns the status of the response, if its head was received.
+    /// Returns the status of the response, if its head was received. It is that of the proxy if a
+    /// [proxy refused to connect](TransportError::proxy_response).
     pub fn status(&self) -> Option<StatusCode> {
         match &self.inner.kind {
             ErrorKind::Api(error) => Some(error.status),
@@ -358,6 +384,37 @@ impl Error {
     }
 }
 
+impl Inner {
+    fn retry_event(&self) -> Option<RetryEvent<'_>> {
+        match &self.kind {
+            ErrorKind::Api(api) => Some(RetryEvent::Rejected(api)),
+            ErrorKind::Transport(error) => Some(match error.proxy_response() {
+                Some(response) => RetryEvent::ProxyRejected(response.status()),
+                None if error.is_not_sent() => RetryEvent::NotSent,
+                None => RetryEvent::MayHaveRun,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Returns the verdict, from which all methods and the text of the error follow.
+    fn verdict(&self) -> Verdict {
+        let event = match &self.kind {
+            // Nothing was sent.
+            ErrorKind::Invalid(_) | ErrorKind::RepeatedCursor(_) => RetryEvent::Started,
+            ErrorKind::Credentials(_) => RetryEvent::NotSent,
+            // The operation was performed, but its result could not be read.
+            ErrorKind::Decode(_) | ErrorKind::Stream(_) | ErrorKind::NotAStream | ErrorKind::TooLarge { .. } => {
+                RetryEvent::Succeeded
+            }
+            // The run was started by an earlier request.
+            ErrorKind::Wait(_) => return RetryEvent::Succeeded.verdict(Retry::OnlyIfNotSent),
+            ErrorKind::Api(_) | ErrorKind::Transport(_) => self.retry_event().unwrap_or(RetryEvent::MayHaveRun),
+        };
+        event.verdict(self.retry)
+    }
+}
+
 impl From<InvalidInput> for Error {
     fn from(invalid: InvalidInput) -> Self {
         Self::new("", ErrorKind::Invalid(invalid))
@@ -393,15 +450,20 @@ impl fmt::Display for Inner {
                     TransportErrorKind::Timeout(timeout) => TimeoutElapsed { timeout, after: self.timeout }.fmt(f)?,
                     _ => error.fmt(f)?,
                 }
-                f.write_str(if self.retry == Retry::Idempotent {
-                    "; it is safe to retry"
-                } else if error.is_not_sent() {
-                    "; nothing was started, so it is safe to retry"
-                } else {
-                    "; it may have run, so check before you retry"
+                let verdict = self.verdict();
+                f.write_str(match (verdict.may_have_run, verdict.is_retryable) {
+                    (true, _) => "; it may have run, so check before you retry",
+                    (false, true) if self.retry == Retry::Idempotent => "; it is safe to retry",
+                    (false, true) => "; nothing was started, so it is safe to retry",
+                    (false, false) => "; nothing was started",
                 })?;
             }
-            ErrorKind::Api(error) => error.fmt(f)?,
+            ErrorKind::Api(error) => {
+                error.fmt(f)?;
+                if let Some(base_url) = &self.base_url {
+                    write!(f, " {base_url}")?;
+                }
+            }
             ErrorKind::RepeatedCursor(error) => error.fmt(f)?,
             ErrorKind::Stream(error) => error.fmt(f)?,
             ErrorKind::Wait(error) => error.fmt(f)?,
@@ -413,7 +475,8 @@ impl fmt::Display for Inner {
                 write!(f, "the response is larger than {limit} bytes; raise `max_response_bytes`")?;
             }
         }
-        if let Some(partial) = &self.partial {
+        let is_proxy_response = matches!(&self.kind, ErrorKind::Transport(error) if error.proxy_response().is_some());
+        if let Some(partial) = self.partial.as_ref().filter(|_| !is_proxy_response) {
             write!(f, " (incomplete response: status {}, {} bytes of the body)", partial.status, partial.received)?;
         }
         match (self.attempts, self.waited) {

@@ -1,6 +1,10 @@
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
 
 /// Any error that can be sent between threads.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
@@ -55,22 +59,59 @@ pub enum TransportErrorKind {
 pub struct TransportError {
     kind: TransportErrorKind,
     source: Option<BoxError>,
+    proxy: Option<ProxyRejection>,
 }
+
+/// The response with which a proxy refused to connect to the service.
+#[derive(Clone)]
+pub(crate) struct ProxyRejection(pub(crate) Arc<Response<Bytes>>);
+
+impl fmt::Display for ProxyRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the proxy refused to connect to the service: {}", self.0.status())?;
+        match self.0.status().as_u16() {
+            407 => f.write_str("; check the user name and the password in the proxy URL"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for ProxyRejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyRejection({})", self.0.status())
+    }
+}
+
+impl StdError for ProxyRejection {}
 
 impl TransportError {
     /// Creates an error for a request that certainly did not reach the service.
     pub fn not_sent(source: impl Into<BoxError>) -> Self {
-        Self { kind: TransportErrorKind::NotSent, source: Some(source.into()) }
+        let source = source.into();
+        let proxy = find::<ProxyRejection>(&*source).cloned();
+        Self { kind: TransportErrorKind::NotSent, source: Some(source), proxy }
     }
 
     /// Creates an error for a request that may have been processed. Use this one when in doubt.
     pub fn may_have_run(source: impl Into<BoxError>) -> Self {
-        Self { kind: TransportErrorKind::MayHaveRun, source: Some(source.into()) }
+        Self { kind: TransportErrorKind::MayHaveRun, source: Some(source.into()), proxy: None }
     }
 
     /// Creates an error for a timeout that elapsed.
     pub fn timeout(timeout: Timeout) -> Self {
-        Self { kind: TransportErrorKind::Timeout(timeout), source: None }
+        Self { kind: TransportErrorKind::Timeout(timeout), source: None, proxy: None }
+    }
+
+    /// Creates an error for a proxy that refused to connect to the service, with its response.
+    ///
+    /// The request was not sent. It is retried after 408, 429 and 5xx only.
+    pub fn proxy_rejected(response: Response<Bytes>) -> Self {
+        Self::not_sent(ProxyRejection(Arc::new(response)))
+    }
+
+    /// Returns the response of a proxy that refused to connect to the service.
+    pub fn proxy_response(&self) -> Option<&Response<Bytes>> {
+        self.proxy.as_ref().map(|ProxyRejection(response)| &**response)
     }
 
     /// Returns whether the request may have started a run, and which timeout elapsed.
@@ -90,11 +131,30 @@ impl TransportError {
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            TransportErrorKind::NotSent => f.write_str("the request could not be sent"),
+            TransportErrorKind::NotSent => match &self.proxy {
+                Some(rejection) => rejection.fmt(f),
+                None => f.write_str("the request could not be sent"),
+            },
             TransportErrorKind::MayHaveRun => f.write_str("the connection failed after the request was sent"),
             TransportErrorKind::Timeout(timeout) => TimeoutElapsed { timeout, after: None }.fmt(f),
         }
     }
+}
+
+/// Returns the first error of a type in a chain of sources.
+pub(crate) fn find<'e, E: StdError + 'static>(error: &'e (dyn StdError + 'static)) -> Option<&'e E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
+        }
+        // An I/O error does not return the error inside of it as its source.
+        next = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
 }
 
 /// The message for a timeout, with its duration if that is known, and the setting that changes it.

@@ -24,12 +24,15 @@ use crate::error::Error;
 
 /// Executes one call as the retry engine decides.
 pub(crate) async fn execute(shared: &Shared, call: &PreparedCall<'_>) -> Result<Executed, Error> {
-    let mut telemetry = CallTelemetry::start(shared, call.operation);
+    let mut telemetry = CallTelemetry::start(shared, call.operation, call.target);
     let span = telemetry.span.clone();
     let result = span.instrument(run_attempts(&mut telemetry, call)).await;
     let result = result.map_err(|error| {
         let error = error.with_attempts(telemetry.attempts, telemetry.waited).with_timeouts(&call.timeouts);
-        error.with_retry(call.operation.retry, shared.clock.wall())
+        error
+            .with_retry(call.operation.retry)
+            .failed_at(shared.clock.wall())
+            .with_base_url(shared.api.base_url().as_str())
     });
     telemetry.end(result.as_ref().err());
     result

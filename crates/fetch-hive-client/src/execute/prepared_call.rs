@@ -20,6 +20,8 @@ pub(crate) type BuildRequest<'a> =
 /// A call that is ready to be executed.
 pub(crate) struct PreparedCall<'a> {
     pub(crate) operation: &'a Operation,
+    /// The deployment or the agent that is invoked.
+    pub(crate) target: Option<&'a str>,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: RetryPolicy,
     /// Headers that are added to each request.

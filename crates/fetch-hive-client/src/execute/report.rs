@@ -5,13 +5,15 @@ use fetch_hive_core::Operation;
 use fetch_hive_core::types::{RequestId, TokenUsage};
 use http::StatusCode;
 
-/// A report of one attempt of a call, for metrics. It contains no body, no key, no id of a path,
-/// and no query.
+/// A report of one attempt of a call, for metrics. It contains no body, no key, no id of a path
+/// except the target, and no query.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttemptReport<'a> {
     /// The operation: its name, its method, and its path with placeholders.
     pub operation: &'a Operation,
+    /// The deployment or the agent that is invoked, if the operation has one.
+    pub target: Option<&'a str>,
     /// The number of the attempt, counted from 1.
     pub attempt: u32,
     /// The status of the response, if its head was received.
@@ -32,6 +34,8 @@ pub struct AttemptReport<'a> {
 pub struct CallReport<'a> {
     /// The operation: its name, its method, and its path with placeholders.
     pub operation: &'a Operation,
+    /// The deployment or the agent that is invoked, if the operation has one.
+    pub target: Option<&'a str>,
     /// The number of attempts that were sent.
     pub attempts: u32,
     /// The total time of the waits between attempts.

@@ -43,11 +43,9 @@ pub(super) async fn run_attempts(
                 set_active(&mut permit, active);
                 let event = match result {
                     Ok(_) => break,
-                    Err(error) => match error.kind() {
-                        ErrorKind::Api(api) => RetryEvent::Rejected(api),
-                        ErrorKind::Transport(error) if error.is_not_sent() => RetryEvent::NotSent,
-                        ErrorKind::Transport(_) => RetryEvent::MayHaveRun,
-                        _ => break,
+                    Err(error) => match error.retry_event() {
+                        Some(event) => event,
+                        None => break,
                     },
                 };
                 step = engine.next(now(telemetry), event);

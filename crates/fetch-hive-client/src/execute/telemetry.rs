@@ -19,6 +19,7 @@ const CANCELLED: &str = "cancelled";
 pub(crate) struct CallTelemetry<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) operation: &'a Operation,
+    target: Option<&'a str>,
     pub(crate) span: Span,
     started: Stopwatch,
     pub(crate) attempts: u32,
@@ -28,10 +29,10 @@ pub(crate) struct CallTelemetry<'a> {
 }
 
 impl<'a> CallTelemetry<'a> {
-    pub(crate) fn start(shared: &'a Shared, operation: &'a Operation) -> Self {
+    pub(crate) fn start(shared: &'a Shared, operation: &'a Operation, target: Option<&'a str>) -> Self {
         let (span, started) = (Span::call(operation), Stopwatch::start(&*shared.clock));
         let zero = Duration::ZERO;
-        Self { shared, operation, span, started, attempts: 0, waited: zero, queued: zero, ended: false }
+        Self { shared, operation, target, span, started, attempts: 0, waited: zero, queued: zero, ended: false }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -54,6 +55,7 @@ impl<'a> CallTelemetry<'a> {
         if let Some(hook) = &self.shared.on_call {
             hook(CallReport {
                 operation: self.operation,
+                target: self.target,
                 attempts: self.attempts,
                 waited: self.waited,
                 queued: self.queued,
@@ -75,6 +77,7 @@ impl Drop for CallTelemetry<'_> {
 pub(crate) struct AttemptTelemetry<'a> {
     shared: &'a Shared,
     operation: &'a Operation,
+    target: Option<&'a str>,
     pub(crate) span: Span,
     attempt: u32,
     started: Stopwatch,
@@ -83,10 +86,18 @@ pub(crate) struct AttemptTelemetry<'a> {
 
 impl<'a> AttemptTelemetry<'a> {
     pub(crate) fn start(call: &CallTelemetry<'a>) -> Self {
-        let CallTelemetry { shared, operation, span, attempts: attempt, .. } = call;
+        let CallTelemetry { shared, operation, target, span, attempts: attempt, .. } = call;
         let attempt = *attempt;
         let span = span.attempt(operation, &shared.server, attempt);
-        Self { shared, operation, span, attempt, started: Stopwatch::start(&*shared.clock), ended: false }
+        Self {
+            shared,
+            operation,
+            target: *target,
+            span,
+            attempt,
+            started: Stopwatch::start(&*shared.clock),
+            ended: false,
+        }
     }
 
     /// Returns whether a span or a hook records the attempt.
@@ -105,8 +116,8 @@ impl<'a> AttemptTelemetry<'a> {
             self.span.failed(error_type);
         }
         if let Some(hook) = &self.shared.on_attempt {
-            let (operation, attempt) = (self.operation, self.attempt);
-            hook(AttemptReport { operation, attempt, status, error_type, duration, request_id });
+            let (operation, target, attempt) = (self.operation, self.target, self.attempt);
+            hook(AttemptReport { operation, target, attempt, status, error_type, duration, request_id });
         }
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(feature = "blocking")]
 pub(crate) mod blocking;
 mod body;
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+mod encoding;
 #[cfg(feature = "hyper")]
 mod hyper;
 #[cfg(any(feature = "hyper", feature = "ureq"))]

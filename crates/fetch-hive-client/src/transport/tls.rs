@@ -11,6 +11,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::error::find;
+
 /// The certificates that a transport trusts and presents.
 #[derive(Default)]
 pub(super) struct TlsSettings {
@@ -68,6 +70,28 @@ impl TlsSettings {
         }
         Ok(store)
     }
+}
+
+/// Returns whether the peer rejected the client certificate, or the lack of one.
+///
+/// In TLS 1.3, this alert arrives after the handshake of the client, and so after the request. The
+/// server has not read the request, because its own handshake failed.
+pub(super) fn is_rejected_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    use rustls::AlertDescription as Alert;
+    let Some(rustls::Error::AlertReceived(alert)) = find::<rustls::Error>(error) else { return false };
+    matches!(
+        alert,
+        Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied
+            | Alert::HandshakeFailure
+            | Alert::DecryptError
+    )
 }
 
 fn invalid(field: &'static str, reason: impl Display) -> InvalidInput {

@@ -33,6 +33,9 @@ pub enum StreamError {
     Cut {
         /// The data of the last event if it is incomplete.
         unfinished: Option<Bytes>,
+        /// The first lines that are not part of an event stream, such as an error that a proxy
+        /// wrote into the stream.
+        unframed: Option<Bytes>,
     },
     /// An event exceeds the size limit. No more events follow.
     TooLarge(EventTooLarge),
@@ -81,7 +84,15 @@ impl fmt::Display for StreamError {
                     None => Ok(()),
                 }
             }
-            Self::Cut { .. } => f.write_str("the stream was cut: it ended before its end marker"),
+            Self::Cut { unframed, .. } => {
+                f.write_str("the stream was cut: it ended before its end marker")?;
+                match unframed {
+                    Some(bytes) => {
+                        write!(f, ", and {} bytes in it are not events; read them from the error", bytes.len())
+                    }
+                    None => Ok(()),
+                }
+            }
             Self::TooLarge(error) => error.fmt(f),
         }
     }

@@ -106,7 +106,17 @@ impl EventReader {
                 return Some(self.read_lines(data.clone(), None));
             }
         }
-        if concluded { None } else { Some(Err(StreamError::Cut { unfinished: end.unfinished })) }
+        if concluded {
+            return None;
+        }
+        // An unframed line may be the error that ended the stream.
+        let unframed = end.unframed.as_ref().filter(|_| self.is_event_stream());
+        if let Some(line) = unframed.map(|lines| lines.slice_ref(lines.trim_ascii())) {
+            if let Ok(StreamEvent::Error(event)) = StreamEvent::from_slice(&line) {
+                return Some(Err(StreamError::Failed { event, raw: line }));
+            }
+        }
+        Some(Err(StreamError::Cut { unfinished: end.unfinished, unframed: end.unframed }))
     }
 
     fn read_lines(&mut self, data: Bytes, name: Option<&[u8]>) -> Result<Event, StreamError> {
@@ -173,7 +183,7 @@ mod tests {
                     StreamEvent::Response(text) => text.response.to_string(),
                     other => other.event_type().to_owned(),
                 },
-                Err(StreamError::Cut { unfinished }) => {
+                Err(StreamError::Cut { unfinished, .. }) => {
                     format!(
                         "cut {}",
                         unfinished.map(|data| String::from_utf8_lossy(&data).into_owned()).unwrap_or_default()

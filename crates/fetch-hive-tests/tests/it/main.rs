@@ -19,6 +19,7 @@ mod pending_runs;
 mod poll_run;
 mod receiver;
 mod redaction;
+mod response_edges;
 mod restart;
 mod run_limit;
 mod streams;

@@ -8,7 +8,7 @@ use fetch_hive_core::InvalidInput;
 use http::{HeaderValue, Uri};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::proxy::SocksV5;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::idle::IdleFlag;
+use super::tunnel::open_tunnel;
 use crate::error::BoxError;
 use crate::transport::proxy::{ProxyChoice, ProxyRules};
 
@@ -80,6 +81,9 @@ pub(super) struct DialedStream {
     /// Whether the peer is a proxy that expects the whole URL in the request line.
     pub(super) proxied: bool,
     pub(super) idle: IdleFlag,
+    /// Whether the peer has closed its read side, as after an early error response. The rest of the
+    /// request is then discarded, so that the response is still read.
+    peer_stopped_reading: bool,
 }
 
 enum Stream {
@@ -94,13 +98,32 @@ impl DialedStream {
             MaybeHttpsStream::Http(tcp) => Stream::Tcp(tcp),
             MaybeHttpsStream::Https(tls) => Stream::Tls(Box::new(tls)),
         };
-        Self { stream, proxied, idle: IdleFlag::default() }
+        Self { stream, proxied, idle: IdleFlag::default(), peer_stopped_reading: false }
     }
 
     fn io(&mut self) -> Pin<&mut dyn Io> {
         match &mut self.stream {
             Stream::Tcp(tcp) => Pin::new(tcp),
             Stream::Tls(tls) => Pin::new(tls),
+        }
+    }
+
+    /// Writes with a function, or discards `length` bytes if the peer no longer reads.
+    fn write_or_discard(
+        &mut self,
+        length: usize,
+        write: impl FnOnce(Pin<&mut dyn Io>) -> Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        self.check_before_write()?;
+        if self.peer_stopped_reading {
+            return Poll::Ready(Ok(length));
+        }
+        match write(self.io()) {
+            Poll::Ready(Err(error)) if is_closed_by_peer(&error) => {
+                self.peer_stopped_reading = true;
+                Poll::Ready(Ok(length))
+            }
+            written => written,
         }
     }
 
@@ -144,12 +167,8 @@ impl Service<Uri> for Dialer {
                 Box::pin(async move { Ok(direct(MaybeHttpsStream::Http(tunnel.await?))) })
             }
             Some("http" | "https") if uri.scheme_str() == Some("https") => {
-                let mut tunnel = Tunnel::new(proxy_uri, self.to_proxy.clone());
-                if let Some(authorization) = proxy.basic_auth() {
-                    tunnel = tunnel.with_auth(authorization.clone());
-                }
-                let tunnel = tunnel.call(uri);
-                Box::pin(async move { Ok(direct(tunnel.await?)) })
+                let stream = self.to_proxy.call(proxy_uri);
+                Box::pin(async move { Ok(direct(open_tunnel(stream.await?, &uri, proxy.basic_auth()).await?)) })
             }
             Some("http" | "https") => {
                 let stream = self.to_proxy.call(proxy_uri);
@@ -158,6 +177,10 @@ impl Service<Uri> for Dialer {
             _ => Box::pin(async { Err("the scheme of the proxy URL is not supported".into()) }),
         }
     }
+}
+
+fn is_closed_by_peer(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn with_port(uri: &Uri) -> Uri {
@@ -184,12 +207,11 @@ impl Read for DialedStream {
 
 impl Write for DialedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.check_before_write()?;
-        self.io().poll_write(cx, buf)
+        self.write_or_discard(buf.len(), |io| io.poll_write(cx, buf))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io().poll_flush(cx)
+        if self.peer_stopped_reading { Poll::Ready(Ok(())) } else { self.io().poll_flush(cx) }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -208,8 +230,8 @@ impl Write for DialedStream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check_before_write()?;
-        self.io().poll_write_vectored(cx, bufs)
+        let length = bufs.iter().map(|buf| buf.len()).sum();
+        self.write_or_discard(length, |io| io.poll_write_vectored(cx, bufs))
     }
 }
 

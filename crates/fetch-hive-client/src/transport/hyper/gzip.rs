@@ -4,42 +4,37 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use flate2::write::MultiGzDecoder;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 
 use super::tracked::TrackedBody;
 use crate::error::BoxError;
 use crate::transport::body::ResponseBody;
+use crate::transport::encoding::take_gzip;
 
 /// The number of compressed bytes decoded at a time, so that a decompression bomb stops soon after
 /// the client's limit.
 const CHUNK_BYTES: usize = 4096;
 
-/// Adds `accept-encoding: gzip`, unless the caller set that header.
-pub(super) fn accept(headers: &mut HeaderMap) {
-    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));
-}
-
 /// Decodes a gzip body, and removes the headers that describe its encoding.
 pub(super) fn decode(response: http::Response<TrackedBody>) -> http::Response<ResponseBody> {
     let (mut parts, body) = response.into_parts();
-    let is_gzip = parts.headers.get(CONTENT_ENCODING).is_some_and(|encoding| {
-        encoding.as_bytes().eq_ignore_ascii_case(b"gzip") || encoding.as_bytes().eq_ignore_ascii_case(b"x-gzip")
-    });
-    if !is_gzip || body.is_end_stream() {
+    if body.is_end_stream() || !take_gzip(&mut parts.headers) {
         return http::Response::from_parts(parts, ResponseBody::hyper(body));
     }
-    parts.headers.remove(CONTENT_ENCODING);
-    parts.headers.remove(CONTENT_LENGTH);
-    let decoded = GzipBody { body, compressed: Bytes::new(), decoder: Some(MultiGzDecoder::new(Vec::new())) };
-    http::Response::from_parts(parts, ResponseBody::streaming(decoded))
+    let decoder = Some(MultiGzDecoder::new(Vec::new()));
+    let gzip_body = GzipBody { body, compressed: Bytes::new(), is_empty: true, decoder, failure: None };
+    http::Response::from_parts(parts, ResponseBody::streaming(gzip_body))
 }
 
 /// A body that decodes another one as it arrives.
 struct GzipBody {
     body: TrackedBody,
     compressed: Bytes,
+    /// Whether no compressed byte was received so far. An empty body is not invalid gzip.
+    is_empty: bool,
     decoder: Option<MultiGzDecoder<Vec<u8>>>,
+    /// The error that is returned after everything that was decoded before it.
+    failure: Option<BoxError>,
 }
 
 impl Body for GzipBody {
@@ -49,14 +44,19 @@ impl Body for GzipBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = &mut *self;
         loop {
+            if let Some(error) = this.failure.take() {
+                return Poll::Ready(Some(Err(error)));
+            }
             let Some(decoder) = &mut this.decoder else { return Poll::Ready(None) };
             if !this.compressed.is_empty() {
                 let chunk = this.compressed.split_to(CHUNK_BYTES.min(this.compressed.len()));
-                if let Err(error) = decoder.write_all(&chunk).and_then(|()| decoder.flush()) {
-                    this.decoder = None;
-                    return Poll::Ready(Some(Err(error.into())));
-                }
+                this.is_empty = false;
+                let written = decoder.write_all(&chunk).and_then(|()| decoder.flush());
                 let ready = std::mem::take(decoder.get_mut());
+                if let Err(error) = written {
+                    this.decoder = None;
+                    this.failure = Some(error.into());
+                }
                 if !ready.is_empty() {
                     return Poll::Ready(Some(Ok(Frame::data(ready.into()))));
                 }
@@ -71,6 +71,10 @@ impl Body for GzipBody {
                 Poll::Ready(Some(Err(error))) => {
                     this.decoder = None;
                     return Poll::Ready(Some(Err(error.into())));
+                }
+                Poll::Ready(None) if this.is_empty => {
+                    this.decoder = None;
+                    return Poll::Ready(None);
                 }
                 Poll::Ready(None) => {
                     // The checksum at the end distinguishes a complete body from a truncated one.

@@ -7,6 +7,7 @@ mod idle;
 mod open;
 mod pool;
 mod tracked;
+mod tunnel;
 
 use std::error::Error as _;
 use std::fmt;
@@ -29,6 +30,8 @@ use self::pool::{Connection, Pool};
 pub(super) use self::tracked::TrackedBody;
 use super::Transport;
 use super::body::ResponseBody;
+use super::encoding::accept_gzip;
+use super::tls::is_rejected_certificate;
 use crate::error::{Timeout, TransportError};
 
 /// The number of times that the task yields before it uses an HTTP/2 connection: the number of
@@ -133,7 +136,7 @@ impl Transport for HyperTransport {
         };
         let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
         let mut request = request.map(Full::new);
-        gzip::accept(request.headers_mut());
+        accept_gzip(request.headers_mut());
         if let Some(authorization) = self.proxies.authorization(request.uri()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
@@ -168,7 +171,7 @@ fn classify(error: hyper::Error) -> TransportError {
             }
             cause = error.source();
         }
-        error.is_canceled()
+        error.is_canceled() || is_rejected_certificate(&error)
     };
     if not_sent() {
         TransportError::not_sent(error)

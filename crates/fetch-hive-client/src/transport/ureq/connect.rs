@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -21,6 +21,10 @@ thread_local! {
     /// Whether this thread reads a body. The idle timeout does not apply earlier: a run sends
     /// nothing until it ends.
     pub(super) static READING_BODY: Cell<bool> = const { Cell::new(false) };
+}
+
+fn is_closed_by_peer(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 /// Opens connections that record whether a request was written.
@@ -54,8 +58,13 @@ impl Transport for MonitoredConnection {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        WROTE.set(true);
-        self.0.transmit_output(amount, timeout)
+        let wrote_before = WROTE.replace(true);
+        match self.0.transmit_output(amount, timeout) {
+            // The server may have sent an error response early and closed its read side. The rest of
+            // the request is discarded, so that the response is still read.
+            Err(Error::Io(error)) if wrote_before && is_closed_by_peer(&error) => Ok(()),
+            result => result,
+        }
     }
 
     fn await_input(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {

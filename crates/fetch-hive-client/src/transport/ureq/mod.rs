@@ -3,20 +3,22 @@
 mod connect;
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fetch_hive_core::Timeouts;
+use flate2::bufread::MultiGzDecoder;
 use http::{Request, Response};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::{Agent, Proxy, RequestExt};
 
 use self::connect::{MonitoredConnector, READING_BODY, WROTE};
 use super::blocking::BlockingTransport;
+use super::encoding::{accept_gzip, take_gzip};
 use super::proxy::{ProxyChoice, ProxyRules};
-use super::tls::TlsSettings;
+use super::tls::{TlsSettings, is_rejected_certificate};
 use crate::clock::VERY_LONG;
 use crate::error::{Error, Timeout, TransportError};
 
@@ -138,7 +140,8 @@ impl BlockingTransport for UreqTransport {
         // ureq panics on times that an instant cannot represent.
         let limit = |timeout: Option<Duration>| timeout.map(|timeout| timeout.min(VERY_LONG));
         WROTE.set(false);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        accept_gzip(&mut parts.headers);
         let request = Request::from_parts(parts, &*body)
             .with_agent(agent)
             .configure()
@@ -150,7 +153,9 @@ impl BlockingTransport for UreqTransport {
             .allow_non_standard_methods(true)
             .build();
         let response = request.run().map_err(|error| classify(error, WROTE.get()))?;
-        Ok(response.map(|body| Box::new(BodyReader(body.into_reader())) as _))
+        let (mut parts, body) = response.into_parts();
+        let is_gzip = take_gzip(&mut parts.headers);
+        Ok(Response::from_parts(parts, Box::new(BodyReader::new(body.into_reader(), is_gzip))))
     }
 }
 
@@ -164,19 +169,55 @@ fn classify(error: ureq::Error, wrote: bool) -> TransportError {
         ureq::Error::Timeout(Elapsed::Global | Elapsed::PerCall) => TransportError::timeout(Timeout::Deadline),
         ureq::Error::Timeout(Elapsed::PerRead | Elapsed::RecvBody) => TransportError::timeout(Timeout::Idle),
         ureq::Error::Timeout(_) => TransportError::timeout(Timeout::Headers),
-        error if wrote => TransportError::may_have_run(error),
+        error if wrote && !is_rejected_certificate(&error) => TransportError::may_have_run(error),
         error => TransportError::not_sent(error),
     }
 }
 
 /// The body of a response, whose reads are marked as such for the connection.
-struct BodyReader(ureq::BodyReader<'static>);
+struct MarkedReader(ureq::BodyReader<'static>);
 
-impl Read for BodyReader {
+impl Read for MarkedReader {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         READING_BODY.set(true);
         let read = self.0.read(into);
         READING_BODY.set(false);
         read.map_err(|error| io::Error::other(classify(error.into(), true)))
+    }
+}
+
+/// A body that may be compressed with gzip.
+///
+/// ureq's own decoder fails on an empty body.
+enum BodyReader {
+    Plain(MarkedReader),
+    Unread(BufReader<MarkedReader>),
+    Gzip(Box<MultiGzDecoder<BufReader<MarkedReader>>>),
+    Empty,
+}
+
+impl BodyReader {
+    fn new(body: ureq::BodyReader<'static>, is_gzip: bool) -> Self {
+        let body = MarkedReader(body);
+        if is_gzip { Self::Unread(BufReader::new(body)) } else { Self::Plain(body) }
+    }
+}
+
+impl Read for BodyReader {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self {
+                Self::Plain(body) => return body.read(into),
+                Self::Gzip(body) => return body.read(into),
+                Self::Empty => return Ok(0),
+                Self::Unread(body) => {
+                    let is_empty = body.fill_buf()?.is_empty();
+                    *self = match std::mem::replace(self, Self::Empty) {
+                        Self::Unread(body) if !is_empty => Self::Gzip(Box::new(MultiGzDecoder::new(body))),
+                        _ => Self::Empty,
+                    };
+                }
+            }
+        }
     }
 }

@@ -60,7 +60,7 @@ pub(crate) fn types(printed: &mut Printed) {
     let text = run(json!({"run_status": "completed", "output": BODY}));
     let mismatch = |run: &InvokeWorkflowResponse| run.output_as::<u8>().unwrap_err();
     print! { printed, error:
-        fetch_hive_types::InvalidSecret = fetch_hive_types::ApiKey::new(format!("{KEY}\n")).unwrap_err();
+        fetch_hive_types::InvalidSecret = fetch_hive_types::ApiKey::new(format!("{KEY}\n{KEY}")).unwrap_err();
         fetch_hive_types::MissingField = fetch_hive_types::WebhookTriggerResponse::default().request_id().unwrap_err();
         fetch_hive_types::NotFinite = fetch_hive_types::MetadataValue::try_from(f64::NAN).unwrap_err();
         fetch_hive_types::OutputError = mismatch(&failed);

@@ -1,0 +1,22 @@
+//! The headers of gzip, for every included transport.
+
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
+
+/// Adds `accept-encoding: gzip`, unless the caller set that header.
+pub(super) fn accept_gzip(headers: &mut HeaderMap) {
+    headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));
+}
+
+/// Returns whether a body is compressed with gzip, and removes the headers that describe its
+/// encoding.
+pub(super) fn take_gzip(headers: &mut HeaderMap) -> bool {
+    let is_gzip = headers.get(CONTENT_ENCODING).is_some_and(|encoding| {
+        let encoding = encoding.as_bytes().trim_ascii();
+        encoding.eq_ignore_ascii_case(b"gzip") || encoding.eq_ignore_ascii_case(b"x-gzip")
+    });
+    if is_gzip {
+        headers.remove(CONTENT_ENCODING);
+        headers.remove(CONTENT_LENGTH);
+    }
+    is_gzip
+}
