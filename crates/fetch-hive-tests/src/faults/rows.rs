@@ -56,9 +56,10 @@ impl Row {
         self
     }
 
+    /// Calls the list of models, which starts no run.
     fn list(mut self) -> Self {
         self.operation = Operation::ListModels;
-        self
+        self.not_started()
     }
 
     fn stream(mut self) -> Self {
@@ -144,6 +145,7 @@ pub fn rows() -> Vec<Row> {
     let mut rows = connections();
     rows.extend(responses());
     rows.extend(error_responses());
+    rows.extend(more_statuses());
     rows.extend(http2());
     rows.extend(streams());
     rows
@@ -262,6 +264,45 @@ fn error_responses() -> Vec<Row> {
     ]
 }
 
+fn more_statuses() -> Vec<Row> {
+    let once = |status: u16| Fault::status(status).nth(1);
+    let redirect = |status: u16| Fault::status(status).header("location", "https://example.com/v2?token=1");
+    let opt_in = |settings: &mut Settings| settings.policy.retry_invokes_on_gateway_errors = true;
+    vec![
+        row("301, not followed", "301", [redirect(301)]).not_started(),
+        row("307, not followed", "307", [redirect(307)]).not_started(),
+        row("308, not followed", "308", [redirect(308)]).not_started(),
+        row("402", "402", [Fault::status(402)]).not_started(),
+        row("403 with an HTML page", "403", [html_page(403)]).not_started(),
+        row("404 with an HTML page", "404", [html_page(404)]).not_started(),
+        row("407", "407", [Fault::status(407)]).not_started(),
+        row("409", "409", [Fault::status(409)]).not_started(),
+        row("413 with an HTML page", "413", [html_page(413)]).not_started(),
+        row("422", "422", [Fault::status(422)]).not_started(),
+        row("501", "501", [Fault::status(501)]),
+        row("520 with an HTML page", "520", [html_page(520)]),
+        row("599 with an empty body", "599", [Fault::status(599)]),
+        row("502 once, gateway retries on", "ok", [once(502)]).ok_after(2).set(opt_in),
+        row("504 once, gateway retries on", "ok", [once(504)]).ok_after(2).set(opt_in),
+        row("500, gateway retries on", "500", [Fault::status(500)]).set(opt_in),
+        row("list: 307, not followed", "307", [redirect(307)]).list(),
+        row("list: 401", "401", [Fault::status(401)]).list(),
+        row("list: 407", "407", [Fault::status(407)]).list(),
+        row("list: 408 once", "ok", [once(408), models()]).list().ok_after(2),
+        row("list: 429, daily cap", "429", [Fault::status(429).body(DAILY_CAP)]).list(),
+        row("list: 501", "501", [Fault::status(501)]).list(),
+        row("list: 502 once", "ok", [once(502), models()]).list().ok_after(2),
+        row("list: 503 every time", "503", [Fault::status(503)]).list().attempts(3).received(3),
+        row("list: 504 once", "ok", [once(504), models()]).list().ok_after(2),
+        row("list: HTML page with status 200", "decode", [html_page(200)]).list(),
+        row("list: gzip body of zero bytes", "decode", [Fault::status(200).header("content-encoding", "gzip")])
+            .list()
+            .needs(Need::Gzip),
+        row("stream: 401", "401", [Fault::status(401)]).stream().not_started(),
+        row("stream: 503", "503", [Fault::status(503)]).stream(),
+    ]
+}
+
 fn http2() -> Vec<Row> {
     let row = |name, result, fault| row(name, result, [fault]).target(Target::Https).needs(Need::Http2);
     vec![
@@ -280,6 +321,7 @@ fn http2() -> Vec<Row> {
 fn streams() -> Vec<Row> {
     let text = format!("data: {{\"type\":\"response\",\"response\":\"{BODY}\"}}\n\n");
     let failed = format!("{text}data: {{\"type\":\"error\",\"error\":\"overloaded\"}}\n\n");
+    let untyped = format!("{text}data: {{\"error\":\"overloaded\"}}\n\ndata: [DONE]\n\n");
     let huge = format!("data: {{\"type\":\"response\",\"response\":\"{}\"}}\n\n", BODY.repeat(10_000));
     vec![
         row("stream: ends without its end marker", "stream_cut", [events(&text)]).stream(),
@@ -292,6 +334,8 @@ fn streams() -> Vec<Row> {
             .stream()
             .set(|settings| settings.deadline = SHORT),
         row("stream: error event", "stream_failed", [events(&failed)]).stream(),
+        row("stream: error without a type, then the end marker", "stream_failed", [events(&untyped)]).stream(),
+        row("stream: no events", "stream_cut", [events("")]).stream(),
         row("stream: HTML page with status 200", "not_a_stream", [html_page(200)]).stream(),
         row("stream: event larger than the limit", "stream", [events(&huge)])
             .stream()
