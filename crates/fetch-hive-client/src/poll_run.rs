@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::time::Duration;
 
-use fetch_hive_core::types::{RequestId, RequestRecord};
+use fetch_hive_core::types::{GetRequest, RequestId, RequestRecord};
 use fetch_hive_core::{ApiResponse, RateLimit};
+use http::StatusCode;
 
 use crate::clock::Stopwatch;
 use crate::execute::random_bits;
@@ -20,6 +21,9 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
+/// The time after the start of a wait in which an unknown run may not have been recorded yet.
+const UNKNOWN_RUN_GRACE: Duration = Duration::from_secs(30);
+
 impl Requests<Client> {
     /// Waits until a run has ended by looking it up repeatedly, without a callback.
     ///
@@ -33,8 +37,12 @@ impl Requests<Client> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Look-ups may count against the plan's daily cap of API calls (unconfirmed). Raise the
-    /// [interval](PollRun::interval) for runs that take long.
+    /// The first look-up is made after 5 s, and the interval doubles up to 60 s, because look-ups may
+    /// count against the plan's daily cap of API calls (unconfirmed). Set another
+    /// [interval](PollRun::interval) for runs that are short or have already ended.
+    ///
+    /// A status 404 in the first 30 s means that the run is not recorded yet. After that, it is
+    /// returned as an error.
     ///
     /// # Approvals
     ///
@@ -92,8 +100,8 @@ impl<C> PollRun<C> {
             kind: PhantomData,
             id,
             timeout: Some(DEFAULT_TIMEOUT),
-            interval: Duration::from_secs(1),
-            max_interval: Duration::from_secs(15),
+            interval: Duration::from_secs(5),
+            max_interval: Duration::from_secs(60),
             until_approval: false,
             on_progress: None,
         }
@@ -105,11 +113,12 @@ impl<C> PollRun<C> {
         self
     }
 
-    /// Sets the first and the longest interval between two look-ups. Defaults to 1 s and 15 s.
+    /// Sets the delay before the first look-up, and the longest interval between two look-ups.
+    /// Defaults to 5 s and 60 s.
     ///
-    /// Each interval is 1.5 times the one before, with a random variation of up to 10 % so that
-    /// many waits do not send their look-ups at the same time. The interval is at least 1 ms, and
-    /// at least the time that a `Retry-After` header asks for.
+    /// Each interval is twice the one before, with a random variation of up to 10 % so that many
+    /// waits do not send their look-ups at the same time. The interval is at least 1 ms, and at
+    /// least the time that a `Retry-After` header asks for.
     pub fn interval(mut self, first: Duration, longest: Duration) -> Self {
         self.interval = first;
         self.max_interval = longest;
@@ -134,33 +143,15 @@ impl<C> PollRun<C> {
         let clock = std::sync::Arc::clone(&self.client.shared.clock);
         let started = Stopwatch::start(&*clock);
         let remaining = |timeout| started.remaining(&*clock, timeout);
-        let (mut interval, mut last_status) = (self.interval, None);
+        self.check_id()?;
+        let (mut interval, mut last_status, mut last_error) = (self.interval, None, None::<Error>);
+        let mut is_known = false;
         loop {
-            let mut call = self.client.requests().get(&self.id);
-            if let Some(timeout) = self.timeout {
-                call = call.with_max_timeout(remaining(timeout));
-            }
-            let last_error = match call.await {
-                Ok(record) => {
-                    if let Some(hook) = &mut self.on_progress {
-                        hook(&record);
-                    }
-                    if record.has_ended() || self.until_approval && record.is_awaiting_approval() {
-                        return Ok(record);
-                    }
-                    last_status.clone_from(&record.status);
-                    None
-                }
-                Err(error) if is_temporary(&error) => Some(error),
-                Err(error) => return Err(error),
-            };
             let retry_after = last_error.as_ref().and_then(Error::retry_after).unwrap_or_default();
             let pause = jitter(interval, random_bits()).max(retry_after).max(MIN_INTERVAL);
-            interval = interval.saturating_mul(3).checked_div(2).unwrap_or(interval).min(self.max_interval);
+            interval = interval.saturating_mul(2).min(self.max_interval);
             match self.timeout {
-                None => clock.sleep(pause).await,
-                Some(timeout) if remaining(timeout) > pause => clock.sleep(pause).await,
-                Some(timeout) => {
+                Some(timeout) if remaining(timeout) <= pause => {
                     // The next look-up would be after the timeout.
                     clock.sleep(remaining(timeout)).await;
                     let request_id = Some(self.id);
@@ -168,7 +159,40 @@ impl<C> PollRun<C> {
                     let error = WaitError::Timeout { request_id, timeout, last_status, last_error };
                     return Err(Error::new(WAIT, ErrorKind::Wait(Box::new(error))));
                 }
+                _ => clock.sleep(pause).await,
             }
+            let mut call = self.client.requests().get(&self.id);
+            if let Some(timeout) = self.timeout {
+                call = call.with_max_timeout(remaining(timeout));
+            }
+            last_error = match call.await {
+                Ok(record) => {
+                    if let Some(hook) = &mut self.on_progress {
+                        hook(&record);
+                    }
+                    if record.has_ended() || self.until_approval && record.is_awaiting_approval() {
+                        return Ok(record);
+                    }
+                    is_known = true;
+                    last_status.clone_from(&record.status);
+                    None
+                }
+                Err(error) if is_temporary(&error) => Some(error),
+                Err(error) if is_not_found(&error) && !is_known && started.elapsed(&*clock) < UNKNOWN_RUN_GRACE => {
+                    Some(error)
+                }
+                Err(error) => return Err(error),
+            };
+        }
+    }
+
+    /// Rejects an invalid id before the first delay.
+    fn check_id(&self) -> Result<(), Error> {
+        let request = GetRequest::new(&self.id);
+        match self.client.shared.api.request_with(&request, None) {
+            // The key is fetched for each look-up.
+            Err(invalid) if invalid.field != "api_key" => Err(Error::new(WAIT, ErrorKind::Invalid(invalid))),
+            _ => Ok(()),
         }
     }
 }
@@ -197,6 +221,10 @@ fn is_temporary(error: &Error) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_not_found(error: &Error) -> bool {
+    error.api().is_some_and(|api| api.status == StatusCode::NOT_FOUND)
 }
 
 /// Shortens or lengthens an interval by up to 10 %.

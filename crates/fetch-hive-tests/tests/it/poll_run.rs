@@ -104,10 +104,9 @@ async fn intervals_grow() {
     let (server, client) = scripted(vec![record("running"); 500]).await;
     let poll = client.requests().wait("req_1").interval(Duration::from_millis(10), Duration::from_secs(10));
     assert!(poll.timeout(Duration::from_millis(400)).await.is_err());
-    // 10, 15, 22.5, 33.7, 50.6, 75.9 and 113.9 ms: at most 9 look-ups in 400 ms, where 40 would
-    // fit.
+    // The intervals are 10, 20, 40, 80 and 160 ms: at most 6 look-ups in 400 ms.
     let count = server.requests().len();
-    assert!(count <= 9, "{count}");
+    assert!((2..=6).contains(&count), "{count}");
 }
 
 /// A credential provider that fails on its first call.
@@ -133,11 +132,36 @@ async fn retry_after_and_minimum_interval_are_kept() {
     let (client, clock) = paused(vec![busy(), record("running"), record("completed")]);
     client.requests().wait("req_1").interval(Duration::ZERO, Duration::ZERO).await.unwrap();
     let (minimum, retry_after) = (Duration::from_millis(1), Duration::from_secs(30));
-    assert_eq!(clock.sleeps(), [minimum, retry_after, minimum], "credentials, 503, running");
+    assert_eq!(clock.sleeps(), [minimum, minimum, retry_after, minimum], "first, credentials, 503, running");
 
     // A retry after the timeout is not waited for.
     let (client, clock) = paused(vec![busy()]);
     let error = client.requests().wait("req_1").timeout(Duration::from_secs(20)).await.unwrap_err();
     assert!(matches!(wait_error(&error), WaitError::Timeout { last_error: Some(_), .. }), "{error:?}");
     assert_eq!(clock.elapsed(), Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn unknown_run_is_looked_up_slowly_for_30_seconds() {
+    let missing = || Exchange::status(404).body(r#"{"error":"There is no such request."}"#);
+    let (replay, clock) = (Replay::new([missing(), missing(), missing(), missing()]), PausedClock::new());
+    let builder = Client::builder().api_key("fhk_test").transport(replay.clone()).clock(clock.clone());
+    let client = builder.retry(RetryPolicy::never()).build().unwrap();
+    let error = client.requests().wait("req_1").await.unwrap_err();
+    assert_eq!(error.status().unwrap(), 404);
+    // The look-ups are made after about 5, 15 and 35 s.
+    let seconds: Vec<_> = clock.sleeps().iter().map(|sleep| sleep.as_secs_f64()).collect();
+    for (sleep, expected) in seconds.iter().zip([5.0, 10.0, 20.0]) {
+        assert!((expected * 0.9..=expected * 1.1).contains(sleep), "{seconds:?}");
+    }
+    assert_eq!(seconds.len(), 3);
+}
+
+#[tokio::test]
+async fn daily_cap_ends_the_polling() {
+    let cap = r#"{"error":"E","error_code":"api_rate_limit_exceeded","limit":100,"current":100}"#;
+    let (replay, clock) = (Replay::new([Exchange::status(429).body(cap)]), PausedClock::new());
+    let client = Client::builder().api_key("fhk_test").transport(replay).clock(clock).build().unwrap();
+    let error = client.requests().wait("req_1").await.unwrap_err();
+    assert!(error.to_string().contains("retry after midnight UTC"), "{error}");
 }
