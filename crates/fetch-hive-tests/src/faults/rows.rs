@@ -335,6 +335,7 @@ fn streams() -> Vec<Row> {
             .set(|settings| settings.deadline = SHORT),
         row("stream: error event", "stream_failed", [events(&failed)]).stream(),
         row("stream: error without a type, then the end marker", "stream_failed", [events(&untyped)]).stream(),
+        row("stream: a comment and no events", "stream_cut", [events(": open\n\n")]).stream(),
         row("stream: no events", "not_a_stream", [events("")]).stream(),
         row("stream: HTML page with status 200", "not_a_stream", [html_page(200)]).stream(),
         row("stream: event larger than the limit", "stream", [events(&huge)])
