@@ -7,11 +7,11 @@ use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::Retry;
 use crate::UnreadableField;
 use crate::lenient;
 use crate::request_id::header_request_id;
-use crate::retry::RetryEvent;
+use crate::retry::{RetryEvent, Verdict};
+use crate::{Operation, Retry};
 
 /// An error response of the service, or of a proxy in front of it.
 ///
@@ -23,6 +23,8 @@ pub struct ApiError {
     pub operation: &'static str,
     /// The condition under which the operation may be retried.
     pub retry: Retry,
+    /// Whether the operation starts a run.
+    pub starts_run: bool,
     /// The HTTP status of the response.
     pub status: StatusCode,
     /// The HTTP headers of the response.
@@ -74,10 +76,11 @@ pub enum RateLimit {
 
 impl ApiError {
     /// Creates an error from a response whose status is not a success.
-    pub fn new(operation: &'static str, retry: Retry, response: http::Response<Bytes>) -> Self {
+    pub fn new(operation: &Operation, response: http::Response<Bytes>) -> Self {
+        let Operation { name: operation, retry, starts_run, .. } = *operation;
         let (parts, body) = response.into_parts();
         let (payload, unreadable) = parse_payload(&body);
-        Self { operation, retry, status: parts.status, headers: parts.headers, body, payload, unreadable }
+        Self { operation, retry, starts_run, status: parts.status, headers: parts.headers, body, payload, unreadable }
     }
 
     /// Returns the documented error object, if the body contains one.
@@ -162,13 +165,17 @@ impl ApiError {
         httpdate::parse_http_date(value).ok().map(|date| date.duration_since(now).unwrap_or_default())
     }
 
-    /// Returns whether the operation may have started a run, or taken effect otherwise, despite this
-    /// error.
+    /// Returns whether the operation may have started a run despite this error.
     ///
-    /// This is the case for 5xx and unknown statuses, unless the operation is idempotent. It is also
-    /// the case for 408 and 499, which a proxy may send when the service responds slowly.
+    /// This is the case for 5xx and unknown statuses. It is also the case for 408 and 499, which a
+    /// proxy may send when the service responds slowly. It is never the case for an operation that
+    /// starts no run.
     pub fn may_have_run(&self) -> bool {
-        RetryEvent::Rejected(self).verdict(self.retry).may_have_run
+        self.verdict().may_have_run
+    }
+
+    fn verdict(&self) -> Verdict {
+        RetryEvent::Rejected(self).verdict(self.retry, self.starts_run)
     }
 
     /// Returns the URL of a redirect, without its query.
@@ -188,19 +195,15 @@ impl ApiError {
             (401, _) => "; check the API key or the webhook secret",
             (402, _) => "; check the plan and its credits",
             (404, _) => "; check the ids and the base URL",
-            _ if self.may_have_run() => may_have_run_text(self.operation),
-            (408 | 499.., _) => "; it is safe to retry",
-            _ => "",
+            _ => match self.verdict() {
+                Verdict { may_have_run: true, .. } => {
+                    "; the run may have started, so look it up before you invoke again"
+                }
+                Verdict { may_have_taken_effect: true, .. } => "; it may have taken effect, so check before you retry",
+                Verdict { is_retryable: true, .. } => "; it is safe to retry",
+                _ => "",
+            },
         }
-    }
-}
-
-/// Returns the advice after a request that may have been processed.
-pub(crate) fn may_have_run_text(operation: &str) -> &'static str {
-    if operation.starts_with("invoke") || operation.starts_with("trigger") {
-        "; the run may have started, so look it up before you invoke again"
-    } else {
-        "; it may have taken effect, so check before you retry"
     }
 }
 
@@ -272,7 +275,10 @@ mod tests {
         for (name, value) in headers {
             response = response.header(*name, *value);
         }
-        ApiError::new("invokeWorkflow", Retry::OnlyIfNotSent, response.body(Bytes::copy_from_slice(body)).unwrap())
+        ApiError::new(
+            &Operation::of::<fetch_hive_types::InvokeWorkflow>(),
+            response.body(Bytes::copy_from_slice(body)).unwrap(),
+        )
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fetch_hive_types::{CallbackEvent, CallbackEventType, RequestId, WebhookSecret};
+use fetch_hive_types::{CallbackEvent, CallbackEventType, RequestId, RunStatus, WebhookSecret};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Request};
 
@@ -140,9 +140,11 @@ impl Delivery {
     pub fn key(&self) -> EventKey {
         let event_type = self.event.event_type.as_ref().map_or("", CallbackEventType::as_str);
         let request_id = self.event.request_id.as_ref().map_or("", RequestId::as_str);
+        // Events of unknown types may occur several times per run.
+        let has_ended = || matches!(self.event.run_status(), Some(RunStatus::Completed | RunStatus::Failed));
         let part = match self.event.delegation_id() {
             Some(id) => format!("delegation:{id}"),
-            None if !request_id.is_empty() && self.event.ends_run() => "run".to_owned(),
+            None if !request_id.is_empty() && self.event.ends_run() && has_ended() => "run".to_owned(),
             None => format!("sha256:{}", crate::signature::hex(&hmac_sha256::Hash::hash(&stable_content(&self.raw)))),
         };
         // As JSON, ids that contain separators cannot make the keys of two events equal.

@@ -54,6 +54,11 @@ pub trait Endpoint: Send + Sync {
     /// can be retried, an invoke is a POST and may be charged again.
     const RETRY: Retry;
 
+    /// Whether the operation starts a run, which may be charged although the call failed.
+    ///
+    /// The default is `true` for an operation that is not idempotent.
+    const STARTS_RUN: bool = matches!(Self::RETRY, Retry::OnlyIfNotSent);
+
     /// Whether the operation occupies a concurrency slot of the plan until it returns.
     const OCCUPIES_RUN_SLOT: bool = false;
 

@@ -20,8 +20,8 @@ mod workflow;
 /// Implements [`Endpoint`](crate::Endpoint) for a request type of `fetch-hive-types`.
 ///
 /// The labelled fields correspond to the items of the trait. The fields in the braces after the
-/// request type fill the placeholders of `path`, in order. `envelope`, `allows_empty_body` and
-/// `occupies_run_slot` are optional. After the fields, write the methods that differ from the
+/// request type fill the placeholders of `path`, in order. `starts_run`, `envelope`,
+/// `allows_empty_body` and `occupies_run_slot` are optional. After the fields, write the methods that differ from the
 /// defaults of the trait.
 ///
 /// ```ignore
@@ -44,6 +44,7 @@ macro_rules! endpoint {
         name: $name:literal,
         method: $method:ident, path: $path:literal,
         retry: $retry:ident,
+        $(starts_run: $starts_run:literal,)?
         $(envelope: $envelope:literal,)?
         $(allows_empty_body: $allows_empty_body:literal,)?
         $(occupies_run_slot: $occupies_run_slot:literal,)?
@@ -58,6 +59,7 @@ macro_rules! endpoint {
             const RETRY: $crate::Retry = $crate::Retry::$retry;
             $(const ENVELOPE: Option<&'static str> = Some($envelope);)?
             $(const ALLOWS_EMPTY_BODY: bool = $allows_empty_body;)?
+            $(const STARTS_RUN: bool = $starts_run;)?
             $(const OCCUPIES_RUN_SLOT: bool = $occupies_run_slot;)?
 
             fn path(&self, path: &mut $crate::PathWriter) {

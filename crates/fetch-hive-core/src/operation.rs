@@ -19,6 +19,10 @@ pub struct Operation {
     pub path: &'static str,
     /// The condition under which the request may be retried.
     pub retry: Retry,
+    /// Whether the operation starts a run.
+    ///
+    /// See [`Endpoint::STARTS_RUN`].
+    pub starts_run: bool,
     /// Whether the operation occupies a concurrency slot of the plan until it returns.
     ///
     /// See [`Endpoint::OCCUPIES_RUN_SLOT`].
@@ -33,14 +37,17 @@ impl Operation {
             method: E::METHOD,
             path: E::PATH,
             retry: E::RETRY,
+            starts_run: E::STARTS_RUN,
             occupies_run_slot: E::OCCUPIES_RUN_SLOT,
         }
     }
 
     /// Creates the description of a request that was built without an [`Endpoint`].
     ///
-    /// Its `path` is empty, because the path of such a request may contain ids.
+    /// It counts as an operation that starts a run, unless it is idempotent. Its `path` is empty,
+    /// because the path of such a request may contain ids.
     pub fn raw(name: &'static str, method: Method, retry: Retry) -> Self {
-        Self { name, method, path: "", retry, occupies_run_slot: false }
+        let starts_run = retry == Retry::OnlyIfNotSent;
+        Self { name, method, path: "", retry, starts_run, occupies_run_slot: false }
     }
 }

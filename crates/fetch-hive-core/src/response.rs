@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::lenient::{self, ParseError, Parsed, UnreadableField};
 use crate::request_id::header_request_id;
-use crate::{ApiError, DecodeError, Endpoint, Error, Retry};
+use crate::{ApiError, DecodeError, Endpoint, Error, Operation};
 
 /// A successful response: the parsed value and the HTTP response around it.
 ///
@@ -153,13 +153,9 @@ impl fmt::Debug for ApiResponseParts {
 /// # Errors
 ///
 /// Returns [`Error::Api`] when the status is not a success.
-pub fn parse_raw_response(
-    operation: &'static str,
-    retry: Retry,
-    response: Response<Bytes>,
-) -> Result<ApiResponse<Bytes>, Error> {
+pub fn parse_raw_response(operation: &Operation, response: Response<Bytes>) -> Result<ApiResponse<Bytes>, Error> {
     if !response.status().is_success() {
-        return Err(Error::Api(Box::new(ApiError::new(operation, retry, response))));
+        return Err(Error::Api(Box::new(ApiError::new(operation, response))));
     }
     let (parts, body) = response.into_parts();
     Ok(ApiResponse::new(body.clone(), ApiResponseParts::new(parts, body)))
@@ -177,7 +173,7 @@ pub fn parse_raw_response(
 /// the body.
 pub fn parse_response<E: Endpoint>(response: Response<Bytes>) -> Result<ApiResponse<E::Response>, Error> {
     if !response.status().is_success() {
-        return Err(Error::Api(Box::new(ApiError::new(E::NAME, E::RETRY, response))));
+        return Err(Error::Api(Box::new(ApiError::new(&Operation::of::<E>(), response))));
     }
     let (parts, body) = response.into_parts();
     let is_empty = E::ALLOWS_EMPTY_BODY && body.trim_ascii().is_empty();

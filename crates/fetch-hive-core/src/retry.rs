@@ -111,16 +111,21 @@ pub enum NextStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// Whether the request may have started a run or taken effect otherwise, so that sending it
-    /// again may do so twice. It is always `false` for an idempotent operation.
+    /// Whether the request may have started a run. It is always `false` for an operation that starts
+    /// no run.
     pub may_have_run: bool,
+    /// Whether sending the request again may take effect twice. It is always `false` for an
+    /// idempotent operation.
+    pub may_have_taken_effect: bool,
     /// Whether a retry is safe and may succeed.
     pub is_retryable: bool,
 }
 
 impl RetryEvent<'_> {
-    /// Returns the consequences of the event for an operation.
-    pub fn verdict(&self, retry: Retry) -> Verdict {
+    /// Returns the consequences of the event for an operation, which is described by
+    /// [`Endpoint::RETRY`](crate::Endpoint::RETRY) and
+    /// [`Endpoint::STARTS_RUN`](crate::Endpoint::STARTS_RUN).
+    pub fn verdict(&self, retry: Retry, starts_run: bool) -> Verdict {
         let (reached, may_succeed_later) = match self {
             Self::Started | Self::Slept => (false, false),
             Self::Succeeded => (true, false),
@@ -129,8 +134,9 @@ impl RetryEvent<'_> {
             Self::MayHaveRun => (true, true),
             Self::Rejected(error) => (is_processed(error.status), is_temporary(error)),
         };
-        let may_have_run = reached && retry == Retry::OnlyIfNotSent;
-        Verdict { may_have_run, is_retryable: may_succeed_later && !may_have_run }
+        let may_have_taken_effect = reached && retry == Retry::OnlyIfNotSent;
+        let may_have_run = may_have_taken_effect && starts_run;
+        Verdict { may_have_run, may_have_taken_effect, is_retryable: may_succeed_later && !may_have_taken_effect }
     }
 }
 
@@ -200,7 +206,8 @@ impl RetryEngine {
     fn may_retry(&self, event: &RetryEvent<'_>) -> bool {
         let is_gateway_error =
             || matches!(event, RetryEvent::Rejected(error) if matches!(error.status.as_u16(), 502..=504));
-        event.verdict(self.retry).is_retryable || (self.policy.retry_invokes_on_gateway_errors && is_gateway_error())
+        event.verdict(self.retry, true).is_retryable
+            || (self.policy.retry_invokes_on_gateway_errors && is_gateway_error())
     }
 
     fn send(&mut self, now: Now) -> NextStep {
@@ -237,6 +244,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::Operation;
 
     const POLICY: RetryPolicy = RetryPolicy {
         max_attempts: 3,
@@ -252,12 +260,16 @@ mod tests {
         Now { elapsed: Duration::from_secs(seconds), wall_clock: SystemTime::UNIX_EPOCH, random }
     }
 
+    fn operation() -> Operation {
+        Operation::raw("op", http::Method::POST, Retry::OnlyIfNotSent)
+    }
+
     fn api_error(status: u16, retry_after: Option<&str>, body: &'static str) -> ApiError {
         let mut response = http::Response::builder().status(status);
         if let Some(value) = retry_after {
             response = response.header("retry-after", value);
         }
-        ApiError::new("op", Retry::OnlyIfNotSent, response.body(Bytes::from_static(body.as_bytes())).unwrap())
+        ApiError::new(&operation(), response.body(Bytes::from_static(body.as_bytes())).unwrap())
     }
 
     fn started(retry: Retry, policy: RetryPolicy, timeouts: Timeouts) -> RetryEngine {

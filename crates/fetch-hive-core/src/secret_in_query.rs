@@ -16,6 +16,7 @@ impl<E: Endpoint> Endpoint for SecretInQuery<E> {
     const METHOD: Method = E::METHOD;
     const PATH: &'static str = E::PATH;
     const RETRY: Retry = E::RETRY;
+    const STARTS_RUN: bool = E::STARTS_RUN;
 
     fn validate(&self) -> Result<(), InvalidInput> {
         if let Auth::WebhookSecret(secret) = self.0.auth() {

@@ -91,8 +91,9 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
         let timeouts = self.options.timeouts_of(&Operation::of::<E>());
         let executed = self.execute_endpoint(&self.request, timeouts, false).await?;
         let (attempts, waited) = (executed.attempts, executed.waited);
-        let response = fetch_hive_core::parse_response::<E>(executed.response)
-            .map_err(|error| Error::from_core(E::NAME, error).with_attempts(attempts, waited).with_retry(E::RETRY))?;
+        let response = fetch_hive_core::parse_response::<E>(executed.response).map_err(|error| {
+            Error::from_core(E::NAME, error).with_attempts(attempts, waited).with_operation(&Operation::of::<E>())
+        })?;
         let hook = self.client.shared.on_usage.as_ref();
         if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&response), self.request.target()) {
             hook(UsageReport { operation: E::NAME, target, usage });

@@ -68,12 +68,12 @@ impl<C> Call<RawRequest, C> {
         };
         let executed =
             self.execute(&operation, None, self.options.timeouts_of(&operation), true, false, &build).await?;
-        parse_raw_response(NAME, operation.retry, executed.response)
+        parse_raw_response(&operation, executed.response)
             .map(|response| response.with_attempts(executed.attempts, executed.waited))
             .map_err(|error| {
                 Error::from_core(NAME, error)
                     .with_attempts(executed.attempts, executed.waited)
-                    .with_retry(operation.retry)
+                    .with_operation(&operation)
             })
     }
 }

@@ -11,7 +11,7 @@ use fetch_hive_core::retry::{RetryEvent, Verdict};
 use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
 use fetch_hive_core::{
-    ApiError, DecodeError, InvalidInput, RateLimit, RepeatedCursor, Retry, Timeouts, find_request_id,
+    ApiError, DecodeError, InvalidInput, Operation, RateLimit, RepeatedCursor, Retry, Timeouts, find_request_id,
 };
 use http::{HeaderMap, StatusCode};
 
@@ -43,6 +43,7 @@ struct Inner {
     /// The base URL of the client, for the message of a redirect.
     base_url: Option<String>,
     retry: Retry,
+    starts_run: bool,
     /// The duration of the timeout that elapsed.
     timeout: Option<Duration>,
     /// The time of day when the call failed.
@@ -125,6 +126,7 @@ impl Error {
                 partial,
                 base_url: None,
                 retry: Retry::OnlyIfNotSent,
+                starts_run: true,
                 timeout: None,
                 at: None,
                 request_id: None,
@@ -150,9 +152,10 @@ impl Error {
         self
     }
 
-    /// Adds when the operation may be retried.
-    pub(crate) fn with_retry(mut self, retry: Retry) -> Self {
-        self.inner.retry = retry;
+    /// Adds when the operation may be retried, and whether it starts a run.
+    pub(crate) fn with_operation(mut self, operation: &Operation) -> Self {
+        self.inner.retry = operation.retry;
+        self.inner.starts_run = operation.starts_run;
         self
     }
 
@@ -238,9 +241,7 @@ impl Error {
     /// Before you invoke again, decide whether you accept the cost of a second run. For runs that
     /// must not be lost, use callback delivery and set an id in `metadata`.
     ///
-    /// It is `false` for operations that start no run and are idempotent, such as a look-up. For
-    /// other operations without a run, such as creating an agent, it states whether the operation
-    /// may have taken effect.
+    /// It is `false` for an operation that starts no run, such as a look-up.
     pub fn may_have_run(&self) -> bool {
         self.inner.verdict().may_have_run
     }
@@ -408,10 +409,10 @@ impl Inner {
                 RetryEvent::Succeeded
             }
             // The run was started by an earlier request.
-            ErrorKind::Wait(_) => return RetryEvent::Succeeded.verdict(Retry::OnlyIfNotSent),
+            ErrorKind::Wait(_) => return RetryEvent::Succeeded.verdict(Retry::OnlyIfNotSent, true),
             ErrorKind::Api(_) | ErrorKind::Transport(_) => self.retry_event().unwrap_or(RetryEvent::MayHaveRun),
         };
-        event.verdict(self.retry)
+        event.verdict(self.retry, self.starts_run)
     }
 }
 
@@ -451,11 +452,14 @@ impl fmt::Display for Inner {
                     _ => error.fmt(f)?,
                 }
                 let verdict = self.verdict();
-                f.write_str(match (verdict.may_have_run, verdict.is_retryable) {
-                    (true, _) => "; it may have run, so check before you retry",
-                    (false, true) if self.retry == Retry::Idempotent => "; it is safe to retry",
-                    (false, true) => "; nothing was started, so it is safe to retry",
-                    (false, false) => "; nothing was started",
+                f.write_str(match verdict {
+                    Verdict { may_have_run: true, .. } => "; it may have run, so check before you retry",
+                    Verdict { may_have_taken_effect: true, .. } => {
+                        "; it may have taken effect, so check before you retry"
+                    }
+                    Verdict { is_retryable: false, .. } => "; nothing was started",
+                    _ if self.retry == Retry::Idempotent => "; it is safe to retry",
+                    _ => "; nothing was started, so it is safe to retry",
                 })?;
             }
             ErrorKind::Api(error) => {

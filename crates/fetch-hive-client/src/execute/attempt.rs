@@ -85,11 +85,7 @@ async fn send_once(shared: &Shared, call: &PreparedCall<'_>, span: &Span, timeou
     };
     if !parts.status.is_success() {
         // The error response counts even if its body is incomplete.
-        return Err(failed(ErrorKind::Api(ApiError::new(
-            operation,
-            call.operation.retry,
-            http::Response::from_parts(parts, body),
-        ))));
+        return Err(failed(ErrorKind::Api(ApiError::new(call.operation, http::Response::from_parts(parts, body)))));
     }
     match result {
         Ok(()) => Ok((http::Response::from_parts(parts, body), stream_body)),

@@ -30,7 +30,7 @@ pub(crate) async fn execute(shared: &Shared, call: &PreparedCall<'_>) -> Result<
     let result = result.map_err(|error| {
         let error = error.with_attempts(telemetry.attempts, telemetry.waited).with_timeouts(&call.timeouts);
         error
-            .with_retry(call.operation.retry)
+            .with_operation(call.operation)
             .failed_at(shared.clock.wall())
             .with_base_url(shared.api.base_url().as_str())
     });

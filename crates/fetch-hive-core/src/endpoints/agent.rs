@@ -27,6 +27,7 @@ endpoint! {
     name: "createAgent",
     method: POST, path: "/public/workspaces/{workspace_id}/agents",
     retry: OnlyIfNotSent,
+    starts_run: false,
     response: AgentChangeResponse,
 
     fn validate(&self) -> Result<(), InvalidInput> {

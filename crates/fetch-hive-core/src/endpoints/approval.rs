@@ -36,6 +36,7 @@ endpoint! {
     name: "decideToolActionApproval",
     method: POST, path: "/public/workspaces/{workspace_id}/tool_action_approvals/{id}/decide",
     retry: OnlyIfNotSent,
+    starts_run: false,
     envelope: "approval",
     // No source documents the response body.
     allows_empty_body: true,

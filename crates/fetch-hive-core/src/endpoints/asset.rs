@@ -22,6 +22,7 @@ endpoint! {
     name: "uploadAsset",
     method: POST, path: "/public/workspaces/{workspace_id}/assets",
     retry: OnlyIfNotSent,
+    starts_run: false,
     response: AssetUploadResponse,
 
     fn validate(&self) -> Result<(), InvalidInput> {

@@ -9,6 +9,7 @@ endpoint! {
     name: "createAgentChat",
     method: POST, path: "/public/workspaces/{workspace_id}/agents/{agent_id}/chats",
     retry: OnlyIfNotSent,
+    starts_run: false,
     response: AgentChatChangeResponse,
 
     fn validate(&self) -> Result<(), InvalidInput> {

@@ -27,6 +27,7 @@ endpoint! {
     name: "createKnowledgeBase",
     method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases",
     retry: OnlyIfNotSent,
+    starts_run: false,
     response: KnowledgeBaseChangeResponse,
 
     fn validate(&self) -> Result<(), InvalidInput> {

@@ -29,6 +29,7 @@ endpoint! {
     name: "createKnowledgeBaseItem",
     method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items",
     retry: OnlyIfNotSent,
+    starts_run: false,
     response: KnowledgeBaseItemChangeResponse,
 
     fn validate(&self) -> Result<(), InvalidInput> {
@@ -66,6 +67,7 @@ endpoint! {
     name: "regenerateKnowledgeBaseItem",
     method: POST, path: "/public/workspaces/{workspace_id}/knowledge_bases/{knowledge_base_id}/items/{id}/regenerate",
     retry: OnlyIfNotSent,
+    starts_run: false,
     response: RegenerateKnowledgeBaseItemResponse,
 
     fn body(&self) -> Result<Body, InvalidInput> {

@@ -29,6 +29,7 @@ impl<E: StreamingEndpoint> Endpoint for Streaming<E> {
     const METHOD: Method = E::METHOD;
     const PATH: &'static str = E::PATH;
     const RETRY: Retry = E::RETRY;
+    const STARTS_RUN: bool = E::STARTS_RUN;
     const OCCUPIES_RUN_SLOT: bool = E::OCCUPIES_RUN_SLOT;
     const ACCEPT: &'static str = "text/event-stream";
 

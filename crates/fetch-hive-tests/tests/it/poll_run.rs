@@ -150,7 +150,7 @@ async fn unknown_run_is_looked_up_slowly_for_30_seconds() {
     let error = client.requests().wait("req_1").await.unwrap_err();
     assert_eq!(error.status().unwrap(), 404);
     // The look-ups are made after about 5, 15 and 35 s.
-    let seconds: Vec<_> = clock.sleeps().iter().map(|sleep| sleep.as_secs_f64()).collect();
+    let seconds: Vec<_> = clock.sleeps().iter().map(Duration::as_secs_f64).collect();
     for (sleep, expected) in seconds.iter().zip([5.0, 10.0, 20.0]) {
         assert!((expected * 0.9..=expected * 1.1).contains(sleep), "{seconds:?}");
     }

@@ -249,11 +249,16 @@ async fn error_of<E: Endpoint + Clone + 'static>(request: &E, exchange: Exchange
 /// Checks that the methods, the text and the retry engine agree.
 fn check_agreement(error: &Error, retry: Retry, name: &str) {
     let text = error.to_string();
-    let says_may_have_run =
-        text.contains("may have run") || text.contains("may have started") || text.contains("may have taken effect");
+    let may_have_taken_effect = text.contains("may have taken effect");
+    let says_may_have_run = text.contains("may have run") || text.contains("may have started");
     assert_eq!(error.may_have_run(), says_may_have_run, "{name}: {text}");
     assert!(!(error.may_have_run() && error.is_retryable()), "{name}: {text}");
+    assert!(!may_have_taken_effect || !error.is_retryable(), "{name}: {text}");
+    assert!(!text.contains("safe to retry") || error.is_retryable(), "{name}: {text}");
     if retry == Retry::Idempotent {
+        assert!(!error.may_have_run() && !may_have_taken_effect, "{name}: {text}");
+    }
+    if name.starts_with("create") {
         assert!(!error.may_have_run(), "{name}: {text}");
     }
     let event = match error.kind() {

@@ -39,15 +39,11 @@ pub(crate) fn core(printed: &mut Printed) {
         "error": "E", "message": "no\n\r\u{1b}[31m\u{9b}\u{2028}", "error_code": "odd\nforged", "errors": [BODY], BODY: 1,
         "webhook_secret": SECRET, "request_id": "req\n1",
     });
-    let api = |body: String| {
-        fetch_hive_core::ApiError::new("invokeWorkflow", fetch_hive_core::Retry::OnlyIfNotSent, refusal(422, body))
-    };
+    let operation = fetch_hive_core::Operation::of::<InvokeWorkflow>();
+    let api = |body: String| fetch_hive_core::ApiError::new(&operation, refusal(422, body));
     let decode = || fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, format!("\"{BODY}\""))).unwrap_err();
     let reply = |body: String| fetch_hive_core::parse_response::<InvokeWorkflow>(refusal(200, body)).unwrap();
-    let raw = || {
-        fetch_hive_core::parse_raw_response("raw", fetch_hive_core::Retry::Idempotent, refusal(200, BODY.to_owned()))
-            .unwrap()
-    };
+    let raw = || fetch_hive_core::parse_raw_response(&operation, refusal(200, BODY.to_owned())).unwrap();
     let data = |data: &str| Bytes::from(format!("data: {data}\n\n"));
     let read = |text: Bytes| {
         let mut reader = EventReader::new(1 << 20);
