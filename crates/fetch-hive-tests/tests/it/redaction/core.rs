@@ -98,6 +98,8 @@ pub(crate) fn core(printed: &mut Printed) {
         fetch_hive_core::retry::Now =
             fetch_hive_core::retry::Now { elapsed: Duration::ZERO, wall_clock: SystemTime::UNIX_EPOCH, random: 0 };
         fetch_hive_core::retry::RetryPolicy = fetch_hive_core::retry::RetryPolicy::never();
+        fetch_hive_core::retry::Verdict =
+            fetch_hive_core::retry::RetryEvent::NotSent.verdict(fetch_hive_core::Retry::Idempotent, false);
         fetch_hive_core::signature::BodyHmac = fetch_hive_core::signature::BodyHmac;
         fetch_hive_core::sse::Decoder = half();
         fetch_hive_core::sse::EndOfStream = half().finish();
