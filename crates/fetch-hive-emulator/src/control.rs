@@ -48,7 +48,9 @@ pub(crate) async fn handle(state: &Arc<State>, request: &http::request::Parts, b
     let segments: Vec<String> = path[CONTROL_PREFIX.len()..].split('/').map(decode).collect();
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match (&request.method, segments.as_slice()) {
-        (&Method::GET, ["faults"]) => json_response(200, &json!({"faults": state.faults.count()})),
+        (&Method::GET, ["faults"]) => {
+            json_response(200, &json!({"faults": state.faults.count(), "list": state.faults.texts()}))
+        }
         (&Method::POST, ["faults"]) => add_fault(state, body),
         (&Method::DELETE, ["faults"]) => {
             state.faults.clear();

@@ -117,6 +117,35 @@ const wide = await page.evaluate(() => document.documentElement.scrollWidth > do
 check("a narrow window does not scroll horizontally", !wide);
 await page.screenshot({ path: path.join(folder, "narrow.png") });
 
+await page.setViewportSize({ width: 1280, height: 800 });
+await page.emulateMedia({ colorScheme: "light" });
+await page.locator("#compose").click();
+await page.locator("#send").waitFor();
+check("every operation can be sent", (await page.locator("#field-operation option").count()) === 43);
+await page.locator("#send").click();
+await until(async () => (await page.locator("#sent").textContent()).startsWith("200"));
+check("a sample request is answered", (await page.locator("#sent").textContent()).includes("completed"), await page.locator("#sent").textContent());
+await page.screenshot({ path: path.join(folder, "send.png") });
+await page.locator("#faults").click();
+await page.locator("#field-fault").fill("status=503 operation=invokeWorkflow");
+await page.locator("#add-fault").click();
+await until(async () => (await page.locator("#fault-list").textContent()).includes("status=503"));
+check("a fault can be set", (await page.locator("#faults").textContent()) === "Faults (1)", await page.locator("#faults").textContent());
+await page.screenshot({ path: path.join(folder, "faults.png") });
+await page.locator("#compose").click();
+await page.locator("#send").click();
+await until(async () => (await page.locator("#sent").textContent()).startsWith("503"));
+check("the fault applies to a request of the page", (await page.locator("#sent").textContent()).startsWith("503"));
+await page.locator("#faults").click();
+await page.locator("#field-fault").fill("status=5o3");
+await page.locator("#add-fault").click();
+await until(async () => (await page.locator("#fault-result").textContent()) !== "");
+check("an invalid fault is explained", (await page.locator("#fault-result").textContent()).length > 10);
+await page.locator("#clear-faults").click();
+await until(async () => (await page.locator("#faults").textContent()) === "Faults");
+check("faults can be cleared", (await page.locator("#fault-list").textContent()).includes("No faults"));
+check("the usage is shown", /runs \d+\/\d+ · calls today \d+/.test(await page.locator("#usage").textContent()), await page.locator("#usage").textContent());
+
 const foreign = await fetch(`${origin}/_emulator/callbacks/1/replay`, { method: "POST", headers: { origin: "https://evil.example" } });
 check("another origin must not replay a callback", foreign.status === 403, foreign.status);
 check("the page has no errors", problems.length === 0, problems);

@@ -48,6 +48,8 @@ use crate::error::TransportError;
 ///   Headers that the protocol needs (`host`, `content-length`) may be added. The URL is absolute,
 ///   and there is no `host` header. A low-level stack, such as a connection of hyper, needs the
 ///   path and that header instead. (`request-head`, `upload`)
+/// - A response that arrives before the whole body is sent is returned, even if the server then
+///   closes the connection. (`early-response`)
 /// - The request is sent once: no redirect is followed and nothing is retried, even if a pooled
 ///   connection turns out to be closed. No cookies are stored. (`redirects`, `retries`, `cookies`)
 /// - Several requests can be in progress at the same time. (`concurrency`)

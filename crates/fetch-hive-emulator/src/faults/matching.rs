@@ -34,6 +34,11 @@ impl FaultList {
         self.lock().len()
     }
 
+    /// Returns the faults in text form.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.lock().iter().map(ToString::to_string).collect()
+    }
+
     pub(crate) fn clear(&self) {
         self.lock().clear();
     }

@@ -1,7 +1,10 @@
 //! The page at `/_emulator/`, and the endpoints that it uses.
 
+mod samples;
+
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -28,6 +31,7 @@ pub(crate) async fn handle(state: &Arc<State>, method: &Method, segments: &[&str
         (&Method::GET, ["log"]) => json_response(200, &log(state)),
         (&Method::GET, ["log", number]) => details(state, number),
         (&Method::GET, ["live"]) => live(state),
+        (&Method::GET, ["operations"]) => json_response(200, samples::operations()),
         (&Method::POST, ["callbacks", number, "replay"]) => replay(state, number).await,
         _ => error_response(404, "", "There is no such path here. The page is at /_emulator/."),
     }
@@ -52,7 +56,24 @@ fn page() -> Response {
 fn log(state: &State) -> Value {
     let requests = state.traffic.newest(MAX_LISTED, |number, entry| entry.summary(number));
     let callbacks = state.deliveries.newest(MAX_LISTED, |number, delivery| delivery_json(delivery, number));
-    json!({"base_url": format!("{}/v1", state.origin(None)), "requests": requests, "callbacks": callbacks})
+    json!({
+        "base_url": format!("{}/v1", state.origin(None)),
+        "requests": requests,
+        "callbacks": callbacks,
+        "usage": usage(state),
+    })
+}
+
+/// Returns the run slots in use, the calls of today, and the active faults.
+fn usage(state: &State) -> Value {
+    let active = state.active_runs.load(Ordering::SeqCst);
+    json!({
+        "active_runs": active,
+        "run_slots": active + state.run_slots.available_permits(),
+        "calls_today": state.calls_today(),
+        "daily_cap": state.settings.daily_cap,
+        "faults": state.faults.texts(),
+    })
 }
 
 fn details(state: &State, number: &str) -> Response {

@@ -98,16 +98,19 @@ pub(crate) struct DailyCapReached {
 impl State {
     /// Counts an API call against the daily cap.
     pub(crate) fn count_call(&self) -> Result<(), DailyCapReached> {
-        let Some(limit) = self.settings.daily_cap else { return Ok(()) };
         let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-        let day = clock::today();
-        let record = self.store.get(CALLS, "", "today").filter(|record| record["day"] == day);
-        let current = record.and_then(|record| record["calls"].as_u64()).unwrap_or(0);
-        if current >= limit {
+        let current = self.calls_today();
+        if let Some(limit) = self.settings.daily_cap.filter(|limit| current >= *limit) {
             return Err(DailyCapReached { limit, current });
         }
-        self.store.put(CALLS, "", "today", json!({"day": day, "calls": current + 1}));
+        self.store.put(CALLS, "", "today", json!({"day": clock::today(), "calls": current + 1}));
         Ok(())
+    }
+
+    /// Returns the number of API calls of today that count against the daily cap.
+    pub(crate) fn calls_today(&self) -> u64 {
+        let record = self.store.get(CALLS, "", "today").filter(|record| record["day"] == clock::today());
+        record.and_then(|record| record["calls"].as_u64()).unwrap_or(0)
     }
 
     /// Returns a deployment. If it is not declared, returns a default one of the same name.

@@ -26,6 +26,8 @@ pub enum Check {
     RequestHead,
     /// The transport sends the request body unchanged.
     Upload,
+    /// The transport returns a response that arrives before the request body is sent.
+    EarlyResponse,
     /// The transport does not store cookies.
     Cookies,
     /// The transport sends several requests concurrently.
@@ -62,6 +64,7 @@ impl Check {
         Self::Encoding,
         Self::RequestHead,
         Self::Upload,
+        Self::EarlyResponse,
         Self::Cookies,
         Self::Concurrency,
         Self::ConnectionRefused,
@@ -88,6 +91,7 @@ impl Check {
             Self::Encoding => "encoding",
             Self::RequestHead => "request-head",
             Self::Upload => "upload",
+            Self::EarlyResponse => "early-response",
             Self::Cookies => "cookies",
             Self::Concurrency => "concurrency",
             Self::ConnectionRefused => "connection-refused",
@@ -115,6 +119,7 @@ impl Check {
             Self::Encoding => "every requested content encoding is decoded",
             Self::RequestHead => "the method, the path, the query and the headers are sent unchanged",
             Self::Upload => "the request body is sent unchanged",
+            Self::EarlyResponse => "a response that arrives before the request body is sent is returned",
             Self::Cookies => "cookies are not stored",
             Self::Concurrency => "several requests are sent concurrently",
             Self::ConnectionRefused => "a refused connection is reported as not sent",

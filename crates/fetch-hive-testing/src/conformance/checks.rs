@@ -23,6 +23,7 @@ pub(super) async fn run_check(check: Check, harness: &Harness) -> CheckResult {
         Check::Encoding => response_body::encoding(harness).await,
         Check::RequestHead => messages::request_head(harness).await,
         Check::Upload => messages::upload(harness).await,
+        Check::EarlyResponse => messages::early_response(harness).await,
         Check::Cookies => messages::cookies(harness).await,
         Check::Concurrency => messages::concurrency(harness).await,
         Check::ConnectionRefused => connections::connection_refused(harness).await,

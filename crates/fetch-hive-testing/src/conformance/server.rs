@@ -40,8 +40,15 @@ struct Shared {
     requests: Mutex<Vec<ReceivedRequest>>,
     connections: Mutex<Vec<Weak<TcpStream>>>,
     is_stopped: AtomicBool,
-    /// Whether the last byte of each request stays unread, so that closing resets the connection.
-    leaves_last_byte: bool,
+    unread: Unread,
+}
+
+/// The part of each request body that stays unread, so that closing resets the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unread {
+    Nothing,
+    LastByte,
+    Body,
 }
 
 /// A server with one thread per connection. Dropping it closes all connections.
@@ -55,15 +62,22 @@ impl Server {
     pub(super) fn start(
         handler: impl Fn(&ReceivedRequest, &Connection) -> io::Result<After> + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        Self::serve(Box::new(handler), false)
+        Self::serve(Box::new(handler), Unread::Nothing)
     }
 
     /// Starts a server that resets each connection after the request.
     pub(super) fn resetting() -> io::Result<Self> {
-        Self::serve(Box::new(|_, _| Ok(After::Close)), true)
+        Self::serve(Box::new(|_, _| Ok(After::Close)), Unread::LastByte)
     }
 
-    fn serve(handler: Box<Handler>, leaves_last_byte: bool) -> io::Result<Self> {
+    /// Starts a server that calls the handler before it reads the body of the request.
+    pub(super) fn responding_early(
+        handler: impl Fn(&ReceivedRequest, &Connection) -> io::Result<After> + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::serve(Box::new(handler), Unread::Body)
+    }
+
+    fn serve(handler: Box<Handler>, unread: Unread) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
@@ -71,7 +85,7 @@ impl Server {
             requests: Mutex::default(),
             connections: Mutex::default(),
             is_stopped: AtomicBool::new(false),
-            leaves_last_byte,
+            unread,
         });
         let accepting = Arc::clone(&shared);
         std::thread::spawn(move || {
@@ -117,7 +131,7 @@ impl Shared {
     fn serve_connection(&self, connection: &Connection) {
         let _ = connection.0.set_nodelay(true);
         // A connection error ends the loop. The check judges what the transport did.
-        while let Ok(Some(request)) = connection.read_request(self.leaves_last_byte) {
+        while let Ok(Some(request)) = connection.read_request(self.unread) {
             lock(&self.requests).push(request.clone());
             let after = (self.handler)(&request, connection);
             let closes = request.header("connection").iter().any(|value| value.eq_ignore_ascii_case("close"));
@@ -170,7 +184,7 @@ impl Connection {
     }
 
     /// Reads the next request. Returns `None` if the connection ends instead.
-    fn read_request(&self, leave_last_byte: bool) -> io::Result<Option<ReceivedRequest>> {
+    fn read_request(&self, unread: Unread) -> io::Result<Option<ReceivedRequest>> {
         let _ = self.0.set_read_timeout(None);
         let mut head = Vec::new();
         let mut byte = [0];
@@ -193,11 +207,14 @@ impl Connection {
         if request.header("expect").iter().any(|value| value.eq_ignore_ascii_case("100-continue")) {
             self.write("HTTP/1.1 100 Continue\r\n\r\n")?;
         }
+        if unread == Unread::Body {
+            return Ok(Some(request));
+        }
         if request.header("transfer-encoding").iter().any(|value| value.eq_ignore_ascii_case("chunked")) {
             request.body = self.read_chunked_body()?;
         } else if let Some(length) = request.header("content-length").first().and_then(|length| length.parse().ok()) {
             let length: usize = length;
-            request.body = vec![0; length.saturating_sub(usize::from(leave_last_byte))];
+            request.body = vec![0; length.saturating_sub(usize::from(unread == Unread::LastByte))];
             (&*self.0).read_exact(&mut request.body)?;
         }
         Ok(Some(request))

@@ -125,7 +125,7 @@ impl Suite {
             Check::DropBody if self.harness.is_blocking => &[Capability::Streaming],
             Check::DropBody => &[Capability::CancelOnDrop, Capability::Streaming],
             Check::ConnectTimeout => &[Capability::ConnectTimeout, Capability::Connections],
-            Check::ConnectionRefused | Check::LostResponse => &[Capability::Connections],
+            Check::ConnectionRefused | Check::LostResponse | Check::EarlyResponse => &[Capability::Connections],
             Check::OwnTimeouts if reason(Capability::CancelOnDrop).is_none() => {
                 return Some("the client enforces the timeouts by dropping the future".to_owned());
             }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Request;
 
 use crate::conformance::harness::{CheckResult, Harness, expect, get, pattern, server_error};
-use crate::conformance::server::Server;
+use crate::conformance::server::{After, Server};
 use crate::conformance::wait::lock;
 
 pub(super) async fn statuses(harness: &Harness) -> CheckResult {
@@ -130,6 +130,20 @@ pub(super) async fn upload(harness: &Harness) -> CheckResult {
         }
     }
     Ok(())
+}
+
+pub(super) async fn early_response(harness: &Harness) -> CheckResult {
+    let server = Server::responding_early(|_, connection| {
+        connection.respond("413 Payload Too Large", "connection: close\r\n", "too large")?;
+        // The response arrives before the connection is reset.
+        std::thread::sleep(Duration::from_millis(100));
+        Ok(After::Close)
+    })
+    .map_err(server_error)?;
+    let request = Request::post(server.url("/")).body(Bytes::from(vec![b'x'; 20 << 20]));
+    let response = harness.respond(request.map_err(|error| error.to_string())?).await?;
+    expect("the status", &response.status().as_u16(), &413)?;
+    expect("the body", &harness.read(response.into_body()).await?, &b"too large".to_vec())
 }
 
 pub(super) async fn cookies(harness: &Harness) -> CheckResult {
