@@ -37,8 +37,8 @@ impl Requests<Client> {
     /// # Ok(()) }
     /// ```
     ///
-    /// The first look-up is made after 5 s, and the interval doubles up to 60 s, because look-ups may
-    /// count against the plan's daily cap of API calls (unconfirmed). Set another
+    /// The first look-up is made after 5 s, and the interval doubles up to 60 s, because look-ups
+    /// may count against the plan's daily cap of API calls (unconfirmed). Set another
     /// [interval](PollRun::interval) for runs that are short or have already ended.
     ///
     /// A status 404 in the first 30 s means that the run is not recorded yet. After that, it is

@@ -96,8 +96,8 @@ impl Api {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidInput`] when the request is [not valid](Api::validate), an id is not valid in a
-    /// path, the body cannot be serialized, or the operation requires an API key and `key` is
+    /// Returns [`InvalidInput`] when the request is [not valid](Api::validate), an id is not valid
+    /// in a path, the body cannot be serialized, or the operation requires an API key and `key` is
     /// `None`.
     pub fn request<E: Endpoint>(&self, endpoint: &E, key: Option<&ApiKey>) -> Result<Request<Bytes>, InvalidInput> {
         self.request_with(endpoint, key.map(KeyHeader::new).transpose()?.as_ref())

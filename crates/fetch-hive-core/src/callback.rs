@@ -132,8 +132,8 @@ impl Delivery {
     /// The key consists of the event type, the request id, and one of the following:
     /// - the delegation id, if the event has one;
     /// - nothing else, if the event ends its run, which happens once;
-    /// - otherwise a digest of the body, without the fields that may differ between deliveries, such
-    ///   as `delivery_attempt` and `sent_at`.
+    /// - otherwise a digest of the body, without the fields that may differ between deliveries,
+    ///   such as `delivery_attempt` and `sent_at`.
     ///
     /// The service documents no event id, so this choice is unconfirmed (see the
     /// [contract](fetch_hive_types::contract#callbacks)).

@@ -21,8 +21,8 @@ mod workflow;
 ///
 /// The labelled fields correspond to the items of the trait. The fields in the braces after the
 /// request type fill the placeholders of `path`, in order. `starts_run`, `envelope`,
-/// `allows_empty_body` and `occupies_run_slot` are optional. After the fields, write the methods that differ from the
-/// defaults of the trait.
+/// `allows_empty_body` and `occupies_run_slot` are optional. After the fields, write the methods
+/// that differ from the defaults of the trait.
 ///
 /// ```ignore
 /// endpoint! {

@@ -111,8 +111,8 @@ pub enum NextStep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// Whether the request may have started a run. It is always `false` for an operation that starts
-    /// no run.
+    /// Whether the request may have started a run. It is always `false` for an operation that
+    /// starts no run.
     pub may_have_run: bool,
     /// Whether sending the request again may take effect twice. It is always `false` for an
     /// idempotent operation.

@@ -87,8 +87,8 @@ impl ApiKey {
     ///
     /// # Errors
     ///
-    /// Returns [`InvalidSecret`] if the key is blank, is not printable ASCII, contains whitespace, is
-    /// enclosed in quotes, or begins with `Bearer`. The error does not show the key, and the
+    /// Returns [`InvalidSecret`] if the key is blank, is not printable ASCII, contains whitespace,
+    /// is enclosed in quotes, or begins with `Bearer`. The error does not show the key, and the
     /// rejected text is zeroed.
     pub fn new(key: impl Into<String>) -> Result<Self, InvalidSecret> {
         let key = Zeroizing::new(key.into());

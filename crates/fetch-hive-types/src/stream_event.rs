@@ -268,8 +268,8 @@ impl StreamEvent {
 
     /// Deserializes an event whose type is known.
     ///
-    /// An event of an unknown type is deserialized as [`Other`](Self::Other), and an event without a
-    /// type that has an `error` or an `error_code` as [`Error`](Self::Error).
+    /// An event of an unknown type is deserialized as [`Other`](Self::Other), and an event without
+    /// a type that has an `error` or an `error_code` as [`Error`](Self::Error).
     ///
     /// # Errors
     ///

@@ -94,7 +94,8 @@ impl Receiver {
     /// use fetch_hive_client::callback::{EventKey, Receiver, Verifier};
     ///
     /// let receiver = Receiver::new(Verifier::new(["whsec_1"])).event_key(|delivery| {
-    ///     let order = delivery.event.user_metadata().and_then(|metadata| metadata.get("order_id"));
+    ///     let metadata = delivery.event.user_metadata();
+    ///     let order = metadata.and_then(|metadata| metadata.get("order_id"));
     ///     order.map_or_else(|| delivery.key(), |order| EventKey::new(order.to_string()))
     /// });
     /// # drop(receiver);
@@ -113,8 +114,9 @@ impl Receiver {
     }
 
     /// Sets the public URL of the receiver, which [`run_and_wait`](crate::Call::run_and_wait) and
-    /// [`start`](crate::Call::start) need. It must be an https URL, or an http URL of a loopback host,
-    /// unless the client [allows plain http](crate::ClientBuilder::allow_plain_http_callbacks).
+    /// [`start`](crate::Call::start) need. It must be an https URL, or an http URL of a loopback
+    /// host, unless the client
+    /// [allows plain http](crate::ClientBuilder::allow_plain_http_callbacks).
     ///
     /// Each run gets its own callback URL: this URL with one more path segment. Route both to the
     /// receiver, for example `/callbacks` and `/callbacks/{*rest}`.

@@ -254,8 +254,8 @@ impl ClientBuilder {
     /// Returns [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) with the name of the field if:
     /// - the API key is missing, blank, in quotes, begins with `Bearer`, or contains bytes that a
     ///   header cannot contain;
-    /// - the base URL has no scheme or host, has an invalid port, or uses plain http for a host that
-    ///   is not loopback;
+    /// - the base URL has no scheme or host, has an invalid port, or uses plain http for a host
+    ///   that is not loopback;
     /// - a proxy variable or a certificate variable of the environment is invalid;
     /// - the user agent or a header is invalid;
     /// - a limit is zero;

@@ -115,8 +115,8 @@ fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Err(invalid("tls", "has no cryptography provider: enable the feature `ring` or `aws-lc-rs`"))
 }
 
-/// Returns the roots named by the environment, else the platform's roots, or the bundled ones if the
-/// platform has none, as in a minimal container image.
+/// Returns the roots named by the environment, else the platform's roots, or the bundled ones if
+/// the platform has none, as in a minimal container image.
 ///
 /// They are loaded once per process, because there are more than a hundred.
 fn default_roots() -> Result<RootCertStore, InvalidInput> {

@@ -14,6 +14,7 @@ use http::{Method, StatusCode};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::callbacks::delivery;
 use crate::http::response::{ConnectionBroken, Response, error_response, json_response, raw_response};
@@ -67,9 +68,11 @@ fn log(state: &State) -> Value {
 /// Returns the run slots in use, the calls of today, and the active faults.
 fn usage(state: &State) -> Value {
     let active = state.active_runs.load(Ordering::SeqCst);
+    let slots = active + state.run_slots.available_permits();
     json!({
         "active_runs": active,
-        "run_slots": active + state.run_slots.available_permits(),
+        // Without a limit, the semaphore has its largest number of permits.
+        "run_slots": (slots < Semaphore::MAX_PERMITS / 2).then_some(slots),
         "calls_today": state.calls_today(),
         "daily_cap": state.settings.daily_cap,
         "faults": state.faults.texts(),

@@ -1,4 +1,5 @@
-//! Settings that cannot be right are rejected when the client is built, and before anything is sent.
+//! Settings that cannot be right are rejected when the client is built, and before anything is
+//! sent.
 
 use std::future::IntoFuture as _;
 use std::process::{Command, Output};
@@ -196,7 +197,8 @@ fn every_duration_works_in_the_blocking_client() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
-    /// The emulator is not involved: whatever is built sends its requests to the given host and port.
+    /// The emulator is not involved: whatever is built sends its requests to the given host and
+    /// port.
     #[test]
     fn base_urls_are_rejected_or_used_exactly(url in "(https?|HTTP|htp|)(://|:/|)[a-z0-9.:@\\[\\] _-]{0,16}(:[0-9a-z+-]{0,6}|)(/v1|/|)") {
         use fetch_hive_client::core::{Api, types::InvokeWorkflow};

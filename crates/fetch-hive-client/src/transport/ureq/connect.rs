@@ -60,8 +60,8 @@ impl Transport for MonitoredConnection {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let wrote_before = WROTE.replace(true);
         match self.0.transmit_output(amount, timeout) {
-            // The server may have sent an error response early and closed its read side. The rest of
-            // the request is discarded, so that the response is still read.
+            // The server may have sent an error response early and closed its read side. The rest
+            // of the request is discarded, so that the response is still read.
             Err(Error::Io(error)) if wrote_before && is_closed_by_peer(&error) => Ok(()),
             result => result,
         }
