@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::UnreadableField;
 use crate::lenient;
 use crate::request_id::header_request_id;
-use crate::retry::{RetryEvent, Verdict};
+use crate::verdict::{Verdict, is_processed};
 use crate::{Operation, Retry};
 
 /// An error response of the service, or of a proxy in front of it.
@@ -175,7 +175,15 @@ impl ApiError {
     }
 
     fn verdict(&self) -> Verdict {
-        RetryEvent::Rejected(self).verdict(self.retry, self.starts_run)
+        Verdict::new(self.retry, self.starts_run, is_processed(self.status), self.is_temporary())
+    }
+
+    /// Returns whether the same request may succeed later.
+    pub(crate) fn is_temporary(&self) -> bool {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => !matches!(self.rate_limit(), Some(RateLimit::DailyCap { .. })),
+            status => matches!(status.as_u16(), 408 | 500 | 502..=504),
+        }
     }
 
     /// Returns the URL of a redirect, without its query.

@@ -13,18 +13,20 @@
 
 mod deserializer;
 mod text;
+mod unreadable;
 
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt;
 
-use fetch_hive_types::{EscapedLine, StreamEvent};
+use fetch_hive_types::StreamEvent;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::error::Category;
 
 use self::deserializer::{Lenient, Path, Reason};
 use self::text::Repair;
+pub use self::unreadable::UnreadableField;
 
 /// A parsed value, and the fields of the JSON that it does not contain.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,28 +36,6 @@ pub struct Parsed<T> {
     pub value: T,
     /// The fields that could not be read, at most 1,000.
     pub unreadable: Vec<UnreadableField>,
-}
-
-/// A field of a JSON body that could not be read and is therefore absent from the parsed value.
-///
-/// The field is still contained in the raw body. Neither `Display` nor `Debug` shows its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UnreadableField {
-    /// The path to the field from the root of the body, such as `usage.total_tokens` or
-    /// `tool_calls[2]`. It is empty if the whole body could not be read.
-    pub path: String,
-    /// The reason why the field could not be read, such as `expected a string, found an object`.
-    pub reason: String,
-}
-
-impl fmt::Display for UnreadableField {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.as_str() {
-            "" => write!(f, "the body: {}", EscapedLine(&self.reason)),
-            path => write!(f, "{}: {}", EscapedLine(path), EscapedLine(&self.reason)),
-        }
-    }
 }
 
 /// The reason why a body could not be parsed.

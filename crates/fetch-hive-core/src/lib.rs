@@ -28,6 +28,7 @@ mod response;
 mod secret_in_query;
 mod timeouts;
 mod url;
+mod verdict;
 
 pub use fetch_hive_types as types;
 

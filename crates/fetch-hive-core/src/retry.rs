@@ -9,7 +9,9 @@ use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 
-use crate::{ApiError, RateLimit, Retry, Timeouts};
+pub use crate::verdict::Verdict;
+use crate::verdict::is_processed;
+use crate::{ApiError, Retry, Timeouts};
 
 /// A policy for the number of attempts of a call and the delays between them.
 ///
@@ -104,23 +106,6 @@ pub enum NextStep {
     Finish,
 }
 
-/// The consequences of a failed attempt.
-///
-/// The retry engine and the errors of a client use the same verdict, so that a retry, the text of
-/// an error and its methods never disagree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Verdict {
-    /// Whether the request may have started a run. It is always `false` for an operation that
-    /// starts no run.
-    pub may_have_run: bool,
-    /// Whether sending the request again may take effect twice. It is always `false` for an
-    /// idempotent operation.
-    pub may_have_taken_effect: bool,
-    /// Whether a retry is safe and may succeed.
-    pub is_retryable: bool,
-}
-
 impl RetryEvent<'_> {
     /// Returns the consequences of the event for an operation, which is described by
     /// [`Endpoint::RETRY`](crate::Endpoint::RETRY) and
@@ -132,26 +117,9 @@ impl RetryEvent<'_> {
             Self::NotSent => (false, true),
             Self::ProxyRejected(status) => (false, matches!(status.as_u16(), 408 | 429 | 500..)),
             Self::MayHaveRun => (true, true),
-            Self::Rejected(error) => (is_processed(error.status), is_temporary(error)),
+            Self::Rejected(error) => (is_processed(error.status), error.is_temporary()),
         };
-        let may_have_taken_effect = reached && retry == Retry::OnlyIfNotSent;
-        let may_have_run = may_have_taken_effect && starts_run;
-        Verdict { may_have_run, may_have_taken_effect, is_retryable: may_succeed_later && !may_have_taken_effect }
-    }
-}
-
-/// Returns whether the service may have processed a request that was answered with an error status.
-///
-/// This is the case for 5xx, and for 408 and 499, which a proxy may send when the service responds
-/// slowly. Unknown statuses are treated like 5xx (RFC 9110, section 15).
-fn is_processed(status: StatusCode) -> bool {
-    !matches!(status.as_u16(), 300..=407 | 409..=498)
-}
-
-fn is_temporary(error: &ApiError) -> bool {
-    match error.status {
-        StatusCode::TOO_MANY_REQUESTS => !matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })),
-        status => matches!(status.as_u16(), 408 | 500 | 502..=504),
+        Verdict::new(retry, starts_run, reached, may_succeed_later)
     }
 }
 

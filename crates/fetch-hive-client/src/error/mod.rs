@@ -1,13 +1,15 @@
 //! Errors of calls and of transports.
 
+mod display;
 mod transport;
+mod verdict;
 mod wait;
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use fetch_hive_core::retry::{RetryEvent, Verdict};
+use fetch_hive_core::retry::RetryEvent;
 use fetch_hive_core::stream::StreamError;
 use fetch_hive_core::types::{ErrorCode, RequestId};
 use fetch_hive_core::{
@@ -15,7 +17,6 @@ use fetch_hive_core::{
 };
 use http::{HeaderMap, StatusCode};
 
-use self::transport::TimeoutElapsed;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 pub(crate) use self::transport::find;
 pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
@@ -385,109 +386,9 @@ impl Error {
     }
 }
 
-impl Inner {
-    fn retry_event(&self) -> Option<RetryEvent<'_>> {
-        match &self.kind {
-            ErrorKind::Api(api) => Some(RetryEvent::Rejected(api)),
-            ErrorKind::Transport(error) => Some(match error.proxy_response() {
-                Some(response) => RetryEvent::ProxyRejected(response.status()),
-                None if error.is_not_sent() => RetryEvent::NotSent,
-                None => RetryEvent::MayHaveRun,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Returns the verdict, from which all methods and the text of the error follow.
-    fn verdict(&self) -> Verdict {
-        let event = match &self.kind {
-            // Nothing was sent.
-            ErrorKind::Invalid(_) | ErrorKind::RepeatedCursor(_) => RetryEvent::Started,
-            ErrorKind::Credentials(_) => RetryEvent::NotSent,
-            // The operation was performed, but its result could not be read.
-            ErrorKind::Decode(_) | ErrorKind::Stream(_) | ErrorKind::NotAStream | ErrorKind::TooLarge { .. } => {
-                RetryEvent::Succeeded
-            }
-            // The run was started by an earlier request.
-            ErrorKind::Wait(_) => return RetryEvent::Succeeded.verdict(Retry::OnlyIfNotSent, true),
-            ErrorKind::Api(_) | ErrorKind::Transport(_) => self.retry_event().unwrap_or(RetryEvent::MayHaveRun),
-        };
-        event.verdict(self.retry, self.starts_run)
-    }
-}
-
 impl From<InvalidInput> for Error {
     fn from(invalid: InvalidInput) -> Self {
         Self::new("", ErrorKind::Invalid(invalid))
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, attempts, waited, partial, .. } = &*self.inner;
-        f.debug_struct("Error")
-            .field("operation", operation)
-            .field("kind", kind)
-            .field("attempts", attempts)
-            .field("waited", waited)
-            .field("partial", partial)
-            .field("request_id", &self.request_id())
-            .finish()
-    }
-}
-
-impl fmt::Display for Inner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            ErrorKind::Api(_) | ErrorKind::Decode(_) => {}
-            _ if self.operation.is_empty() => {}
-            _ => write!(f, "{}: ", self.operation)?,
-        }
-        match &self.kind {
-            ErrorKind::Invalid(error) => error.fmt(f)?,
-            ErrorKind::Credentials(_) => f.write_str("the credential provider returned no key; nothing was sent")?,
-            ErrorKind::Transport(error) => {
-                match error.kind() {
-                    TransportErrorKind::Timeout(timeout) => TimeoutElapsed { timeout, after: self.timeout }.fmt(f)?,
-                    _ => error.fmt(f)?,
-                }
-                let verdict = self.verdict();
-                f.write_str(match verdict {
-                    Verdict { may_have_run: true, .. } => "; it may have run, so check before you retry",
-                    Verdict { may_have_taken_effect: true, .. } => {
-                        "; it may have taken effect, so check before you retry"
-                    }
-                    Verdict { is_retryable: false, .. } => "; nothing was started",
-                    _ if self.retry == Retry::Idempotent => "; it is safe to retry",
-                    _ => "; nothing was started, so it is safe to retry",
-                })?;
-            }
-            ErrorKind::Api(error) => {
-                error.fmt(f)?;
-                if let Some(base_url) = &self.base_url {
-                    write!(f, " {base_url}")?;
-                }
-            }
-            ErrorKind::RepeatedCursor(error) => error.fmt(f)?,
-            ErrorKind::Stream(error) => error.fmt(f)?,
-            ErrorKind::Wait(error) => error.fmt(f)?,
-            ErrorKind::NotAStream => {
-                f.write_str("the success response is not an event stream; see `Error::body` for what was received")?;
-            }
-            ErrorKind::Decode(error) => error.fmt(f)?,
-            ErrorKind::TooLarge { limit } => {
-                write!(f, "the response is larger than {limit} bytes; raise `max_response_bytes`")?;
-            }
-        }
-        let is_proxy_response = matches!(&self.kind, ErrorKind::Transport(error) if error.proxy_response().is_some());
-        if let Some(partial) = self.partial.as_ref().filter(|_| !is_proxy_response) {
-            write!(f, " (incomplete response: status {}, {} bytes of the body)", partial.status, partial.received)?;
-        }
-        match (self.attempts, self.waited) {
-            (0 | 1, _) => Ok(()),
-            (attempts, Duration::ZERO) => write!(f, " ({attempts} attempts)"),
-            (attempts, waited) => write!(f, " ({attempts} attempts, {:.1} s between them)", waited.as_secs_f64()),
-        }
     }
 }
 

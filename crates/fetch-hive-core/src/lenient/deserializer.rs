@@ -6,7 +6,7 @@ use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, MapAccess, Seq
 use serde::forward_to_deserialize_any;
 use serde_json::{Value, map};
 
-use super::UnreadableField;
+use super::unreadable::UnreadableField;
 
 /// The maximum number of reported fields, so that a hostile body does not fill the memory.
 const MAX_REPORTED: usize = 1_000;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use super::UnreadableField;
+use super::unreadable::UnreadableField;
 
 /// The parts of a JSON text that are repaired.
 #[derive(Clone, Copy, PartialEq, Eq)]
