@@ -5,6 +5,7 @@
 //!
 //! - A byte-order mark is removed, and UTF-16 is converted. An unpaired surrogate or an invalid
 //!   UTF-8 sequence becomes U+FFFD.
+//! - Data after the JSON object or array is ignored.
 //! - A number in a string, such as `"12"`, and a whole number such as `12.0` are read as numbers.
 //! - A field of the wrong type becomes absent. A list keeps its length: a malformed element becomes
 //!   an empty one. Each of them is reported as an [`UnreadableField`].
@@ -190,12 +191,32 @@ pub(crate) fn to_value(json: &[u8]) -> Result<Parsed<Value>, ParseError> {
     };
     let text = text::decode(json);
     let repaired = text::repair(&text, Repair::Text);
-    if matches!((&text, &repaired), (Cow::Borrowed(text), Cow::Borrowed(_)) if text.len() == json.len()) {
+    let is_unchanged =
+        matches!((&text, &repaired), (Cow::Borrowed(text), Cow::Borrowed(_)) if text.len() == json.len());
+    if is_unchanged && !first.is_syntax() {
         return Err(parse_error(first));
     }
-    let mut value = serde_json::from_str(&repaired).map_err(parse_error)?;
-    let unreadable = text::take_marks(&mut value);
+    let (mut value, rest) = first_value(&repaired)?;
+    let mut unreadable = text::take_marks(&mut value);
+    if rest > 0 {
+        let reason = format!("{rest} bytes follow the JSON and are ignored");
+        unreadable.push(UnreadableField { path: String::new(), reason });
+    }
     Ok(Parsed { value, unreadable })
+}
+
+/// Parses the object or array at the start of a text, and returns the number of bytes after it.
+///
+/// Proxies and debugging tools append to a body, which must not hide a paid answer.
+fn first_value(text: &str) -> Result<(Value, usize), ParseError> {
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let first = values.next();
+    let rest = text.get(values.byte_offset()..).map_or(0, |rest| rest.trim().len());
+    match first {
+        Some(Ok(value)) if rest == 0 || value.is_object() || value.is_array() => Ok((value, rest)),
+        // The error of the whole text names the position of the other data.
+        _ => serde_json::from_str(text).map(|value| (value, 0)).map_err(parse_error),
+    }
 }
 
 /// Parses JSON as [`to_value`] does, and removes what is nested too deeply or out of range.

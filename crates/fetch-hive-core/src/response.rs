@@ -252,7 +252,8 @@ mod tests {
         }
         assert_eq!(decode::<Vec<u8>>(Some("list"), b"[1]").unwrap().value, [1]);
         assert!(decode::<Vec<u8>>(Some("list"), b"{}").is_err());
-        assert!(decode::<Vec<u8>>(Some("list"), b"{\"list\":[1]} x").is_err());
+        let with_rest = decode::<Vec<u8>>(Some("list"), b"{\"list\":[1]} x").unwrap();
+        assert_eq!((with_rest.value, with_rest.unreadable.len()), (vec![1], 1));
     }
 
     #[test]

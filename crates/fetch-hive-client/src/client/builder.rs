@@ -210,6 +210,8 @@ impl<C> ClientBuilder<C> {
             ("max_concurrent_runs", self.max_concurrent_runs),
             ("max_response_bytes", Some(self.max_response_bytes)),
             ("max_event_bytes", Some(self.max_event_bytes)),
+            // Without the body of an error, the daily cap could not be told from other limits.
+            ("max_error_bytes", Some(self.max_error_bytes)),
         ] {
             if limit == Some(0) {
                 return Err(InvalidInput::new(field, "must be at least 1").into());

@@ -50,6 +50,22 @@ async fn byte_order_mark_utf16_and_invalid_utf8_are_read() {
 }
 
 #[tokio::test]
+async fn data_after_the_json_is_ignored_and_listed() {
+    fetch_hive_tests::needs!(Socket);
+    let run = r#"{"request_id":"req_1","run_status":"completed","output":"ok"}"#;
+    for garbage in ["<!-- cached by proxy -->", "\0", "\n\n}", "{\"other\":1}", "\u{feff}"] {
+        let (_server, client) = json(format!("{run}{garbage}")).await;
+        let run = client.invoke_workflow("d").await.unwrap();
+        assert_eq!(run.output_text(), Some("ok"), "{garbage:?}");
+        assert_eq!(run.unreadable_fields()[0].path, "", "{garbage:?}");
+    }
+    let cap = r#"{"error":"no","error_code":"api_rate_limit_exceeded"}<hr>"#;
+    let (_server, client) = answer("429 Too Many Requests", "", cap).await;
+    let error = client.invoke_workflow("d").await.unwrap_err();
+    assert_eq!(error.rate_limit(), Some(RateLimit::DailyCap { limit: None, current: None }));
+}
+
+#[tokio::test]
 async fn numbers_as_text_and_whole_floats_are_read() {
     fetch_hive_tests::needs!(Socket);
     for total in ["12", "12.0", "\"12\"", "\" 12 \""] {
