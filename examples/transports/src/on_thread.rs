@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::blocking::BlockingTransport;
-use fetch_hive_client::{ResponseBody, Transport, TransportError};
+use fetch_hive_client::{ResponseBody, Timeouts, Transport, TransportError};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use tokio::sync::{mpsc, oneshot};
@@ -30,10 +30,13 @@ impl<T: BlockingTransport> OnThread<T> {
 
 #[async_trait]
 impl<T: BlockingTransport> Transport for OnThread<T> {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+        // The thread ends first, because only its error states whether the request was sent.
+        if let Some(Timeouts { deadline: Some(deadline), .. }) = request.extensions_mut().get_mut() {
+            *deadline -= *deadline / 10;
+        }
         let transport = Arc::clone(&self.0);
-        let (head_sender, head_receiver) = oneshot::channel();
-        let (chunk_sender, chunk_receiver) = mpsc::channel(1);
+        let ((head_sender, head), (chunk_sender, chunks)) = (oneshot::channel(), mpsc::channel(1));
         std::thread::spawn(move || match transport.send(request).map(Response::into_parts) {
             Err(error) => drop(head_sender.send(Err(error))),
             Ok((parts, body)) => {
@@ -42,8 +45,8 @@ impl<T: BlockingTransport> Transport for OnThread<T> {
                 }
             }
         });
-        let parts = head_receiver.await.map_err(TransportError::may_have_run)??;
-        Ok(Response::from_parts(parts, ResponseBody::streaming(ChannelBody(chunk_receiver))))
+        let parts = head.await.map_err(TransportError::may_have_run)??;
+        Ok(Response::from_parts(parts, ResponseBody::streaming(ChannelBody(chunks))))
     }
 }
 
