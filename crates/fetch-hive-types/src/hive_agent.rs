@@ -80,7 +80,7 @@ request! {
         asset_ids = Vec<AssetId>,
         /// The ids of knowledge bases that the hive agent may search.
         knowledge_base_ids = Vec<KnowledgeBaseId>,
-        /// The ids of single knowledge-base items that the hive agent may read.
+        /// The ids of individual knowledge-base items that the hive agent may read.
         knowledge_base_item_ids = Vec<KnowledgeBaseItemId>,
     }
 }
@@ -104,7 +104,7 @@ impl HiveAgentSources {
         self
     }
 
-    /// Adds ids of single knowledge-base items that the hive agent may read.
+    /// Adds the ids of individual knowledge-base items that the hive agent may read.
     pub fn knowledge_base_item_ids(
         mut self,
         knowledge_base_item_ids: impl IntoIterator<Item: Into<KnowledgeBaseItemId>>,

@@ -28,7 +28,7 @@ pub enum StreamEvent {
     ToolApproval(ToolApprovalEvent),
     /// A summary that replaces the earlier part of the conversation.
     Summary(Box<SummaryEvent>),
-    /// The usage and the final status of the run, which is the last event.
+    /// The last event of a run, with its token usage and its final status.
     Usage(Box<UsageEvent>),
     /// An error that ended the run.
     Error(Box<ErrorEvent>),

@@ -66,7 +66,7 @@ pub enum ClaimResult {
 #[error("the lease expired before the handler finished, and the event was claimed again; set a longer lease")]
 pub struct ClaimLost;
 
-/// A dedup store in memory, for a service that runs in one process.
+/// An in-memory dedup store for a single-process service.
 ///
 /// It forgets everything when the process ends, so an event that is redelivered after a restart is
 /// handled again.

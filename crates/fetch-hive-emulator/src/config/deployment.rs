@@ -223,7 +223,7 @@ impl Deployment {
         Duration::from_millis(self.delay_ms)
     }
 
-    /// Returns whether a run may wait for a person, so that it needs callback delivery.
+    /// Returns whether a run may wait for a person and therefore needs callback delivery.
     pub(crate) fn needs_human(&self) -> bool {
         self.human_in_the_loop || self.steps.iter().any(|step| step.human_in_the_loop)
     }

@@ -45,7 +45,8 @@ pub enum Check {
     DropRequest,
     /// The transport closes the connection when the response body is dropped.
     DropBody,
-    /// The transport enforces all timeouts itself, because dropping does not end a request.
+    /// The transport enforces all timeouts itself, because dropping a future does not end its
+    /// request.
     OwnTimeouts,
 }
 

@@ -201,7 +201,7 @@ impl Secrets {
         self.sorted().into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, REDACTED))
     }
 
-    /// Replaces every collected secret in bytes that are not UTF-8.
+    /// Replaces every collected secret with the redaction mark, in bytes that may not be UTF-8.
     pub(super) fn replace_all_in_bytes(&self, mut bytes: Vec<u8>) -> Vec<u8> {
         for secret in self.sorted() {
             let mut start = 0;
