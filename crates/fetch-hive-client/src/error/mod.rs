@@ -17,9 +17,9 @@ use fetch_hive_core::{
 };
 use http::{HeaderMap, StatusCode};
 
-#[cfg(any(feature = "hyper", feature = "ureq"))]
-pub(crate) use self::transport::find;
 pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
+#[cfg(any(feature = "hyper", feature = "ureq"))]
+pub(crate) use self::transport::{MAX_STALE_CONNECTIONS, find};
 pub use self::wait::WaitError;
 
 /// An error that ended a call.

@@ -9,6 +9,9 @@ use http::Response;
 /// Any error that can be sent between threads.
 pub type BoxError = Box<dyn StdError + Send + Sync + 'static>;
 
+/// The number of pooled connections that may be found closed before an attempt counts as failed.
+pub(crate) const MAX_STALE_CONNECTIONS: usize = 5;
+
 /// The timeout that elapsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -60,6 +63,7 @@ pub struct TransportError {
     kind: TransportErrorKind,
     source: Option<BoxError>,
     proxy: Option<ProxyRejection>,
+    stale_connection: bool,
 }
 
 /// The response with which a proxy refused to connect to the service.
@@ -89,17 +93,30 @@ impl TransportError {
     pub fn not_sent(source: impl Into<BoxError>) -> Self {
         let source = source.into();
         let proxy = find::<ProxyRejection>(&*source).cloned();
-        Self { kind: TransportErrorKind::NotSent, source: Some(source), proxy }
+        Self { kind: TransportErrorKind::NotSent, source: Some(source), proxy, stale_connection: false }
     }
 
     /// Creates an error for a request that may have been processed. Use this one when in doubt.
     pub fn may_have_run(source: impl Into<BoxError>) -> Self {
-        Self { kind: TransportErrorKind::MayHaveRun, source: Some(source.into()), proxy: None }
+        Self { source: Some(source.into()), ..Self::of_kind(TransportErrorKind::MayHaveRun) }
+    }
+
+    /// Creates an error for a pooled connection that had been closed before the first byte of the
+    /// request was written.
+    ///
+    /// The client sends the request again at once, up to five times, and does not count these
+    /// attempts.
+    pub fn stale_connection(source: impl Into<BoxError>) -> Self {
+        Self { stale_connection: true, ..Self::not_sent(source) }
+    }
+
+    fn of_kind(kind: TransportErrorKind) -> Self {
+        Self { kind, source: None, proxy: None, stale_connection: false }
     }
 
     /// Creates an error for a timeout that elapsed.
     pub fn timeout(timeout: Timeout) -> Self {
-        Self { kind: TransportErrorKind::Timeout(timeout), source: None, proxy: None }
+        Self::of_kind(TransportErrorKind::Timeout(timeout))
     }
 
     /// Creates an error for a proxy that refused to connect to the service, with its response.
@@ -117,6 +134,12 @@ impl TransportError {
     /// Returns whether the request may have started a run, and which timeout elapsed.
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
+    }
+
+    /// Returns whether a pooled connection had been closed before the first byte of the request was
+    /// written.
+    pub fn is_stale_connection(&self) -> bool {
+        self.stale_connection
     }
 
     /// Returns whether the request certainly did not reach the service.

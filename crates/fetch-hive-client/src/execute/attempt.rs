@@ -17,12 +17,16 @@ use super::telemetry::{AttemptTelemetry, CallTelemetry};
 use super::timeout::with_timeout;
 use crate::clock::{Clock, Stopwatch};
 use crate::credentials::Credentials;
-use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
+use crate::error::{Error, ErrorKind, MAX_STALE_CONNECTIONS, PartialResponse, Timeout, TransportError};
 use crate::transport::ResponseBody;
 
 /// The response of a successful attempt, and its unread body if a stream was requested and
 /// received.
 type AttemptResult = Result<(http::Response<Bytes>, Option<ResponseBody>), Error>;
+
+fn is_stale_connection(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Transport(error) if error.is_stale_connection())
+}
 
 /// Sends the request once, and records the attempt.
 pub(super) async fn attempt(
@@ -33,7 +37,14 @@ pub(super) async fn attempt(
     let shared = telemetry.shared;
     let mut telemetry = AttemptTelemetry::start(telemetry);
     let span = telemetry.span.clone();
-    let result = span.instrument(send_once(shared, call, &span, timeouts)).await;
+    let mut stale_connections = 0;
+    let result = loop {
+        let result = span.instrument(send_once(shared, call, &span, timeouts)).await;
+        if stale_connections == MAX_STALE_CONNECTIONS || !result.as_ref().is_err_and(is_stale_connection) {
+            break result;
+        }
+        stale_connections += 1;
+    };
     if telemetry.is_enabled() {
         let (status, id, error) = match &result {
             Ok((response, _)) => (Some(response.status()), find_request_id(response.headers(), response.body()), None),

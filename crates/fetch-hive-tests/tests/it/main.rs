@@ -12,6 +12,7 @@ mod credentials;
 mod emulator;
 mod error_responses;
 mod lenient_reading;
+mod networks;
 mod official_bodies;
 mod operations;
 mod pagination_and_raw;

@@ -1,14 +1,17 @@
+use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fetch_hive_core::InvalidInput;
 use hyper::client::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
 
 use super::HyperTransport;
 use super::connect::{Dialer, Proxies};
-use super::open::{Opener, with_alpn};
+use super::open::{BoxingExecutor, Opener, with_alpn};
 use super::pool::Pool;
+use super::resolver::Resolver;
 use crate::error::Error;
 use crate::transport::proxy::ProxyChoice;
 use crate::transport::tls::TlsSettings;
@@ -23,6 +26,10 @@ pub struct HyperTransportBuilder {
     max_header_bytes: u32,
     max_headers: Option<usize>,
     pool_idle_timeout: Duration,
+    http2_keep_alive_interval: Option<Duration>,
+    http2_keep_alive_timeout: Duration,
+    tcp_user_timeout: Option<Duration>,
+    resolved: HashMap<String, Vec<SocketAddr>>,
 }
 
 impl Default for HyperTransportBuilder {
@@ -33,6 +40,10 @@ impl Default for HyperTransportBuilder {
             max_header_bytes: 64 << 10,
             max_headers: None,
             pool_idle_timeout: Duration::from_secs(90),
+            http2_keep_alive_interval: Some(Duration::from_secs(10)),
+            http2_keep_alive_timeout: Duration::from_secs(5),
+            tcp_user_timeout: Some(Duration::from_secs(30)),
+            resolved: HashMap::new(),
         }
     }
 }
@@ -97,6 +108,43 @@ impl HyperTransportBuilder {
         self
     }
 
+    /// Sets the time between two keep-alive pings on an HTTP/2 connection. The default is 10 s, and
+    /// `None` disables pings.
+    ///
+    /// A NAT or load balancer can drop a connection without closing it. The pings detect this: a
+    /// call that starts more than the interval plus the timeout later uses another connection.
+    pub fn http2_keep_alive_interval(mut self, interval: impl Into<Option<Duration>>) -> Self {
+        self.http2_keep_alive_interval = interval.into();
+        self
+    }
+
+    /// Sets how long the client waits for the answer to a keep-alive ping. The default is 5 s.
+    ///
+    /// After that, the connection is closed, and its calls fail although they may have run.
+    pub fn http2_keep_alive_timeout(mut self, timeout: Duration) -> Self {
+        self.http2_keep_alive_timeout = timeout;
+        self
+    }
+
+    /// Sets how long sent data may remain unacknowledged before a connection fails (`TCP_USER_TIMEOUT`).
+    /// The default is 30 s, and `None` uses the default of the operating system.
+    ///
+    /// It applies to Linux, Android and Fuchsia. TCP keep-alive is always enabled, with probes every
+    /// 15 s.
+    pub fn tcp_user_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.tcp_user_timeout = timeout.into();
+        self
+    }
+
+    /// Sets the addresses of a host, which is then not looked up.
+    ///
+    /// The addresses are tried in order, and the connect timeout is divided among them. A port of 0
+    /// stands for the port of the URL, and a port in the URL takes precedence.
+    pub fn resolve(mut self, host: impl Into<String>, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.resolved.insert(host.into().to_ascii_lowercase(), addresses.into_iter().collect());
+        self
+    }
+
     /// Sends all requests through a proxy, including those to loopback hosts.
     ///
     /// The URL starts with `http://`, `https://`, `socks5://` or `socks5h://`, and may contain a
@@ -131,23 +179,39 @@ impl HyperTransportBuilder {
         if self.max_headers == Some(0) {
             return Err(InvalidInput::new("max_headers", "must be at least 1").into());
         }
+        let durations = [
+            ("http2_keep_alive_interval", self.http2_keep_alive_interval),
+            ("http2_keep_alive_timeout", Some(self.http2_keep_alive_timeout)),
+            ("tcp_user_timeout", self.tcp_user_timeout),
+        ];
+        if let Some((setting, _)) = durations.iter().find(|(_, duration)| duration.is_some_and(|time| time.is_zero())) {
+            return Err(InvalidInput::new(*setting, "must not be zero").into());
+        }
+        if let Some((host, _)) = self.resolved.iter().find(|(host, addresses)| host.is_empty() || addresses.is_empty())
+        {
+            return Err(InvalidInput::new("resolve", format!("needs a host and an address, got {host:?}")).into());
+        }
         let tls = self.tls.build()?;
         let proxies = Proxies::new(&self.proxy)?;
-        let dialer = Dialer::new(proxies.clone(), with_alpn(&tls, &[]));
+        let resolver = Resolver::new(self.resolved);
+        let dialer = Dialer::new(proxies.clone(), with_alpn(&tls, &[]), resolver, self.tcp_user_timeout);
         let mut http1 = http1::Builder::new();
-        http1.max_buf_size(self.max_header_bytes as usize);
+        http1.max_buf_size(self.max_header_bytes as usize).allow_obsolete_multiline_headers_in_responses(true);
         if let Some(headers) = self.max_headers {
             http1.max_headers(headers);
         }
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        let mut http2 = http2::Builder::new(BoxingExecutor);
         http2
             .max_header_list_size(self.max_header_bytes)
             // The window of the connection is never the bottleneck, so an unread stream blocks no
             // other stream.
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size((1 << 31) - 1)
+            .keep_alive_interval(self.http2_keep_alive_interval)
+            .keep_alive_timeout(self.http2_keep_alive_timeout)
+            .keep_alive_while_idle(true)
             .timer(TokioTimer::new());
-        let pool = Pool::new(Opener::new(&dialer, &tls, http1, http2), self.pool_idle_timeout);
+        let pool = Pool::new(Opener::new(dialer, &tls, http1, http2), self.pool_idle_timeout);
         Ok(HyperTransport { pool, proxies, max_header_bytes: self.max_header_bytes })
     }
 }

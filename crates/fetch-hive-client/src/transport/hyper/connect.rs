@@ -1,7 +1,8 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use std::{fmt, io};
 
 use fetch_hive_core::InvalidInput;
@@ -16,10 +17,17 @@ use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::idle::IdleFlag;
+use super::idle::IdleState;
+use super::resolver::Resolver;
 use super::tunnel::open_tunnel;
 use crate::error::BoxError;
 use crate::transport::proxy::{ProxyChoice, ProxyRules};
+
+/// The idle time before the first TCP keep-alive probe, and the time between two probes.
+const TCP_KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// The number of unanswered probes after which a connection has failed.
+const TCP_KEEP_ALIVE_PROBES: u32 = 3;
 
 const PROXY_SCHEMES: [&str; 4] = ["http", "https", "socks5", "socks5h"];
 
@@ -55,18 +63,43 @@ impl Proxies {
 /// Opens TCP connections, directly or through a proxy. The caller adds TLS to the service.
 #[derive(Clone)]
 pub(super) struct Dialer {
-    tcp: HttpConnector,
-    to_proxy: HttpsConnector<HttpConnector>,
+    tcp: HttpConnector<Resolver>,
+    proxy_tls: Arc<ClientConfig>,
     proxies: Proxies,
 }
 
 impl Dialer {
-    pub(super) fn new(proxies: Proxies, proxy_tls: Arc<ClientConfig>) -> Self {
-        let mut tcp = HttpConnector::new();
+    pub(super) fn new(
+        proxies: Proxies,
+        proxy_tls: Arc<ClientConfig>,
+        resolver: Resolver,
+        tcp_user_timeout: Option<Duration>,
+    ) -> Self {
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        let to_proxy = HttpsConnector::from((tcp.clone(), proxy_tls));
-        Self { tcp, to_proxy, proxies }
+        tcp.set_keepalive(Some(TCP_KEEP_ALIVE_INTERVAL));
+        tcp.set_keepalive_interval(Some(TCP_KEEP_ALIVE_INTERVAL));
+        tcp.set_keepalive_retries(Some(TCP_KEEP_ALIVE_PROBES));
+        #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+        tcp.set_tcp_user_timeout(tcp_user_timeout);
+        #[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
+        let _ = tcp_user_timeout;
+        Self { tcp, proxy_tls, proxies }
+    }
+
+    /// Divides a timeout among the addresses of a host, so that one that never answers does not use
+    /// up all of it.
+    pub(super) fn with_connect_timeout(&self, timeout: Option<Duration>) -> Self {
+        let mut dialer = self.clone();
+        // Slightly longer, so that with a single address the timeout of the call elapses first and
+        // its error names the setting.
+        dialer.tcp.set_connect_timeout(timeout.map(|timeout| timeout.saturating_add(timeout / 16)));
+        dialer
+    }
+
+    fn to_proxy(&self) -> HttpsConnector<HttpConnector<Resolver>> {
+        HttpsConnector::from((self.tcp.clone(), Arc::clone(&self.proxy_tls)))
     }
 }
 
@@ -80,7 +113,7 @@ pub(super) struct DialedStream {
     stream: Stream,
     /// Whether the peer is a proxy that expects the whole URL in the request line.
     pub(super) proxied: bool,
-    pub(super) idle: IdleFlag,
+    pub(super) idle: IdleState,
     /// Whether the peer has closed its read side, as after an early error response. The rest of the
     /// request is then discarded, so that the response is still read.
     peer_stopped_reading: bool,
@@ -98,7 +131,7 @@ impl DialedStream {
             MaybeHttpsStream::Http(tcp) => Stream::Tcp(tcp),
             MaybeHttpsStream::Https(tls) => Stream::Tls(Box::new(tls)),
         };
-        Self { stream, proxied, idle: IdleFlag::default(), peer_stopped_reading: false }
+        Self { stream, proxied, idle: IdleState::default(), peer_stopped_reading: false }
     }
 
     fn io(&mut self) -> Pin<&mut dyn Io> {
@@ -111,14 +144,15 @@ impl DialedStream {
     /// Writes with a function, or discards `length` bytes if the peer no longer reads.
     fn write_or_discard(
         &mut self,
+        cx: &mut Context<'_>,
         length: usize,
-        write: impl FnOnce(Pin<&mut dyn Io>) -> Poll<io::Result<usize>>,
+        write: impl FnOnce(Pin<&mut dyn Io>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        self.check_before_write()?;
+        ready!(self.poll_before_write(cx))?;
         if self.peer_stopped_reading {
             return Poll::Ready(Ok(length));
         }
-        match write(self.io()) {
+        match write(self.io(), cx) {
             Poll::Ready(Err(error)) if is_closed_by_peer(&error) => {
                 self.peer_stopped_reading = true;
                 Poll::Ready(Ok(length))
@@ -130,10 +164,10 @@ impl DialedStream {
     /// Fails the first write after an idle time if the peer closed the connection.
     ///
     /// The TLS stream to a proxy hides its socket, so such a connection is not checked.
-    fn check_before_write(&self) -> io::Result<()> {
+    fn poll_before_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.stream {
-            Stream::Tcp(tcp) => self.idle.check_before_write(tcp.inner()),
-            Stream::Tls(_) => Ok(()),
+            Stream::Tcp(tcp) => self.idle.poll_before_write(tcp.inner(), cx),
+            Stream::Tls(_) => Poll::Ready(Ok(())),
         }
     }
 }
@@ -167,11 +201,11 @@ impl Service<Uri> for Dialer {
                 Box::pin(async move { Ok(direct(MaybeHttpsStream::Http(tunnel.await?))) })
             }
             Some("http" | "https") if uri.scheme_str() == Some("https") => {
-                let stream = self.to_proxy.call(proxy_uri);
+                let stream = self.to_proxy().call(proxy_uri);
                 Box::pin(async move { Ok(direct(open_tunnel(stream.await?, &uri, proxy.basic_auth()).await?)) })
             }
             Some("http" | "https") => {
-                let stream = self.to_proxy.call(proxy_uri);
+                let stream = self.to_proxy().call(proxy_uri);
                 Box::pin(async move { Ok(DialedStream::new(stream.await?, true)) })
             }
             _ => Box::pin(async { Err("the scheme of the proxy URL is not supported".into()) }),
@@ -207,7 +241,7 @@ impl Read for DialedStream {
 
 impl Write for DialedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.write_or_discard(buf.len(), |io| io.poll_write(cx, buf))
+        self.write_or_discard(cx, buf.len(), |io, cx| io.poll_write(cx, buf))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -231,7 +265,7 @@ impl Write for DialedStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let length = bufs.iter().map(|buf| buf.len()).sum();
-        self.write_or_discard(length, |io| io.poll_write_vectored(cx, bufs))
+        self.write_or_discard(cx, length, |io, cx| io.poll_write_vectored(cx, bufs))
     }
 }
 

@@ -6,6 +6,8 @@ mod gzip;
 mod idle;
 mod open;
 mod pool;
+mod resolver;
+mod stream_limit;
 mod tracked;
 mod tunnel;
 
@@ -25,7 +27,6 @@ use tokio::runtime::{self, Handle};
 
 pub use self::builder::HyperTransportBuilder;
 use self::connect::Proxies;
-use self::idle::is_stale;
 use self::pool::{Connection, Pool};
 pub(super) use self::tracked::TrackedBody;
 use super::Transport;
@@ -33,10 +34,6 @@ use super::body::ResponseBody;
 use super::encoding::accept_gzip;
 use super::tls::is_rejected_certificate;
 use crate::error::{Timeout, TransportError};
-
-/// The number of times that the task yields before it uses an HTTP/2 connection: the number of
-/// polls that the end of a connection takes from the socket to the pool.
-const YIELDS_BEFORE_HTTP2: usize = 4;
 
 /// A [`Transport`] with HTTP/1.1 and HTTP/2 by hyper, TLS by rustls, and pooled connections.
 ///
@@ -46,7 +43,10 @@ const YIELDS_BEFORE_HTTP2: usize = 4;
 ///   for loopback hosts. An explicit proxy is used for all hosts.
 /// - A response may have 64 KiB of headers unless another limit is set, and over HTTP/1.1 at most
 ///   100 headers.
-/// - An idle connection is kept for at most 90 seconds unless another timeout is set.
+/// - An idle connection is kept for at most 90 seconds unless another timeout is set. Keep-alive
+///   pings detect an HTTP/2 connection that a network forgot.
+/// - A host with several addresses is tried at each of them within the connect timeout.
+/// - Another HTTP/2 connection is opened when the server allows no more streams on the first.
 /// - gzip responses are requested and decoded. Redirects are not followed, and nothing is retried.
 /// - Sending needs a tokio runtime with I/O and time enabled, but building the transport does not.
 ///   Each runtime has separate connections.
@@ -69,44 +69,40 @@ impl HyperTransport {
         runtime: runtime::Id,
     ) -> Result<http::Response<TrackedBody>, TransportError> {
         let host = self.pool.host(request.uri(), runtime)?;
-        let mut connection = host.ready();
-        if let Some(Connection::Http2(found)) = &connection {
-            // The connection may have ended while the runtime did not run. HTTP/2 offers no way to
-            // check the socket, so the tasks that drive the connections run first.
-            for _ in 0..YIELDS_BEFORE_HTTP2 {
-                tokio::task::yield_now().await;
-            }
-            if found.sender.is_closed() {
-                connection = host.ready();
-            }
-        }
-        let connection = match connection {
+        let ready = host.ready();
+        let was_pooled = ready.is_some();
+        let mut connection = match ready {
             Some(connection) => connection,
-            None => within_connect_timeout(connect_timeout, Box::pin(host.connect(request.uri()))).await?,
+            None => {
+                let connecting = Box::pin(host.connect(request.uri(), connect_timeout));
+                within_connect_timeout(connect_timeout, connecting).await?
+            }
         };
-        let (error, failed) = match connection {
-            Connection::Http1(mut connection) => {
+        let sent = match &mut connection {
+            Connection::Http1(connection) => {
                 request.headers_mut().entry(HOST).or_insert_with(|| host.header_value.clone());
                 if !connection.proxied {
                     keep_path_only(request.uri_mut());
                 }
-                match connection.sender.send_request(request).await {
-                    Ok(response) => {
-                        return Ok(response.map(|body| TrackedBody::new(body, Connection::Http1(connection))));
-                    }
-                    Err(error) => (error, None),
-                }
+                connection.sender.send_request(request).await
             }
-            Connection::Http2(mut connection) => match connection.sender.send_request(request).await {
-                Ok(response) => {
-                    return Ok(response.map(|body| TrackedBody::new(body, Connection::Http2(connection))));
-                }
-                Err(error) => (error, Some(connection)),
-            },
+            Connection::Http2(connection) => connection.sender.send_request(request).await,
         };
-        let error = classify(error);
+        let error = match sent {
+            Ok(response) => return Ok(response.map(|body| TrackedBody::new(body, connection))),
+            Err(error) => error,
+        };
+        let error = if connection.is_stale() || (was_pooled && error.is_canceled()) {
+            host.found_stale();
+            TransportError::stale_connection(error)
+        } else {
+            classify(error)
+        };
         if error.is_not_sent() {
-            host.reset_protocol(failed.as_ref());
+            host.reset_protocol(match &connection {
+                Connection::Http1(_) => None,
+                Connection::Http2(connection) => Some(connection),
+            });
         }
         Err(error)
     }
@@ -166,7 +162,7 @@ fn classify(error: hyper::Error) -> TransportError {
     let not_sent = || {
         let mut cause = error.source();
         while let Some(error) = cause {
-            if is_stale(error) || error.downcast_ref::<h2::Error>().is_some_and(is_unprocessed) {
+            if error.downcast_ref::<h2::Error>().is_some_and(is_unprocessed) {
                 return true;
             }
             cause = error.source();

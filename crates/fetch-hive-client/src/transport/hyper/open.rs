@@ -1,22 +1,27 @@
 //! Opens connections: TCP, directly or through a proxy, then TLS, then the handshake of the
 //! negotiated protocol.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use http::Uri;
 use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
+use hyper::rt::Executor;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::Connection as _;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tower_service::Service;
 
 use super::connect::{Dialer, Io};
-use super::idle::IdleFlag;
+use super::idle::IdleState;
+use super::stream_limit::{LimitReader, StreamLimit};
 use crate::error::BoxError;
 
 /// The protocols offered to a host by ALPN.
@@ -30,53 +35,70 @@ pub(super) enum Alpn {
 pub(super) enum Opened {
     Http1 {
         sender: http1::SendRequest<Full<Bytes>>,
-        idle: IdleFlag,
+        idle: IdleState,
         /// Whether the peer is a proxy that expects the whole URL in the request line.
         proxied: bool,
     },
-    Http2(http2::SendRequest<Full<Bytes>>),
+    Http2 {
+        sender: http2::SendRequest<Full<Bytes>>,
+        idle: IdleState,
+        limit: Arc<StreamLimit>,
+    },
 }
 
 pub(super) struct Opener {
-    http2_or_http1: HttpsConnector<Dialer>,
-    http1_only: HttpsConnector<Dialer>,
+    dialer: Dialer,
+    http2_or_http1: Arc<ClientConfig>,
+    http1_only: Arc<ClientConfig>,
     http1: http1::Builder,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<BoxingExecutor>,
 }
 
 impl Opener {
     pub(super) fn new(
-        dialer: &Dialer,
+        dialer: Dialer,
         tls: &ClientConfig,
         http1: http1::Builder,
-        http2: http2::Builder<TokioExecutor>,
+        http2: http2::Builder<BoxingExecutor>,
     ) -> Self {
-        let connector = |protocols: &[&[u8]]| HttpsConnector::from((dialer.clone(), with_alpn(tls, protocols)));
-        let http2_or_http1 = connector(&[b"h2", b"http/1.1"]);
-        Self { http2_or_http1, http1_only: connector(&[b"http/1.1"]), http1, http2 }
+        let http2_or_http1 = with_alpn(tls, &[b"h2", b"http/1.1"]);
+        Self { dialer, http2_or_http1, http1_only: with_alpn(tls, &[b"http/1.1"]), http1, http2 }
     }
 
-    pub(super) async fn open(&self, uri: Uri, alpn: Alpn) -> Result<Opened, BoxError> {
-        let mut connector = match alpn {
-            Alpn::Http2OrHttp1 => self.http2_or_http1.clone(),
-            Alpn::Http1Only => self.http1_only.clone(),
+    /// Opens a connection. The timeout is only divided among the addresses of the host, and the
+    /// caller enforces it.
+    pub(super) async fn open(&self, uri: Uri, alpn: Alpn, timeout: Option<Duration>) -> Result<Opened, BoxError> {
+        let tls = match alpn {
+            Alpn::Http2OrHttp1 => &self.http2_or_http1,
+            Alpn::Http1Only => &self.http1_only,
         };
+        let mut connector = HttpsConnector::from((self.dialer.with_connect_timeout(timeout), Arc::clone(tls)));
         poll_fn(|cx| connector.poll_ready(cx)).await?;
         let stream = connector.call(uri).await?;
-        let is_http2 = stream.connected().is_negotiated_h2();
+        let limit = stream.connected().is_negotiated_h2().then(|| Arc::new(StreamLimit::new()));
         // Boxed, because a TLS stream takes kilobytes in every future that it is moved through.
         let (idle, proxied, io): (_, _, Box<dyn Io>) = match stream {
             MaybeHttpsStream::Http(stream) => (stream.idle.clone(), stream.proxied, Box::new(stream)),
             MaybeHttpsStream::Https(tls) => {
                 let stream = tls.inner().get_ref().0.inner();
-                (stream.idle.clone(), stream.proxied, Box::new(tls))
+                let (idle, proxied) = (stream.idle.clone(), stream.proxied);
+                match &limit {
+                    Some(limit) => {
+                        let reader = LimitReader::new(tls.into_inner(), Arc::clone(limit));
+                        (idle, proxied, Box::new(TokioIo::new(reader)))
+                    }
+                    None => (idle, proxied, Box::new(tls)),
+                }
             }
         };
-        if is_http2 {
-            let (mut sender, connection) = self.http2.handshake(io).await?;
-            tokio::spawn(connection);
-            sender.ready().await?;
-            return Ok(Opened::Http2(sender));
+        if let Some(limit) = limit {
+            let (sender, connection) = self.http2.handshake(io).await?;
+            let mut connection = tokio::spawn(connection);
+            if let Either::Right((ended, _)) = select(pin!(limit.received()), &mut connection).await {
+                ended??;
+                return Err("the server closed the connection before it sent its HTTP/2 settings".into());
+            }
+            return Ok(Opened::Http2 { sender, idle, limit });
         }
         let (mut sender, connection) = self.http1.handshake(io).await?;
         let mut connection = Box::pin(connection);
@@ -88,6 +110,22 @@ impl Opener {
         .await?;
         tokio::spawn(connection);
         Ok(Opened::Http1 { sender, idle, proxied })
+    }
+}
+
+/// Spawns the tasks of an HTTP/2 connection.
+///
+/// All of them have the size of the largest one, which is moved several times while it is spawned,
+/// so each is boxed first.
+#[derive(Clone)]
+pub(super) struct BoxingExecutor;
+
+impl<F> Executor<F> for BoxingExecutor
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    fn execute(&self, task: F) {
+        tokio::spawn(Box::pin(task));
     }
 }
 

@@ -19,9 +19,10 @@ use tokio::runtime::{self, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::idle::IdleFlag;
+use super::idle::IdleState;
 use super::open::{Alpn, Opened, Opener};
-use crate::error::{BoxError, TransportError};
+use super::stream_limit::StreamLimit;
+use crate::error::{BoxError, MAX_STALE_CONNECTIONS, TransportError};
 
 /// The timeout of a connection that is opened in the background, independent of the calls that wait
 /// for it.
@@ -92,24 +93,21 @@ pub(super) struct Host {
 
 #[derive(Default)]
 struct Connections {
-    protocol: Protocol,
+    /// Whether the host chose HTTP/1.1 when its protocol was last negotiated.
+    http1_only: bool,
+    /// A task opens a connection over https and owns the sender. It ends with an outcome, when no
+    /// call waits for it any more, or with its runtime.
+    probing: Weak<watch::Sender<ProbeOutcome>>,
+    /// The first one that allows another stream is used, so that surplus ones become idle.
+    http2: Vec<Http2Connection>,
+    /// The number of connections in a row that were found closed before a request was written.
+    stale: usize,
     /// The most recently used connection is last, and is used first.
     idle: Vec<IdleConnection>,
     /// Calls that are opening a connection, and accept one that is returned earlier.
     waiting: VecDeque<oneshot::Sender<Http1Connection>>,
     /// The task that closes idle connections.
     reaper: Option<AbortHandle>,
-}
-
-#[derive(Default)]
-enum Protocol {
-    #[default]
-    Unknown,
-    /// A task opens a first connection and owns the sender. It ends with an outcome, when no call
-    /// waits for it any more, or with its runtime.
-    Probing(Weak<watch::Sender<ProbeOutcome>>),
-    Http1,
-    Http2(Http2Connection),
 }
 
 /// The outcome of a probe; absent while it is running.
@@ -120,7 +118,7 @@ pub(super) struct Http1Connection {
     pub(super) sender: http1::SendRequest<Full<Bytes>>,
     /// Whether the peer is a proxy that expects the whole URL in the request line.
     pub(super) proxied: bool,
-    idle: IdleFlag,
+    idle: IdleState,
     host: Weak<Host>,
 }
 
@@ -139,10 +137,21 @@ pub(super) struct Http2Connection {
     pub(super) sender: http2::SendRequest<Full<Bytes>>,
     /// Cloned for each request, so that its reference count is one more than the number of
     /// requests.
-    requests: Arc<()>,
+    streams: Arc<Streams>,
     last_used: SystemTime,
     /// Whether the connection was used since the reaper last ran.
     used: bool,
+}
+
+struct Streams {
+    idle: IdleState,
+    limit: Arc<StreamLimit>,
+}
+
+impl Http2Connection {
+    fn open_streams(&self) -> usize {
+        Arc::strong_count(&self.streams) - 1
+    }
 }
 
 /// The connection of a request.
@@ -155,13 +164,18 @@ impl Host {
     /// Returns an open connection, if there is one that can be used.
     pub(super) fn ready(&self) -> Option<Connection> {
         let mut connections = lock(&self.connections);
-        if let Protocol::Http2(connection) = &mut connections.protocol {
-            let in_use = Arc::strong_count(&connection.requests) > 1;
-            if !connection.sender.is_closed() && (in_use || self.is_fresh(connection.last_used)) {
+        connections.http2.retain(|connection| {
+            !connection.sender.is_closed() && (connection.open_streams() > 0 || self.is_fresh(connection.last_used))
+        });
+        for connection in &mut connections.http2 {
+            let streams = connection.open_streams();
+            if streams < connection.streams.limit.get() {
+                if streams == 0 {
+                    connection.streams.idle.set_idle_http2();
+                }
                 (connection.used, connection.last_used) = (true, SystemTime::now());
                 return Some(Connection::Http2(connection.clone()));
             }
-            connections.protocol = Protocol::Unknown;
         }
         loop {
             let IdleConnection { connection, since, .. } = connections.idle.pop()?;
@@ -185,10 +199,17 @@ impl Host {
     /// Over https, the first connection detects the protocol of the host before others are opened.
     /// Otherwise a burst of requests would open one connection each, and discard all but one if the
     /// host chooses HTTP/2.
-    pub(super) async fn connect(self: &Arc<Self>, uri: &Uri) -> Result<Connection, TransportError> {
-        for _ in 0..MAX_PROBES {
-            let Some(mut probe) = self.probe(uri) else {
-                return self.open(uri).await.map(Connection::Http1).map_err(|error| {
+    ///
+    /// A host whose HTTP/2 connections have no stream left gets another one.
+    pub(super) async fn connect(
+        self: &Arc<Self>,
+        uri: &Uri,
+        timeout: Option<Duration>,
+    ) -> Result<Connection, TransportError> {
+        let mut unusable = 0;
+        while unusable < MAX_PROBES {
+            let Some(mut probe) = self.probe(uri, timeout) else {
+                return self.open(uri, timeout).await.map(Connection::Http1).map_err(|error| {
                     self.reset_protocol(None);
                     TransportError::not_sent(error)
                 });
@@ -202,75 +223,78 @@ impl Host {
             if let Some(connection) = self.ready() {
                 return Ok(connection);
             }
+            // Other calls may have taken all streams of the new connection.
+            if !lock(&self.connections).http2.iter().any(|connection| connection.open_streams() > 0) {
+                unusable += 1;
+            }
         }
         Err(TransportError::not_sent("the host closed each connection as soon as it was open"))
     }
 
     /// Returns a receiver for the protocol that the host negotiates, or `None` if the host is known
     /// to use HTTP/1.1.
-    fn probe(self: &Arc<Self>, uri: &Uri) -> Option<watch::Receiver<ProbeOutcome>> {
-        if !self.secure {
+    fn probe(self: &Arc<Self>, uri: &Uri, timeout: Option<Duration>) -> Option<watch::Receiver<ProbeOutcome>> {
+        let mut connections = lock(&self.connections);
+        if !self.secure || connections.http1_only {
             return None;
         }
-        let mut connections = lock(&self.connections);
-        let probing = match &connections.protocol {
-            Protocol::Http1 => return None,
-            Protocol::Probing(sender) => sender.upgrade(),
-            Protocol::Unknown | Protocol::Http2(_) => None,
-        };
-        if let Some(sender) = probing {
+        if let Some(sender) = connections.probing.upgrade() {
             return Some(sender.subscribe());
         }
         let (sender, receiver) = watch::channel(None);
         let sender = Arc::new(sender);
-        connections.protocol = Protocol::Probing(Arc::downgrade(&sender));
+        connections.probing = Arc::downgrade(&sender);
         // A separate task, because the call that started the probe may be dropped while others wait
         // for it.
-        tokio::spawn(Arc::clone(self).run_probe(uri.clone(), sender));
+        tokio::spawn(Arc::clone(self).run_probe(uri.clone(), timeout, sender));
         Some(receiver)
     }
 
-    async fn run_probe(self: Arc<Self>, uri: Uri, waiters: Arc<watch::Sender<ProbeOutcome>>) {
-        let mut opening =
-            pin!(tokio::time::timeout(BACKGROUND_CONNECT_TIMEOUT, self.opener.open(uri, Alpn::Http2OrHttp1)));
+    async fn run_probe(
+        self: Arc<Self>,
+        uri: Uri,
+        timeout: Option<Duration>,
+        waiters: Arc<watch::Sender<ProbeOutcome>>,
+    ) {
+        let opening = self.opener.open(uri, Alpn::Http2OrHttp1, timeout);
+        let mut opening = pin!(tokio::time::timeout(BACKGROUND_CONNECT_TIMEOUT, opening));
         let opened = loop {
             if let Either::Left((opened, _)) = select(opening.as_mut(), pin!(waiters.closed())).await {
                 break opened.unwrap_or_else(|elapsed| Err(elapsed.into()));
             }
             let mut connections = lock(&self.connections);
             if waiters.receiver_count() == 0 {
-                connections.protocol = Protocol::Unknown;
+                connections.probing = Weak::new();
                 return;
             }
         };
-        let (protocol, outcome) = match opened {
-            Ok(Opened::Http2(sender)) => (
-                Protocol::Http2(Http2Connection {
-                    sender,
-                    requests: Arc::default(),
-                    last_used: SystemTime::now(),
-                    used: true,
-                }),
-                Ok(()),
-            ),
+        let outcome = match opened {
+            Ok(Opened::Http2 { sender, idle, limit }) => {
+                let streams = Arc::new(Streams { idle, limit });
+                let connection = Http2Connection { sender, streams, last_used: SystemTime::now(), used: true };
+                lock(&self.connections).http2.push(connection);
+                Ok(())
+            }
             Ok(Opened::Http1 { sender, idle, proxied }) => {
                 if waiters.receiver_count() == 0 {
-                    idle.set();
+                    idle.set_idle_http1();
                 }
                 self.put(self.http1(sender, idle, proxied));
-                (Protocol::Http1, Ok(()))
+                let mut connections = lock(&self.connections);
+                connections.http1_only = connections.http2.is_empty();
+                Ok(())
             }
-            Err(error) => (Protocol::Unknown, Err(Arc::new(error))),
+            Err(error) => Err(Arc::new(error)),
         };
         let mut connections = lock(&self.connections);
-        connections.protocol = protocol;
+        connections.probing = Weak::new();
         self.ensure_reaper(&mut connections);
         drop(connections);
         waiters.send_replace(Some(outcome));
     }
 
     /// Opens an HTTP/1.1 connection, unless another one is returned earlier.
-    async fn open(self: &Arc<Self>, uri: &Uri) -> Result<Http1Connection, BoxError> {
+    async fn open(self: &Arc<Self>, uri: &Uri, timeout: Option<Duration>) -> Result<Http1Connection, BoxError> {
         let (sender, mut receiver) = oneshot::channel();
         {
             let waiting = &mut lock(&self.connections).waiting;
@@ -279,9 +303,9 @@ impl Host {
         }
         let (host, uri) = (Arc::clone(self), uri.clone());
         let opening = Box::pin(async move {
-            match host.opener.open(uri, Alpn::Http1Only).await? {
+            match host.opener.open(uri, Alpn::Http1Only, timeout).await? {
                 Opened::Http1 { sender, idle, proxied } => Ok(host.http1(sender, idle, proxied)),
-                Opened::Http2(_) => Err("the host chose HTTP/2, which was not offered".into()),
+                Opened::Http2 { .. } => Err("the host chose HTTP/2, which was not offered".into()),
             }
         });
         // A connection whose response has just ended is returned by its task, which may only need
@@ -295,7 +319,7 @@ impl Host {
                 // The surplus connection serves a later request.
                 tokio::spawn(async move {
                     if let Ok(Ok(connection)) = tokio::time::timeout(BACKGROUND_CONNECT_TIMEOUT, opening).await {
-                        connection.idle.set();
+                        connection.idle.set_idle_http1();
                         connection.put_back();
                     }
                 });
@@ -316,7 +340,7 @@ impl Host {
     fn http1(
         self: &Arc<Self>,
         sender: http1::SendRequest<Full<Bytes>>,
-        idle: IdleFlag,
+        idle: IdleState,
         proxied: bool,
     ) -> Http1Connection {
         Http1Connection { sender, proxied, idle, host: Arc::downgrade(self) }
@@ -325,6 +349,7 @@ impl Host {
     /// Hands a connection over to a waiting call, or keeps it as idle.
     fn put(self: &Arc<Self>, mut connection: Http1Connection) {
         let mut connections = lock(&self.connections);
+        connections.stale = 0;
         while let Some(waiting) = connections.waiting.pop_front() {
             match waiting.send(connection) {
                 Ok(()) => return,
@@ -338,14 +363,21 @@ impl Host {
     /// Resets the protocol after a request could not be sent, so that the next request detects it
     /// again.
     pub(super) fn reset_protocol(&self, failed: Option<&Http2Connection>) {
-        let protocol = &mut lock(&self.connections).protocol;
-        let stale = match (&*protocol, failed) {
-            (Protocol::Http1, None) => true,
-            (Protocol::Http2(known), Some(failed)) => Arc::ptr_eq(&known.requests, &failed.requests),
-            _ => false,
-        };
-        if stale {
-            *protocol = Protocol::Unknown;
+        let mut connections = lock(&self.connections);
+        match failed {
+            None => connections.http1_only = false,
+            Some(failed) => connections.http2.retain(|known| !Arc::ptr_eq(&known.streams, &failed.streams)),
+        }
+    }
+
+    /// Records that a pooled connection was closed before a request was written to it. After
+    /// several in a row, the next call opens a connection.
+    pub(super) fn found_stale(&self) {
+        let mut connections = lock(&self.connections);
+        connections.stale += 1;
+        if connections.stale >= MAX_STALE_CONNECTIONS {
+            connections.idle.clear();
+            connections.http2.clear();
         }
     }
 
@@ -376,12 +408,10 @@ impl Connections {
 
     fn close_unused(&mut self) {
         self.idle.retain_mut(|idle| std::mem::take(&mut idle.used) && !idle.connection.sender.is_closed());
-        if let Protocol::Http2(connection) = &mut self.protocol {
-            let used = std::mem::take(&mut connection.used) || Arc::strong_count(&connection.requests) > 1;
-            if !used || connection.sender.is_closed() {
-                self.protocol = Protocol::Unknown;
-            }
-        }
+        self.http2.retain_mut(|connection| {
+            let used = std::mem::take(&mut connection.used) || connection.open_streams() > 0;
+            used && !connection.sender.is_closed()
+        });
     }
 }
 
@@ -393,13 +423,23 @@ impl Drop for Connections {
     }
 }
 
+impl Connection {
+    /// Returns whether the connection was found closed before anything was written to it.
+    pub(super) fn is_stale(&self) -> bool {
+        match self {
+            Self::Http1(connection) => connection.idle.is_stale(),
+            Self::Http2(connection) => connection.streams.idle.is_stale(),
+        }
+    }
+}
+
 impl Http1Connection {
     /// Puts the connection back into the pool when its response has ended or is no longer read.
     ///
     /// An unread connection is kept if hyper can soon read the rest of the response. Otherwise
     /// hyper closes it.
     pub(super) fn return_to_pool(mut self) {
-        self.idle.set();
+        self.idle.set_idle_http1();
         if self.sender.is_ready() {
             return self.put_back();
         }
