@@ -15,8 +15,12 @@ mod poll_run;
 mod stream;
 mod transport;
 
+/// The crate whose `Bytes` the raw bodies of this crate are.
+pub use bytes;
 pub use fetch_hive_core as core;
 pub use fetch_hive_core::types;
+/// The crate whose requests, responses and headers appear in the API of this crate.
+pub use http;
 
 pub use client::{
     API_KEY_VARIABLE, ApprovalStream, Call, Client, ClientBuilder, RawRequest, read_asset_file, resources,

@@ -254,7 +254,7 @@ impl<E> EventStream<E> {
         &self.parts.headers
     }
 
-    /// Returns the number of bytes of the stream that were received so far, after decompression.
+    /// Returns the number of bytes of the stream received so far, after decompression.
     pub fn received(&self) -> u64 {
         self.received
     }

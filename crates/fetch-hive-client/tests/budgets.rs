@@ -122,8 +122,8 @@ fn sizes_of_types() {
         ("the client's error", size_of::<Error>(), 8),
         ("the core's error", size_of::<fetch_hive_core::Error>(), 16),
         ("a call", size_of::<Call<InvokeWorkflow>>(), 640),
-        ("the future of a response", size_of_val(&*response), 4_224),
-        ("the future of a stream", size_of_val(&stream), 5_632),
+        ("the future of a response", size_of_val(&*response), 2_176),
+        ("the future of a stream", size_of_val(&stream), 3_584),
         ("a stream of events", size_of::<EventStream<InvokeAgent>>(), 728),
         ("a response", size_of::<ApiResponse<InvokeWorkflowResponse>>(), 200),
     ] {

@@ -28,7 +28,8 @@ impl BaseUrl {
     /// # Errors
     ///
     /// Returns [`InvalidInput`] for the field `base_url` when the URL has no scheme or host, has
-    /// credentials, a query or a fragment, or uses plain HTTP for a host that is not loopback.
+    /// credentials, a query, a fragment or an invalid path, or uses plain HTTP for a host that is
+    /// not loopback.
     pub fn new(url: &str) -> Result<Self, InvalidInput> {
         Self::parse(url, false)
     }
@@ -40,7 +41,7 @@ impl BaseUrl {
     /// # Errors
     ///
     /// Returns [`InvalidInput`] for the field `base_url` when the URL has no scheme or host, or has
-    /// credentials, a query or a fragment.
+    /// credentials, a query, a fragment or an invalid path.
     pub fn allow_plain_http(url: &str) -> Result<Self, InvalidInput> {
         Self::parse(url, true)
     }
@@ -51,6 +52,16 @@ impl BaseUrl {
             check_url("base_url", url, allow_plain_http, "allow_plain_http allows plain http for any host")?;
         if url.contains(['?', '#']) {
             return Err(InvalidInput::new("base_url", "must not have a query or a fragment"));
+        }
+        let path = url.get(scheme.as_str().len() + "://".len() + authority.as_str().len()..).unwrap_or_default();
+        if !path.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}<>\"\\^`|".contains(&byte)) {
+            return Err(InvalidInput::new("base_url", "has a path with a character that a URL cannot contain"));
+        }
+        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+            return Err(InvalidInput::new("base_url", "must not have `.` or `..` in its path"));
+        }
+        if path.ends_with("/invoke") {
+            return Err(InvalidInput::new("base_url", "must end before the path of an operation, such as in `…/v1`"));
         }
         Ok(Self { text: url.to_owned(), scheme, authority })
     }
@@ -138,6 +149,10 @@ mod tests {
             "https://example.com:",
             "https://:443",
             "http://127.0.0.1:99999/v1",
+            "https://example.com/v1\u{200b}",
+            "https://example.com/{workspace}/v1",
+            "https://example.com/v1/../admin",
+            "https://example.com/v1/workflow/invoke",
             "https://example.com:0",
             "https://example.com:+443",
             "https://example.com:44 3",

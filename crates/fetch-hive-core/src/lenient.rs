@@ -7,6 +7,8 @@
 //!   UTF-8 sequence becomes U+FFFD.
 //! - Data after the JSON object or array is ignored.
 //! - A number in a string, such as `"12"`, and a whole number such as `12.0` are read as numbers.
+//! - Of a field that occurs more than once, the last value that is not null is read, and the field
+//!   is reported.
 //! - A field of the wrong type becomes absent. A list keeps its length: a malformed element becomes
 //!   an empty one. Each of them is reported as an [`UnreadableField`].
 //!
@@ -14,6 +16,7 @@
 
 mod deserializer;
 mod text;
+mod tree;
 mod unreadable;
 
 use std::borrow::Cow;
@@ -21,12 +24,13 @@ use std::cell::RefCell;
 use std::fmt;
 
 use fetch_hive_types::StreamEvent;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed as _, IgnoredAny};
 use serde_json::Value;
 use serde_json::error::Category;
 
 use self::deserializer::{Lenient, Path, Reason};
 use self::text::Repair;
+use self::tree::Tree;
 pub use self::unreadable::UnreadableField;
 
 /// A parsed value, and the fields of the JSON that it does not contain.
@@ -116,7 +120,7 @@ pub fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<Parsed<T>, ParseEr
     }
 }
 
-/// Parses JSON on the second try, optionally from one key of an object.
+/// Parses JSON whose first parse has failed. With `envelope`, the value of this key is parsed.
 ///
 /// `error` is the error of the first try.
 pub(crate) fn from_slice_in<T: DeserializeOwned>(
@@ -168,13 +172,15 @@ pub(crate) fn from_slice_or_default<T: DeserializeOwned + Default>(json: &[u8]) 
 ///
 /// Returns `None` if the event is not JSON, or if it is a text event without a readable text.
 pub(crate) fn stream_event(json: &[u8], name: &str) -> Option<Parsed<StreamEvent>> {
-    let body = to_value(json).ok()?;
+    let body = to_value_or_salvage(json).ok()?;
     let event_type = body.value.get("type").and_then(Value::as_str).filter(|text| !text.is_empty()).unwrap_or(name);
     let mut parsed =
         read(None, &body.value, |deserializer| StreamEvent::deserialize_as(event_type, deserializer)).ok()?;
-    parsed.unreadable.splice(0..0, body.unreadable);
     let is_text = matches!(parsed.value, StreamEvent::Response(_) | StreamEvent::Reasoning(_));
-    let lost_text = is_text && parsed.unreadable.iter().any(|field| field.path == "response");
+    let lost_text = is_text
+        && (body.value.get("response").is_none_or(Value::is_null)
+            || parsed.unreadable.iter().any(|field| field.path == "response"));
+    parsed.unreadable.splice(0..0, body.unreadable);
     (!lost_text).then_some(parsed)
 }
 
@@ -185,9 +191,11 @@ pub(crate) fn from_value<T: DeserializeOwned>(value: &Value) -> Option<Parsed<T>
 
 /// Parses JSON of any schema, and repairs its text if necessary.
 pub(crate) fn to_value(json: &[u8]) -> Result<Parsed<Value>, ParseError> {
-    let first = match serde_json::from_slice(json) {
-        Ok(value) => return Ok(Parsed { value, unreadable: Vec::new() }),
-        Err(error) => error,
+    let first = match std::str::from_utf8(json).map(first_value) {
+        Ok(Ok((parsed, 0))) => return Ok(parsed),
+        Ok(Err(error)) => error.error,
+        // The error of other encodings is that of the whole body.
+        _ => serde_json::from_slice::<IgnoredAny>(json).err().unwrap_or_else(|| serde::de::Error::custom("not read")),
     };
     let text = text::decode(json);
     let repaired = text::repair(&text, Repair::Text);
@@ -196,36 +204,42 @@ pub(crate) fn to_value(json: &[u8]) -> Result<Parsed<Value>, ParseError> {
     if is_unchanged && !first.is_syntax() {
         return Err(parse_error(first));
     }
-    let (mut value, rest) = first_value(&repaired)?;
-    let mut unreadable = text::take_marks(&mut value);
+    repaired_value(&repaired)
+}
+
+/// Parses a repaired text, and reports what was removed or ignored.
+fn repaired_value(text: &str) -> Result<Parsed<Value>, ParseError> {
+    let (mut parsed, rest) = first_value(text)?;
+    parsed.unreadable.extend(text::take_marks(&mut parsed.value));
     if rest > 0 {
         let reason = format!("{rest} bytes follow the JSON and are ignored");
-        unreadable.push(UnreadableField { path: String::new(), reason });
+        parsed.unreadable.push(UnreadableField { path: String::new(), reason });
     }
-    Ok(Parsed { value, unreadable })
+    Ok(parsed)
 }
 
 /// Parses the object or array at the start of a text, and returns the number of bytes after it.
 ///
 /// Proxies and debugging tools append to a body, which must not hide a paid answer.
-fn first_value(text: &str) -> Result<(Value, usize), ParseError> {
-    let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    let first = values.next();
-    let rest = text.get(values.byte_offset()..).map_or(0, |rest| rest.trim().len());
-    match first {
-        Some(Ok(value)) if rest == 0 || value.is_object() || value.is_array() => Ok((value, rest)),
-        // The error of the whole text names the position of the other data.
-        _ => serde_json::from_str(text).map(|value| (value, 0)).map_err(parse_error),
+fn first_value(text: &str) -> Result<(Parsed<Value>, usize), ParseError> {
+    let log = RefCell::new(Vec::new());
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let value = Tree { path: &Path::Root, log: &log }.deserialize(&mut deserializer).map_err(parse_error)?;
+    let end = deserializer.into_iter::<IgnoredAny>().byte_offset();
+    let rest = text.get(end..).map_or(0, |rest| rest.trim().len());
+    if rest == 0 || value.is_object() || value.is_array() {
+        return Ok((Parsed { value, unreadable: log.into_inner() }, rest));
     }
+    // The error of the whole text names the position of the other data.
+    let error = serde_json::from_str::<IgnoredAny>(text).err();
+    Err(parse_error(error.unwrap_or_else(|| serde::de::Error::custom("other data follows the value"))))
 }
 
 /// Parses JSON as [`to_value`] does, and removes what is nested too deeply or out of range.
 pub(crate) fn to_value_or_salvage(json: &[u8]) -> Result<Parsed<Value>, ParseError> {
     to_value(json).or_else(|error| {
         let text = text::decode(json);
-        let Ok(mut value) = serde_json::from_str(&text::repair(&text, Repair::Values)) else { return Err(error) };
-        let unreadable = text::take_marks(&mut value);
-        Ok(Parsed { value, unreadable })
+        repaired_value(&text::repair(&text, Repair::Values)).map_err(|_| error)
     })
 }
 

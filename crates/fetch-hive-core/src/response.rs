@@ -37,7 +37,7 @@ pub struct ApiResponseParts {
     pub body: Bytes,
     /// The number of times that the request was sent.
     pub attempts: u32,
-    /// The sum of the delays between the attempts.
+    /// The total delay between the attempts.
     pub waited: Duration,
     /// The fields of the body that could not be read and are absent from the value.
     pub unreadable: Vec<UnreadableField>,
@@ -99,7 +99,7 @@ impl<T> ApiResponse<T> {
         &self.parts.unreadable
     }
 
-    /// Sets the number of attempts and the sum of the delays between them.
+    /// Sets the number of attempts and the total delay between them.
     ///
     /// Clients that use the [retry engine](crate::retry) call this method.
     #[must_use]

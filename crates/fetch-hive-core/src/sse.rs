@@ -237,8 +237,17 @@ impl Decoder {
         if unfinished.is_none() {
             unfinished = std::mem::take(&mut self.data).join();
         }
+        EndOfStream { done: self.is_done(), unfinished, unframed: self.take_unframed() }
+    }
+
+    /// Returns whether there were lines with an unknown field name.
+    pub(crate) fn has_unframed(&self) -> bool {
+        !self.unframed.is_empty()
+    }
+
+    pub(crate) fn take_unframed(&mut self) -> Option<Bytes> {
         let unframed = std::mem::take(&mut self.unframed);
-        EndOfStream { done: self.is_done(), unfinished, unframed: (!unframed.is_empty()).then(|| unframed.into()) }
+        (!unframed.is_empty()).then(|| unframed.into())
     }
 
     /// Returns whether the current event with `length` more bytes exceeds the limit.
@@ -271,8 +280,11 @@ impl Decoder {
 
     /// Decodes one line, and returns the event that it completes.
     fn decode_line(&mut self, mut line: Bytes) -> Option<RawEvent> {
-        if std::mem::take(&mut self.is_first_line) && line.starts_with(BYTE_ORDER_MARK) {
-            line.advance(BYTE_ORDER_MARK.len());
+        if std::mem::take(&mut self.is_first_line) {
+            // Programs that each add one may follow each other.
+            while line.starts_with(BYTE_ORDER_MARK) {
+                line.advance(BYTE_ORDER_MARK.len());
+            }
         }
         if line.is_empty() {
             return self.take_event();

@@ -20,7 +20,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Creates the verdict about a request that `reached` the service or did not.
+    /// Returns the verdict for a failed request. `reached` tells whether it may have reached the
+    /// service.
     pub(crate) fn new(retry: Retry, starts_run: bool, reached: bool, may_succeed_later: bool) -> Self {
         let may_have_taken_effect = reached && retry == Retry::OnlyIfNotSent;
         Self {

@@ -135,3 +135,96 @@ fn remove(value: &mut Value, pointer: &str) {
         _ => {}
     }
 }
+
+#[test]
+fn repeated_fields_keep_the_last_value_that_is_not_null() {
+    use fetch_hive_core::lenient;
+    use fetch_hive_core::types::InvokeWorkflowResponse;
+
+    let body = br#"{"request_id":"req_1","output":"paid","run_status":"completed","output":null}"#;
+    let parsed = lenient::from_slice::<InvokeWorkflowResponse>(body).unwrap();
+    assert_eq!(parsed.value.output_text(), Some("paid"));
+    let paths: Vec<_> = parsed.unreadable.iter().map(|field| field.path.as_str()).collect();
+    assert_eq!(paths, ["output"]);
+    for marks in ["\u{feff}\u{feff}", "\r\n\u{feff}"] {
+        let body = format!("{marks}{}", r#"{"request_id":"req_1","output":"paid"}"#);
+        let parsed = lenient::from_slice::<InvokeWorkflowResponse>(body.as_bytes()).unwrap();
+        assert_eq!(parsed.value.output_text(), Some("paid"));
+    }
+}
+
+#[test]
+fn error_codes_survive_repeated_empty_and_nested_fields() {
+    use fetch_hive_core::types::InvokeWorkflow;
+    use fetch_hive_core::{ApiError, Operation, RateLimit};
+
+    for body in [
+        r#"{"error":"E","error_code":"api_rate_limit_exceeded","error_code":null}"#,
+        r#"{"error":"E","error_code":"","code":"api_rate_limit_exceeded"}"#,
+        r#"{"error":{"message":"M","code":"api_rate_limit_exceeded"}}"#,
+        "\u{feff}\u{feff}{\"error\":\"E\",\"error_code\":\"api_rate_limit_exceeded\"}",
+    ] {
+        let response = http::Response::builder().status(429).body(bytes::Bytes::from(body)).unwrap();
+        let error = ApiError::new(&Operation::of::<InvokeWorkflow>(), response);
+        assert!(matches!(error.rate_limit(), Some(RateLimit::DailyCap { .. })), "{body}");
+    }
+}
+
+#[test]
+fn stream_events_survive_repeated_fields_and_numbers_out_of_range() {
+    use fetch_hive_core::stream::{EventReader, StreamError};
+    use fetch_hive_core::types::{ErrorCode, StreamEvent};
+
+    let read = |text: &str| {
+        let mut reader = EventReader::new(1 << 16);
+        reader.push(bytes::Bytes::from(text.to_owned()));
+        reader.next_event().unwrap()
+    };
+    for text in [
+        "data: {\"type\":\"response\",\"type\":\"response\",\"response\":\"Hello\"}\n\n",
+        "data: {\"type\":\"response\",\"response\":\"Hello\",\"response\":null}\n\n",
+        "\u{feff}\u{feff}data: {\"type\":\"response\",\"response\":\"Hello\"}\n\n",
+    ] {
+        let event = read(text).unwrap();
+        assert!(matches!(&event.event, StreamEvent::Response(text) if &*text.response == "Hello"), "{event:?}");
+    }
+    for odd in ["1e999".to_owned(), "[".repeat(200) + &"]".repeat(200)] {
+        let text = format!("data: {{\"type\":\"error\",\"error_code\":\"model_deprecated\",\"n\":{odd}}}\n\n");
+        let Err(StreamError::Failed { event, .. }) = read(&text) else { panic!("the run failed") };
+        assert_eq!(event.error_code, Some(ErrorCode::ModelDeprecated));
+    }
+}
+
+#[test]
+fn signed_event_survives_a_number_out_of_range_before_other_data() {
+    use fetch_hive_core::callback::{Verifier, signed_request};
+
+    let body = r#"{"event_type":"workflow.completed","request_id":"req_1","n":1e999} trailing"#;
+    let (parts, body) = signed_request("whsec_1", body).into_parts();
+    let delivery = Verifier::new(["whsec_1"]).verify(&parts.headers, body).unwrap();
+    assert_eq!(delivery.event.request_id.unwrap(), "req_1");
+    assert_eq!(delivery.unreadable.len(), 2);
+}
+
+#[test]
+fn events_without_a_field_name_before_the_end_marker_are_reported() {
+    use fetch_hive_core::stream::{EventReader, StreamError};
+
+    let read = |line: &str| {
+        let mut reader = EventReader::new(1 << 16);
+        let text = format!("data: {{\"type\":\"response\",\"response\":\"a\"}}\n\ndata:\n\n{line}\n\ndata: [DONE]\n\n");
+        reader.push(bytes::Bytes::from(text));
+        let mut items = Vec::new();
+        while let Some(item) = reader.next_event() {
+            items.push(item);
+        }
+        assert!(reader.is_done() && items.remove(0).is_ok());
+        items
+    };
+    let failed = read(r#"{"error":"E","error_code":"model_deprecated"}"#);
+    assert!(matches!(&failed[..], [Err(StreamError::Failed { .. })]), "{failed:?}");
+    let lost = read(r#"{"type":"response","response":"b"}"#);
+    assert!(matches!(&lost[..], [Err(StreamError::Malformed { raw, .. })] if raw.starts_with(b"{")), "{lost:?}");
+    // An unknown field, and an empty event that keeps the connection alive.
+    assert!(read("trace: 7").is_empty());
+}

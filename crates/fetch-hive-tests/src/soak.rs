@@ -185,7 +185,7 @@ async fn call_until(end: Instant, clients: [Client; 2], results: Results, issued
     }
 }
 
-/// Makes one call: a run in 7 of 10 cases, otherwise a stream, which is sometimes dropped midway.
+/// Sends one request. 70 % are direct runs and 30 % are streams, some of which are dropped early.
 async fn call(client: &Client, number: u64) -> Result<&'static str, Error> {
     if number % 10 < 7 {
         client.invoke_workflow(format!("d{number}")).input("n", number).await?;

@@ -132,7 +132,7 @@ impl<S: Server> Server for &S {
     }
 }
 
-/// Creates a client builder for the server, with the selected stack.
+/// Creates a client builder for the server that uses the HTTP stack under test.
 ///
 /// # Panics
 ///

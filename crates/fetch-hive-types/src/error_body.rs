@@ -67,7 +67,7 @@ record! {
         message: Option<Value>,
         /// The machine-readable reason for the error.
         ///
-        /// It is also read from the deprecated field `code`.
+        /// It is also read from the deprecated field `code`, or from an `error` that is an object.
         error_code: Option<ErrorCode>,
         /// The limit of the plan, sent when the daily cap is reached.
         limit: Option<u64>,
@@ -106,10 +106,13 @@ struct Wire {
 impl From<Wire> for ErrorBody {
     fn from(wire: Wire) -> Self {
         let mut extra = wire.extra;
+        let code = |code: Option<ErrorCode>| code.filter(|code| !code.as_str().is_empty());
+        let nested = wire.error.as_ref().and_then(|error| error.get("error_code").or_else(|| error.get("code")));
+        let nested = code(nested.and_then(Value::as_str).map(ErrorCode::from));
         Self {
             error: wire.error,
             message: wire.message,
-            error_code: documented_or(wire.error_code, "code", wire.code, &mut extra),
+            error_code: documented_or(code(wire.error_code), "code", code(wire.code), &mut extra).or(nested),
             limit: wire.limit,
             current: wire.current,
             errors: wire.errors,

@@ -55,7 +55,7 @@ request! {
         user: String,
         /// The metadata that comes back with the outcome of the run.
         metadata = Metadata,
-        /// Approval decisions, for the first-party applications of the service only.
+        /// The approval decisions. Only first-party applications of the service may send them.
         ///
         /// Callers with an API key must not send them. A request that has them fails before it is
         /// sent.
@@ -133,7 +133,7 @@ impl InvokeAgent {
 request! {
     /// The settings for workflow tools that an agent runs in the background, sent as `async`.
     AgentAsyncOptions() {
-        /// The `https` URL that signed `agent.delegation.completed` events are posted to.
+        /// The `https` URL to which the service posts signed `agent.delegation.completed` events.
         callback_url: String,
         /// Whether workflow tools may continue after the agent has answered.
         ///

@@ -20,6 +20,9 @@ pub enum InvalidSecret {
     Quoted,
     /// The API key begins with `Bearer`, which is added to the header automatically.
     BearerPrefix,
+    /// The API key is the name of a variable or a placeholder, such as `${FETCH_HIVE_API_KEY}`,
+    /// `FETCH_HIVE_API_KEY=…` or `undefined`.
+    Placeholder,
 }
 
 impl fmt::Display for InvalidSecret {
@@ -29,6 +32,7 @@ impl fmt::Display for InvalidSecret {
             Self::Whitespace => "must not contain whitespace",
             Self::Quoted => "must not be in quotes: remove them",
             Self::BearerPrefix => "must not begin with `Bearer`: remove it, because it is added automatically",
+            Self::Placeholder => "must be the key itself, and not the name of a variable or a placeholder",
             Self::NotHeaderSafe => {
                 "must be printable ASCII; it has a control character such as a newline, or a non-ASCII character"
             }
@@ -56,9 +60,13 @@ fn check_key(key: &str) -> Result<(), InvalidSecret> {
     if key.starts_with(is_quote) || key.ends_with(is_quote) {
         return Err(InvalidSecret::Quoted);
     }
-    let is_bearer = |word: &str| word.trim_end_matches(':').eq_ignore_ascii_case(BEARER.trim_end());
-    if key.split_whitespace().next().is_some_and(is_bearer) {
+    let is_bearer = |word: &str| word.eq_ignore_ascii_case(BEARER.trim_end());
+    if key.split([' ', ':', '\t']).next().is_some_and(is_bearer) {
         return Err(InvalidSecret::BearerPrefix);
+    }
+    let is_name = |word: &str| ["undefined", "null", "none"].iter().any(|name| word.eq_ignore_ascii_case(name));
+    if key.starts_with('$') || key.contains("FETCH_HIVE_API_KEY") || is_name(key) {
+        return Err(InvalidSecret::Placeholder);
     }
     check(key)?;
     if key.contains(' ') { Err(InvalidSecret::Whitespace) } else { Ok(()) }

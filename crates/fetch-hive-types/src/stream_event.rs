@@ -303,7 +303,12 @@ impl StreamEvent {
             tag: Cow<'a, str>,
         }
 
-        serde_json::from_slice::<Tag<'_>>(json).map(|tag| tag.tag).unwrap_or_default()
+        if let Ok(Tag { tag }) = serde_json::from_slice(json) {
+            return tag;
+        }
+        // The field may occur more than once.
+        let event = serde_json::from_slice::<Value>(json).unwrap_or_default();
+        event.get("type").and_then(Value::as_str).unwrap_or_default().to_owned().into()
     }
 
     /// Returns the public id of the run, if the event has it.

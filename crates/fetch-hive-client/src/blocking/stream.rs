@@ -52,7 +52,7 @@ impl<E> EventStream<E> {
         self.stream.headers()
     }
 
-    /// Returns the number of bytes of the stream that were received so far, after decompression.
+    /// Returns the number of bytes of the stream received so far, after decompression.
     pub fn received(&self) -> u64 {
         self.stream.received()
     }

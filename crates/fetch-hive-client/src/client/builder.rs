@@ -187,8 +187,8 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Builds the async client, on which the blocking one is based. Transport and clock must be
-    /// set.
+    /// Builds the async client, which the blocking client also uses. The transport and the clock
+    /// must be set.
     pub(crate) fn finish(self) -> Result<Client, Error> {
         let credentials = match (self.provider, self.api_key) {
             (Some(provider), _) => Credentials::Provider(provider),

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::{InvalidInput, Operation, Timeouts};
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The options of a call: timeouts, retry policy and headers.
@@ -72,15 +73,23 @@ impl CallOptions {
     }
 
     pub(super) fn headers_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.timeouts.headers = timeout.into();
+        self.timeouts.headers = self.not_zero("headers_timeout", timeout.into());
         self
     }
 
     pub(super) fn idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.timeouts.idle = timeout.into();
+        self.timeouts.idle = self.not_zero("idle_timeout", timeout.into());
         self.idle_is_set = true;
         self.only_timeout_is_set = false;
         self
+    }
+
+    /// Rejects a timeout that would lose the response of every run.
+    fn not_zero(&mut self, setting: &'static str, timeout: Option<Duration>) -> Option<Duration> {
+        if timeout.is_some_and(|timeout| timeout.is_zero()) {
+            self.invalid.get_or_insert(InvalidInput::new(setting, "must not be zero; `None` disables it"));
+        }
+        timeout
     }
 
     pub(super) fn retry(mut self, policy: RetryPolicy) -> Self {
@@ -105,6 +114,9 @@ fn checked_header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), 
     if let Some(reason) = reserved(&name) {
         return reject(format!("`{name}` cannot be set: {reason}"));
     }
+    if name == ACCEPT_ENCODING && !["gzip", "identity"].contains(&value.trim()) {
+        return reject(format!("`{name}` must be `gzip` or `identity`, because no other encoding is decoded"));
+    }
     let Ok(value) = HeaderValue::try_from(value) else {
         return reject(format!("`{name}` has a value with a character that a header cannot contain"));
     };
@@ -123,6 +135,10 @@ pub(super) fn reserved(name: &HeaderName) -> Option<&'static str> {
         "expect" => "the client does not wait for `100 Continue`",
         "proxy-authorization" => "set the user name and the password in the proxy URL",
         "content-encoding" => "the body is not compressed",
+        "range" | "if-range" => "a part of a response cannot be read",
+        "if-match" | "if-none-match" | "if-modified-since" | "if-unmodified-since" => {
+            "the service does not document conditional requests"
+        }
         _ => return None,
     })
 }

@@ -119,7 +119,7 @@ forward_setters! {
         /// Adds several metadata values from a struct or a map. See
         /// [`InvokeWorkflow::metadata_from`].
         metadata_from(values: impl Serialize);
-        /// Sets which tool actions need an approval. See [`InvokeWorkflow::tool_approval`].
+        /// Sets which tool actions require approval. See [`InvokeWorkflow::tool_approval`].
         tool_approval(mode: impl Into<ToolApproval>);
         /// Adds a field that this version of the crate does not know. See
         /// [`InvokeWorkflow::extra`].
@@ -168,7 +168,7 @@ forward_setters! {
         /// Sets whether workflow tools may continue after the agent has answered. See
         /// [`InvokeAgent::allow_background`].
         allow_background(allow_background: bool);
-        /// Sets which tool actions need an approval. See [`InvokeAgent::tool_approval`].
+        /// Sets which tool actions require approval. See [`InvokeAgent::tool_approval`].
         tool_approval(mode: impl Into<ToolApproval>);
         /// Sets the id of the user on whose behalf the agent is invoked. See [`InvokeAgent::user`].
         user(user: impl Into<String>);

@@ -153,7 +153,7 @@ impl Error {
         self
     }
 
-    /// Adds when the operation may be retried, and whether it starts a run.
+    /// Sets the retry rule of the operation, and whether the operation starts a run.
     pub(crate) fn with_operation(mut self, operation: &Operation) -> Self {
         self.inner.retry = operation.retry;
         self.inner.starts_run = operation.starts_run;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_core::{ApiError, KeyHeader, Timeouts, find_request_id};
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::response::Parts;
 use http_body::Body;
 
@@ -79,13 +79,22 @@ async fn send_once(shared: &Shared, call: &PreparedCall<'_>, span: &Span, timeou
         span.response_head(parts.status, parts.version);
         let success = parts.status.is_success();
         let is_stream = call.streams && success && may_be_event_stream(&parts.headers);
+        let length = content_length(&parts.headers);
         head = Some(parts);
         if is_stream {
             stream_body = Some(body);
             return Ok(());
         }
         buffer = BodyBuffer::new(if success { shared.max_response_bytes } else { shared.max_error_bytes });
-        read_body(clock, timeouts.idle, body, &mut buffer).await.map_err(failed)
+        read_body(clock, timeouts.idle, body, &mut buffer).await.map_err(failed)?;
+        // A stack may treat a stream that the server resets without an error as a complete body.
+        match length.filter(|length| buffer.received() < *length) {
+            Some(length) => {
+                let reason = format!("the body ended after {} of {length} bytes", buffer.received());
+                Err(transport_failed(TransportError::may_have_run(reason)))
+            }
+            None => Ok(()),
+        }
     };
     let ended = with_timeout(clock, timeouts.deadline, Timeout::Deadline, pin!(exchange)).await;
     let result = ended.unwrap_or_else(|error| Err(transport_failed(error)));
@@ -106,6 +115,10 @@ async fn send_once(shared: &Shared, call: &PreparedCall<'_>, span: &Span, timeou
             Err(error.with_partial(Some(partial)))
         }
     }
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
 async fn api_key(shared: &Shared) -> Result<KeyHeader, ErrorKind> {

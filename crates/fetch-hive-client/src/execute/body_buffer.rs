@@ -43,6 +43,11 @@ impl BodyBuffer {
         }
     }
 
+    /// Returns the number of bytes in the buffer.
+    pub(crate) fn received(&self) -> u64 {
+        self.first.len().max(self.all.len()) as u64
+    }
+
     pub(crate) fn into_bytes(self) -> Bytes {
         if self.all.is_empty() { self.first } else { self.all.into() }
     }

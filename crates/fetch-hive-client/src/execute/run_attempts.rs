@@ -10,15 +10,14 @@ use super::telemetry::CallTelemetry;
 use super::timeout::with_timeout;
 use crate::error::{Error, ErrorKind, Timeout, TransportError};
 
-/// Acquires a run permit if the operation needs one, and sends attempts until the retry engine ends
-/// the call.
+/// Acquires a run permit if the operation needs one, and sends the request.
 pub(super) async fn run_attempts(
     telemetry: &mut CallTelemetry<'_>,
     call: &PreparedCall<'_>,
 ) -> Result<Executed, Error> {
     let (shared, operation) = (telemetry.shared, telemetry.operation);
     let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
-    let mut permit = match &shared.run_limiter {
+    let permit = match &shared.run_limiter {
         Some(limiter) if operation.occupies_run_slot => {
             let acquire = pin!(limiter.acquire());
             let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
@@ -27,6 +26,18 @@ pub(super) async fn run_attempts(
         }
         _ => None,
     };
+    // Boxed after the wait, so that a call in the queue takes little memory.
+    Box::pin(send_attempts(telemetry, call, permit)).await
+}
+
+/// Sends attempts until the retry engine ends the call.
+async fn send_attempts(
+    telemetry: &mut CallTelemetry<'_>,
+    call: &PreparedCall<'_>,
+    mut permit: Option<RunPermit>,
+) -> Result<Executed, Error> {
+    let (shared, operation) = (telemetry.shared, telemetry.operation);
+    let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let mut engine = RetryEngine::new(operation.retry, call.retry, call.timeouts);
     let mut step = engine.next(now(telemetry), RetryEvent::Started);
     let mut last = None;

@@ -1,6 +1,6 @@
 //! The client's own limit of concurrent runs: a fair queue that needs no runtime.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -22,15 +22,11 @@ struct State {
     free_slots: usize,
     /// The times until which the slots of unresolved runs stay occupied.
     held_until: Vec<Instant>,
-    queue: VecDeque<Waiter>,
+    /// The waiters without a slot, by their number in the queue.
+    queue: BTreeMap<u64, Waker>,
+    /// The numbers of the waiters for which a slot is reserved.
+    reserved: HashSet<u64>,
     next_number: u64,
-}
-
-struct Waiter {
-    number: u64,
-    /// Whether a slot is reserved for this waiter. Those with a slot are at the front of the queue.
-    has_slot: bool,
-    waker: Waker,
 }
 
 impl State {
@@ -39,34 +35,32 @@ impl State {
         let before = self.held_until.len();
         self.held_until.retain(|until| *until > now);
         self.free_slots += before - self.held_until.len();
-        for waiter in self.queue.iter_mut().filter(|waiter| !waiter.has_slot).take(self.free_slots) {
-            waiter.has_slot = true;
+        while self.free_slots > 0 {
+            let Some((number, waker)) = self.queue.pop_first() else { return };
             self.free_slots -= 1;
-            waiter.waker.wake_by_ref();
+            self.reserved.insert(number);
+            waker.wake();
         }
-    }
-
-    fn first_waiter(&self) -> Option<&Waiter> {
-        self.queue.iter().find(|waiter| !waiter.has_slot)
     }
 
     /// Wakes the first waiter, which sleeps until a held slot is free, whenever another one may
     /// have become the first.
     fn wake_first(&self) {
-        if let Some(first) = self.first_waiter() {
-            first.waker.wake_by_ref();
+        if let Some((_, waker)) = self.queue.first_key_value() {
+            waker.wake_by_ref();
         }
-    }
-
-    fn remove(&mut self, number: u64) -> Option<Waiter> {
-        let at = self.queue.iter().position(|waiter| waiter.number == number)?;
-        self.queue.remove(at)
     }
 }
 
 impl MemoryRunLimiter {
     pub(crate) fn new(max_runs: usize, unresolved_run_hold: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
-        let state = State { free_slots: max_runs, held_until: Vec::new(), queue: VecDeque::new(), next_number: 0 };
+        let state = State {
+            free_slots: max_runs,
+            held_until: Vec::new(),
+            queue: BTreeMap::new(),
+            reserved: HashSet::new(),
+            next_number: 0,
+        };
         Arc::new(Self { unresolved_run_hold, clock, state: Mutex::new(state) })
     }
 
@@ -127,20 +121,18 @@ impl Future for Acquire {
                 }
                 let number = state.next_number;
                 state.next_number += 1;
-                state.queue.push_back(Waiter { number, has_slot: false, waker: cx.waker().clone() });
+                state.queue.insert(number, cx.waker().clone());
                 this.number = Some(number);
                 continue;
             };
-            let is_first = state.first_waiter().is_some_and(|first| first.number == number);
-            match state.queue.iter_mut().find(|waiter| waiter.number == number) {
-                Some(waiter) if !waiter.has_slot => waiter.waker.clone_from(cx.waker()),
-                _ => {
-                    state.remove(number);
-                    state.wake_first();
-                    this.number = None;
-                    return Poll::Ready(RunPermit::new(&this.limiter));
-                }
-            }
+            let is_first = state.queue.first_key_value().is_some_and(|(first, _)| *first == number);
+            let Some(waker) = state.queue.get_mut(&number) else {
+                state.reserved.remove(&number);
+                state.wake_first();
+                this.number = None;
+                return Poll::Ready(RunPermit::new(&this.limiter));
+            };
+            waker.clone_from(cx.waker());
             let until = state.held_until.iter().min().copied().filter(|_| is_first);
             drop(state);
             let Some(until) = until else { return Poll::Pending };
@@ -160,7 +152,8 @@ impl Drop for Acquire {
         let Some(number) = self.number else { return };
         let now = self.limiter.clock.now();
         let mut state = self.limiter.lock();
-        if state.remove(number).is_some_and(|waiter| waiter.has_slot) {
+        state.queue.remove(&number);
+        if state.reserved.remove(&number) {
             state.free_slots += 1;
         }
         state.update(now);
@@ -253,7 +246,7 @@ mod tests {
         drop(poll(&mut queue[1]).unwrap());
         drop(queue);
         assert_eq!(limiter.lock().free_slots, 1);
-        assert!(limiter.lock().queue.is_empty());
+        assert!(limiter.lock().queue.is_empty() && limiter.lock().reserved.is_empty());
     }
 
     #[test]

@@ -2,6 +2,11 @@
 
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue};
 
+/// The first byte of a gzip stream, with which no JSON, page or event stream starts.
+///
+/// A proxy that decompresses a body may leave its header, so the body counts.
+pub(super) const GZIP_MAGIC: u8 = 0x1f;
+
 /// Adds `accept-encoding: gzip`, unless the caller set that header.
 pub(super) fn accept_gzip(headers: &mut HeaderMap) {
     headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("gzip"));

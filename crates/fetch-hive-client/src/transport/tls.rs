@@ -45,22 +45,27 @@ impl TlsSettings {
             .with_safe_default_protocol_versions()
             .map_err(|error| invalid("tls", error))?
             .with_root_certificates(self.root_store()?);
-        let Some(pem) = &self.client_certificate else { return Ok(builder.with_no_client_auth()) };
+        let Some(pem) = self.client_certificate.as_deref().map(without_byte_order_mark) else {
+            return Ok(builder.with_no_client_auth());
+        };
         let field = "client_certificate";
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| invalid(field, "holds no private key in PEM"))?;
         builder
-            .with_client_auth_cert(chain.map_err(|error| invalid(field, error))?, key)
+            .with_client_auth_cert(chain.map_err(|_| invalid(field, "has a malformed section in its PEM"))?, key)
             .map_err(|error| invalid(field, error))
     }
 
     fn root_store(&self) -> Result<RootCertStore, InvalidInput> {
         let field = "root_certificate";
+        if self.only_added_roots && self.added_roots.is_empty() {
+            return Err(invalid("only_added_root_certificates", "needs at least one added root certificate"));
+        }
         let mut store = if self.only_added_roots { RootCertStore::empty() } else { default_roots()? };
         for pem in &self.added_roots {
             let mut found = false;
-            for certificate in CertificateDer::pem_slice_iter(pem) {
-                let certificate = certificate.map_err(|error| invalid(field, error))?;
+            for certificate in CertificateDer::pem_slice_iter(without_byte_order_mark(pem)) {
+                let certificate = certificate.map_err(|_| invalid(field, "has a malformed section in its PEM"))?;
                 store.add(certificate).map_err(|error| invalid(field, error))?;
                 found = true;
             }
@@ -70,6 +75,10 @@ impl TlsSettings {
         }
         Ok(store)
     }
+}
+
+fn without_byte_order_mark(pem: &[u8]) -> &[u8] {
+    pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem)
 }
 
 /// Returns whether the peer rejected the client certificate, or the lack of one.
@@ -126,9 +135,24 @@ fn default_roots() -> Result<RootCertStore, InvalidInput> {
     }
     let roots = match environment_roots(&|name| std::env::var_os(name))? {
         Some(roots) => roots,
-        None => platform_or_bundled(rustls_native_certs::load_native_certs().certs),
+        None => platform_or_bundled(platform_certificates()),
     };
     Ok(ROOTS.get_or_init(|| roots).clone())
+}
+
+/// Loads the certificates of the platform.
+///
+/// Many systems have a file with all certificates, and a folder that holds each of them again. The
+/// file alone is loaded if it has certificates, which saves most of the time of a first request.
+fn platform_certificates() -> Vec<CertificateDer<'static>> {
+    #[cfg(all(unix, not(target_vendor = "apple")))]
+    if let Some(file) = openssl_probe::probe().cert_file {
+        let found = rustls_native_certs::load_certs_from_paths(Some(&file), None).certs;
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    rustls_native_certs::load_native_certs().certs
 }
 
 /// Loads the certificates that `SSL_CERT_FILE` and `SSL_CERT_DIR` name.

@@ -11,7 +11,15 @@ use super::unreadable::UnreadableField;
 /// The maximum number of reported fields, so that a hostile body does not fill the memory.
 const MAX_REPORTED: usize = 1_000;
 
-type Log = RefCell<Vec<UnreadableField>>;
+pub(super) type Log = RefCell<Vec<UnreadableField>>;
+
+/// Adds a field to the report, unless it is full.
+pub(super) fn report(log: &Log, path: &Path<'_>, reason: impl Into<String>) {
+    let mut log = log.borrow_mut();
+    if log.len() < MAX_REPORTED {
+        log.push(UnreadableField { path: path.to_string(), reason: reason.into() });
+    }
+}
 
 /// The path to a value from the root of a body.
 pub(super) enum Path<'p> {
@@ -80,10 +88,7 @@ fn read_or_absent<'v, T: Deserialize<'v>>(
         // If the value itself is unreadable, its fields need no report.
         log.borrow_mut().truncate(reported);
         let Ok(value) = absent() else { return Err(reason) };
-        let mut log = log.borrow_mut();
-        if log.len() < MAX_REPORTED {
-            log.push(UnreadableField { path: path.to_string(), reason: reason.0 });
-        }
+        report(log, path, reason.0);
         Ok(value)
     })
 }

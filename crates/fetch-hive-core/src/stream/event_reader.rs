@@ -54,7 +54,16 @@ impl EventReader {
         if let Some(line) = self.lines.pop_front() {
             return Some(self.read(line, None));
         }
-        match self.decoder.next_event()? {
+        let raw = loop {
+            match self.decoder.next_event() {
+                // Some servers keep a connection alive with empty events.
+                Some(Ok(raw)) if raw.data.trim_ascii().is_empty() => {}
+                Some(raw) => break raw,
+                None if self.decoder.is_done() => return self.unframed_event().map(Err),
+                None => return None,
+            }
+        };
+        match raw {
             Ok(raw) if raw.multi_line => Some(self.read_lines(raw.data, raw.event.as_deref())),
             Ok(raw) => Some(self.read(raw.data, raw.event.as_deref())),
             Err(error) => {
@@ -69,7 +78,7 @@ impl EventReader {
     /// This is the case after `[DONE]`, after an event that is too large, and after
     /// [`finish`](EventReader::finish) has returned `None`.
     pub fn is_done(&self) -> bool {
-        self.ended || (self.decoder.is_done() && self.lines.is_empty())
+        self.ended || (self.decoder.is_done() && self.lines.is_empty() && !self.decoder.has_unframed())
     }
 
     /// Returns whether the bytes so far contain a comment or a known field, which shows that they
@@ -117,6 +126,23 @@ impl EventReader {
             }
         }
         Some(Err(StreamError::Cut { unfinished: end.unfinished, unframed: end.unframed }))
+    }
+
+    /// Returns the error for a JSON object that was sent without `data:` before `[DONE]`.
+    ///
+    /// Other lines are unknown fields, which the standard ignores.
+    fn unframed_event(&mut self) -> Option<StreamError> {
+        let lines = self.decoder.take_unframed()?;
+        let line = lines.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).find(|line| line.starts_with(b"{"))?;
+        let raw = lines.slice_ref(line);
+        match StreamEvent::from_slice(&raw) {
+            Ok(StreamEvent::Error(event)) => Some(StreamError::Failed { event, raw }),
+            Ok(_) => {
+                let error = serde::de::Error::custom("the event has no `data:` before it");
+                Some(StreamError::Malformed { raw, error })
+            }
+            Err(_) => None,
+        }
     }
 
     fn read_lines(&mut self, data: Bytes, name: Option<&[u8]>) -> Result<Event, StreamError> {

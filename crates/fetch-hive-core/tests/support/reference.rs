@@ -22,7 +22,10 @@ pub fn decode<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
 
 /// Decodes the whole input at once, line by line.
 pub fn reference(input: &[u8]) -> Outcome {
-    let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);
+    let mut input = input;
+    while let Some(rest) = input.strip_prefix(b"\xef\xbb\xbf") {
+        input = rest;
+    }
     let mut lines: Vec<Vec<u8>> = vec![Vec::new()];
     let mut bytes = input.iter().peekable();
     while let Some(&byte) = bytes.next() {

@@ -49,7 +49,7 @@ impl EmulatorBuilder {
         }
     }
 
-    /// Sets the address to listen on. The default is a free port of 127.0.0.1.
+    /// Sets the address to listen on. The default is a free port on 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.listen = address;
         self

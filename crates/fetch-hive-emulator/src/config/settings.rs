@@ -6,7 +6,7 @@ use std::time::Duration;
 pub(crate) struct Settings {
     /// The only accepted API key, or `None` to accept any key.
     pub(crate) api_key: Option<String>,
-    /// The existing workspaces. If the list is empty, every workspace exists.
+    /// The ids of the existing workspaces. If the list is empty, any id is accepted.
     pub(crate) workspaces: Vec<String>,
     pub(crate) daily_cap: Option<u64>,
     /// The time for which a new knowledge base item is pending.

@@ -198,7 +198,7 @@ impl Fault {
         Self::new(Action::Connection(ConnectionFault::UnknownIssuer))
     }
 
-    /// Delivers the callback before the response to the invocation.
+    /// Delivers the callback before the response to the invocation is sent.
     ///
     /// The selection counts accepted runs instead of events.
     pub fn callback_early() -> Self {

@@ -12,7 +12,7 @@ const COUNTRIES: &str = include_str!("../../data/countries.json");
 struct SearchService {
     id: &'static str,
     name: &'static str,
-    /// Whether a country is passed by name instead of by code. The values are *unconfirmed*.
+    /// Whether a country is passed by name instead of by code, which is *unconfirmed*.
     by_name: bool,
 }
 

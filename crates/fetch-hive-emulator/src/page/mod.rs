@@ -23,7 +23,7 @@ use crate::state::traffic::delivery_json;
 
 const PAGE: &str = include_str!("page.html");
 
-/// The largest number of listed requests, and of listed delivery attempts.
+/// The maximum number of requests, and of delivery attempts, that the page shows.
 const MAX_LISTED: usize = 500;
 
 pub(crate) async fn handle(state: &Arc<State>, method: &Method, segments: &[&str]) -> Response {

@@ -3,7 +3,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-/// The largest total size of the stored bodies of one log. The oldest entries are dropped first.
+/// The maximum total size of the bodies that a log stores. The oldest entries are dropped first.
 const MAX_BYTES: usize = 256 << 20;
 
 /// An entry of a [`Log`].

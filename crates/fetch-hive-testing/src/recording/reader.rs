@@ -19,7 +19,7 @@ pub enum RecordingError {
         source: std::io::Error,
     },
     /// A line of the file is not a recorded exchange.
-    #[error("invalid exchange in line {line}, column {column} of the recording {}", path.display())]
+    #[error("invalid exchange at line {line}, column {column} of the recording {}", path.display())]
     Parse {
         /// The path of the recording.
         path: PathBuf,

@@ -238,3 +238,29 @@ proptest! {
         let _ = blocking::UreqTransport::builder().proxy(url).build();
     }
 }
+
+#[test]
+fn settings_that_lose_every_response_are_rejected() {
+    let builder = || Client::builder().api_key("fhk_test").base_url("http://127.0.0.1:9/v1");
+    for (setting, built) in [
+        ("idle_timeout", builder().idle_timeout(Duration::ZERO).build()),
+        ("headers_timeout", builder().headers_timeout(Duration::ZERO).build()),
+        ("accept-encoding", builder().header("accept-encoding", "br").build()),
+        ("range", builder().header("range", "bytes=0-9").build()),
+        ("if-none-match", builder().header("if-none-match", "\"x\"").build()),
+    ] {
+        let error = built.unwrap_err().to_string();
+        assert!(error.contains(setting), "{error}");
+    }
+    for key in ["FETCH_HIVE_API_KEY=fhk_1", "${FETCH_HIVE_API_KEY}", "undefined", "bearer:fhk_1"] {
+        let built = Client::builder().api_key(key).build();
+        let error = built.err().unwrap_or_else(|| panic!("{key} was accepted")).to_string();
+        assert!(error.contains("api_key") && !error.contains("fhk_1"), "{error}");
+    }
+    for headers in [0, usize::MAX] {
+        let error = fetch_hive_client::HyperTransport::builder().max_headers(headers).build().unwrap_err();
+        assert!(error.to_string().contains("max_headers"), "{error}");
+    }
+    let untrusted = fetch_hive_client::HyperTransport::builder().only_added_root_certificates().build().unwrap_err();
+    assert!(untrusted.to_string().contains("only_added_root_certificates"), "{untrusted}");
+}

@@ -105,7 +105,8 @@ async fn address_that_drops_connections_is_skipped() {
     fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::builder().start().await.unwrap();
     let port = emulator.address().port();
-    // The queue of a listener that never accepts is filled, so that further SYN packets are dropped.
+    // The queue of a listener that never accepts is filled, so that further SYN packets are
+    // dropped.
     let silent = TcpSocket::new_v4().unwrap();
     let silent_address = SocketAddr::from(([127, 0, 0, 2], port));
     silent.bind(silent_address).unwrap();

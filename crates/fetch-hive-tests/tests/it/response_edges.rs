@@ -333,3 +333,22 @@ async fn text_methods_and_retries_agree_for_every_status_and_failure() {
     ))
     .await;
 }
+
+#[tokio::test]
+async fn body_that_is_not_compressed_despite_its_header_is_read() {
+    fetch_hive_tests::needs!(Socket);
+    let headers = "content-type: application/json\r\ncontent-encoding: gzip\r\n";
+    let body = r#"{"request_id":"req_1","run_status":"completed","output":"paid"}"#;
+    let server = Scripted::start(vec![vec![Step::Read, Step::respond("200 OK", headers, body)]]).await.unwrap();
+    let client = stack::client(&server).api_key("fhk_test").build().unwrap();
+    assert_eq!(client.invoke_workflow("d").await.unwrap().output_text(), Some("paid"));
+    let cap = r#"{"error":"E","error_code":"api_rate_limit_exceeded"}"#;
+    let server =
+        Scripted::start(vec![vec![Step::Read, Step::respond("429 Too Many Requests", headers, cap)]]).await.unwrap();
+    let client = stack::client(&server).api_key("fhk_test").build().unwrap();
+    let error = client.invoke_workflow("d").await.unwrap_err();
+    assert_eq!(
+        (error.code().map(|code| code.as_str()), error.is_retryable()),
+        (Some("api_rate_limit_exceeded"), false)
+    );
+}

@@ -94,7 +94,7 @@ async fn client_certificate_is_sent_on_request() {
 async fn ureq_and_hyper_share_the_meaning_of_certificate_settings() {
     let authority = authority();
     let url = format!("https://{}/v1", strict(&authority).await);
-    let (root, identity) = (authority.pem(), identity(&authority));
+    let (root, other_root, identity) = (authority.pem(), self::authority().pem(), identity(&authority));
     let calls = move || {
         let send = |builder: UreqTransportBuilder| {
             let builder = blocking::Client::builder().api_key("k").base_url(&url).transport(builder.build().unwrap());
@@ -105,6 +105,7 @@ async fn ureq_and_hyper_share_the_meaning_of_certificate_settings() {
         send(trusting().client_certificate_pem(identity.as_str())).unwrap();
         assert!(send(trusting()).is_err());
         let only_added = UreqTransport::builder().only_added_root_certificates();
+        let only_added = only_added.add_root_certificates_pem(other_root.as_str());
         let error = send(only_added.client_certificate_pem(identity.as_str())).unwrap_err();
         assert_eq!(error.error_type(), "not_sent");
     };
@@ -118,7 +119,8 @@ async fn custom_roots_and_configuration_replace_the_defaults() {
     call(&url, HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(pem.as_str()))
         .await
         .unwrap();
-    let error = call(&url, HyperTransport::builder().only_added_root_certificates()).await.unwrap_err();
+    let other = HyperTransport::builder().only_added_root_certificates().add_root_certificates_pem(authority().pem());
+    let error = call(&url, other).await.unwrap_err();
     assert_eq!(error.error_type(), "not_sent");
 
     let config = |store: RootCertStore| {

@@ -18,6 +18,9 @@ use crate::transport::tls::TlsSettings;
 
 const MIN_HEADER_BYTES: u32 = 8 << 10;
 
+/// hyper allocates a table of this many headers for each response.
+const MAX_MAX_HEADERS: usize = 10_000;
+
 /// A builder for a [`HyperTransport`].
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct HyperTransportBuilder {
@@ -88,7 +91,8 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets the largest number of headers of an HTTP/1.1 response. The default is 100.
+    /// Sets the maximum number of headers in an HTTP/1.1 response. The default is 100, and at most
+    /// 10,000 are allowed.
     ///
     /// A call whose response has more headers fails, although it may have run. Any other number
     /// than the default makes each call slightly slower, because hyper then allocates the table of
@@ -126,11 +130,12 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// Sets how long sent data may remain unacknowledged before a connection fails (`TCP_USER_TIMEOUT`).
-    /// The default is 30 s, and `None` uses the default of the operating system.
+    /// Sets how long sent data may remain unacknowledged before a connection fails
+    /// (`TCP_USER_TIMEOUT`). The default is 30 s, and `None` uses the default of the operating
+    /// system.
     ///
-    /// It applies to Linux, Android and Fuchsia. TCP keep-alive is always enabled, with probes every
-    /// 15 s.
+    /// It applies to Linux, Android and Fuchsia. TCP keep-alive is always enabled, with probes
+    /// every 15 s.
     pub fn tcp_user_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.tcp_user_timeout = timeout.into();
         self
@@ -176,8 +181,8 @@ impl HyperTransportBuilder {
         if self.pool_idle_timeout.is_zero() {
             return Err(InvalidInput::new("pool_idle_timeout", "must not be zero").into());
         }
-        if self.max_headers == Some(0) {
-            return Err(InvalidInput::new("max_headers", "must be at least 1").into());
+        if self.max_headers.is_some_and(|headers| !(1..=MAX_MAX_HEADERS).contains(&headers)) {
+            return Err(InvalidInput::new("max_headers", format!("must be from 1 to {MAX_MAX_HEADERS}")).into());
         }
         let durations = [
             ("http2_keep_alive_interval", self.http2_keep_alive_interval),

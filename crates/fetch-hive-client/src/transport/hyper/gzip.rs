@@ -9,7 +9,7 @@ use http_body::{Body, Frame};
 use super::tracked::TrackedBody;
 use crate::error::BoxError;
 use crate::transport::body::ResponseBody;
-use crate::transport::encoding::take_gzip;
+use crate::transport::encoding::{GZIP_MAGIC, take_gzip};
 
 /// The number of compressed bytes decoded at a time, so that a decompression bomb stops soon after
 /// the client's limit.
@@ -22,7 +22,8 @@ pub(super) fn decode(response: http::Response<TrackedBody>) -> http::Response<Re
         return http::Response::from_parts(parts, ResponseBody::hyper(body));
     }
     let decoder = Some(MultiGzDecoder::new(Vec::new()));
-    let gzip_body = GzipBody { body, compressed: Bytes::new(), is_empty: true, decoder, failure: None };
+    let gzip_body =
+        GzipBody { body, compressed: Bytes::new(), is_empty: true, decoder, is_plain: false, failure: None };
     http::Response::from_parts(parts, ResponseBody::streaming(gzip_body))
 }
 
@@ -33,6 +34,8 @@ struct GzipBody {
     /// Whether no compressed byte was received so far. An empty body is not invalid gzip.
     is_empty: bool,
     decoder: Option<MultiGzDecoder<Vec<u8>>>,
+    /// Whether the body is not compressed, although its header says so.
+    is_plain: bool,
     /// The error that is returned after everything that was decoded before it.
     failure: Option<BoxError>,
 }
@@ -65,14 +68,21 @@ impl Body for GzipBody {
             match Pin::new(&mut this.body).poll_frame(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(compressed) => this.compressed = compressed,
+                    Ok(chunk) => {
+                        this.is_plain |= this.is_empty && chunk.first().is_some_and(|byte| *byte != GZIP_MAGIC);
+                        if this.is_plain {
+                            this.is_empty = false;
+                            return Poll::Ready(Some(Ok(Frame::data(chunk))));
+                        }
+                        this.compressed = chunk;
+                    }
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
                 Poll::Ready(Some(Err(error))) => {
                     this.decoder = None;
                     return Poll::Ready(Some(Err(error.into())));
                 }
-                Poll::Ready(None) if this.is_empty => {
+                Poll::Ready(None) if this.is_empty || this.is_plain => {
                     this.decoder = None;
                     return Poll::Ready(None);
                 }

@@ -35,7 +35,7 @@ use super::encoding::accept_gzip;
 use super::tls::is_rejected_certificate;
 use crate::error::{Timeout, TransportError};
 
-/// A [`Transport`] with HTTP/1.1 and HTTP/2 by hyper, TLS by rustls, and pooled connections.
+/// A [`Transport`] that uses hyper for HTTP/1.1 and HTTP/2, rustls for TLS, and a connection pool.
 ///
 /// - Server certificates are verified against the platform's roots, or against the bundled ones if
 ///   the platform has none.
@@ -71,12 +71,11 @@ impl HyperTransport {
         let host = self.pool.host(request.uri(), runtime)?;
         let ready = host.ready();
         let was_pooled = ready.is_some();
-        let mut connection = match ready {
-            Some(connection) => connection,
-            None => {
-                let connecting = Box::pin(host.connect(request.uri(), connect_timeout));
-                within_connect_timeout(connect_timeout, connecting).await?
-            }
+        let mut connection = if let Some(connection) = ready {
+            connection
+        } else {
+            let connecting = Box::pin(host.connect(request.uri(), connect_timeout));
+            within_connect_timeout(connect_timeout, connecting).await?
         };
         let sent = match &mut connection {
             Connection::Http1(connection) => {
@@ -136,8 +135,9 @@ impl Transport for HyperTransport {
         if let Some(authorization) = self.proxies.authorization(request.uri()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
         }
-        // If the whole call ends while connecting, the error still states that nothing was sent.
-        let connect_timeout = [timeouts.connect, timeouts.deadline].into_iter().flatten().min();
+        // If another timeout elapses while connecting, the error still states that nothing was
+        // sent.
+        let connect_timeout = [timeouts.connect, timeouts.headers, timeouts.deadline].into_iter().flatten().min();
         let response = self.send_request(request, connect_timeout, runtime.id()).await?;
         // hyper's own limit is that of a buffer, which may hold more than the headers.
         if header_bytes(response.headers()) > self.max_header_bytes as usize {

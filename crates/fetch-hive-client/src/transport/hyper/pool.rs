@@ -104,7 +104,7 @@ struct Connections {
     stale: usize,
     /// The most recently used connection is last, and is used first.
     idle: Vec<IdleConnection>,
-    /// Calls that are opening a connection, and accept one that is returned earlier.
+    /// The calls that wait for a connection, either a new one or one that becomes idle.
     waiting: VecDeque<oneshot::Sender<Http1Connection>>,
     /// The task that closes idle connections.
     reaper: Option<AbortHandle>,

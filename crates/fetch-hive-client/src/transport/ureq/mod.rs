@@ -16,13 +16,13 @@ use ureq::{Agent, Proxy, RequestExt};
 
 use self::connect::{MonitoredConnector, READING_BODY, WROTE};
 use super::blocking::BlockingTransport;
-use super::encoding::{accept_gzip, take_gzip};
+use super::encoding::{GZIP_MAGIC, accept_gzip, take_gzip};
 use super::proxy::{ProxyChoice, ProxyRules};
 use super::tls::{TlsSettings, is_rejected_certificate};
 use crate::clock::VERY_LONG;
 use crate::error::{Error, Timeout, TransportError};
 
-/// A [`BlockingTransport`] with HTTP/1.1 by ureq, TLS by rustls, and pooled connections.
+/// A [`BlockingTransport`] that uses ureq for HTTP/1.1, rustls for TLS, and a connection pool.
 ///
 /// - Server certificates are verified against the platform's roots, or against the bundled ones if
 ///   the platform has none.
@@ -193,6 +193,8 @@ enum BodyReader {
     Plain(MarkedReader),
     Unread(BufReader<MarkedReader>),
     Gzip(Box<MultiGzDecoder<BufReader<MarkedReader>>>),
+    /// The body is not compressed, although its header says so.
+    Mislabelled(BufReader<MarkedReader>),
     Empty,
 }
 
@@ -209,11 +211,13 @@ impl Read for BodyReader {
             match self {
                 Self::Plain(body) => return body.read(into),
                 Self::Gzip(body) => return body.read(into),
+                Self::Mislabelled(body) => return body.read(into),
                 Self::Empty => return Ok(0),
                 Self::Unread(body) => {
-                    let is_empty = body.fill_buf()?.is_empty();
-                    *self = match std::mem::replace(self, Self::Empty) {
-                        Self::Unread(body) if !is_empty => Self::Gzip(Box::new(MultiGzDecoder::new(body))),
+                    let first = body.fill_buf()?.first().copied();
+                    *self = match (std::mem::replace(self, Self::Empty), first) {
+                        (Self::Unread(body), Some(GZIP_MAGIC)) => Self::Gzip(Box::new(MultiGzDecoder::new(body))),
+                        (Self::Unread(body), Some(_)) => Self::Mislabelled(body),
                         _ => Self::Empty,
                     };
                 }

@@ -32,7 +32,7 @@ pub(super) async fn connect_timeout(harness: &Harness) -> CheckResult {
     let address = silent.local_addr().map_err(server_error)?;
     let request = with_timeouts(post(&format!("https://{address}/"))?, |timeouts| timeouts.connect = Some(SHORT));
     let error = match timeout(harness.step_timeout, harness.send(request)).await {
-        None => return Err("the timeout did not expire".to_owned()),
+        None => return Err("the request did not end when the timeout elapsed".to_owned()),
         Some(Ok(_)) => return Err("a response instead of an error".to_owned()),
         Some(Err(error)) => error,
     };
