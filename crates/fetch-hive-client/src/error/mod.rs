@@ -17,9 +17,10 @@ use fetch_hive_core::{
 };
 use http::{HeaderMap, StatusCode};
 
-pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
+pub(crate) use self::transport::MAX_STALE_CONNECTIONS;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
-pub(crate) use self::transport::{MAX_STALE_CONNECTIONS, find};
+pub(crate) use self::transport::find;
+pub use self::transport::{BoxError, Timeout, TransportError, TransportErrorKind};
 pub use self::wait::WaitError;
 
 /// An error that ended a call.

@@ -32,9 +32,12 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
         let units = bytes.chunks_exact(2).map(|pair| from([pair[0], pair[1]]));
         Cow::Owned(char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect())
     };
+    // Programs that each add a byte-order mark or a line break may follow each other.
+    let mut bytes = bytes;
+    while let [0xef, 0xbb, 0xbf, rest @ ..] | [b'\r' | b'\n' | b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
     match bytes {
-        // Programs that each add a byte-order mark or a line break may follow each other.
-        [0xef, 0xbb, 0xbf, rest @ ..] | [b'\r' | b'\n' | b' ' | b'\t', rest @ ..] => decode(rest),
         [0xff, 0xfe, text @ ..] => utf16(text, u16::from_le_bytes),
         [0xfe, 0xff, text @ ..] => utf16(text, u16::from_be_bytes),
         [b'{' | b'[', 0, ..] => utf16(bytes, u16::from_le_bytes),

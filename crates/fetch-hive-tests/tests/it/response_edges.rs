@@ -348,7 +348,7 @@ async fn body_that_is_not_compressed_despite_its_header_is_read() {
     let client = stack::client(&server).api_key("fhk_test").build().unwrap();
     let error = client.invoke_workflow("d").await.unwrap_err();
     assert_eq!(
-        (error.code().map(|code| code.as_str()), error.is_retryable()),
+        (error.code().map(fetch_hive_client::types::ErrorCode::as_str), error.is_retryable()),
         (Some("api_rate_limit_exceeded"), false)
     );
 }

@@ -337,7 +337,7 @@ async fn recording_contains_no_secret_and_replays() {
 
     let broken = std::env::temp_dir().join(format!("fetch-hive-broken-{}.jsonl", std::process::id()));
     std::fs::write(&broken, "\n{no\n").unwrap();
-    assert!(Replay::from_file(&broken).unwrap_err().to_string().contains("in line 2, column"));
+    assert!(Replay::from_file(&broken).unwrap_err().to_string().contains("at line 2, column"));
     std::fs::remove_file(&broken).unwrap();
     assert!(Replay::from_file(&broken).unwrap_err().to_string().contains("cannot read the recording"));
 }
