@@ -1,8 +1,20 @@
 //! A pool of connections.
 //!
-//! hyper-util's pool does not report when a connection is established, where the connect timeout
-//! ends, nor whether a connection was idle, in which case it must be checked before a request is
-//! written to it. This pool does both without a cost per request.
+//! A run costs money and cannot be deduplicated, so a request must not be lost on a connection that
+//! ended unnoticed. What a pool for this service must do:
+//!
+//! | requirement | where |
+//! |---|---|
+//! | report when a connection is established: the connect timeout ends there | `Host::connect` |
+//! | detect the protocol once for a burst of calls | `Host::run_probe` |
+//! | use a connection that becomes idle while another one is opened | `Host::open` |
+//! | check an idle connection before a request is written to it | `idle` |
+//! | not reuse a connection after the idle timeout, by wall clock | `Host::is_fresh` |
+//! | open another connection when the server allows no more streams | `Host::ready` |
+//! | give up pooled connections after five stale ones in a row | `Host::found_stale` |
+//! | keep connections of different runtimes apart | `Pool::host` |
+//!
+//! The legacy client of hyper-util does not meet the first, fourth and sixth requirement.
 
 use std::collections::VecDeque;
 use std::pin::pin;
