@@ -28,6 +28,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use serde_json::Value;
 
 use crate::lenient::{self, Parsed, UnreadableField};
+use crate::sha256;
 use crate::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
 /// A verifier of callbacks, which holds one or more webhook secrets. Cloning is cheap.
@@ -145,7 +146,7 @@ impl Delivery {
         let part = match self.event.delegation_id() {
             Some(id) => format!("delegation:{id}"),
             None if !request_id.is_empty() && self.event.ends_run() && has_ended() => "run".to_owned(),
-            None => format!("sha256:{}", crate::signature::hex(&hmac_sha256::Hash::hash(&stable_content(&self.raw)))),
+            None => format!("sha256:{}", crate::signature::hex(sha256::digest(&stable_content(&self.raw)).as_ref())),
         };
         // As JSON, ids that contain separators cannot make the keys of two events equal.
         EventKey(serde_json::Value::from([event_type, request_id, &part].as_slice()).to_string())

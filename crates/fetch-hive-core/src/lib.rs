@@ -26,6 +26,7 @@ mod query;
 mod request_id;
 mod response;
 mod secret_in_query;
+mod sha256;
 mod timeouts;
 mod url;
 mod verdict;

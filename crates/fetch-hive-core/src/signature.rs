@@ -8,8 +8,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fetch_hive_types::WebhookSecret;
-use hmac_sha256::HMAC;
 use http::HeaderMap;
+
+use crate::sha256::Mac;
 
 /// The header that carries the signature of a callback.
 pub const SIGNATURE_HEADER: &str = "x-fetch-hive-signature";
@@ -66,7 +67,7 @@ impl SignatureScheme for BodyHmac {
 ///
 /// The result is lower-case hex without a prefix.
 pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
-    hex(&HMAC::mac(body, secret.expose()))
+    hex(&Mac::new(secret.expose().as_bytes(), body).bytes())
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -101,11 +102,7 @@ pub fn verify<'a>(
     let macs: Vec<_> = secrets
         .into_iter()
         .filter(|secret| secret.check().is_ok())
-        .map(|secret| {
-            let mut mac = HMAC::new(secret.expose());
-            mac.update(body);
-            mac
-        })
+        .map(|secret| Mac::new(secret.expose().as_bytes(), body))
         .collect();
     if macs.is_empty() {
         return Err(SignatureError::NoSecret);
@@ -113,7 +110,7 @@ pub fn verify<'a>(
     if digests.is_empty() {
         return Err(seen);
     }
-    let matches = |mac: &HMAC| digests.iter().any(|digest| mac.clone().finalize_verify(digest));
+    let matches = |mac: &Mac| digests.iter().any(|digest| mac.matches(digest));
     if macs.iter().any(matches) { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
