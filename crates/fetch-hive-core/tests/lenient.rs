@@ -228,3 +228,23 @@ fn events_without_a_field_name_before_the_end_marker_are_reported() {
     // An unknown field, and an empty event that keeps the connection alive.
     assert!(read("trace: 7").is_empty());
 }
+
+#[test]
+fn error_within_a_text_or_usage_event_is_the_error_of_the_run() {
+    use fetch_hive_core::stream::{EventReader, StreamError};
+
+    for event in [
+        r#"{"type":"usage","status":"failed","error":"E","error_code":"model_deprecated"}"#,
+        r#"{"type":"response","response":"","error":"E","error_code":"model_deprecated"}"#,
+    ] {
+        let mut reader = EventReader::new(1 << 16);
+        reader.push(bytes::Bytes::from(format!("data: {event}\n\ndata: [DONE]\n\n")));
+        let Some(Err(StreamError::Failed { event: error, raw })) = reader.next_event() else { panic!("{event}") };
+        assert_eq!((error.error_code.unwrap().as_str(), &raw[..]), ("model_deprecated", event.as_bytes()));
+    }
+    for event in [r#"{"type":"usage","error":null}"#, r#"{"type":"response","response":"a","error":""}"#] {
+        let mut reader = EventReader::new(1 << 16);
+        reader.push(bytes::Bytes::from(format!("data: {event}\n\n")));
+        assert!(reader.next_event().unwrap().is_ok(), "{event}");
+    }
+}

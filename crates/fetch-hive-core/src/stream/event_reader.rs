@@ -3,7 +3,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use fetch_hive_types::StreamEvent;
+use memchr::memmem;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::error::StreamError;
 use super::event::Event;
@@ -168,7 +170,7 @@ impl EventReader {
                 (parsed.value, parsed.unreadable)
             }
         };
-        match event {
+        match with_error(event, &raw) {
             StreamEvent::Error(event) => {
                 self.concluded = true;
                 Err(StreamError::Failed { event, raw })
@@ -179,6 +181,23 @@ impl EventReader {
             }
         }
     }
+}
+
+/// Reads a text or usage event that has an error as an error event.
+///
+/// The error of a tool is not that of the run, so other events are kept.
+fn with_error(event: StreamEvent, raw: &[u8]) -> StreamEvent {
+    let may_have_error = matches!(event, StreamEvent::Response(_) | StreamEvent::Reasoning(_) | StreamEvent::Usage(_));
+    // Few events need the second parse.
+    if !may_have_error || memmem::find(raw, b"\"error").is_none() {
+        return event;
+    }
+    let Ok(json) = lenient::to_value_or_salvage(raw) else { return event };
+    let is_error = |value: &Value| value.is_object() || value.as_str().is_some_and(|text| !text.is_empty());
+    if !["error", "error_code"].iter().any(|name| json.value.get(name).is_some_and(is_error)) {
+        return event;
+    }
+    StreamEvent::deserialize_as("error", json.value).unwrap_or(event)
 }
 
 fn is_json(data: &[u8]) -> bool {
