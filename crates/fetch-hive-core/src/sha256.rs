@@ -1,6 +1,7 @@
 //! SHA-256 and HMAC-SHA256, by ring if its feature is enabled.
 //!
-//! ring uses the SHA instructions of the processor. hmac-sha256 keeps the graph of this crate small.
+//! ring uses the SHA instructions of the processor. hmac-sha256 keeps the graph of this crate
+//! small.
 
 #[cfg(not(feature = "ring"))]
 mod implementation {
@@ -56,8 +57,8 @@ mod implementation {
 
         /// Compares the HMAC with another one in constant time.
         ///
-        /// ring compares only while it verifies a message. Both are therefore signed again, which is
-        /// cheaper than hashing the message for each comparison.
+        /// ring compares only while it verifies a message. Both are therefore signed again, which
+        /// is cheaper than hashing the message for each comparison.
         pub(crate) fn matches(&self, other: &[u8; 32]) -> bool {
             verify(&self.key, other, sign(&self.key, self.tag.as_ref()).as_ref()).is_ok()
         }
