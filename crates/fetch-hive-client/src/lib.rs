@@ -30,7 +30,9 @@ pub use clock::Clock;
 pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
 pub use error::{BoxError, Error, ErrorKind, PartialResponse, Timeout, TransportError, TransportErrorKind, WaitError};
-pub use execute::{AttemptReport, CallReport, UsageReport};
+pub use execute::{
+    AttemptReport, CallReport, MemoryRunLimiter, RunEnd, RunLimiter, RunPermit, RunRequest, UsageReport,
+};
 pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{

@@ -170,6 +170,9 @@ impl<C> PollRun<C> {
                     if let Some(hook) = &mut self.on_progress {
                         hook(&record);
                     }
+                    if record.has_ended() {
+                        self.run_ended();
+                    }
                     if record.has_ended() || self.until_approval && record.is_awaiting_approval() {
                         return Ok(record);
                     }
@@ -183,6 +186,13 @@ impl<C> PollRun<C> {
                 }
                 Err(error) => return Err(error),
             };
+        }
+    }
+
+    /// Frees the slot that the run still occupies.
+    fn run_ended(&self) {
+        if let Some(limiter) = &self.client.shared.run_limiter {
+            limiter.run_ended(&self.id);
         }
     }
 

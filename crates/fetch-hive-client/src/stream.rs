@@ -17,7 +17,7 @@ use http_body::Body;
 
 use crate::clock::Sleep;
 use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
-use crate::execute::{Executed, RunPermit, Shared, Span, UsageReport};
+use crate::execute::{Executed, RunEnd, RunPermit, Shared, Span, UsageReport};
 use crate::transport::ResponseBody;
 
 /// The number of bytes kept of a response that is not an event stream.
@@ -232,7 +232,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
     /// Frees the slot of the run, which has ended.
     fn run_ended(&mut self) {
         if let Some(mut permit) = self.permit.take() {
-            permit.set_active(false);
+            permit.set_end(RunEnd::Ended);
         }
     }
 

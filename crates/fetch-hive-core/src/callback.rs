@@ -81,8 +81,7 @@ impl Verifier {
     pub fn verify(&self, headers: &HeaderMap, body: impl Into<Bytes>) -> Result<Delivery, CallbackError> {
         let raw = body.into();
         self.scheme.verify(&self.secrets, headers, &raw)?;
-        let Parsed { value: event, unreadable } = lenient::from_slice_or_default(&raw);
-        Ok(Delivery { event, raw, unreadable, claim: None })
+        Ok(Delivery::from_verified(raw))
     }
 }
 
@@ -128,6 +127,14 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Parses the body of a callback whose signature was verified before, such as one that a store
+    /// returned.
+    pub fn from_verified(body: impl Into<Bytes>) -> Self {
+        let raw = body.into();
+        let Parsed { value: event, unreadable } = lenient::from_slice_or_default(&raw);
+        Self { event, raw, unreadable, claim: None }
+    }
+
     /// Returns the key of the event, which is the same for every redelivery of the event.
     ///
     /// The key consists of the event type, the request id, and one of the following:

@@ -124,8 +124,9 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// Starts a run and returns as soon as the service has accepted it, without waiting for its
     /// callback.
     ///
-    /// A receiver in this process must receive the callback. The callback URL of the run is derived
-    /// from [`Receiver::callback_url`].
+    /// The callback must arrive at this receiver, or at one that shares its
+    /// [`PendingRuns`](callback::PendingRuns). The callback URL of the run is derived from
+    /// [`Receiver::callback_url`].
     ///
     /// # Errors
     ///
@@ -150,15 +151,20 @@ impl Client {
     ///
     /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the token does not belong to a
     ///   pending run
-    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the token nor the receiver
-    ///   has a secret
+    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if no secret is known: not in the token,
+    ///   not in the receiver, and not in its store
+    /// - [`WaitError::Store`](crate::WaitError::Store) if the store of the pending runs fails
     pub fn resume(&self, receiver: &Receiver, token: ResumeToken) -> Result<PendingRun, Error> {
-        PendingRun::resume(self.client.clone(), receiver, token)
+        block_on(PendingRun::resume(self.client.clone(), receiver, token))?
     }
 }
 
 impl PendingRun {
-    /// Blocks until the event that ends the run arrives. It may be called again after a timeout.
+    /// Blocks until the event that ends the run arrives, and acknowledges it. It may be called again
+    /// after a timeout.
+    ///
+    /// Once it returns, the service does not redeliver the event. [`handle`](Self::handle)
+    /// acknowledges the event after your work.
     ///
     /// Events that do not end the run, such as those of its delegations, are passed to the handler
     /// of [`Receiver::receive_blocking`] instead.
@@ -172,5 +178,27 @@ impl PendingRun {
     /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the current thread must not block
     pub fn event(&mut self) -> Result<Delivery, Error> {
         block_on(self.wait())?
+    }
+
+    /// Blocks until the event that ends the run arrives, runs a handler, and acknowledges the event
+    /// when the handler succeeds.
+    ///
+    /// If the handler fails or the process ends, the next waiter receives the event. The
+    /// [lease](Receiver::lease) of the event is not renewed, so it must be longer than the handler
+    /// ever takes.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the handler, or the errors of [`event`](Self::event).
+    pub fn handle<T, E, H>(&mut self, handler: H) -> Result<T, E>
+    where
+        H: FnOnce(Delivery) -> Result<T, E>,
+        E: From<Error>,
+    {
+        let delivery = block_on(self.take_event()).map_err(Error::from)??;
+        // Outside of `block_on`, so that the handler may call the blocking client.
+        let result = handler(delivery);
+        block_on(self.settle(result.is_ok())).map_err(Error::from)??;
+        result
     }
 }

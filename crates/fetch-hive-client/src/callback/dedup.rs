@@ -40,6 +40,19 @@ pub trait DedupStore: Send + Sync + 'static {
     /// error of the store.
     async fn commit(&self, claim: &Claim) -> Result<(), BoxError>;
 
+    /// Extends the lease of a claim. The receiver calls it while the handler runs.
+    ///
+    /// The default does nothing, so that the lease must be longer than the handler ever takes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again since, or any
+    /// error of the store.
+    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), BoxError> {
+        let _ = (claim, lease);
+        Ok(())
+    }
+
     /// Gives up a claim, so that the next delivery of the event is handled.
     ///
     /// Releasing a claim that was committed or lost must have no effect.
@@ -200,6 +213,17 @@ impl Default for MemoryDedupStore {
 impl DedupStore for MemoryDedupStore {
     async fn claim(&self, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError> {
         self.claim_at(Instant::now(), key, lease)
+    }
+
+    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), BoxError> {
+        let mut state = self.state();
+        match state.events.get_mut(&claim.key).filter(|entry| entry.number == claim.number) {
+            Some(entry) => {
+                entry.lease_end = entry.lease_end.map(|_| later(Instant::now(), lease));
+                Ok(())
+            }
+            None => Err(ClaimLost.into()),
+        }
     }
 
     async fn commit(&self, claim: &Claim) -> Result<(), BoxError> {

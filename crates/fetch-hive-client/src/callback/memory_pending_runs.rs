@@ -1,15 +1,20 @@
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use fetch_hive_core::callback::{Delivery, Verifier};
-use fetch_hive_core::types::RequestId;
-use http::HeaderMap;
+use async_trait::async_trait;
 
-use super::outcome::Outcome;
+use super::dedup::ClaimLost;
+use super::pending_runs::{
+    AcceptedRun, Changed, DeliverResult, PendingRunState, PendingRuns, RawDelivery, TakeResult,
+};
 use super::run_token::RunToken;
+use crate::BoxError;
+use crate::clock::later;
 
 /// The maximum number of deliveries that are held per run before its secret is known. It is more
 /// than one because forged deliveries may arrive before the genuine one.
@@ -19,28 +24,36 @@ const MAX_HELD_PER_RUN: usize = 8;
 const MAX_IDLE_RUNS: usize = 10_000;
 const MAX_IDLE_TIME: Duration = Duration::from_secs(60 * 60);
 
-/// The runs of this process that end by callback, by the token in their callback URLs.
-#[derive(Default)]
-pub(super) struct MemoryPendingRuns(Mutex<Table>);
+/// The pending runs of one process. Cloning is cheap, and the clones share the runs.
+///
+/// An event is answered with 200 only after a waiter acknowledged it. If nothing waits for its run,
+/// the event is kept for an hour and answered with 503, so that the service redelivers it if this
+/// process ends.
+#[derive(Clone, Default)]
+pub struct MemoryPendingRuns(Arc<Mutex<Table>>);
 
 struct Table {
     runs: HashMap<RunToken, Run>,
-    /// The size of all held deliveries, including events that nothing has taken yet.
+    /// The size of all held deliveries, including events that are not acknowledged yet.
     held_bytes: usize,
     max_held_bytes: usize,
     /// Runs without a waiter, oldest first. It may contain runs that were resumed since.
     idle: VecDeque<(Instant, RunToken)>,
+    last_taken: u64,
 }
 
 #[derive(Default)]
 struct Run {
-    /// Verifies the callbacks of the run. It is `None` until the secret is known.
-    verifier: Option<Verifier>,
-    request_id: Option<RequestId>,
-    held: Vec<(HeaderMap, Bytes)>,
+    accepted: Option<AcceptedRun>,
+    held: Vec<RawDelivery>,
     end: End,
-    wakers: Vec<Waker>,
+    /// The number of changes, which listeners compare with the one they have seen.
+    version: u64,
+    listeners: HashMap<u64, Waker>,
+    next_listener: u64,
+    /// The number of waiters, and of those that wait at the moment.
     waiters: usize,
+    waiting: usize,
     idle_since: Option<Instant>,
 }
 
@@ -49,17 +62,32 @@ struct Run {
 enum End {
     #[default]
     Pending,
-    Received(Box<Delivery>),
-    Taken,
+    Received {
+        delivery: RawDelivery,
+        /// The number and the end of the lease of the waiter that took the event.
+        taken: Option<(u64, Instant)>,
+    },
+    Acknowledged,
 }
 
 impl Default for Table {
     fn default() -> Self {
-        Self { runs: HashMap::new(), held_bytes: 0, max_held_bytes: 16 << 20, idle: VecDeque::new() }
+        Self {
+            runs: HashMap::new(),
+            held_bytes: 0,
+            max_held_bytes: 16 << 20,
+            idle: VecDeque::new(),
+            last_taken: 0,
+        }
     }
 }
 
 impl MemoryPendingRuns {
+    /// Creates a store without runs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,27 +96,154 @@ impl MemoryPendingRuns {
         self.table().max_held_bytes = bytes;
     }
 
-    /// Registers a waiter for a run, before the run is started or when it is resumed.
-    pub(super) fn open(&self, token: &RunToken) {
+    /// Returns a future that completes at the next change of a run.
+    fn changed(&self, run: &mut Run, token: &RunToken, is_waiter: bool) -> Changed {
+        if is_waiter {
+            run.waiting += 1;
+        }
+        let id = run.next_listener;
+        run.next_listener += 1;
+        Box::pin(Listener { runs: self.clone(), token: token.clone(), id, version: run.version, is_waiter })
+    }
+}
+
+#[async_trait]
+impl PendingRuns for MemoryPendingRuns {
+    async fn open(&self, token: &RunToken) -> Result<(), BoxError> {
         let mut table = self.table();
         table.forget_idle(Instant::now());
         let run = table.runs.entry(token.clone()).or_default();
         run.waiters += 1;
         run.idle_since = None;
+        Ok(())
     }
 
-    /// Unregisters a waiter. The run is remembered for a while, so that it can be resumed.
-    pub(super) fn close(&self, token: &RunToken) {
+    async fn started(&self, token: &RunToken, accepted: AcceptedRun) -> Result<Vec<RawDelivery>, BoxError> {
+        let mut table = self.table();
+        let Some(run) = table.runs.get_mut(token) else { return Ok(Vec::new()) };
+        let known = run.accepted.get_or_insert_default();
+        known.request_id = accepted.request_id.or_else(|| known.request_id.take());
+        known.webhook_secret = accepted.webhook_secret.or_else(|| known.webhook_secret.take());
+        let held = std::mem::take(&mut run.held);
+        table.held_bytes -= held.iter().map(RawDelivery::size).sum::<usize>();
+        Ok(held)
+    }
+
+    async fn cancel(&self, token: &RunToken) -> Result<(), BoxError> {
+        self.table().remove(token);
+        Ok(())
+    }
+
+    async fn find(&self, token: &RunToken) -> Result<Option<PendingRunState>, BoxError> {
+        let table = self.table();
+        Ok(table.runs.get(token).map(|run| match &run.accepted {
+            None => PendingRunState::Opened,
+            Some(accepted) => PendingRunState::Started(accepted.clone()),
+        }))
+    }
+
+    async fn deliver(
+        &self,
+        token: &RunToken,
+        delivery: RawDelivery,
+        verified: bool,
+    ) -> Result<DeliverResult, BoxError> {
+        let mut table = self.table();
+        let size = delivery.size();
+        let fits = size <= table.max_held_bytes.saturating_sub(table.held_bytes);
+        let Some(run) = table.runs.get_mut(token) else { return Ok(DeliverResult::UnknownRun) };
+        if !verified {
+            if run.accepted.is_some() {
+                return Ok(DeliverResult::Started);
+            }
+            if !fits || run.held.len() == MAX_HELD_PER_RUN {
+                return Ok(DeliverResult::BufferFull);
+            }
+            run.held.push(delivery);
+            table.held_bytes += size;
+            return Ok(DeliverResult::Held);
+        }
+        match run.end {
+            End::Acknowledged => return Ok(DeliverResult::AlreadyStored),
+            End::Pending if !fits && run.waiters == 0 => return Ok(DeliverResult::BufferFull),
+            End::Pending => {
+                run.end = End::Received { delivery, taken: None };
+                table.held_bytes += size;
+            }
+            End::Received { .. } => {}
+        }
+        let Some(run) = table.runs.get_mut(token) else { return Ok(DeliverResult::UnknownRun) };
+        let is_taken = matches!(&run.end, End::Received { taken: Some((_, end)), .. } if *end > Instant::now());
+        if run.waiting == 0 && !is_taken {
+            return Ok(DeliverResult::Held);
+        }
+        run.notify();
+        Ok(DeliverResult::Unacknowledged(self.changed(run, token, false)))
+    }
+
+    async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError> {
+        let mut table = self.table();
+        let now = Instant::now();
+        let number = table.last_taken + 1;
+        let Some(run) = table.runs.get_mut(token) else { return Ok(TakeResult::UnknownRun) };
+        let result = match &mut run.end {
+            End::Acknowledged => TakeResult::Acknowledged,
+            End::Received { delivery, taken } if taken.is_none_or(|(_, end)| end <= now) => {
+                *taken = Some((number, later(now, lease)));
+                TakeResult::Event { delivery: delivery.clone(), taken: number }
+            }
+            End::Received { .. } | End::Pending => TakeResult::Pending(self.changed(run, token, true)),
+        };
+        table.last_taken = number;
+        Ok(result)
+    }
+
+    async fn renew(&self, token: &RunToken, number: u64, lease: Duration) -> Result<(), BoxError> {
+        match self.table().runs.get_mut(token).and_then(|run| run.taken(number)) {
+            Some(end) => {
+                *end = later(Instant::now(), lease);
+                Ok(())
+            }
+            None => Err(ClaimLost.into()),
+        }
+    }
+
+    async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
+        let mut table = self.table();
+        let Some(run) = table.runs.get_mut(token) else { return Err(ClaimLost.into()) };
+        if run.taken(number).is_none() {
+            return Err(ClaimLost.into());
+        }
+        let end = std::mem::replace(&mut run.end, End::Acknowledged);
+        run.notify();
+        if let End::Received { delivery, .. } = end {
+            table.held_bytes -= delivery.size();
+        }
+        Ok(())
+    }
+
+    async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
+        if let Some(run) = self.table().runs.get_mut(token) {
+            run.give_back(number);
+        }
+        Ok(())
+    }
+
+    /// The run is remembered for a while, so that it can be resumed.
+    fn close(&self, token: &RunToken, taken: Option<u64>) {
         let mut table = self.table();
         let now = Instant::now();
         let Some(run) = table.runs.get_mut(token) else { return };
+        if let Some(number) = taken {
+            run.give_back(number);
+        }
         run.waiters = run.waiters.saturating_sub(1);
         if run.waiters > 0 {
             return;
         }
-        run.wakers.clear();
-        if run.verifier.is_none() {
-            // The invocation failed, so the run cannot be resumed.
+        run.notify();
+        if run.accepted.is_none() {
+            // The response was lost, so nobody has the token with which the run could be resumed.
             table.remove(token);
             return;
         }
@@ -96,133 +251,40 @@ impl MemoryPendingRuns {
         table.idle.push_back((now, token.clone()));
         table.forget_idle(now);
     }
+}
 
-    /// Records how to verify the callbacks of a run, and processes the deliveries held until now.
-    pub(super) fn started(&self, token: &RunToken, verifier: &Verifier, request_id: Option<&RequestId>) {
-        let held = {
-            let mut table = self.table();
-            let Some(run) = table.runs.get_mut(token) else { return };
-            run.verifier = Some(verifier.clone());
-            run.request_id = request_id.cloned();
-            let held = std::mem::take(&mut run.held);
-            table.held_bytes -= held.iter().map(held_size).sum::<usize>();
-            held
-        };
-        for (headers, body) in held {
-            // Held deliveries were answered with 503, so the service redelivers the ones ignored
-            // here.
-            if let Ok(delivery) = verifier.verify(&headers, body) {
-                let _ = self.accept(token, delivery);
-            }
+impl Run {
+    /// Returns the end of the lease with this number.
+    fn taken(&mut self, number: u64) -> Option<&mut Instant> {
+        match &mut self.end {
+            End::Received { taken: Some((current, end)), .. } if *current == number => Some(end),
+            _ => None,
         }
     }
 
-    /// Processes a delivery for a run. `receiver_verifier` is used until the run's own secret is
-    /// known.
-    ///
-    /// Returns the delivery if it belongs to the handler, or the outcome if there is nothing to
-    /// handle.
-    pub(super) fn deliver(
-        &self,
-        token: &RunToken,
-        headers: &HeaderMap,
-        body: Bytes,
-        receiver_verifier: &Verifier,
-    ) -> Result<Delivery, Outcome> {
-        let run_verifier = match self.table().runs.get(token) {
-            None => return Err(Outcome::UnknownRun),
-            Some(run) => run.verifier.clone(),
-        };
-        let secret_is_known = run_verifier.is_some();
-        match run_verifier.as_ref().unwrap_or(receiver_verifier).verify(headers, body.clone()) {
-            Ok(delivery) => self.accept(token, delivery),
-            Err(error) if secret_is_known => Err(Outcome::Rejected(error)),
-            Err(_) => self.hold(token, headers, body, receiver_verifier),
+    fn give_back(&mut self, number: u64) {
+        match &mut self.end {
+            End::Received { taken, .. } if taken.is_some_and(|(current, _)| current == number) => *taken = None,
+            _ => return,
         }
+        self.notify();
     }
 
-    /// Holds a delivery that cannot be verified yet.
-    fn hold(
-        &self,
-        token: &RunToken,
-        headers: &HeaderMap,
-        body: Bytes,
-        receiver_verifier: &Verifier,
-    ) -> Result<Delivery, Outcome> {
-        let mut table = self.table();
-        let held = (headers.clone(), body);
-        let size = held_size(&held);
-        let fits = size <= table.max_held_bytes.saturating_sub(table.held_bytes);
-        let Some(run) = table.runs.get_mut(token) else { return Err(Outcome::UnknownRun) };
-        if run.verifier.is_some() {
-            // The secret became known while this delivery was being verified without it.
-            drop(table);
-            return self.deliver(token, headers, held.1, receiver_verifier);
-        }
-        if !fits || run.held.len() == MAX_HELD_PER_RUN {
-            return Err(Outcome::BufferFull);
-        }
-        run.held.push(held);
-        table.held_bytes += size;
-        Err(Outcome::Held)
-    }
-
-    /// Processes a verified delivery: stores the event that ends the run, and returns any other
-    /// event.
-    fn accept(&self, token: &RunToken, delivery: Delivery) -> Result<Delivery, Outcome> {
-        let mut table = self.table();
-        let size = delivery.raw.len();
-        let fits = size <= table.max_held_bytes.saturating_sub(table.held_bytes);
-        let Some(run) = table.runs.get_mut(token) else { return Err(Outcome::UnknownRun) };
-        let names_other_run =
-            run.request_id.as_ref().zip(delivery.event.request_id.as_ref()).is_some_and(|(run, event)| run != event);
-        if !delivery.event.ends_run() || names_other_run {
-            return Ok(delivery);
-        }
-        let key = delivery.key();
-        match run.end {
-            End::Received(_) if run.waiters == 0 => return Err(Outcome::Held),
-            End::Received(_) | End::Taken => return Err(Outcome::AlreadyHandled(key)),
-            End::Pending if run.waiters == 0 && !fits => return Err(Outcome::BufferFull),
-            End::Pending => {}
-        }
-        // Without a waiter, ask for a redelivery: this process may end before the run is resumed.
-        let outcome = if run.waiters == 0 { Outcome::Held } else { Outcome::RunEnded(key) };
-        let wakers = std::mem::take(&mut run.wakers);
-        run.end = End::Received(Box::new(delivery));
-        table.held_bytes += size;
-        drop(table);
-        wakers.into_iter().for_each(Waker::wake);
-        Err(outcome)
-    }
-
-    /// Takes the event that ends a run. Returns `None` if it was already taken.
-    pub(super) fn poll_take(&self, token: &RunToken, waker: &Waker) -> Poll<Option<Delivery>> {
-        let mut table = self.table();
-        let Some(run) = table.runs.get_mut(token) else { return Poll::Ready(None) };
-        match std::mem::replace(&mut run.end, End::Taken) {
-            End::Taken => Poll::Ready(None),
-            End::Received(delivery) => {
-                table.held_bytes -= delivery.raw.len();
-                Poll::Ready(Some(*delivery))
-            }
-            End::Pending => {
-                run.end = End::Pending;
-                if !run.wakers.iter().any(|known| known.will_wake(waker)) {
-                    run.wakers.push(waker.clone());
-                }
-                Poll::Pending
-            }
+    fn notify(&mut self) {
+        self.version += 1;
+        for (_, waker) in self.listeners.drain() {
+            waker.wake();
         }
     }
 }
 
 impl Table {
     fn remove(&mut self, token: &RunToken) {
-        let Some(run) = self.runs.remove(token) else { return };
-        self.held_bytes -= run.held.iter().map(held_size).sum::<usize>();
-        if let End::Received(delivery) = run.end {
-            self.held_bytes -= delivery.raw.len();
+        let Some(mut run) = self.runs.remove(token) else { return };
+        run.notify();
+        self.held_bytes -= run.held.iter().map(RawDelivery::size).sum::<usize>();
+        if let End::Received { delivery, .. } = run.end {
+            self.held_bytes -= delivery.size();
         }
     }
 
@@ -240,6 +302,51 @@ impl Table {
     }
 }
 
-fn held_size((headers, body): &(HeaderMap, Bytes)) -> usize {
-    body.len() + headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+/// A future that completes at the next change of a run.
+struct Listener {
+    runs: MemoryPendingRuns,
+    token: RunToken,
+    id: u64,
+    version: u64,
+    is_waiter: bool,
+}
+
+impl Future for Listener {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut table = self.runs.table();
+        match table.runs.get_mut(&self.token) {
+            Some(run) if run.version == self.version => {
+                run.listeners.insert(self.id, cx.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut table = self.runs.table();
+        let Some(run) = table.runs.get_mut(&self.token) else { return };
+        run.listeners.remove(&self.id);
+        if self.is_waiter {
+            run.waiting = run.waiting.saturating_sub(1);
+            if run.waiting == 0 {
+                // A delivery that waits to be acknowledged is answered.
+                run.notify();
+            }
+        }
+    }
+}
+
+impl fmt::Debug for MemoryPendingRuns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let table = self.table();
+        f.debug_struct("MemoryPendingRuns")
+            .field("runs", &table.runs.len())
+            .field("held_bytes", &table.held_bytes)
+            .finish_non_exhaustive()
+    }
 }

@@ -34,16 +34,25 @@ mod endpoint;
 mod memory_pending_runs;
 mod outcome;
 mod pending_run;
+mod pending_runs;
 mod receiver;
+mod renewal;
 mod run_and_wait;
 mod run_token;
+mod secret_source;
 
 pub use fetch_hive_core::callback::{CallbackError, Claim, Delivery, EventKey, Verifier, signed_request};
 pub use fetch_hive_core::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
 pub use dedup::{ClaimLost, ClaimResult, DedupStore, MemoryDedupStore};
 pub use endpoint::CallbackEndpoint;
+pub use memory_pending_runs::MemoryPendingRuns;
 pub use outcome::Outcome;
 pub use pending_run::{PendingRun, ResumeToken, StartedRun};
+pub use pending_runs::{
+    AcceptedRun, Changed, DeliverResult, PendingRunState, PendingRuns, RawDelivery, TakeResult,
+};
 pub use receiver::Receiver;
 pub use run_and_wait::RunAndWait;
+pub use run_token::RunToken;
+pub use secret_source::{SecretSource, UnverifiedDelivery};

@@ -27,10 +27,12 @@ pub enum Outcome {
     },
     /// The event was already handled, so the handler did not run. Answered with 200.
     AlreadyHandled(EventKey),
-    /// The event ended a run that a [`PendingRun`](super::PendingRun) waits for. Answered with 200.
+    /// The event ended a pending run, and was acknowledged by its waiter or stored durably. Answered
+    /// with 200.
     RunEnded(EventKey),
-    /// The delivery was held in memory for a run whose secret is not known yet or that nothing
-    /// waits for at the moment. Answered with 503, so that the service redelivers it.
+    /// The delivery was held for a run whose secret is not known yet, that nothing waits for at the
+    /// moment, or whose waiter has not acknowledged the event within 5 s. Answered with 503, so that
+    /// the service redelivers it.
     ///
     /// A [`PendingRun`](super::PendingRun) receives the held event without waiting for the
     /// redelivery.
@@ -57,11 +59,12 @@ pub enum Outcome {
         /// The error of the handler.
         error: BoxError,
     },
-    /// The dedup store failed, so the handler did not run. Answered with 503.
+    /// The dedup store, the store of pending runs or the source of secrets failed, so nothing was
+    /// handled. Answered with 503.
     StoreFailed {
-        /// The key of the event.
-        key: EventKey,
-        /// The error of the dedup store.
+        /// The key of the event, if the delivery was verified.
+        key: Option<EventKey>,
+        /// The error of the store.
         error: BoxError,
     },
     /// The URL belongs to a run that this receiver does not know. Answered with 503, because the
@@ -97,9 +100,8 @@ impl Outcome {
     pub fn key(&self) -> Option<&EventKey> {
         match self {
             Self::Handled(key) | Self::AlreadyHandled(key) | Self::RunEnded(key) | Self::InProgress(key) => Some(key),
-            Self::CommitFailed { key, .. } | Self::HandlerFailed { key, .. } | Self::StoreFailed { key, .. } => {
-                Some(key)
-            }
+            Self::CommitFailed { key, .. } | Self::HandlerFailed { key, .. } => Some(key),
+            Self::StoreFailed { key, .. } => key.as_ref(),
             _ => None,
         }
     }
@@ -166,7 +168,7 @@ impl fmt::Display for Outcome {
             Self::BodyError(error) => write!(f, "failed to read the body: {error}"),
             Self::InProgress(_) => f.write_str("another handler is working on the event; answered with 503"),
             Self::HandlerFailed { error, .. } => write!(f, "the handler failed: {error}"),
-            Self::StoreFailed { error, .. } => write!(f, "the dedup store failed to claim the event: {error}"),
+            Self::StoreFailed { error, .. } => write!(f, "the store failed, so nothing was handled: {error}"),
             Self::UnknownRun => f.write_str("no pending run has this callback URL; answered with 503 for a redelivery"),
             Self::BufferFull => f.write_str("the limit of held deliveries is reached; raise `max_held_bytes`"),
         }

@@ -1,19 +1,24 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
-use std::pin::Pin;
+use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use fetch_hive_core::callback::{Delivery, Verifier};
+use fetch_hive_core::callback::Delivery;
 use fetch_hive_core::types::{RequestId, WebhookSecret};
 use fetch_hive_core::{ApiResponse, InvalidInput};
 use serde::{Deserialize, Serialize};
 
+use super::pending_runs::{AcceptedRun, PendingRunState, PendingRuns, TakeResult};
 use super::receiver::Receiver;
+use super::renewal::with_renewal;
 use super::run_token::RunToken;
+use crate::clock::Stopwatch;
+use crate::execute::{RunEnd, RunPermit};
 use crate::poll_run::{DEFAULT_TIMEOUT, WAIT};
-use crate::{Client, Error, ErrorKind, WaitError};
+use crate::{BoxError, Client, Error, ErrorKind, WaitError};
 
 /// A run that the service has accepted, with the response to its invocation and a way to wait for
 /// its callback.
@@ -64,7 +69,7 @@ impl fmt::Debug for ResumeToken {
     }
 }
 
-/// A run whose callback has not been received yet. Dropping it stops waiting, but does not stop the
+/// A run whose callback has not been handled yet. Dropping it stops waiting, but does not stop the
 /// run.
 pub struct PendingRun<C = Client> {
     client: Client,
@@ -73,44 +78,69 @@ pub struct PendingRun<C = Client> {
     run_token: RunToken,
     resume_token: ResumeToken,
     timeout: Option<Duration>,
+    /// The permit of the run, until its end is known.
+    permit: Option<RunPermit>,
+    /// The number of the event that was taken and not acknowledged yet.
+    taken: Option<u64>,
 }
 
 impl<C> PendingRun<C> {
-    /// Registers the run with the receiver, so that its callbacks are held or verified.
-    pub(super) fn open(client: Client, receiver: Receiver, run_token: RunToken) -> Self {
-        receiver.pending_runs.open(&run_token);
+    /// Registers the run, so that its callbacks are held or verified.
+    pub(super) async fn open(client: Client, receiver: Receiver, run_token: RunToken) -> Result<Self, BoxError> {
+        receiver.pending_runs.open(&run_token).await?;
         let resume_token = ResumeToken { request_id: None, token: run_token.as_str().to_owned(), webhook_secret: None };
-        Self { client, kind: PhantomData, receiver, run_token, resume_token, timeout: Some(DEFAULT_TIMEOUT) }
+        let kind = PhantomData;
+        let timeout = Some(DEFAULT_TIMEOUT);
+        Ok(Self { client, kind, receiver, run_token, resume_token, timeout, permit: None, taken: None })
     }
 
-    /// Records the request id and the secret of the run.
-    pub(super) fn set_started(
+    /// Forgets a run that was certainly not started. If the store fails, it forgets the run later.
+    pub(super) async fn cancel(self) {
+        let _ = self.pending_runs().cancel(&self.run_token).await;
+    }
+
+    /// Records the request id, the secret and the permit of the run.
+    pub(super) async fn set_started(
         &mut self,
         operation: &'static str,
         request_id: Option<RequestId>,
         webhook_secret: Option<WebhookSecret>,
+        permit: Option<RunPermit>,
     ) -> Result<(), Error> {
-        let verifier: Verifier = match &webhook_secret {
-            Some(secret) => self.receiver.verifier.with_secret(secret.clone()),
-            None => self.receiver.verifier.clone(),
-        };
-        if verifier.is_empty() {
-            return Err(Error::new(operation, ErrorKind::Wait(Box::new(WaitError::NoSecret { request_id }))));
+        self.resume_token.request_id.clone_from(&request_id);
+        self.resume_token.webhook_secret.clone_from(&webhook_secret);
+        self.permit = permit;
+        if let Some(permit) = &mut self.permit {
+            permit.set_end(RunEnd::MayBeRunning { request_id: request_id.clone() });
         }
-        self.receiver.pending_runs.started(&self.run_token, &verifier, request_id.as_ref());
-        self.resume_token.request_id = request_id;
-        self.resume_token.webhook_secret = webhook_secret;
-        Ok(())
+        let started = self.receiver.run_started(&self.run_token, AcceptedRun::new(request_id.clone(), webhook_secret));
+        match started.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(wait_error(operation, WaitError::NoSecret { request_id })),
+            Err(source) => Err(wait_error(operation, WaitError::Store { request_id, source })),
+        }
     }
 
-    pub(crate) fn resume(client: Client, receiver: &Receiver, token: ResumeToken) -> Result<Self, Error> {
+    pub(crate) async fn resume(client: Client, receiver: &Receiver, token: ResumeToken) -> Result<Self, Error> {
         let Some(run_token) = RunToken::parse(&token.token) else {
             let invalid = InvalidInput::new("token", "is not the token of a pending run");
             return Err(Error::new(WAIT, ErrorKind::Invalid(invalid)));
         };
-        let mut pending = Self::open(client, receiver.clone(), run_token);
-        pending.set_started(WAIT, token.request_id, token.webhook_secret)?;
+        let request_id = token.request_id.clone();
+        let mut pending = Self::open(client, receiver.clone(), run_token)
+            .await
+            .map_err(|source| wait_error(WAIT, WaitError::Store { request_id, source }))?;
+        let (mut request_id, mut webhook_secret) = (token.request_id, token.webhook_secret);
+        if let Ok(Some(PendingRunState::Started(known))) = pending.pending_runs().find(&pending.run_token).await {
+            request_id = request_id.or(known.request_id);
+            webhook_secret = webhook_secret.or(known.webhook_secret);
+        }
+        pending.set_started(WAIT, request_id, webhook_secret, None).await?;
         Ok(pending)
+    }
+
+    fn pending_runs(&self) -> Arc<dyn PendingRuns> {
+        Arc::clone(&self.receiver.pending_runs)
     }
 
     /// Returns the token for resuming this run with [`Client::resume`].
@@ -135,36 +165,137 @@ impl<C> PendingRun<C> {
         self
     }
 
-    /// Waits for the event that ends the run, for the configured timeout.
+    /// Waits for the event that ends the run for the configured timeout, and acknowledges it.
     pub(crate) async fn wait(&mut self) -> Result<Delivery, Error> {
         self.wait_for(self.timeout).await
     }
 
-    /// Waits for the event that ends the run. `remaining` is the unused part of the timeout.
+    /// Waits for the event that ends the run and acknowledges it. `remaining` is the unused part of
+    /// the timeout.
     pub(super) async fn wait_for(&mut self, remaining: Option<Duration>) -> Result<Delivery, Error> {
-        let clock = &self.client.shared.clock;
-        let mut sleep: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
-        let request_id = || self.resume_token.request_id.clone();
-        let error = |error| Err(Error::new(WAIT, ErrorKind::Wait(Box::new(error))));
-        poll_fn(|cx| {
-            match self.receiver.pending_runs.poll_take(&self.run_token, cx.waker()) {
-                Poll::Ready(Some(delivery)) => return Poll::Ready(Ok(delivery)),
-                Poll::Ready(None) => return Poll::Ready(error(WaitError::AlreadyTaken { request_id: request_id() })),
-                Poll::Pending => {}
-            }
-            let Some(remaining) = remaining else { return Poll::Pending };
-            let sleep = sleep.get_or_insert_with(|| clock.sleep(remaining));
-            sleep.as_mut().poll(cx).map(|()| {
-                let timeout = self.timeout.unwrap_or(remaining);
-                error(WaitError::Timeout { request_id: request_id(), timeout, last_status: None, last_error: None })
+        let delivery = self.take(remaining).await?;
+        self.acknowledge().await?;
+        Ok(delivery)
+    }
+
+    /// Waits for the event that ends the run, runs the handler, and acknowledges the event if the
+    /// handler succeeds.
+    pub(crate) async fn take_and_handle<T, E, F, H>(&mut self, handler: H) -> Result<T, E>
+    where
+        H: FnOnce(Delivery) -> F,
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let delivery = self.take_event().await?;
+        let result = self.renewed(handler(delivery)).await;
+        self.settle(result.is_ok()).await?;
+        result
+    }
+
+    /// Waits for the event that ends the run, and takes it for the length of the lease.
+    pub(crate) async fn take_event(&mut self) -> Result<Delivery, Error> {
+        self.take(self.timeout).await
+    }
+
+    /// Acknowledges the taken event if it was handled, and gives it back otherwise.
+    pub(crate) async fn settle(&mut self, handled: bool) -> Result<(), Error> {
+        if handled {
+            return self.acknowledge().await;
+        }
+        self.give_back().await;
+        Ok(())
+    }
+
+    /// Runs a future, and renews the lease of the taken event meanwhile.
+    async fn renewed<F: Future>(&self, future: F) -> F::Output {
+        let (runs, token, lease) = (self.pending_runs(), &self.run_token, self.receiver.lease);
+        let Some(taken) = self.taken else { return future.await };
+        with_renewal(&*self.client.shared.clock, lease, pin!(future), || runs.renew(token, taken, lease)).await
+    }
+
+    /// Takes the event that ends the run.
+    async fn take(&mut self, remaining: Option<Duration>) -> Result<Delivery, Error> {
+        self.give_back().await;
+        let runs = self.pending_runs();
+        let clock = Arc::clone(&self.client.shared.clock);
+        let started = Stopwatch::start(&*clock);
+        // Dropped only after the next one is registered, so that the store knows the waiter.
+        let mut last_change;
+        loop {
+            let taken = runs.take(&self.run_token, self.receiver.lease).await;
+            let mut changed = match taken.map_err(|source| self.error(|request_id| WaitError::Store { request_id, source }))? {
+                TakeResult::Event { delivery, taken } => {
+                    self.taken = Some(taken);
+                    self.run_ended();
+                    return Ok(Delivery::from_verified(delivery.body));
+                }
+                TakeResult::Acknowledged | TakeResult::UnknownRun => {
+                    return Err(self.error(|request_id| WaitError::AlreadyTaken { request_id }));
+                }
+                TakeResult::Pending(changed) => changed,
+            };
+            let mut sleep = None;
+            let is_changed = poll_fn(|cx| {
+                if changed.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(true);
+                }
+                let Some(remaining) = remaining else { return Poll::Pending };
+                let sleep = sleep.get_or_insert_with(|| clock.sleep(started.remaining(&*clock, remaining)));
+                sleep.as_mut().poll(cx).map(|()| false)
             })
-        })
-        .await
+            .await;
+            if let (false, Some(remaining)) = (is_changed, remaining) {
+                let timeout = self.timeout.unwrap_or(remaining);
+                return Err(self.error(|request_id| WaitError::Timeout {
+                    request_id,
+                    timeout,
+                    last_status: None,
+                    last_error: None,
+                }));
+            }
+            last_change = changed;
+            let _ = &last_change;
+        }
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), Error> {
+        let Some(taken) = self.taken.take() else { return Ok(()) };
+        let acknowledged = self.pending_runs().acknowledge(&self.run_token, taken).await;
+        acknowledged.map_err(|source| self.error(|request_id| WaitError::Store { request_id, source }))
+    }
+
+    /// Gives back the event that was taken. If the store fails, its lease still expires.
+    async fn give_back(&mut self) {
+        if let Some(taken) = self.taken.take() {
+            let _ = self.pending_runs().give_back(&self.run_token, taken).await;
+        }
+    }
+
+    /// Frees the slot of the run, which has ended.
+    fn run_ended(&mut self) {
+        match (self.permit.take(), &self.client.shared.run_limiter, &self.resume_token.request_id) {
+            (Some(mut permit), ..) => permit.set_end(RunEnd::Ended),
+            (None, Some(limiter), Some(request_id)) => limiter.run_ended(request_id),
+            _ => {}
+        }
+    }
+
+    fn error(&self, kind: impl FnOnce(Option<RequestId>) -> WaitError) -> Error {
+        wait_error(WAIT, kind(self.resume_token.request_id.clone()))
     }
 }
 
+fn wait_error(operation: &'static str, error: WaitError) -> Error {
+    Error::new(operation, ErrorKind::Wait(Box::new(error)))
+}
+
 impl PendingRun {
-    /// Waits for the event that ends the run. It may be called again after a timeout.
+    /// Waits for the event that ends the run, and acknowledges it. It may be called again after a
+    /// timeout.
+    ///
+    /// Once it returns, the service does not redeliver the event, so the event is lost if the
+    /// process then ends before your program has used it. [`handle`](Self::handle) acknowledges the
+    /// event after your work.
     ///
     /// Events that do not end the run, such as those of its delegations, are passed to the handler
     /// of [`Receiver::receive`] instead.
@@ -172,33 +303,71 @@ impl PendingRun {
     /// # Errors
     ///
     /// - [`WaitError::Timeout`] if the event does not arrive within the [timeout](Self::timeout)
-    /// - [`WaitError::AlreadyTaken`] if an earlier call already returned the event
+    /// - [`WaitError::AlreadyTaken`] if an earlier wait already acknowledged the event
+    /// - [`WaitError::Store`] if the store of the pending runs fails
     pub async fn event(&mut self) -> Result<Delivery, Error> {
         self.wait().await
+    }
+
+    /// Waits for the event that ends the run, runs a handler, and acknowledges the event when the
+    /// handler succeeds.
+    ///
+    /// If the handler fails or the process ends, the next waiter receives the event: a later call,
+    /// or a run that was [resumed](Client::resume). The [lease](Receiver::lease) of the event is
+    /// renewed while the handler runs.
+    ///
+    /// ```no_run
+    /// # use fetch_hive_client::callback::Delivery;
+    /// # async fn store(_: &Delivery) -> Result<(), std::io::Error> { Ok(()) }
+    /// # async fn run(mut pending: fetch_hive_client::callback::PendingRun) -> Result<(), fetch_hive_client::BoxError> {
+    /// pending
+    ///     .handle(|delivery| async move {
+    ///         store(&delivery).await?;
+    ///         Ok::<_, fetch_hive_client::BoxError>(())
+    ///     })
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the handler, or the errors of [`event`](Self::event). If another waiter
+    /// took the event because the lease expired, the error is [`WaitError::Store`] with
+    /// [`ClaimLost`](super::ClaimLost).
+    pub async fn handle<T, E, F, H>(&mut self, handler: H) -> Result<T, E>
+    where
+        H: FnOnce(Delivery) -> F,
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        self.take_and_handle(handler).await
     }
 }
 
 impl Client {
     /// Resumes waiting for the callback of a run, in this process or after a restart.
     ///
-    /// The receiver must have the same callback URL as before. An event that arrived in this
-    /// process within the last hour, while nothing waited for it, is returned at once. An event
-    /// that arrived before a restart was answered with 503, and is returned when the service
-    /// redelivers it. If the service has stopped redelivering, use
+    /// The receiver must have the same callback URL as before. Which events are returned depends on
+    /// the [`PendingRuns`] of the receiver. With the default, an event that arrived in this process
+    /// within the last hour, while nothing waited for it, is returned at once. An event that arrived
+    /// before a restart was answered with 503, and is returned when the service redelivers it. If
+    /// the service has stopped redelivering, use
     /// [`Requests::wait`](crate::resources::Requests::wait) instead.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::Invalid`] if the token does not belong to a pending run
-    /// - [`WaitError::NoSecret`] if neither the token nor the receiver has a secret
-    pub fn resume(&self, receiver: &Receiver, token: ResumeToken) -> Result<PendingRun, Error> {
-        PendingRun::resume(self.clone(), receiver, token)
+    /// - [`WaitError::NoSecret`] if no secret is known: not in the token, not in the receiver, and
+    ///   not in its store
+    /// - [`WaitError::Store`] if the store of the pending runs fails
+    pub async fn resume(&self, receiver: &Receiver, token: ResumeToken) -> Result<PendingRun, Error> {
+        PendingRun::resume(self.clone(), receiver, token).await
     }
 }
 
 impl<C> Drop for PendingRun<C> {
     fn drop(&mut self) {
-        self.receiver.pending_runs.close(&self.run_token);
+        self.receiver.pending_runs.close(&self.run_token, self.taken);
     }
 }
 

@@ -12,6 +12,7 @@ use super::pending_run::{PendingRun, StartedRun};
 use super::receiver::Receiver;
 use super::run_token::RunToken;
 use crate::clock::Stopwatch;
+use crate::execute::ResponseMode;
 use crate::poll_run::DEFAULT_TIMEOUT;
 use crate::{Call, Client, Error, ErrorKind};
 
@@ -25,8 +26,7 @@ pub struct RunAndWait<E, C = Client> {
 }
 
 impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
-    /// Starts a run and waits for its verified callback, which a receiver in this process must
-    /// receive.
+    /// Starts a run and waits for its verified callback, which the receiver must receive.
     ///
     /// The callback URL of the run is derived from [`Receiver::callback_url`] and replaces the one
     /// in the request. The event of a failed run is returned like any other event; use
@@ -65,14 +65,24 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
         };
         let token = RunToken::random().map_err(|error| invalid(&error.to_string()))?;
         let url = token.callback_url(base_url);
-        // The callback may arrive before the response, so the run is registered before it is
-        // started.
-        let mut pending = PendingRun::open(self.client().clone(), receiver.clone(), token);
         let call = self.map(|request| request.with_callback_url(url));
+        call.validate()?;
+        // The callback may arrive before the response, so the run is opened before it is started.
+        let store_failed = |error| Error::new(E::NAME, ErrorKind::Store(error));
+        let mut pending =
+            PendingRun::open(call.client().clone(), receiver.clone(), token).await.map_err(store_failed)?;
         let request = call.request().clone();
-        let response = call.response().await?;
-        let request_id = E::request_id(&response).cloned();
-        pending.set_started(E::NAME, request_id, request.webhook_secret(&response))?;
+        let (response, permit) = match call.response_and_permit(ResponseMode::UntilCallback).await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                if !error.may_have_run() {
+                    pending.cancel().await;
+                }
+                return Err(error);
+            }
+        };
+        let (request_id, secret) = (E::request_id(&response).cloned(), request.webhook_secret(&response));
+        pending.set_started(E::NAME, request_id, secret, permit).await?;
         Ok(StartedRun { response, pending })
     }
 }
@@ -81,8 +91,10 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// Starts a run and returns as soon as the service has accepted it, without waiting for its
     /// callback.
     ///
-    /// A receiver in this process must receive the callback. The callback URL of the run is derived
-    /// from [`Receiver::callback_url`].
+    /// The callback must arrive at this receiver, or at one that shares its
+    /// [`PendingRuns`](super::PendingRuns). The callback URL of the run is derived from
+    /// [`Receiver::callback_url`]. The run occupies its slot of the
+    /// [run limiter](crate::RunLimiter) until its event arrives.
     ///
     /// ```no_run
     /// # use fetch_hive_client::Client;
@@ -104,6 +116,9 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// - [`ErrorKind::Invalid`] if the receiver has no callback URL. Nothing was sent.
     /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the
     ///   receiver has a secret. The run was started, but its callback could not be verified.
+    /// - [`ErrorKind::Store`] if the run could not be opened in the store of the pending runs. Nothing
+    ///   was sent.
+    /// - [`WaitError::Store`](crate::WaitError::Store) if the store failed after the run was started
     pub async fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
         self.start_run(receiver).await
     }

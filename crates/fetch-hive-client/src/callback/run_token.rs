@@ -10,34 +10,39 @@ const PREFIX: &str = "run-";
 /// Without the token, a sender can neither have a delivery held for the run nor end the wait for
 /// it.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct RunToken(String);
+pub struct RunToken(String);
 
 impl RunToken {
     /// Creates a random token.
-    pub(super) fn random() -> Result<Self, BoxError> {
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the system's source of random numbers.
+    pub fn random() -> Result<Self, BoxError> {
         let mut bits = [0; 16];
         fill_random(&mut bits)?;
         Ok(Self(format!("{PREFIX}{:032x}", u128::from_be_bytes(bits))))
     }
 
-    /// Parses a token.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Parses a token. Returns `None` if the text does not have the form of a token.
+    pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(PREFIX)?;
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (digits.len() == 32 && digits.bytes().all(is_digit)).then(|| Self(text.to_owned()))
     }
 
     /// Parses the last segment of a path as a token.
-    pub(super) fn from_path(path: &str) -> Option<Self> {
+    pub fn from_path(path: &str) -> Option<Self> {
         Self::parse(path.trim_end_matches('/').rsplit('/').next()?)
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// Returns the token as text.
+    pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Returns the callback URL of the run: the base URL with the token appended to its path.
-    pub(super) fn callback_url(&self, base_url: &str) -> String {
+    pub fn callback_url(&self, base_url: &str) -> String {
         let path_end = base_url.find(['?', '#']).unwrap_or(base_url.len());
         let (path, query) = base_url.split_at(path_end);
         format!("{}/{}{query}", path.trim_end_matches('/'), self.0)

@@ -11,7 +11,8 @@ use crate::clock::Clock;
 use crate::credentials::{CredentialProvider, Credentials};
 use crate::error::Error;
 use crate::execute::{
-    AttemptHook, AttemptReport, CallHook, CallReport, MemoryRunLimiter, Server, Shared, UsageHook, UsageReport,
+    AttemptHook, AttemptReport, CallHook, CallReport, MemoryRunLimiter, RunLimiter, Server, Shared, UsageHook,
+    UsageReport,
 };
 use crate::transport::Transport;
 
@@ -35,6 +36,7 @@ pub struct ClientBuilder<C = Client> {
     max_error_bytes: usize,
     max_concurrent_runs: Option<usize>,
     unresolved_run_hold: Duration,
+    run_limiter: Option<Arc<dyn RunLimiter>>,
     on_usage: Option<UsageHook>,
     on_attempt: Option<AttemptHook>,
     on_call: Option<CallHook>,
@@ -58,6 +60,7 @@ impl<C> ClientBuilder<C> {
             allow_plain_http_callbacks: false,
             user_agent: None,
             max_concurrent_runs: None,
+            run_limiter: None,
             on_usage: None,
             on_attempt: None,
             on_call: None,
@@ -139,8 +142,13 @@ impl<C> ClientBuilder<C> {
     ///
     /// A direct workflow run, a prompt or an agent counts until its response or its stream ends. A
     /// call beyond the limit waits in a fair queue, within its timeout, and dropping the call
-    /// leaves the queue. A run with callback delivery counts only until the service accepts it,
-    /// because the service queues such runs itself.
+    /// leaves the queue. A run that is started with [`start`](crate::Call::start) or
+    /// [`run_and_wait`](crate::Call::run_and_wait) counts until its event arrives. A run whose
+    /// callback URL you set yourself counts only until the service accepts it, because the client
+    /// does not learn of its end.
+    ///
+    /// The limit applies to one process. [`run_limiter`](Self::run_limiter) sets a limiter that
+    /// several processes share.
     pub fn max_concurrent_runs(mut self, runs: usize) -> Self {
         self.max_concurrent_runs = Some(runs);
         self
@@ -153,6 +161,13 @@ impl<C> ClientBuilder<C> {
     /// [`max_concurrent_runs`](Self::max_concurrent_runs).
     pub fn unresolved_run_hold(mut self, hold: Duration) -> Self {
         self.unresolved_run_hold = hold;
+        self
+    }
+
+    /// Sets the limiter of concurrent runs, instead of
+    /// [`max_concurrent_runs`](Self::max_concurrent_runs).
+    pub fn run_limiter(mut self, limiter: Arc<dyn RunLimiter>) -> Self {
+        self.run_limiter = Some(limiter);
         self
     }
 
@@ -221,10 +236,20 @@ impl<C> ClientBuilder<C> {
         if let Some(invalid) = self.options.invalid {
             return Err(invalid.into());
         }
-        let run_limiter = |max_runs| MemoryRunLimiter::new(max_runs, self.unresolved_run_hold, Arc::clone(&clock));
+        let run_limiter = match (self.run_limiter, self.max_concurrent_runs) {
+            (Some(_), Some(_)) => {
+                let reason = "is set together with `run_limiter`; set the number of runs on the limiter";
+                return Err(InvalidInput::new("max_concurrent_runs", reason).into());
+            }
+            (None, Some(max_runs)) => {
+                let limiter = MemoryRunLimiter::new(max_runs, self.unresolved_run_hold, Arc::clone(&clock));
+                Some(limiter as Arc<dyn RunLimiter>)
+            }
+            (limiter, None) => limiter,
+        };
         let shared = Shared {
             server: Server::of(api.base_url().as_str()),
-            run_limiter: self.max_concurrent_runs.map(run_limiter),
+            run_limiter,
             api,
             credentials,
             transport: self.transport.ok_or_else(|| InvalidInput::new("transport", "is required"))?,

@@ -11,7 +11,7 @@ use super::options::CallOptions;
 use super::{Call, Client};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, PartialResponse};
-use crate::execute::{BuildRequest, Executed, PreparedCall, UsageReport, execute};
+use crate::execute::{BuildRequest, Executed, PreparedCall, ResponseMode, RunPermit, UsageReport, execute};
 use crate::stream::EventStream;
 
 impl<E, C> Call<E, C> {
@@ -52,14 +52,14 @@ impl<E, C> Call<E, C> {
         target: Option<&str>,
         timeouts: Timeouts,
         needs_key: bool,
-        streams: bool,
+        mode: ResponseMode,
         build: &BuildRequest<'_>,
     ) -> Result<Executed, Error> {
         let CallOptions { retry, headers, invalid, .. } = &self.options;
         if let Some(invalid) = invalid {
             return Err(Error::new(operation.name, ErrorKind::Invalid(invalid.clone())));
         }
-        let call = PreparedCall { operation, target, timeouts, retry: *retry, headers, needs_key, streams, build };
+        let call = PreparedCall { operation, target, timeouts, retry: *retry, headers, needs_key, mode, build };
         execute(&self.client.shared, &call).await
     }
 }
@@ -70,17 +70,17 @@ impl<E: Endpoint, C> Call<E, C> {
         &self,
         endpoint: &W,
         timeouts: Timeouts,
-        streams: bool,
+        mode: ResponseMode,
     ) -> Result<Executed, Error> {
         let shared = &self.client.shared;
         let operation = Operation::of::<W>();
         if operation.occupies_run_slot && shared.run_limiter.is_some() {
             // Invalid input is reported before the call waits for a run slot.
-            shared.api.validate(endpoint).map_err(|invalid| Error::new(W::NAME, ErrorKind::Invalid(invalid)))?;
+            shared.validate(endpoint)?;
         }
         let needs_key = matches!(endpoint.auth(), Auth::ApiKey);
         let target = endpoint.target();
-        self.execute(&operation, target, timeouts, needs_key, streams, &|key| shared.api.request_with(endpoint, key))
+        self.execute(&operation, target, timeouts, needs_key, mode, &|key| shared.api.request_with(endpoint, key))
             .await
     }
 }
@@ -88,8 +88,21 @@ impl<E: Endpoint, C> Call<E, C> {
 impl<E: Endpoint + 'static, C> Call<E, C> {
     /// Sends the call, for either kind of client.
     pub(crate) async fn response(self) -> Result<ApiResponse<E::Response>, Error> {
+        Ok(self.response_and_permit(ResponseMode::Complete).await?.0)
+    }
+
+    /// Reports invalid input without sending anything.
+    pub(crate) fn validate(&self) -> Result<(), Error> {
+        self.client.shared.validate(&self.request)
+    }
+
+    /// Sends the call, and returns the permit of a run that continues after the response.
+    pub(crate) async fn response_and_permit(
+        self,
+        mode: ResponseMode,
+    ) -> Result<(ApiResponse<E::Response>, Option<RunPermit>), Error> {
         let timeouts = self.options.timeouts_of(&Operation::of::<E>());
-        let executed = self.execute_endpoint(&self.request, timeouts, false).await?;
+        let executed = self.execute_endpoint(&self.request, timeouts, mode).await?;
         let (attempts, waited) = (executed.attempts, executed.waited);
         let response = fetch_hive_core::parse_response::<E>(executed.response).map_err(|error| {
             Error::from_core(E::NAME, error).with_attempts(attempts, waited).with_operation(&Operation::of::<E>())
@@ -98,7 +111,7 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
         if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&response), self.request.target()) {
             hook(UsageReport { operation: E::NAME, target, usage });
         }
-        Ok(response.with_attempts(attempts, waited))
+        Ok((response.with_attempts(attempts, waited), executed.permit))
     }
 }
 
@@ -151,7 +164,7 @@ impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
         }
         let clock = &*self.client.shared.clock;
         let started = Stopwatch::start(clock);
-        let mut executed = self.execute_endpoint(&Streaming(self.request.clone()), timeouts, true).await?;
+        let mut executed = self.execute_endpoint(&Streaming(self.request.clone()), timeouts, ResponseMode::EventStream).await?;
         let Some(body) = executed.stream_body.take() else {
             let (parts, body) = executed.response.into_parts();
             let received = body.len() as u64;

@@ -189,7 +189,7 @@ impl fmt::Debug for Client {
             .field("idle_timeout", &timeouts.idle)
             .field("retry", retry)
             .field("max_response_bytes", max_response_bytes)
-            .field("run_limiter", run_limiter)
+            .field("has_run_limiter", &run_limiter.is_some())
             .finish_non_exhaustive()
     }
 }

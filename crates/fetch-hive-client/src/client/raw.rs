@@ -10,6 +10,7 @@ use http::header::CONTENT_ENCODING;
 
 use super::Call;
 use super::options::reserved;
+use crate::execute::ResponseMode;
 use crate::error::{Error, ErrorKind};
 
 /// The name of a raw request in errors and traces.
@@ -67,7 +68,7 @@ impl<C> Call<RawRequest, C> {
             Ok(request)
         };
         let executed =
-            self.execute(&operation, None, self.options.timeouts_of(&operation), true, false, &build).await?;
+            self.execute(&operation, None, self.options.timeouts_of(&operation), true, ResponseMode::Complete, &build).await?;
         parse_raw_response(&operation, executed.response)
             .map(|response| response.with_attempts(executed.attempts, executed.waited))
             .map_err(|error| {

@@ -31,6 +31,7 @@ impl fmt::Display for Inner {
         match &self.kind {
             ErrorKind::Invalid(error) => error.fmt(f)?,
             ErrorKind::Credentials(_) => f.write_str("the credential provider returned no key; nothing was sent")?,
+            ErrorKind::Store(error) => write!(f, "the store of shared state failed: {error}; nothing was sent")?,
             ErrorKind::Transport(error) => {
                 match error.kind() {
                     TransportErrorKind::Timeout(timeout) => TimeoutElapsed { timeout, after: self.timeout }.fmt(f)?,

@@ -61,6 +61,10 @@ pub enum ErrorKind {
     Invalid(InvalidInput),
     /// The credential provider returned an error instead of a key. Nothing was sent.
     Credentials(BoxError),
+    /// The [`RunLimiter`](crate::RunLimiter) or the
+    /// [`PendingRuns`](crate::callback::PendingRuns) failed before the call was sent. Nothing was
+    /// sent.
+    Store(BoxError),
     /// No complete response was received: the connection failed, or a timeout elapsed.
     Transport(TransportError),
     /// The service sent an error response.
@@ -287,6 +291,7 @@ impl Error {
         match &self.inner.kind {
             ErrorKind::Invalid(_) => "invalid",
             ErrorKind::Credentials(_) => "credentials",
+            ErrorKind::Store(_) => "store",
             ErrorKind::Transport(error) => match error.kind() {
                 TransportErrorKind::NotSent => "not_sent",
                 TransportErrorKind::MayHaveRun => "may_have_run",
@@ -396,7 +401,7 @@ impl From<InvalidInput> for Error {
 impl std::error::Error for Inner {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            ErrorKind::Credentials(source) => Some(source.as_ref()),
+            ErrorKind::Credentials(source) | ErrorKind::Store(source) => Some(source.as_ref()),
             ErrorKind::Transport(error) => std::error::Error::source(error),
             ErrorKind::Wait(error) => std::error::Error::source(error),
             _ => None,

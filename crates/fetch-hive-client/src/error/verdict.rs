@@ -22,7 +22,7 @@ impl Inner {
         let event = match &self.kind {
             // Nothing was sent.
             ErrorKind::Invalid(_) | ErrorKind::RepeatedCursor(_) => RetryEvent::Started,
-            ErrorKind::Credentials(_) => RetryEvent::NotSent,
+            ErrorKind::Credentials(_) | ErrorKind::Store(_) => RetryEvent::NotSent,
             // The operation was performed, but its result could not be read.
             ErrorKind::Decode(_) | ErrorKind::Stream(_) | ErrorKind::NotAStream | ErrorKind::TooLarge { .. } => {
                 RetryEvent::Succeeded

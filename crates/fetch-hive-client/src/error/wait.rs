@@ -39,7 +39,7 @@ pub enum WaitError {
         /// The request id of the run, if it is known.
         request_id: Option<RequestId>,
     },
-    /// An earlier wait already returned the event that ends the run.
+    /// An earlier wait already returned the event that ends the run and acknowledged it.
     #[error(
         "the callback of {} was already returned by an earlier wait; look it up by its request id",
         Run(request_id)
@@ -48,15 +48,28 @@ pub enum WaitError {
         /// The request id of the run, if it is known.
         request_id: Option<RequestId>,
     },
+    /// The [`PendingRuns`](crate::callback::PendingRuns) of the receiver failed after the run was
+    /// started.
+    #[error(
+        "the store of pending runs failed for {}: {source}; the run was started: resume waiting or look it up, and do not invoke it again",
+        Run(request_id)
+    )]
+    Store {
+        /// The request id of the run, if it is known.
+        request_id: Option<RequestId>,
+        /// The error of the store.
+        source: BoxError,
+    },
 }
 
 impl WaitError {
     /// Returns the request id of the run, if it is known.
     pub fn request_id(&self) -> Option<&RequestId> {
         match self {
-            Self::Timeout { request_id, .. } | Self::NoSecret { request_id } | Self::AlreadyTaken { request_id } => {
-                request_id.as_ref()
-            }
+            Self::Timeout { request_id, .. }
+            | Self::NoSecret { request_id }
+            | Self::AlreadyTaken { request_id }
+            | Self::Store { request_id, .. } => request_id.as_ref(),
         }
     }
 }

@@ -10,7 +10,7 @@ use http::response::Parts;
 use http_body::Body;
 
 use super::body_buffer::{BodyBuffer, BodyTooLarge};
-use super::prepared_call::PreparedCall;
+use super::prepared_call::{PreparedCall, ResponseMode};
 use super::shared::Shared;
 use super::span::Span;
 use super::telemetry::{AttemptTelemetry, CallTelemetry};
@@ -78,7 +78,7 @@ async fn send_once(shared: &Shared, call: &PreparedCall<'_>, span: &Span, timeou
         let (parts, body) = sent.and_then(|sent| sent).map_err(transport_failed)?.into_parts();
         span.response_head(parts.status, parts.version);
         let success = parts.status.is_success();
-        let is_stream = call.streams && success && may_be_event_stream(&parts.headers);
+        let is_stream = call.mode == ResponseMode::EventStream && success && may_be_event_stream(&parts.headers);
         let length = content_length(&parts.headers);
         head = Some(parts);
         if is_stream {

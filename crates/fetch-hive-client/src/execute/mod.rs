@@ -12,11 +12,11 @@ mod telemetry;
 mod timeout;
 
 pub(crate) use self::body_buffer::{BodyBuffer, BodyTooLarge};
-pub(crate) use self::prepared_call::{BuildRequest, Executed, PreparedCall, random_bits};
+pub(crate) use self::prepared_call::{BuildRequest, Executed, PreparedCall, ResponseMode, random_bits};
 pub(crate) use self::report::{AttemptHook, CallHook, UsageHook};
 pub use self::report::{AttemptReport, CallReport, UsageReport};
 use self::run_attempts::run_attempts;
-pub(crate) use self::run_limiter::{MemoryRunLimiter, RunPermit};
+pub use self::run_limiter::{MemoryRunLimiter, RunEnd, RunLimiter, RunPermit, RunRequest};
 pub(crate) use self::shared::Shared;
 pub(crate) use self::span::{Server, Span};
 use self::telemetry::CallTelemetry;

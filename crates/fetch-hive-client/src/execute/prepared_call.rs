@@ -17,6 +17,17 @@ use crate::transport::ResponseBody;
 pub(crate) type BuildRequest<'a> =
     dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
 
+/// What a success response means for the run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResponseMode {
+    /// The run has ended, or nothing waits for its end.
+    Complete,
+    /// The body of an event stream is left unread, and the run continues with it.
+    EventStream,
+    /// The run continues until its callback, so its permit is returned.
+    UntilCallback,
+}
+
 /// A call that is ready to be executed.
 pub(crate) struct PreparedCall<'a> {
     pub(crate) operation: &'a Operation,
@@ -28,8 +39,7 @@ pub(crate) struct PreparedCall<'a> {
     pub(crate) headers: &'a HeaderMap,
     /// Whether the operation needs the API key. Otherwise, the key is not fetched.
     pub(crate) needs_key: bool,
-    /// Whether the body of an event stream is left unread.
-    pub(crate) streams: bool,
+    pub(crate) mode: ResponseMode,
     pub(crate) build: &'a BuildRequest<'a>,
 }
 
@@ -38,7 +48,7 @@ pub(crate) struct Executed {
     pub(crate) response: http::Response<Bytes>,
     /// The unread body, if a stream was requested and received.
     pub(crate) stream_body: Option<ResponseBody>,
-    /// The permit of the run that the unread body belongs to.
+    /// The permit of the run, if the run continues after the response.
     pub(crate) permit: Option<RunPermit>,
     pub(crate) span: Span,
     pub(crate) attempts: u32,

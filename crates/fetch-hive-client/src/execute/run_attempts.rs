@@ -1,11 +1,13 @@
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use fetch_hive_core::types::RequestId;
 use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent};
 
 use super::attempt::attempt;
-use super::prepared_call::{Executed, PreparedCall, random_bits};
-use super::run_limiter::RunPermit;
+use super::prepared_call::{Executed, PreparedCall, ResponseMode, random_bits};
+use super::run_limiter::{RunEnd, RunPermit, RunRequest};
 use super::telemetry::CallTelemetry;
 use super::timeout::with_timeout;
 use crate::error::{Error, ErrorKind, Timeout, TransportError};
@@ -19,10 +21,18 @@ pub(super) async fn run_attempts(
     let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let permit = match &shared.run_limiter {
         Some(limiter) if operation.occupies_run_slot => {
-            let acquire = pin!(limiter.acquire());
-            let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
-            telemetry.queued = telemetry.elapsed();
-            Some(acquired.map_err(|_| timed_out(Timeout::Queue))?)
+            let run = RunRequest::new(operation.name, call.target);
+            let permit = match Arc::clone(limiter).try_acquire(run) {
+                Some(permit) => permit,
+                None => {
+                    let acquire = pin!(Arc::clone(limiter).acquire(run));
+                    let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
+                    telemetry.queued = telemetry.elapsed();
+                    let acquired = acquired.map_err(|_| timed_out(Timeout::Queue))?;
+                    acquired.map_err(|error| Error::new(operation.name, ErrorKind::Store(error)))?
+                }
+            };
+            Some(permit)
         }
         _ => None,
     };
@@ -38,6 +48,7 @@ async fn send_attempts(
 ) -> Result<Executed, Error> {
     let (shared, operation) = (telemetry.shared, telemetry.operation);
     let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
+    let until_callback = call.mode == ResponseMode::UntilCallback;
     let mut engine = RetryEngine::new(operation.retry, call.retry, call.timeouts);
     let mut step = engine.next(now(telemetry), RetryEvent::Started);
     let mut last = None;
@@ -45,13 +56,19 @@ async fn send_attempts(
         (telemetry.attempts, telemetry.waited) = (engine.attempts(), engine.waited());
         match step {
             NextStep::Send(timeouts) => {
-                set_active(&mut permit, true);
+                set_active(&mut permit, true, None);
                 let result = last.insert(attempt(telemetry, call, timeouts).await);
                 let active = match result {
-                    Ok((_, stream_body)) => stream_body.is_some(),
+                    Ok((_, stream_body)) => stream_body.is_some() || until_callback,
                     Err(error) => error.run_may_be_active(),
                 };
-                set_active(&mut permit, active);
+                let request_id = result.as_ref().err().filter(|_| active).and_then(Error::request_id);
+                set_active(&mut permit, active, request_id);
+                if let (Some(limiter), Err(error)) = (&shared.run_limiter, &result) {
+                    if let Some(api) = error.api().filter(|api| api.rate_limit().is_some()) {
+                        limiter.refused(api);
+                    }
+                }
                 let event = match result {
                     Ok(_) => break,
                     Err(error) => match error.retry_event() {
@@ -80,7 +97,7 @@ async fn send_attempts(
     let (response, stream_body) = last.unwrap_or_else(|| Err(timed_out(Timeout::Connect)))?;
     Ok(Executed {
         response,
-        permit: permit.filter(|_| stream_body.is_some()),
+        permit: permit.filter(|_| stream_body.is_some() || until_callback),
         stream_body,
         span: telemetry.span.clone(),
         attempts: telemetry.attempts,
@@ -88,9 +105,9 @@ async fn send_attempts(
     })
 }
 
-fn set_active(permit: &mut Option<RunPermit>, active: bool) {
+fn set_active(permit: &mut Option<RunPermit>, active: bool, request_id: Option<RequestId>) {
     if let Some(permit) = permit {
-        permit.set_active(active);
+        permit.set_end(if active { RunEnd::MayBeRunning { request_id } } else { RunEnd::Ended });
     }
 }
 

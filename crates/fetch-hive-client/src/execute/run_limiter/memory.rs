@@ -1,5 +1,3 @@
-//! The client's own limit of concurrent runs: a fair queue that needs no runtime.
-
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::future::Future;
@@ -8,10 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use async_trait::async_trait;
+use fetch_hive_core::types::RequestId;
+
+use super::{RunEnd, RunLimiter, RunPermit, RunRequest};
+use crate::BoxError;
 use crate::clock::{Clock, Sleep, later};
 
-/// Limits the concurrent runs of one client, first come, first served.
-pub(crate) struct MemoryRunLimiter {
+/// A limiter of the concurrent runs of one process, with a fair queue.
+///
+/// [`ClientBuilder::max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs) is the short
+/// form. Create one yourself to share it between several clients.
+pub struct MemoryRunLimiter {
     /// How long the slot of a run stays occupied if nobody knows whether the run has ended.
     unresolved_run_hold: Duration,
     clock: Arc<dyn Clock>,
@@ -20,8 +26,8 @@ pub(crate) struct MemoryRunLimiter {
 
 struct State {
     free_slots: usize,
-    /// The times until which the slots of unresolved runs stay occupied.
-    held_until: Vec<Instant>,
+    /// The times until which the slots of unresolved runs stay occupied, and their request ids.
+    held: Vec<(Instant, Option<RequestId>)>,
     /// The waiters without a slot, by their number in the queue.
     queue: BTreeMap<u64, Waker>,
     /// The numbers of the waiters for which a slot is reserved.
@@ -32,9 +38,9 @@ struct State {
 impl State {
     /// Frees slots whose hold has elapsed, and reserves free slots for the first waiters.
     fn update(&mut self, now: Instant) {
-        let before = self.held_until.len();
-        self.held_until.retain(|until| *until > now);
-        self.free_slots += before - self.held_until.len();
+        let before = self.held.len();
+        self.held.retain(|(until, _)| *until > now);
+        self.free_slots += before - self.held.len();
         while self.free_slots > 0 {
             let Some((number, waker)) = self.queue.pop_first() else { return };
             self.free_slots -= 1;
@@ -53,10 +59,13 @@ impl State {
 }
 
 impl MemoryRunLimiter {
-    pub(crate) fn new(max_runs: usize, unresolved_run_hold: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
+    /// Creates a limiter of at most `max_runs` concurrent runs.
+    ///
+    /// The slot of a run that may still be running stays occupied for `unresolved_run_hold`.
+    pub fn new(max_runs: usize, unresolved_run_hold: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
         let state = State {
             free_slots: max_runs,
-            held_until: Vec::new(),
+            held: Vec::new(),
             queue: BTreeMap::new(),
             reserved: HashSet::new(),
             next_number: 0,
@@ -64,23 +73,57 @@ impl MemoryRunLimiter {
         Arc::new(Self { unresolved_run_hold, clock, state: Mutex::new(state) })
     }
 
-    /// Waits for a slot. Dropping the future leaves the queue.
-    pub(crate) fn acquire(self: &Arc<Self>) -> Acquire {
-        Acquire { limiter: Arc::clone(self), number: None, sleep: None }
+    fn wait_for_slot(self: Arc<Self>) -> Acquire {
+        Acquire { limiter: self, number: None, sleep: None }
+    }
+
+    fn permit(self: &Arc<Self>) -> RunPermit {
+        RunPermit::new(Arc::<Self>::clone(self), 0)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    fn release(&self, hold: bool) {
+#[async_trait]
+impl RunLimiter for MemoryRunLimiter {
+    async fn acquire(self: Arc<Self>, _: RunRequest<'_>) -> Result<RunPermit, BoxError> {
+        Ok(self.wait_for_slot().await)
+    }
+
+    fn try_acquire(self: Arc<Self>, _: RunRequest<'_>) -> Option<RunPermit> {
+        let mut state = self.lock();
+        if state.free_slots == 0 {
+            state.update(self.clock.now());
+        }
+        if state.free_slots == 0 {
+            return None;
+        }
+        state.free_slots -= 1;
+        drop(state);
+        Some(self.permit())
+    }
+
+    fn release(&self, _: u64, end: RunEnd) {
         let now = self.clock.now();
         let mut state = self.lock();
-        if hold {
-            state.held_until.push(later(now, self.unresolved_run_hold));
-        } else {
-            state.free_slots += 1;
+        match end {
+            RunEnd::Ended => state.free_slots += 1,
+            RunEnd::MayBeRunning { request_id } => {
+                state.held.push((later(now, self.unresolved_run_hold), request_id));
+            }
         }
+        state.update(now);
+        state.wake_first();
+    }
+
+    fn run_ended(&self, request_id: &RequestId) {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let Some(index) = state.held.iter().position(|(_, id)| id.as_ref() == Some(request_id)) else { return };
+        state.held.swap_remove(index);
+        state.free_slots += 1;
         state.update(now);
         state.wake_first();
     }
@@ -91,14 +134,14 @@ impl fmt::Debug for MemoryRunLimiter {
         let state = self.lock();
         f.debug_struct("MemoryRunLimiter")
             .field("free_slots", &state.free_slots)
-            .field("held", &state.held_until.len())
+            .field("held", &state.held.len())
             .field("queued", &state.queue.len())
             .finish_non_exhaustive()
     }
 }
 
 /// A future that waits for a slot.
-pub(crate) struct Acquire {
+struct Acquire {
     limiter: Arc<MemoryRunLimiter>,
     /// The number in the queue, while the future waits there.
     number: Option<u64>,
@@ -117,7 +160,7 @@ impl Future for Acquire {
             let Some(number) = this.number else {
                 if state.free_slots > 0 {
                     state.free_slots -= 1;
-                    return Poll::Ready(RunPermit::new(&this.limiter));
+                    return Poll::Ready(this.limiter.permit());
                 }
                 let number = state.next_number;
                 state.next_number += 1;
@@ -130,10 +173,10 @@ impl Future for Acquire {
                 state.reserved.remove(&number);
                 state.wake_first();
                 this.number = None;
-                return Poll::Ready(RunPermit::new(&this.limiter));
+                return Poll::Ready(this.limiter.permit());
             };
             waker.clone_from(cx.waker());
-            let until = state.held_until.iter().min().copied().filter(|_| is_first);
+            let until = state.held.iter().map(|(until, _)| *until).min().filter(|_| is_first);
             drop(state);
             let Some(until) = until else { return Poll::Pending };
             if this.sleep.as_ref().is_none_or(|(end, _)| *end != until) {
@@ -158,32 +201,6 @@ impl Drop for Acquire {
         }
         state.update(now);
         state.wake_first();
-    }
-}
-
-/// A slot for one run.
-///
-/// Dropping it frees the slot at once if the run has ended, and otherwise after
-/// `unresolved_run_hold`.
-pub(crate) struct RunPermit {
-    limiter: Arc<MemoryRunLimiter>,
-    active: bool,
-}
-
-impl RunPermit {
-    fn new(limiter: &Arc<MemoryRunLimiter>) -> Self {
-        Self { limiter: Arc::clone(limiter), active: false }
-    }
-
-    /// Sets whether the run may still be active.
-    pub(crate) fn set_active(&mut self, active: bool) {
-        self.active = active;
-    }
-}
-
-impl Drop for RunPermit {
-    fn drop(&mut self) {
-        self.limiter.release(self.active);
     }
 }
 
@@ -230,12 +247,12 @@ mod tests {
     #[test]
     fn queue_is_fair_and_leaving_it_loses_no_slot() {
         let (limiter, _) = limiter(1);
-        let first = poll(&mut limiter.acquire()).unwrap();
-        let mut queue: Vec<_> = (0..4).map(|_| limiter.acquire()).collect();
+        let first = poll(&mut Arc::clone(&limiter).wait_for_slot()).unwrap();
+        let mut queue: Vec<_> = (0..4).map(|_| Arc::clone(&limiter).wait_for_slot()).collect();
         assert!(queue.iter_mut().all(|acquire| poll(acquire).is_none()));
         drop(first);
         // The slot is reserved for the first waiter.
-        assert!(poll(&mut limiter.acquire()).is_none());
+        assert!(poll(&mut Arc::clone(&limiter).wait_for_slot()).is_none());
         assert!(queue[1..].iter_mut().all(|acquire| poll(acquire).is_none()));
         // The waiter with the slot leaves, and one from the middle: the slot goes to the next one.
         drop(queue.remove(0));
@@ -252,17 +269,27 @@ mod tests {
     #[test]
     fn slot_of_unresolved_run_is_held() {
         let (limiter, millis) = limiter(2);
-        let mut lost = poll(&mut limiter.acquire()).unwrap();
-        lost.set_active(true);
-        let mut ended = poll(&mut limiter.acquire()).unwrap();
-        ended.set_active(true);
-        ended.set_active(false);
+        let mut lost = poll(&mut Arc::clone(&limiter).wait_for_slot()).unwrap();
+        lost.set_end(RunEnd::MayBeRunning { request_id: Some("req_1".into()) });
+        let mut ended = poll(&mut Arc::clone(&limiter).wait_for_slot()).unwrap();
+        ended.set_end(RunEnd::MayBeRunning { request_id: None });
+        ended.set_end(RunEnd::Ended);
         drop((lost, ended));
-        let _one = poll(&mut limiter.acquire()).unwrap();
-        let mut next = limiter.acquire();
+        let _one = poll(&mut Arc::clone(&limiter).wait_for_slot()).unwrap();
+        let mut next = Arc::clone(&limiter).wait_for_slot();
         millis.store(9_999, Ordering::SeqCst);
         assert!(poll(&mut next).is_none());
         millis.store(10_000, Ordering::SeqCst);
-        assert!(poll(&mut next).is_some());
+        let permit = poll(&mut next);
+        assert!(permit.is_some());
+        // A look-up that reports the end of the run frees its slot at once.
+        let mut lost = permit.unwrap();
+        lost.set_end(RunEnd::MayBeRunning { request_id: Some("req_2".into()) });
+        drop(lost);
+        assert!(Arc::clone(&limiter).try_acquire(RunRequest::new("invokeWorkflow", None)).is_none());
+        limiter.run_ended(&"req_1".into());
+        assert!(Arc::clone(&limiter).try_acquire(RunRequest::new("invokeWorkflow", None)).is_none());
+        limiter.run_ended(&"req_2".into());
+        assert!(Arc::clone(&limiter).try_acquire(RunRequest::new("invokeWorkflow", None)).is_some());
     }
 }

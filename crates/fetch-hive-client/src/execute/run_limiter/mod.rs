@@ -1,0 +1,121 @@
+//! The seam that decides when a run may start, and the permit of a run.
+
+mod memory;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fetch_hive_core::ApiError;
+use fetch_hive_core::types::RequestId;
+
+pub use self::memory::MemoryRunLimiter;
+use crate::BoxError;
+
+/// A limiter of concurrent runs, which decides when a run may start.
+///
+/// The client acquires a permit before it sends an operation that occupies a
+/// [run slot](fetch_hive_core::Endpoint::OCCUPIES_RUN_SLOT), and retries of the call keep the
+/// permit. [`MemoryRunLimiter`] limits the runs of one process. To limit a fleet of processes
+/// together, implement this trait for a store that they share.
+#[async_trait]
+pub trait RunLimiter: Send + Sync + 'static {
+    /// Waits until the run may start. Dropping the future leaves the queue.
+    ///
+    /// # Errors
+    ///
+    /// Returns any error of the store. The call then fails with
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store), and nothing is sent.
+    async fn acquire(self: Arc<Self>, run: RunRequest<'_>) -> Result<RunPermit, BoxError>;
+
+    /// Returns a permit if a slot is free and nobody waits for it. The default returns `None`, so
+    /// that the client calls [`acquire`](Self::acquire).
+    fn try_acquire(self: Arc<Self>, run: RunRequest<'_>) -> Option<RunPermit> {
+        let _ = run;
+        None
+    }
+
+    /// Ends a permit. It is called once per permit, when the permit is dropped, and must not block.
+    fn release(&self, slot: u64, end: RunEnd);
+
+    /// Reports the end of a run whose permit ended as [`RunEnd::MayBeRunning`], so that its slot is
+    /// freed early. The default does nothing.
+    fn run_ended(&self, request_id: &RequestId) {
+        let _ = request_id;
+    }
+
+    /// Reports an error response with status 429. The default does nothing.
+    fn refused(&self, error: &ApiError) {
+        let _ = error;
+    }
+}
+
+/// The run for which a permit is requested.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RunRequest<'a> {
+    /// The name of the operation, such as `invokeWorkflow`.
+    pub operation: &'static str,
+    /// The deployment or the agent to run.
+    pub target: Option<&'a str>,
+}
+
+impl<'a> RunRequest<'a> {
+    /// Creates a request for a permit. Only the client and tests of limiters need to call this.
+    pub fn new(operation: &'static str, target: Option<&'a str>) -> Self {
+        Self { operation, target }
+    }
+}
+
+/// The state of a run when its permit ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunEnd {
+    /// The run has ended or was never started, so its slot is free.
+    Ended,
+    /// The run may still be running, for example after a timeout. Its slot stays occupied for a
+    /// while.
+    MayBeRunning {
+        /// The request id of the run, if it is known.
+        request_id: Option<RequestId>,
+    },
+}
+
+/// The right to start one run. Dropping it ends it in the state that was set last.
+pub struct RunPermit {
+    limiter: Arc<dyn RunLimiter>,
+    slot: u64,
+    end: RunEnd,
+}
+
+impl RunPermit {
+    /// Creates the permit of a slot, whose number is passed to [`RunLimiter::release`]. Only
+    /// limiters need to call this.
+    pub fn new(limiter: Arc<dyn RunLimiter>, slot: u64) -> Self {
+        Self { limiter, slot, end: RunEnd::Ended }
+    }
+
+    /// Returns the number of the slot.
+    pub fn slot(&self) -> u64 {
+        self.slot
+    }
+
+    /// Sets the state in which the permit ends when it is dropped. The first state is
+    /// [`RunEnd::Ended`].
+    pub fn set_end(&mut self, end: RunEnd) {
+        self.end = end;
+    }
+}
+
+impl Drop for RunPermit {
+    fn drop(&mut self) {
+        let end = std::mem::replace(&mut self.end, RunEnd::Ended);
+        self.limiter.release(self.slot, end);
+    }
+}
+
+impl fmt::Debug for RunPermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunPermit").field("slot", &self.slot).field("end", &self.end).finish_non_exhaustive()
+    }
+}
