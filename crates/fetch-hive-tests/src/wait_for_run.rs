@@ -46,7 +46,7 @@ async fn run(arguments: &[&str]) -> Result<String, BoxError> {
         }
         ["resume", base_url, address, token] => {
             let (receiver, _server) = start_receiver(address).await?;
-            let mut pending = client(base_url)?.resume(&receiver, serde_json::from_str(token)?)?;
+            let mut pending = client(base_url)?.resume(&receiver, serde_json::from_str(token)?).await?;
             print_line("waiting");
             Ok(pending.timeout(HANG).event().await?.event.output_as()?)
         }

@@ -8,7 +8,7 @@ use fetch_hive_client::callback::{CallbackEndpoint, Delivery, Receiver, ResumeTo
 use fetch_hive_client::types::{
     ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent, RequestId, RunStatus,
 };
-use fetch_hive_client::{BoxError, Client, Error, ErrorKind, WaitError};
+use fetch_hive_client::{BoxError, Client, Error, ErrorKind, Timeout, WaitError};
 use fetch_hive_emulator::{CallbackReceiver, DEFAULT_WORKSPACE, Deployment, Emulator, EmulatorBuilder, Fault};
 use fetch_hive_tests::{CallbackListener, CallbackServer, Scripted, Step};
 use serde_json::json;
@@ -117,10 +117,10 @@ async fn dropped_run_is_resumed_in_process_and_after_a_restart() {
     let token = started.pending.resume_token().clone();
     drop(started);
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let delivery = client.resume(&receiver, token.clone()).unwrap().timeout(HANG).event().await.unwrap();
+    let delivery = client.resume(&receiver, token.clone()).await.unwrap().timeout(HANG).event().await.unwrap();
     assert_eq!(delivery.event.output_as::<String>().unwrap(), "d: n = 1");
     // The event is returned once.
-    assert!(client.resume(&receiver, token).unwrap().timeout(HANG).event().await.is_err());
+    assert!(client.resume(&receiver, token).await.unwrap().timeout(HANG).event().await.is_err());
 
     // Resumed with a new receiver, as after a restart.
     let started = client.invoke_workflow("d").input("n", 2).start(&receiver).await.unwrap();
@@ -136,18 +136,20 @@ async fn dropped_run_is_resumed_in_process_and_after_a_restart() {
     let _server = listener.serve(receiver.clone(), unexpected);
     // A delivery before the wait is resumed is answered with 503 and redelivered.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    let delivery = client.resume(&receiver, token.clone()).unwrap().timeout(HANG).event().await.unwrap();
+    let delivery = client.resume(&receiver, token.clone()).await.unwrap().timeout(HANG).event().await.unwrap();
     assert_eq!(delivery.event.output_as::<String>().unwrap(), "d: n = 2");
 
     let mut bad = token.clone();
     bad.token = "run-1".to_owned();
-    assert!(client.resume(&receiver, bad).unwrap_err().to_string().contains("`token`"));
+    assert!(client.resume(&receiver, bad).await.unwrap_err().to_string().contains("`token`"));
     // The secret may be stored elsewhere.
     let mut bare = token;
     bare.webhook_secret = None;
-    let error = client.resume(&receiver, bare.clone()).unwrap_err();
+    assert!(client.resume(&receiver, bare.clone()).await.is_ok(), "the receiver still knows the secret");
+    let restarted = Receiver::with_callback_url("https://example.com");
+    let error = client.resume(&restarted, bare.clone()).await.unwrap_err();
     assert!(matches!(wait_error(&error), WaitError::NoSecret { .. }) && error.request_id().is_some());
-    assert!(client.resume(&Receiver::new(Verifier::new(["whsec_known"])), bare).is_ok());
+    assert!(client.resume(&Receiver::new(Verifier::new(["whsec_known"])), bare).await.is_ok());
 }
 
 /// Returns the path of the callback URL in the last request.
@@ -198,7 +200,8 @@ async fn only_the_verified_end_of_the_run_ends_the_wait() {
     assert_eq!(events.lock().unwrap().len(), 3);
     assert!(started.pending.timeout(Duration::from_millis(1)).event().await.is_err());
 
-    assert_eq!(deliver(event_at(&path, "whsec_h", end())).await, 200);
+    // Nothing waits at the moment, so the event is answered with 503 until it was acknowledged.
+    assert_eq!(deliver(event_at(&path, "whsec_h", end())).await, 503);
     let event = started.pending.timeout(HANG).event().await.unwrap().event;
     assert_eq!(event.output().unwrap(), "found");
     // A redelivery is accepted, and a forged one is still rejected.
@@ -245,9 +248,72 @@ async fn held_deliveries_are_limited_and_verified_once_the_secret_is_known() {
     let mut started = starting.await.unwrap().unwrap();
     // The forged deliveries are discarded, and new deliveries are verified at once.
     assert_eq!(deliver("whsec_forged", end()).await, 401);
-    assert_eq!(deliver("whsec_e", end()).await, 200);
     let event = started.pending.timeout(HANG).event().await.unwrap().event;
     assert_eq!(event.output().unwrap(), 1);
+    assert_eq!(deliver("whsec_e", end()).await, 200);
+}
+
+#[tokio::test]
+async fn event_is_answered_with_200_only_after_it_was_handled() {
+    let accepted = json!({"request_id": "req_1", "webhook_secret": "whsec_h"}).to_string();
+    let server = Scripted::start(vec![vec![Step::Read, Step::respond("202 Accepted", "", accepted)]]).await.unwrap();
+    let client = Client::builder().api_key("fhk_test").base_url(server.base_url()).build().unwrap();
+    let receiver = Receiver::with_callback_url("https://example.com/callbacks");
+    let mut started = client.invoke_workflow("d").start(&receiver).await.unwrap();
+    let path = callback_path(&server.requests());
+    let deliver = || {
+        let end = json!({"event_type": "workflow.completed", "request_id": "req_1", "data": {"output": "found"}});
+        receiver.receive_bytes(event_at(&path, "whsec_h", end), unexpected)
+    };
+    // The handler fails, so the event is answered with 503 and stays available.
+    let pending = &mut started.pending;
+    let failing = pending.handle(|_| async { Err::<(), BoxError>("the disk is full".into()) });
+    let (failed, response) = tokio::join!(failing, deliver());
+    assert_eq!(failed.unwrap_err().to_string(), "the disk is full");
+    assert_eq!(response.status(), 503);
+    // A handler that is dropped gives the event back as well.
+    let hanging = pending.handle(|_| std::future::pending::<Result<(), BoxError>>());
+    assert!(tokio::time::timeout(Duration::from_millis(20), hanging).await.is_err());
+    let (entered, enter) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let slow = pending.handle(|delivery| {
+        let (entered, enter) = (Arc::clone(&entered), Arc::clone(&enter));
+        async move {
+            entered.notify_one();
+            enter.notified().await;
+            Ok::<_, Error>(delivery.event.output().cloned())
+        }
+    });
+    let redelivered = async {
+        entered.notified().await;
+        let response = deliver();
+        enter.notify_one();
+        response.await
+    };
+    let (output, response) = tokio::join!(slow, redelivered);
+    assert_eq!((output.unwrap().unwrap(), response.status().as_u16()), (json!("found"), 200));
+    assert!(matches!(wait_error(&pending.event().await.unwrap_err()), WaitError::AlreadyTaken { .. }));
+    assert_eq!(deliver().await.status(), 200);
+}
+
+#[tokio::test]
+async fn callback_run_keeps_its_slot_until_its_event_arrives() {
+    let (emulator, _) = emulator(Emulator::builder().fault(Fault::callback_late(Duration::from_millis(300)))).await;
+    let builder = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).max_concurrent_runs(1);
+    let client = builder.unresolved_run_hold(HANG).build().unwrap();
+    let (receiver, _server) = start_receiver().await;
+    let mut started = client.invoke_workflow("d").start(&receiver).await.unwrap();
+    let waiting = client.invoke_workflow("d").timeout(Duration::from_millis(20)).await.unwrap_err();
+    assert_eq!(waiting.timeout(), Some(Timeout::Queue));
+    started.pending.timeout(HANG).event().await.unwrap();
+    client.invoke_workflow("d").timeout(HANG).await.unwrap();
+
+    // A look-up that finds the end of a run frees the slot, too.
+    let started = client.invoke_workflow("d").start(&receiver).await.unwrap();
+    let id = started.request_id().unwrap().clone();
+    drop(started);
+    let interval = Duration::from_millis(20);
+    client.requests().wait(id).interval(interval, interval).await.unwrap();
+    client.invoke_workflow("d").timeout(HANG).await.unwrap();
 }
 
 #[tokio::test]
@@ -288,8 +354,9 @@ async fn assert_ends<E: CallbackEndpoint + Clone + 'static>(
     let path = callback_path(&server.requests());
     let id = started.pending.resume_token().request_id.clone().unwrap();
     let event = json!({"event_type": event_type, "request_id": id, "data": {"response": "hi"}});
-    assert_eq!(receiver.receive_bytes(event_at(&path, "whsec_t", event), unexpected).await.status(), 200);
-    assert_eq!(started.pending.timeout(HANG).event().await.unwrap().event.response(), Some("hi"));
+    let delivered = receiver.receive_bytes(event_at(&path, "whsec_t", event), unexpected);
+    let (event, response) = tokio::join!(started.pending.timeout(HANG).event(), delivered);
+    assert_eq!((event.unwrap().event.response(), response.status().as_u16()), (Some("hi"), 200));
 }
 
 #[tokio::test]

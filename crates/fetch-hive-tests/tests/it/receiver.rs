@@ -1,6 +1,8 @@
 //! Tests of the responses of a receiver and of when its handler runs.
 
+use std::future::Future;
 use std::io::Error as IoError;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,10 +10,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fetch_hive_client::callback::{
     CallbackError, Claim, ClaimResult, DedupStore, Delivery, EventKey, MemoryDedupStore, Outcome, Receiver,
-    SignatureError, Verifier, sign, signed_request,
+    SecretSource, SignatureError, UnverifiedDelivery, Verifier, sign, signed_request,
 };
-use fetch_hive_client::types::{CallbackEventType, RunStatus};
-use fetch_hive_client::{BoxError, Client};
+use fetch_hive_client::types::{CallbackEventType, RunStatus, WebhookSecret};
+use fetch_hive_client::{BoxError, Client, Clock};
 use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use fetch_hive_tests::{CallbackListener, Scripted, Step};
 use http::{Method, Request, StatusCode};
@@ -170,6 +172,35 @@ async fn event_of_a_dropped_handler_is_handled_after_the_lease() {
     assert_eq!(receiver.receive_bytes(deliver(), unreachable).await.status(), 200);
 }
 
+/// The clock of a process that is suspended while its handler runs.
+struct SuspendedClock;
+
+impl Clock for SuspendedClock {
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn lease_is_renewed_while_the_handler_runs() {
+    let lease = Duration::from_millis(60);
+    let receiver = receiver().dedup(MemoryDedupStore::new()).lease(lease);
+    let (enter, entered) = tokio::sync::oneshot::channel::<()>();
+    let slow = |_| async move {
+        enter.send(()).unwrap();
+        tokio::time::sleep(lease * 5).await;
+        Ok::<_, IoError>(())
+    };
+    let first = receiver.receive_bytes(signed_request(SECRET, DONE), slow);
+    let second = async {
+        entered.await.unwrap();
+        tokio::time::sleep(lease * 3).await;
+        receiver.receive_bytes(signed_request(SECRET, DONE), unreachable).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    assert_eq!((first.status().as_u16(), second.status().as_u16()), (200, 503));
+}
+
 #[tokio::test]
 async fn handler_that_outlives_its_lease_cannot_commit_or_release() {
     for first_fails in [false, true] {
@@ -178,6 +209,7 @@ async fn handler_that_outlives_its_lease_cannot_commit_or_release() {
         let receiver = receiver()
             .dedup(MemoryDedupStore::new())
             .lease(Duration::from_millis(20))
+            .clock(SuspendedClock)
             .on_outcome(move |outcome| seen.lock().unwrap().push(outcome.to_string()));
         let deliver = || signed_request(SECRET, DONE);
         let (finish, finished) = tokio::sync::oneshot::channel::<()>();
@@ -203,6 +235,42 @@ async fn handler_that_outlives_its_lease_cannot_commit_or_release() {
         assert!(last.contains(if first_fails { "failed: no" } else { "the lease expired" }), "{last}");
         assert_eq!(receiver.receive_bytes(deliver(), unreachable).await.status(), 200);
     }
+}
+
+/// A source with the secret of one path, which counts its look-ups.
+struct SecretPerPath(Arc<AtomicUsize>);
+
+#[async_trait]
+impl SecretSource for SecretPerPath {
+    async fn secrets(&self, delivery: &UnverifiedDelivery<'_>) -> Result<Vec<WebhookSecret>, BoxError> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        match delivery.path {
+            "/callbacks/report" => Ok(vec![SECRET.into()]),
+            "/callbacks/broken" => Err("the table is locked".into()),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn secrets_of_a_source_are_cached() {
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let receiver = Receiver::new(Verifier::new(["whsec_other"])).secret_source(SecretPerPath(Arc::clone(&lookups)));
+    let deliver = |path: &'static str, secret: &'static str| {
+        let mut request = signed_request(secret, DONE);
+        *request.uri_mut() = path.parse().unwrap();
+        receiver.receive_bytes(request, succeed)
+    };
+    // A known secret needs no look-up.
+    assert_eq!(deliver("/callbacks/report", "whsec_other").await.status(), 200);
+    assert_eq!(lookups.load(Ordering::SeqCst), 0);
+    for _ in 0..3 {
+        assert_eq!(deliver("/callbacks/report", SECRET).await.status(), 200);
+        assert_eq!(deliver("/callbacks/report", "whsec_forged").await.status(), 401);
+        assert_eq!(deliver("/callbacks/unknown", SECRET).await.status(), 401);
+    }
+    assert_eq!(lookups.load(Ordering::SeqCst), 2);
+    assert_eq!(deliver("/callbacks/broken", SECRET).await.status(), 503);
 }
 
 /// A dedup store that fails, at once or after a claim.

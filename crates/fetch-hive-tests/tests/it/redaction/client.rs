@@ -80,7 +80,7 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::callback::ClaimResult = ClaimResult::Acquired(claim.clone());
         fetch_hive_client::callback::MemoryDedupStore = MemoryDedupStore::new();
         fetch_hive_client::callback::Receiver = receiver.clone().dedup(MemoryDedupStore::new());
-        fetch_hive_client::callback::PendingRun = client.resume(&receiver, token.clone()).unwrap();
+        fetch_hive_client::callback::PendingRun = client.resume(&receiver, token.clone()).await.unwrap();
         fetch_hive_client::callback::StartedRun<InvokeWorkflowResponse> = started().await.unwrap();
         fetch_hive_client::callback::ResumeToken = token;
         fetch_hive_client::callback::RunAndWait<InvokeWorkflow> = client.invoke_workflow("d").run_and_wait(&receiver);
