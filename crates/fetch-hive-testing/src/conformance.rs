@@ -42,7 +42,7 @@ mod harness;
 mod report;
 mod server;
 mod suite;
-mod wait;
+pub(crate) mod wait;
 
 pub use check::Check;
 pub use report::{Outcome, Report};

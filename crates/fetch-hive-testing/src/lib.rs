@@ -8,6 +8,7 @@ pub mod conformance;
 mod exchange;
 mod recording;
 mod replay;
+pub mod stores;
 
 pub use capture::{Capture, NeverResponds};
 pub use clock::PausedClock;

@@ -5,7 +5,7 @@ use http::header::CONTENT_LENGTH;
 use http::request::Parts;
 use http::{Method, Request, Response};
 
-use super::block_on::block_on;
+use super::block_on::{ThreadClock, block_on};
 use super::{Call, Client};
 use crate::callback::{self, CallbackEndpoint, Delivery, Outcome, Receiver, ResumeToken};
 use crate::{BoxError, Error};
@@ -62,7 +62,7 @@ impl Receiver {
         let (parts, body) = request.into_parts();
         let outcome = match read_body(&parts, body, self.max_body_bytes) {
             Err(outcome) => outcome,
-            Ok(body) => match block_on(self.verify_and_claim(&parts, body))? {
+            Ok(body) => match block_on(self.clone().or_clock(ThreadClock).verify_and_claim(&parts, body))? {
                 Err(outcome) => outcome,
                 Ok((key, delivery)) => {
                     let claim = delivery.claim.clone();

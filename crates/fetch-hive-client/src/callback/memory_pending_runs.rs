@@ -9,9 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 
 use super::dedup::ClaimLost;
-use super::pending_runs::{
-    AcceptedRun, Changed, DeliverResult, PendingRunState, PendingRuns, RawDelivery, TakeResult,
-};
+use super::pending_runs::{AcceptedRun, Changed, DeliverResult, PendingRunState, PendingRuns, RawDelivery, TakeResult};
 use super::run_token::RunToken;
 use crate::BoxError;
 use crate::clock::later;
@@ -72,13 +70,7 @@ enum End {
 
 impl Default for Table {
     fn default() -> Self {
-        Self {
-            runs: HashMap::new(),
-            held_bytes: 0,
-            max_held_bytes: 16 << 20,
-            idle: VecDeque::new(),
-            last_taken: 0,
-        }
+        Self { runs: HashMap::new(), held_bytes: 0, max_held_bytes: 16 << 20, idle: VecDeque::new(), last_taken: 0 }
     }
 }
 
@@ -230,11 +222,11 @@ impl PendingRuns for MemoryPendingRuns {
     }
 
     /// The run is remembered for a while, so that it can be resumed.
-    fn close(&self, token: &RunToken, taken: Option<u64>) {
+    fn close(&self, token: &RunToken, unfinished: Option<u64>) {
         let mut table = self.table();
         let now = Instant::now();
         let Some(run) = table.runs.get_mut(token) else { return };
-        if let Some(number) = taken {
+        if let Some(number) = unfinished {
             run.give_back(number);
         }
         run.waiters = run.waiters.saturating_sub(1);

@@ -49,9 +49,7 @@ pub use endpoint::CallbackEndpoint;
 pub use memory_pending_runs::MemoryPendingRuns;
 pub use outcome::Outcome;
 pub use pending_run::{PendingRun, ResumeToken, StartedRun};
-pub use pending_runs::{
-    AcceptedRun, Changed, DeliverResult, PendingRunState, PendingRuns, RawDelivery, TakeResult,
-};
+pub use pending_runs::{AcceptedRun, Changed, DeliverResult, PendingRunState, PendingRuns, RawDelivery, TakeResult};
 pub use receiver::Receiver;
 pub use run_and_wait::RunAndWait;
 pub use run_token::RunToken;

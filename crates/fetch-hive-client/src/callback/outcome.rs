@@ -99,8 +99,12 @@ impl Outcome {
     /// Returns the key of the event, if the delivery was verified.
     pub fn key(&self) -> Option<&EventKey> {
         match self {
-            Self::Handled(key) | Self::AlreadyHandled(key) | Self::RunEnded(key) | Self::InProgress(key) => Some(key),
-            Self::CommitFailed { key, .. } | Self::HandlerFailed { key, .. } => Some(key),
+            Self::Handled(key)
+            | Self::AlreadyHandled(key)
+            | Self::RunEnded(key)
+            | Self::InProgress(key)
+            | Self::CommitFailed { key, .. }
+            | Self::HandlerFailed { key, .. } => Some(key),
             Self::StoreFailed { key, .. } => key.as_ref(),
             _ => None,
         }

@@ -208,9 +208,9 @@ impl<C> PendingRun<C> {
 
     /// Runs a future, and renews the lease of the taken event meanwhile.
     async fn renewed<F: Future>(&self, future: F) -> F::Output {
+        let Some(number) = self.taken else { return future.await };
         let (runs, token, lease) = (self.pending_runs(), &self.run_token, self.receiver.lease);
-        let Some(taken) = self.taken else { return future.await };
-        with_renewal(&*self.client.shared.clock, lease, pin!(future), || runs.renew(token, taken, lease)).await
+        with_renewal(&*self.client.shared.clock, lease, pin!(future), || runs.renew(token, number, lease)).await
     }
 
     /// Takes the event that ends the run.
@@ -223,17 +223,18 @@ impl<C> PendingRun<C> {
         let mut last_change;
         loop {
             let taken = runs.take(&self.run_token, self.receiver.lease).await;
-            let mut changed = match taken.map_err(|source| self.error(|request_id| WaitError::Store { request_id, source }))? {
-                TakeResult::Event { delivery, taken } => {
-                    self.taken = Some(taken);
-                    self.run_ended();
-                    return Ok(Delivery::from_verified(delivery.body));
-                }
-                TakeResult::Acknowledged | TakeResult::UnknownRun => {
-                    return Err(self.error(|request_id| WaitError::AlreadyTaken { request_id }));
-                }
-                TakeResult::Pending(changed) => changed,
-            };
+            let mut changed =
+                match taken.map_err(|source| self.error(|request_id| WaitError::Store { request_id, source }))? {
+                    TakeResult::Event { delivery, taken } => {
+                        self.taken = Some(taken);
+                        self.run_ended();
+                        return Ok(Delivery::from_verified(delivery.body));
+                    }
+                    TakeResult::Acknowledged | TakeResult::UnknownRun => {
+                        return Err(self.error(|request_id| WaitError::AlreadyTaken { request_id }));
+                    }
+                    TakeResult::Pending(changed) => changed,
+                };
             let mut sleep = None;
             let is_changed = poll_fn(|cx| {
                 if changed.as_mut().poll(cx).is_ready() {

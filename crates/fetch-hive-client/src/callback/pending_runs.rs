@@ -48,12 +48,8 @@ pub trait PendingRuns: Send + Sync + 'static {
     ///
     /// Storing an event twice has no effect. An unverified delivery is held only while the run is
     /// not [started](Self::started), within limits, and never replaces a verified one.
-    async fn deliver(
-        &self,
-        token: &RunToken,
-        delivery: RawDelivery,
-        verified: bool,
-    ) -> Result<DeliverResult, BoxError>;
+    async fn deliver(&self, token: &RunToken, delivery: RawDelivery, verified: bool)
+    -> Result<DeliverResult, BoxError>;
 
     /// Takes the event that ends a run, for the length of a lease.
     async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError>;
@@ -64,7 +60,7 @@ pub trait PendingRuns: Send + Sync + 'static {
     ///
     /// Returns [`ClaimLost`](super::ClaimLost) if the lease expired and another waiter took the
     /// event.
-    async fn renew(&self, token: &RunToken, taken: u64, lease: Duration) -> Result<(), BoxError>;
+    async fn renew(&self, token: &RunToken, number: u64, lease: Duration) -> Result<(), BoxError>;
 
     /// Acknowledges a taken event, so that it is never returned again.
     ///
@@ -72,17 +68,17 @@ pub trait PendingRuns: Send + Sync + 'static {
     ///
     /// Returns [`ClaimLost`](super::ClaimLost) if the lease expired and another waiter took the
     /// event.
-    async fn acknowledge(&self, token: &RunToken, taken: u64) -> Result<(), BoxError>;
+    async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError>;
 
     /// Gives back a taken event, so that the next waiter takes it. It has no effect if the event
     /// was acknowledged or the lease was lost.
-    async fn give_back(&self, token: &RunToken, taken: u64) -> Result<(), BoxError>;
+    async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError>;
 
     /// Reports that a waiter of this process was dropped, with the number of the event that it took
     /// and did not acknowledge. It must not block. The default does nothing, so that the next waiter
     /// takes the event when the lease expires.
-    fn close(&self, token: &RunToken, taken: Option<u64>) {
-        let _ = (token, taken);
+    fn close(&self, token: &RunToken, unfinished: Option<u64>) {
+        let _ = (token, unfinished);
     }
 }
 

@@ -282,6 +282,13 @@ impl Receiver {
         }
     }
 
+    /// Sets the clock that is used if there is no other.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn or_clock(mut self, clock: impl Clock) -> Self {
+        self.clock.get_or_insert_with(|| Arc::new(clock));
+        self
+    }
+
     /// Returns the clock, if it can be used here.
     fn running_clock(&self) -> Option<&dyn Clock> {
         #[cfg(feature = "hyper")]

@@ -74,8 +74,11 @@ const MAX_ENTRIES: usize = 10_000;
 /// The secrets of a source, cached per key.
 pub(super) struct CachedSecrets {
     source: Box<dyn SecretSource>,
-    entries: Mutex<HashMap<String, (Instant, Arc<[WebhookSecret]>)>>,
+    entries: Mutex<HashMap<String, Entry>>,
 }
+
+/// The time of a look-up, and its result.
+type Entry = (Instant, Arc<[WebhookSecret]>);
 
 impl CachedSecrets {
     pub(super) fn new(source: impl SecretSource) -> Self {

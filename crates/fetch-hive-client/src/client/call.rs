@@ -80,8 +80,7 @@ impl<E: Endpoint, C> Call<E, C> {
         }
         let needs_key = matches!(endpoint.auth(), Auth::ApiKey);
         let target = endpoint.target();
-        self.execute(&operation, target, timeouts, needs_key, mode, &|key| shared.api.request_with(endpoint, key))
-            .await
+        self.execute(&operation, target, timeouts, needs_key, mode, &|key| shared.api.request_with(endpoint, key)).await
     }
 }
 
@@ -164,7 +163,8 @@ impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
         }
         let clock = &*self.client.shared.clock;
         let started = Stopwatch::start(clock);
-        let mut executed = self.execute_endpoint(&Streaming(self.request.clone()), timeouts, ResponseMode::EventStream).await?;
+        let mut executed =
+            self.execute_endpoint(&Streaming(self.request.clone()), timeouts, ResponseMode::EventStream).await?;
         let Some(body) = executed.stream_body.take() else {
             let (parts, body) = executed.response.into_parts();
             let received = body.len() as u64;

@@ -10,8 +10,8 @@ use http::header::CONTENT_ENCODING;
 
 use super::Call;
 use super::options::reserved;
-use crate::execute::ResponseMode;
 use crate::error::{Error, ErrorKind};
+use crate::execute::ResponseMode;
 
 /// The name of a raw request in errors and traces.
 const NAME: &str = "raw request";
@@ -67,8 +67,9 @@ impl<C> Call<RawRequest, C> {
             request.extensions_mut().insert(operation.clone());
             Ok(request)
         };
-        let executed =
-            self.execute(&operation, None, self.options.timeouts_of(&operation), true, ResponseMode::Complete, &build).await?;
+        let executed = self
+            .execute(&operation, None, self.options.timeouts_of(&operation), true, ResponseMode::Complete, &build)
+            .await?;
         parse_raw_response(&operation, executed.response)
             .map(|response| response.with_attempts(executed.attempts, executed.waited))
             .map_err(|error| {

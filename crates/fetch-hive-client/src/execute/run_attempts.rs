@@ -2,8 +2,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fetch_hive_core::types::RequestId;
 use fetch_hive_core::retry::{NextStep, Now, RetryEngine, RetryEvent};
+use fetch_hive_core::types::RequestId;
 
 use super::attempt::attempt;
 use super::prepared_call::{Executed, PreparedCall, ResponseMode, random_bits};
@@ -22,15 +22,14 @@ pub(super) async fn run_attempts(
     let permit = match &shared.run_limiter {
         Some(limiter) if operation.occupies_run_slot => {
             let run = RunRequest::new(operation.name, call.target);
-            let permit = match Arc::clone(limiter).try_acquire(run) {
-                Some(permit) => permit,
-                None => {
-                    let acquire = pin!(Arc::clone(limiter).acquire(run));
-                    let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
-                    telemetry.queued = telemetry.elapsed();
-                    let acquired = acquired.map_err(|_| timed_out(Timeout::Queue))?;
-                    acquired.map_err(|error| Error::new(operation.name, ErrorKind::Store(error)))?
-                }
+            let permit = if let Some(permit) = Arc::clone(limiter).try_acquire(run) {
+                permit
+            } else {
+                let acquire = pin!(Arc::clone(limiter).acquire(run));
+                let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
+                telemetry.queued = telemetry.elapsed();
+                let acquired = acquired.map_err(|_| timed_out(Timeout::Queue))?;
+                acquired.map_err(|error| Error::new(operation.name, ErrorKind::Store(error)))?
             };
             Some(permit)
         }

@@ -6,12 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A future that is ready after a duration. A thread measures the time.
-pub(super) struct Sleep {
+pub(crate) struct Sleep {
     duration: Duration,
     state: Option<Arc<(Mutex<SleepState>, Condvar)>>,
 }
@@ -22,7 +22,7 @@ struct SleepState {
     waker: Option<Waker>,
 }
 
-pub(super) fn sleep(duration: Duration) -> Sleep {
+pub(crate) fn sleep(duration: Duration) -> Sleep {
     Sleep { duration, state: None }
 }
 
@@ -65,7 +65,7 @@ impl Drop for Sleep {
 }
 
 /// Returns the output of a future, or `None` if the future does not complete in time.
-pub(super) async fn timeout<T>(duration: Duration, future: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn timeout<T>(duration: Duration, future: impl Future<Output = T>) -> Option<T> {
     let (mut future, mut sleep) = (pin!(future), pin!(sleep(duration)));
     poll_fn(|cx| {
         if let Poll::Ready(value) = future.as_mut().poll(cx) {
@@ -77,7 +77,7 @@ pub(super) async fn timeout<T>(duration: Duration, future: impl Future<Output = 
 }
 
 /// Waits until a condition is true. Returns `false` if the timeout expires first.
-pub(super) async fn wait_until(duration: Duration, condition: impl Fn() -> bool) -> bool {
+pub(crate) async fn wait_until(duration: Duration, condition: impl Fn() -> bool) -> bool {
     let start = Instant::now();
     while !condition() {
         if start.elapsed() > duration {
@@ -89,7 +89,7 @@ pub(super) async fn wait_until(duration: Duration, condition: impl Fn() -> bool)
 }
 
 /// Polls futures concurrently and returns their outputs in order.
-pub(super) async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
+pub(crate) async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> Vec<T> {
     let mut running: Vec<_> = futures.into_iter().map(|future| (Some(future), None)).collect();
     poll_fn(|cx| {
         for (future, value) in &mut running {
@@ -105,20 +105,20 @@ pub(super) async fn join_all<T>(futures: Vec<Pin<Box<dyn Future<Output = T> + Se
 
 /// A flag that a check and its server share. It can be set once.
 #[derive(Clone, Default)]
-pub(super) struct Signal(Arc<(Mutex<bool>, Condvar)>);
+pub(crate) struct Signal(Arc<(Mutex<bool>, Condvar)>);
 
 impl Signal {
-    pub(super) fn set(&self) {
+    pub(crate) fn set(&self) {
         *lock(&self.0.0) = true;
         self.0.1.notify_all();
     }
 
-    pub(super) fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         *lock(&self.0.0)
     }
 
     /// Blocks the thread until the signal is set. Returns `false` if the timeout expires first.
-    pub(super) fn wait(&self, duration: Duration) -> bool {
+    pub(crate) fn wait(&self, duration: Duration) -> bool {
         let waited = self.0.1.wait_timeout_while(lock(&self.0.0), duration, |is_set| !*is_set);
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }

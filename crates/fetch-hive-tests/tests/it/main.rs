@@ -23,6 +23,7 @@ mod redaction;
 mod response_edges;
 mod restart;
 mod run_limit;
+mod stores;
 mod streams;
 mod testing;
 mod tls;

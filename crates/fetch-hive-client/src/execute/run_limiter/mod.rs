@@ -62,7 +62,7 @@ pub struct RunRequest<'a> {
 
 impl<'a> RunRequest<'a> {
     /// Creates a request for a permit. Only the client and tests of limiters need to call this.
-    pub fn new(operation: &'static str, target: Option<&'a str>) -> Self {
+    pub const fn new(operation: &'static str, target: Option<&'a str>) -> Self {
         Self { operation, target }
     }
 }
