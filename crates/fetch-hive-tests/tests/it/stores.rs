@@ -75,15 +75,15 @@ impl PendingRuns for ForgetsLeases {
         self.0.take(token, lease).await
     }
 
-    async fn renew(&self, token: &RunToken, taken: u64, _: Duration) -> Result<(), BoxError> {
-        self.0.renew(token, taken, Duration::ZERO).await
+    async fn renew(&self, token: &RunToken, number: u64, _: Duration) -> Result<(), BoxError> {
+        self.0.renew(token, number, Duration::ZERO).await
     }
 
-    async fn acknowledge(&self, token: &RunToken, taken: u64) -> Result<(), BoxError> {
-        self.0.acknowledge(token, taken).await
+    async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
+        self.0.acknowledge(token, number).await
     }
 
-    async fn give_back(&self, token: &RunToken, taken: u64) -> Result<(), BoxError> {
-        self.0.give_back(token, taken).await
+    async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
+        self.0.give_back(token, number).await
     }
 }
