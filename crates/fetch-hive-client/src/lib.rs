@@ -23,7 +23,7 @@ pub use fetch_hive_core::types;
 pub use http;
 
 pub use client::{
-    API_KEY_VARIABLE, ApprovalStream, Call, Client, ClientBuilder, RawRequest, read_asset_file, resources,
+    API_KEY_VARIABLE, ApprovalStream, Call, Client, ClientBuilder, RawRequest, open_asset_file, resources,
 };
 pub use clock::Clock;
 #[cfg(feature = "hyper")]
@@ -37,10 +37,11 @@ pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
     ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, DecodeErrorKind, Endpoint, ErrorPayload,
-    InvalidInput, Operation, PathWriter, QueryWriter, RateLimit, Retry, Timeouts, UnreadableField,
+    InvalidInput, Operation, PathWriter, QueryWriter, RateLimit, RequestBody, RequestBodyReader, Retry, Timeouts,
+    UnreadableField,
 };
 pub use poll_run::PollRun;
 pub use stream::{CollectedResponse, EventStream, TextStream};
 #[cfg(feature = "hyper")]
 pub use transport::{HyperTransport, HyperTransportBuilder};
-pub use transport::{ResponseBody, Transport};
+pub use transport::{ResponseBody, Transport, buffer_request};

@@ -8,7 +8,7 @@ use http::{HeaderMap, Request};
 use crate::checks::CALLBACK_URL;
 use crate::key_header::webhook_secret_header;
 use crate::url::check_url;
-use crate::{Auth, BaseUrl, Body, Endpoint, InvalidInput, KeyHeader, Operation, PathWriter};
+use crate::{Auth, BaseUrl, Body, Endpoint, InvalidInput, KeyHeader, Operation, PathWriter, RequestBody};
 
 /// The header that carries the webhook secret of a
 /// [trigger request](fetch_hive_types::contract#callbacks).
@@ -99,7 +99,11 @@ impl Api {
     /// Returns [`InvalidInput`] when the request is [not valid](Api::validate), an id is not valid
     /// in a path, the body cannot be serialized, or the operation requires an API key and `key` is
     /// `None`.
-    pub fn request<E: Endpoint>(&self, endpoint: &E, key: Option<&ApiKey>) -> Result<Request<Bytes>, InvalidInput> {
+    pub fn request<E: Endpoint>(
+        &self,
+        endpoint: &E,
+        key: Option<&ApiKey>,
+    ) -> Result<Request<RequestBody>, InvalidInput> {
         self.request_with(endpoint, key.map(KeyHeader::new).transpose()?.as_ref())
     }
 
@@ -112,15 +116,15 @@ impl Api {
         &self,
         endpoint: &E,
         key: Option<&KeyHeader>,
-    ) -> Result<Request<Bytes>, InvalidInput> {
+    ) -> Result<Request<RequestBody>, InvalidInput> {
         self.validate(endpoint)?;
         let mut path = PathWriter::new(self.base_url.path(), E::PATH);
         endpoint.path(&mut path);
         let mut query = path.finish()?;
         endpoint.query(&mut query);
 
-        let Body { content_type, bytes } = endpoint.body()?;
-        let mut request = Request::new(bytes);
+        let Body { content_type, content } = endpoint.body()?;
+        let mut request = Request::new(content);
         *request.method_mut() = E::METHOD;
         *request.uri_mut() = self.base_url.with(query.finish())?;
         // Leaves room for the headers that a transport adds.
@@ -156,7 +160,7 @@ impl Api {
         &self,
         mut request: Request<Bytes>,
         key: Option<&KeyHeader>,
-    ) -> Result<Request<Bytes>, InvalidInput> {
+    ) -> Result<Request<RequestBody>, InvalidInput> {
         let uri = request.uri();
         if uri.scheme().is_none() {
             let path = uri.path_and_query().map_or("", |path| path.as_str());
@@ -171,7 +175,7 @@ impl Api {
         if let Some(key) = key {
             headers.insert(AUTHORIZATION, key.0.clone());
         }
-        Ok(request)
+        Ok(request.map(RequestBody::from))
     }
 }
 
@@ -182,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    fn build(request: &InvokeWorkflow) -> Result<Request<Bytes>, InvalidInput> {
+    fn build(request: &InvokeWorkflow) -> Result<Request<RequestBody>, InvalidInput> {
         Api::default().request(request, Some(&ApiKey::new("my-secret-key").unwrap()))
     }
 
@@ -233,7 +237,7 @@ mod tests {
     #[test]
     fn extra_fields_are_sent() {
         let request = build(&InvokeWorkflow::new("d").extra("priority", 3)).unwrap();
-        let body: Value = serde_json::from_slice(request.body()).unwrap();
+        let body: Value = serde_json::from_slice(request.body().as_bytes().unwrap()).unwrap();
         assert_eq!(body, json!({"deployment": "d", "priority": 3}));
     }
 }

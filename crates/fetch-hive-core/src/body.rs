@@ -7,26 +7,26 @@ use http::HeaderValue;
 use serde::Serialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::InvalidInput;
+use crate::{InvalidInput, RequestBody};
 
-/// The body of a request, held in memory so that the request can be retried.
+/// The body of a request with its content type.
 ///
 /// `Debug` shows the content type and the length, and never the content.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Body {
     pub(crate) content_type: Option<HeaderValue>,
-    pub(crate) bytes: Bytes,
+    pub(crate) content: RequestBody,
 }
 
 impl Body {
     /// Creates an empty body without a content type.
     pub fn empty() -> Self {
-        Self { content_type: None, bytes: Bytes::new() }
+        Self { content_type: None, content: RequestBody::default() }
     }
 
-    /// Creates a body from bytes of the given content type.
-    pub fn new(content_type: HeaderValue, bytes: impl Into<Bytes>) -> Self {
-        Self { content_type: Some(content_type), bytes: bytes.into() }
+    /// Creates a body of the given content type from bytes or from a [`RequestBody`].
+    pub fn new(content_type: HeaderValue, content: impl Into<RequestBody>) -> Self {
+        Self { content_type: Some(content_type), content: content.into() }
     }
 
     /// Serializes a value as a JSON body.
@@ -75,7 +75,7 @@ impl Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Body({:?}, {} bytes)", self.content_type, self.bytes.len())
+        write!(f, "Body({:?}, {} bytes)", self.content_type, self.content.len())
     }
 }
 

@@ -1,32 +1,45 @@
-use fetch_hive_types::AssetFile;
-use hmac_sha256::Hash;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fetch_hive_types::{AssetFile, FileContent};
 use http::HeaderValue;
 
+use crate::request_body::{Piece, RequestBody};
 use crate::{Body, InvalidInput};
 
 /// Creates a multipart form with one file.
-///
-/// The boundary is a digest of the file. It does not occur in the content, and the same file always
-/// results in the same body.
 pub(crate) fn file(part: &'static str, file: &AssetFile) -> Result<Body, InvalidInput> {
-    let mut digest = Hash::new();
-    digest.update(&file.name);
-    digest.update(&file.content);
-    let boundary =
-        digest.finalize()[..16].iter().fold(String::from("fetch-hive-"), |text, byte| text + &format!("{byte:02x}"));
+    let boundary = format!("fetch-hive-{:016x}{:016x}", random_bits(), random_bits());
     let head = format!(
         "--{boundary}\r\ncontent-disposition: form-data; name=\"{part}\"; filename=\"{}\"\r\ncontent-type: {}\r\n\r\n",
         escaped(&file.name),
         file.media_type,
     );
     let tail = format!("\r\n--{boundary}--\r\n");
-    let mut bytes = Vec::with_capacity(head.len() + file.content.len() + tail.len());
-    bytes.extend_from_slice(head.as_bytes());
-    bytes.extend_from_slice(&file.content);
-    bytes.extend_from_slice(tail.as_bytes());
+    let content = match &file.content {
+        FileContent::Bytes(bytes) => Piece::Bytes(Bytes::from_owner(SharedBytes(Arc::clone(bytes)))),
+        FileContent::OnDisk(file) => Piece::File(file.clone()),
+    };
     let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
         .map_err(|_| InvalidInput::new("file", "cannot be sent as a multipart form"))?;
-    Ok(Body::new(content_type, bytes))
+    let body = RequestBody::pieces(vec![Piece::Bytes(head.into()), content, Piece::Bytes(tail.into())]);
+    Ok(Body::new(content_type, body))
+}
+
+struct SharedBytes(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Returns 64 bits that a file does not contain by chance. The standard library's hash keys are
+/// random in each process, and change with each use.
+fn random_bits() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Escapes a file name for use in quotes, as browsers do.

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::blocking::BlockingTransport;
-use fetch_hive_client::{ResponseBody, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Transport, TransportError};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 
@@ -18,7 +18,7 @@ pub(crate) struct BlockingAdapter<T>(pub(crate) T);
 
 #[async_trait]
 impl<T: BlockingTransport> Transport for BlockingAdapter<T> {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
         let response = self.0.send(request)?;
         Ok(response.map(|reader| ResponseBody::streaming(ReadBody(Some(reader)))))
     }

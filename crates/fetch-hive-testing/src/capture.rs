@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{ResponseBody, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Transport, TransportError};
 use http::{Request, Response};
 
 use crate::Exchange;
@@ -44,7 +44,8 @@ impl Default for Capture {
 
 #[async_trait]
 impl Transport for Capture {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let request = fetch_hive_client::buffer_request(request)?;
         self.lock().push(request);
         self.exchange.respond().await
     }
@@ -65,7 +66,7 @@ pub struct NeverResponds;
 
 #[async_trait]
 impl Transport for NeverResponds {
-    async fn send(&self, _: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, _: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
         std::future::pending().await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{ResponseBody, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Transport, TransportError};
 use http::{Request, Response};
 
 use crate::Exchange;
@@ -97,7 +97,8 @@ impl Replay {
 
 #[async_trait]
 impl Transport for Replay {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let request = fetch_hive_client::buffer_request(request)?;
         // A mismatch is reported as `MayHaveRun`, because the client would retry after `NotSent`.
         self.next(request).map_err(TransportError::may_have_run)?.respond().await
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use fetch_hive_client::core::callback::Verifier;
 use fetch_hive_client::types::{ApiKey, InvokeHiveAgentResponse, TriggerAgent, WebhookSecret};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, ResponseBody, Retry, RetryPolicy, Transport, TransportError,
+    BoxError, Client, CredentialProvider, RequestBody, ResponseBody, Retry, RetryPolicy, Transport, TransportError,
 };
 
 /// The length of the part of a secret that is searched for. The allocator overwrites the start of
@@ -86,7 +86,7 @@ struct Taking(u16);
 
 #[async_trait]
 impl Transport for Taking {
-    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, TransportError> {
         assert!(request.headers().values().any(|value| value.is_sensitive() && value.len() >= 128));
         assert!(found() >= 1, "the search finds nothing, so it proves nothing");
         Ok(http::Response::builder().status(self.0).body(ResponseBody::whole("{}")).unwrap())

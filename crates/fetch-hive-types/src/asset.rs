@@ -1,4 +1,7 @@
 use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::macros::{record, request};
 use crate::open_enum::open_enum;
@@ -39,23 +42,88 @@ pub struct AssetFile {
     pub name: String,
     /// The media type of the file, such as `image/png`.
     pub media_type: String,
-    /// The bytes that the file consists of.
-    pub content: Vec<u8>,
+    /// The content of the file.
+    pub content: FileContent,
     /// The maximum number of bytes to upload, 100 MiB by default.
     ///
     /// The sources do not state a limit of the service.
-    pub max_bytes: usize,
+    pub max_bytes: u64,
+}
+
+/// The content of a file to upload.
+#[derive(Clone, PartialEq, Eq)]
+pub enum FileContent {
+    /// Bytes in memory.
+    Bytes(Arc<Vec<u8>>),
+    /// A file that is read while it is sent.
+    OnDisk(FileOnDisk),
+}
+
+impl fmt::Debug for FileContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::OnDisk(file) => f.debug_tuple("OnDisk").field(file).finish(),
+        }
+    }
+}
+
+impl FileContent {
+    /// Returns the number of bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::OnDisk(file) => file.len,
+        }
+    }
+
+    /// Returns whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// A file on disk, as it was when it was added to a request.
+///
+/// Sending fails if the file has another length or modification time by then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileOnDisk {
+    /// The path of the file.
+    pub path: PathBuf,
+    /// The number of bytes.
+    pub len: u64,
+    /// The time of the last modification, if the platform provides it.
+    pub modified: Option<SystemTime>,
+}
+
+impl FileOnDisk {
+    /// Creates the description of a file from its path and its metadata.
+    pub fn new(path: impl Into<PathBuf>, len: u64, modified: Option<SystemTime>) -> Self {
+        Self { path: path.into(), len, modified }
+    }
 }
 
 impl AssetFile {
-    /// Creates a file to upload from its name, its media type and its content.
+    /// Creates a file to upload from its name, its media type and its content in memory.
     pub fn new(name: impl Into<String>, media_type: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
-        Self { name: name.into(), media_type: media_type.into(), content: content.into(), max_bytes: 100 << 20 }
+        Self::with_content(name, media_type, FileContent::Bytes(Arc::new(content.into())))
+    }
+
+    /// Creates a file to upload that is read while it is sent.
+    ///
+    /// `fetch_hive_client::open_asset_file` reads the length and the modification time.
+    pub fn on_disk(name: impl Into<String>, media_type: impl Into<String>, file: FileOnDisk) -> Self {
+        Self::with_content(name, media_type, FileContent::OnDisk(file))
+    }
+
+    fn with_content(name: impl Into<String>, media_type: impl Into<String>, content: FileContent) -> Self {
+        Self { name: name.into(), media_type: media_type.into(), content, max_bytes: 100 << 20 }
     }
 
     /// Sets the maximum number of bytes to upload.
     #[must_use]
-    pub fn max_bytes(mut self, bytes: usize) -> Self {
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }

@@ -1,7 +1,9 @@
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::fmt;
 
-use crate::Extra;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
 /// A description of a value that a request cannot carry.
 ///
@@ -17,12 +19,16 @@ pub struct InvalidField {
 
 /// The start inputs of a workflow or prompt, by name.
 ///
-/// An input is a JSON value of any type. If a value cannot be serialized, its name is kept, and the
-/// request fails with that name before it is sent. This way, setters can be chained without error
-/// handling. See the [contract](crate::contract#workflows).
-#[derive(Clone, Debug, Default, PartialEq)]
+/// An input is a JSON value of any type. It is serialized when it is set, and sent as that text. If
+/// a value cannot be serialized, its name is kept, and the request fails with that name before it
+/// is sent. This way, setters can be chained without error handling. See the
+/// [contract](crate::contract#workflows).
+///
+/// Serialize inputs with `serde_json`, because other formats do not support JSON text as a value.
+/// `Debug` shows the names and the lengths of the values.
+#[derive(Clone, Default)]
 pub struct Inputs {
-    values: Extra,
+    values: BTreeMap<String, Box<RawValue>>,
     invalid: Option<InvalidField>,
 }
 
@@ -35,7 +41,7 @@ impl Inputs {
     /// Sets one input, and replaces an earlier input of the same name.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Serialize) {
         let name = name.into();
-        match serde_json::to_value(value) {
+        match to_raw_value(&value) {
             Ok(value) => {
                 self.values.insert(name, value);
             }
@@ -45,10 +51,13 @@ impl Inputs {
 
     /// Adds every field of a struct or map as an input.
     pub fn extend(&mut self, inputs: impl Serialize) {
-        match serde_json::to_value(inputs) {
-            Ok(Value::Object(object)) => self.values.extend(object),
-            Ok(_) => self.reject("inputs".to_owned(), "must serialize to an object".to_owned()),
-            Err(error) => self.reject("inputs".to_owned(), error.to_string()),
+        let text = match serde_json::to_string(&inputs) {
+            Ok(text) => text,
+            Err(error) => return self.reject("inputs".to_owned(), error.to_string()),
+        };
+        match serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&text) {
+            Ok(values) => self.values.extend(values),
+            Err(_) => self.reject("inputs".to_owned(), "must serialize to an object".to_owned()),
         }
     }
 
@@ -56,14 +65,24 @@ impl Inputs {
         self.invalid.get_or_insert(InvalidField { name, reason });
     }
 
-    /// Returns the valid inputs by name.
-    pub fn values(&self) -> &Map<String, Value> {
-        &self.values
+    /// Returns an input, parsed from its JSON text.
+    pub fn get(&self, name: &str) -> Option<Value> {
+        serde_json::from_str(self.values.get(name)?.get()).ok()
+    }
+
+    /// Returns the valid inputs by name, each as JSON text.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.get()))
     }
 
     /// Returns the first input that could not be serialized, if there is one.
     pub fn invalid(&self) -> Option<&InvalidField> {
         self.invalid.as_ref()
+    }
+
+    /// Returns the number of valid inputs.
+    pub fn len(&self) -> usize {
+        self.values.len()
     }
 
     /// Returns whether there are no valid inputs.
@@ -72,9 +91,25 @@ impl Inputs {
     }
 }
 
+impl PartialEq for Inputs {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter()) && self.invalid == other.invalid
+    }
+}
+
+impl fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.len()))).finish()
+    }
+}
+
 impl From<Map<String, Value>> for Inputs {
     fn from(values: Map<String, Value>) -> Self {
-        Self { values: values.into(), invalid: None }
+        let mut inputs = Self::new();
+        for (name, value) in values {
+            inputs.insert(name, value);
+        }
+        inputs
     }
 }
 
@@ -86,7 +121,8 @@ impl Serialize for Inputs {
 
 impl<'de> Deserialize<'de> for Inputs {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Extra::deserialize(deserializer).map(|values| Self { values, invalid: None })
+        // Through a map, because only serde_json's own deserializer returns JSON text.
+        Map::deserialize(deserializer).map(Self::from)
     }
 }
 
@@ -112,7 +148,7 @@ mod tests {
         inputs.insert("later", Broken);
         let invalid = inputs.invalid().unwrap();
         assert_eq!((invalid.name.as_str(), invalid.reason.as_str()), ("chart", "not serializable"));
-        assert_eq!(inputs.values().len(), 1);
+        assert_eq!((inputs.len(), inputs.get("topic").unwrap()), (1, "enterprise AI".into()));
     }
 
     #[test]
@@ -121,6 +157,8 @@ mod tests {
         inputs.extend(HashMap::from([("a", 1)]));
         inputs.insert("a", 2);
         assert_eq!(serde_json::to_string(&inputs).unwrap(), r#"{"a":2}"#);
+        let read: Inputs = serde_json::from_str(r#"{"a": 2}"#).unwrap();
+        assert!(read == inputs && serde_json::to_value(&inputs).unwrap() == serde_json::json!({"a": 2}));
         inputs.extend([1, 2]);
         assert_eq!(inputs.invalid().unwrap().name, "inputs");
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Client, Clock, ResponseBody, Transport, TransportError};
+use fetch_hive_client::{Client, Clock, RequestBody, ResponseBody, Transport, TransportError};
 use fetch_hive_emulator::Emulator;
 use fetch_hive_testing::conformance::{Capability, Suite};
 use http::header::{HOST, HeaderValue};
@@ -29,7 +29,8 @@ struct SmolTransport;
 
 #[async_trait]
 impl Transport for SmolTransport {
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let mut request = fetch_hive_client::buffer_request(request)?;
         let host = request.uri().host().unwrap_or_default().to_owned();
         let port = request.uri().port_u16().unwrap_or(80);
         let authority = request.uri().authority().map_or("", |authority| authority.as_str());

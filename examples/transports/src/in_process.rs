@@ -3,7 +3,7 @@ use std::future::Future;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{BoxError, ResponseBody, Transport, TransportError};
+use fetch_hive_client::{BoxError, RequestBody, ResponseBody, Transport, TransportError};
 use http::{Request, Response};
 use http_body::Body;
 
@@ -21,7 +21,8 @@ where
     F: Future<Output = Response<B>> + Send,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let request = fetch_hive_client::buffer_request(request)?;
         Ok((self.0)(request).await.map(|body| ResponseBody::streaming(Box::pin(body))))
     }
 }

@@ -3,7 +3,7 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{ResponseBody, Timeouts, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Timeouts, Transport, TransportError};
 use futures_io::AsyncRead;
 use http::{Request, Response};
 use http_body::{Body, Frame};
@@ -38,7 +38,8 @@ impl IsahcTransport {
 
 #[async_trait]
 impl Transport for IsahcTransport {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let request = fetch_hive_client::buffer_request(request)?;
         let (mut parts, body) = request.into_parts();
         let connect = parts.extensions.get::<Timeouts>().and_then(|timeouts| timeouts.connect);
         parts.extensions.clear();

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::blocking::BlockingTransport;
-use fetch_hive_client::{ResponseBody, Timeouts, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Timeouts, Transport, TransportError};
 use http::{Request, Response};
 use http_body::{Body, Frame};
 use tokio::sync::{mpsc, oneshot};
@@ -30,7 +30,7 @@ impl<T: BlockingTransport> OnThread<T> {
 
 #[async_trait]
 impl<T: BlockingTransport> Transport for OnThread<T> {
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
         // The thread ends first, because only its error states whether the request was sent.
         if let Some(Timeouts { deadline: Some(deadline), .. }) = request.extensions_mut().get_mut() {
             *deadline -= *deadline / 10;

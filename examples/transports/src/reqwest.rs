@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use fetch_hive_client::{ResponseBody, Timeout, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Timeout, Transport, TransportError};
 use http::{Request, Response};
 
 /// A transport over reqwest.
@@ -37,7 +36,8 @@ impl ReqwestTransport {
 
 #[async_trait]
 impl Transport for ReqwestTransport {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let request = fetch_hive_client::buffer_request(request)?;
         let request = reqwest::Request::try_from(request).map_err(TransportError::not_sent)?;
         let response =
             self.0.execute(request).await.map_err(|error| match (error.is_connect(), error.is_timeout()) {

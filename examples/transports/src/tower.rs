@@ -3,7 +3,7 @@ use std::future::poll_fn;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{BoxError, ResponseBody, Transport, TransportError};
+use fetch_hive_client::{BoxError, RequestBody, ResponseBody, Transport, TransportError};
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
@@ -34,7 +34,8 @@ where
     In: Send + 'static,
     Out: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let request = fetch_hive_client::buffer_request(request)?;
         let mut service = self.service.clone();
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(TransportError::not_sent)?;
         let response = service.call(request.map(self.body)).await.map_err(|error| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::blocking::{BlockingTransport, UreqTransport};
-use fetch_hive_client::{HyperTransport, ResponseBody, Timeouts, Transport, TransportError};
+use fetch_hive_client::{HyperTransport, RequestBody, ResponseBody, Timeouts, Transport, TransportError};
 use fetch_hive_example_transports::{InProcess, IsahcTransport, OnThread, ReqwestTransport, TowerTransport};
 use fetch_hive_testing::conformance::{Capability, Check, Outcome, Report, Suite};
 use http::{Request, Response, StatusCode};
@@ -35,10 +35,10 @@ fn suites() -> Vec<(&'static str, Suite)> {
     // The function forwards to the server of the suite, which then checks how requests and bodies
     // are passed on.
     let upstream = Arc::new(hyper());
-    let gateway = move |request| {
+    let gateway = move |request: Request<Bytes>| {
         let upstream = Arc::clone(&upstream);
         async move {
-            upstream.send(request).await.unwrap_or_else(|_| {
+            upstream.send(request.map(RequestBody::from)).await.unwrap_or_else(|_| {
                 let mut response = Response::new(ResponseBody::whole(""));
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
                 response
@@ -130,7 +130,7 @@ struct WithTimeouts(OnThread<UreqTransport>, fn(&mut Timeouts));
 
 #[async_trait]
 impl Transport for WithTimeouts {
-    async fn send(&self, mut request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, mut request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
         let mut timeouts = *request.extensions().get::<Timeouts>().unwrap();
         (self.1)(&mut timeouts);
         request.extensions_mut().insert(timeouts);
@@ -159,7 +159,10 @@ async fn own_timeouts_detects_each_ignored_timeout() {
 fn suite_detects_a_blocking_transport_that_buffers() {
     struct Buffering(UreqTransport);
     impl BlockingTransport for Buffering {
-        fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn std::io::Read + Send>>, TransportError> {
+        fn send(
+            &self,
+            request: Request<RequestBody>,
+        ) -> Result<Response<Box<dyn std::io::Read + Send>>, TransportError> {
             let (parts, mut body) = self.0.send(request)?.into_parts();
             let mut whole = Vec::new();
             std::io::Read::read_to_end(&mut body, &mut whole).map_err(TransportError::may_have_run)?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 #[allow(clippy::wildcard_imports, reason = "the list uses every request")]
 use fetch_hive_core::types::*;
-use fetch_hive_core::{Api, BaseUrl, Endpoint, WEBHOOK_SECRET_HEADER, parse_response};
+use fetch_hive_core::{Api, BaseUrl, Endpoint, RequestBody, WEBHOOK_SECRET_HEADER, parse_response};
 use http::{Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +19,7 @@ struct Operation {
     method: String,
     path: &'static str,
     envelope: Option<&'static str>,
-    request: Request<Bytes>,
+    request: Request<RequestBody>,
     parse: fn(&Value) -> Result<Value, String>,
 }
 
@@ -207,10 +207,10 @@ fn query(operation: &Operation, declaration: &Value) -> Option<String> {
 
 fn body(contract: &Value, samples: &Samples<'_>, operation: &Operation, declaration: &Value) -> Result<(), String> {
     let content = &declaration["requestBody"]["content"];
-    let sent = operation.request.body();
+    let sent = operation.request.body().clone().into_bytes().map_err(|error| error.to_string())?;
     let content_type = operation.request.headers().get("content-type").and_then(|value| value.to_str().ok());
     if content.get("multipart/form-data").is_some() {
-        let text = String::from_utf8_lossy(sent);
+        let text = String::from_utf8_lossy(&sent);
         let form = content_type.is_some_and(|value| value.starts_with("multipart/form-data; boundary="));
         let part = text.contains("name=\"file\"; filename=\"a.png\"\r\ncontent-type: image/png\r\n\r\ncontent\r\n--");
         return if form && part { Ok(()) } else { Err(format!("sends no form with a file: {text}")) };
@@ -222,7 +222,7 @@ fn body(contract: &Value, samples: &Samples<'_>, operation: &Operation, declarat
             Err("sends a body, but none is declared".to_owned())
         };
     };
-    let sent: Value = serde_json::from_slice(sent).map_err(|error| format!("sends invalid JSON: {error}"))?;
+    let sent: Value = serde_json::from_slice(&sent).map_err(|error| format!("sends invalid JSON: {error}"))?;
     let validator = jsonschema::validator_for(&json!({"$ref": schema["$ref"], "components": contract["components"]}))
         .map_err(|error| error.to_string())?;
     if let Some(error) = validator.iter_errors(&sent).next() {

@@ -2,13 +2,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-#[cfg(not(feature = "ureq"))]
-use fetch_hive_core::InvalidInput;
 use fetch_hive_core::types::{
     AgentId, EndpointId, InvokeAgent, InvokeHiveAgent, InvokePrompt, InvokeWorkflow, ListErrorCodes, ListModels,
     TriggerAgent, TriggerPrompt, TriggerWorkflow, VariantId, WebhookSecret, WorkspaceId,
 };
 use fetch_hive_core::{ApiResponse, Endpoint, Retry};
+#[cfg(not(feature = "ureq"))]
+use fetch_hive_core::{InvalidInput, RequestBody};
 
 use super::block_on::{ThreadClock, block_on};
 use super::{Call, ClientBuilder, EventStream};
@@ -254,7 +254,7 @@ enum NoTransport {}
 impl BlockingTransport for NoTransport {
     fn send(
         &self,
-        _: http::Request<Bytes>,
+        _: http::Request<RequestBody>,
     ) -> Result<http::Response<Box<dyn std::io::Read + Send>>, crate::TransportError> {
         match *self {}
     }

@@ -2,6 +2,7 @@ use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fetch_hive_core::stream::{Streaming, StreamingEndpoint};
@@ -30,6 +31,23 @@ impl<E, C> Call<E, C> {
         &self.client
     }
 
+    /// Calls a function with the number of bytes of the request body that were passed to the
+    /// connection, and their total number. A retry starts again with small numbers.
+    ///
+    /// ```no_run
+    /// # async fn run(client: fetch_hive_client::Client) -> Result<(), fetch_hive_client::Error> {
+    /// use fetch_hive_client::open_asset_file;
+    ///
+    /// let file = open_asset_file("video.mp4", "video/mp4")?;
+    /// let call = client.workspace("ws_1").assets().upload(file.max_bytes(4 << 30)).timeout(None);
+    /// call.on_upload_progress(|sent, total| println!("{sent} of {total} bytes")).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn on_upload_progress(mut self, hook: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.options.on_upload_progress = Some(Arc::new(hook));
+        self
+    }
+
     /// Returns the request as set so far.
     pub fn request(&self) -> &E {
         &self.request
@@ -55,11 +73,13 @@ impl<E, C> Call<E, C> {
         mode: ResponseMode,
         build: &BuildRequest<'_>,
     ) -> Result<Executed, Error> {
-        let CallOptions { retry, headers, invalid, .. } = &self.options;
+        let CallOptions { retry, headers, invalid, on_upload_progress, .. } = &self.options;
         if let Some(invalid) = invalid {
             return Err(Error::new(operation.name, ErrorKind::Invalid(invalid.clone())));
         }
-        let call = PreparedCall { operation, target, timeouts, retry: *retry, headers, needs_key, mode, build };
+        let (retry, on_upload_progress) = (*retry, on_upload_progress.as_ref());
+        let call =
+            PreparedCall { operation, target, timeouts, retry, headers, on_upload_progress, needs_key, mode, build };
         execute(&self.client.shared, &call).await
     }
 }

@@ -18,7 +18,7 @@ pub use self::approvals::ApprovalStream;
 pub use self::builder::{API_KEY_VARIABLE, ClientBuilder};
 use self::options::CallOptions;
 pub use self::raw::RawRequest;
-pub use self::upload::read_asset_file;
+pub use self::upload::open_asset_file;
 use crate::execute::Shared;
 
 /// The async client of the service.

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use fetch_hive_core::retry::RetryPolicy;
@@ -5,10 +6,12 @@ use fetch_hive_core::{InvalidInput, Operation, Timeouts};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::execute::UploadProgressHook;
+
 /// The options of a call: timeouts, retry policy and headers.
 ///
 /// A client holds the defaults, and each call starts with a copy of them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct CallOptions {
     pub(super) timeouts: Timeouts,
     /// Whether the timeout of the whole call was set for this call. Only then it also limits a
@@ -19,6 +22,7 @@ pub(crate) struct CallOptions {
     idle_is_set: bool,
     pub(super) retry: RetryPolicy,
     pub(super) headers: HeaderMap,
+    pub(super) on_upload_progress: Option<Arc<UploadProgressHook>>,
     /// The first invalid header, which is reported when the call is sent or the client is built.
     pub(super) invalid: Option<InvalidInput>,
 }
@@ -37,6 +41,7 @@ impl Default for CallOptions {
             idle_is_set: false,
             retry,
             headers: HeaderMap::new(),
+            on_upload_progress: None,
             invalid: None,
         }
     }

@@ -1,5 +1,6 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -69,6 +70,10 @@ async fn send_once(shared: &Shared, call: &PreparedCall<'_>, span: &Span, timeou
     let exchange = async {
         let key = if call.needs_key { Some(api_key(shared).await.map_err(failed)?) } else { None };
         let mut request = (call.build)(key.as_ref()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
+        request.body().check_files().map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
+        if let Some(hook) = call.on_upload_progress {
+            request = request.map(|body| body.on_progress(Arc::clone(hook)));
+        }
         for (name, value) in call.headers {
             request.headers_mut().insert(name, value.clone());
         }

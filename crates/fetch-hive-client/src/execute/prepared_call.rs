@@ -1,9 +1,10 @@
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fetch_hive_core::retry::RetryPolicy;
-use fetch_hive_core::{InvalidInput, KeyHeader, Operation, Timeouts};
+use fetch_hive_core::{InvalidInput, KeyHeader, Operation, RequestBody, Timeouts};
 use http::HeaderMap;
 
 use super::run_limiter::RunPermit;
@@ -15,7 +16,7 @@ use crate::transport::ResponseBody;
 /// It runs for each attempt, so that a rotated key is used, and no request is cloned for a retry
 /// that may never happen.
 pub(crate) type BuildRequest<'a> =
-    dyn Fn(Option<&KeyHeader>) -> Result<http::Request<Bytes>, InvalidInput> + Send + Sync + 'a;
+    dyn Fn(Option<&KeyHeader>) -> Result<http::Request<RequestBody>, InvalidInput> + Send + Sync + 'a;
 
 /// What a success response means for the run.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,11 +38,16 @@ pub(crate) struct PreparedCall<'a> {
     pub(crate) retry: RetryPolicy,
     /// Headers that are added to each request.
     pub(crate) headers: &'a HeaderMap,
+    /// Called while the body of the request is sent.
+    pub(crate) on_upload_progress: Option<&'a Arc<UploadProgressHook>>,
     /// Whether the operation needs the API key. Otherwise, the key is not fetched.
     pub(crate) needs_key: bool,
     pub(crate) mode: ResponseMode,
     pub(crate) build: &'a BuildRequest<'a>,
 }
+
+/// A function that is called with the number of sent bytes and their total number.
+pub(crate) type UploadProgressHook = dyn Fn(u64, u64) + Send + Sync;
 
 /// A response with a success status.
 pub(crate) struct Executed {

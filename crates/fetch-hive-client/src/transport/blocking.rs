@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fetch_hive_core::RequestBody;
 use http::{Request, Response};
 use http_body::{Body, Frame};
 
@@ -48,7 +49,7 @@ pub trait BlockingTransport: Send + Sync + 'static {
     ///
     /// Returns a [`TransportError`] if there is no response. Its kind states whether the request
     /// may have been processed.
-    fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
+    fn send(&self, request: Request<RequestBody>) -> Result<Response<Box<dyn Read + Send>>, TransportError>;
 }
 
 /// A blocking transport as an async one, whose futures block the thread that polls them.
@@ -56,7 +57,7 @@ pub(crate) struct Blocks<T>(pub(crate) T);
 
 #[async_trait]
 impl<T: BlockingTransport> Transport for Blocks<T> {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
         Ok(self.0.send(request)?.map(|body| ResponseBody::streaming(ReadBody(Some(body)))))
     }
 }

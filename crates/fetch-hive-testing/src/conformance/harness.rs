@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_client::{ResponseBody, Timeouts, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Timeouts, Transport, TransportError};
 use http::{Request, Response};
 use http_body::{Body as _, Frame};
 
@@ -33,17 +33,20 @@ impl Harness {
     }
 
     /// Sends a request. If it has no timeouts, it gets a deadline that ends a transport that hangs.
-    pub(super) fn send(&self, mut request: Request<Bytes>) -> SendFuture<'_> {
+    pub(super) fn send<B: Into<RequestBody>>(&self, mut request: Request<B>) -> SendFuture<'_> {
         if request.extensions().get::<Timeouts>().is_none() {
             let mut timeouts = Timeouts::default();
             timeouts.deadline = Some(self.step_timeout * 2);
             request.extensions_mut().insert(timeouts);
         }
-        self.transport.send(request)
+        self.transport.send(request.map(Into::into))
     }
 
     /// Sends a request that must get a response.
-    pub(super) async fn respond(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, String> {
+    pub(super) async fn respond<B: Into<RequestBody>>(
+        &self,
+        request: Request<B>,
+    ) -> Result<Response<ResponseBody>, String> {
         match timeout(self.give_up_after(), self.send(request)).await {
             None => Err("neither a response nor an error arrived".to_owned()),
             Some(Err(error)) => Err(format!("an error instead of a response: {}", with_causes(&error))),
@@ -52,7 +55,7 @@ impl Harness {
     }
 
     /// Sends a request that must fail, at the latest in its response body.
-    pub(super) async fn fail(&self, request: Request<Bytes>) -> Result<TransportError, String> {
+    pub(super) async fn fail<B: Into<RequestBody>>(&self, request: Request<B>) -> Result<TransportError, String> {
         match timeout(self.give_up_after(), self.send_and_read(request)).await {
             None => Err("neither a response nor an error arrived".to_owned()),
             Some(Err(error)) => Ok(error),
@@ -61,7 +64,10 @@ impl Harness {
     }
 
     /// Sends a request and reads the whole response body, without a timeout.
-    pub(super) async fn send_and_read(&self, request: Request<Bytes>) -> Result<Vec<u8>, TransportError> {
+    pub(super) async fn send_and_read<B: Into<RequestBody>>(
+        &self,
+        request: Request<B>,
+    ) -> Result<Vec<u8>, TransportError> {
         let mut body = self.send(request).await?.into_body();
         let mut bytes = Vec::new();
         while let Some(chunk) = next_chunk(&mut body).await? {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::blocking::BlockingTransport;
-use fetch_hive_client::{ResponseBody, Transport, TransportError};
+use fetch_hive_client::{RequestBody, ResponseBody, Transport, TransportError};
 use http::response::Parts;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -90,7 +90,8 @@ fn lock(output: &Mutex<Output>) -> MutexGuard<'_, Output> {
 
 #[async_trait]
 impl Transport for Recorder {
-    async fn send(&self, request: Request<Bytes>) -> Result<Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, TransportError> {
+        let request = fetch_hive_client::buffer_request(request)?;
         let number = {
             let mut output = lock(&self.output);
             if let Some(error) = output.error.take() {
@@ -108,7 +109,7 @@ impl Transport for Recorder {
         };
         let mut entry =
             Entry { output: Arc::clone(&self.output), number, request: Some(recorded), secrets, head: None };
-        match self.transport.send(request).await {
+        match self.transport.send(request.map(Into::into)).await {
             Err(error) => {
                 entry.write(None, Some(&error));
                 Err(error)

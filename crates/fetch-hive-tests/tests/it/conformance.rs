@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fetch_hive_client::{
-    HyperTransport, ResponseBody, Timeout, Timeouts, Transport, TransportError, TransportErrorKind,
+    HyperTransport, RequestBody, ResponseBody, Timeout, Timeouts, Transport, TransportError, TransportErrorKind,
 };
 use fetch_hive_testing::conformance::{Capability, Check, Outcome, Suite};
 use http::header::{CONTENT_ENCODING, COOKIE, HeaderValue, LOCATION, SET_COOKIE};
@@ -33,17 +33,17 @@ impl Defective {
         Self { hyper, violates, serialize: tokio::sync::Mutex::default(), cookie: Mutex::default() }
     }
 
-    async fn follow_redirect(&self, request: Request<Bytes>) -> SendResult {
+    async fn follow_redirect(&self, request: Request<RequestBody>) -> SendResult {
         let uri = request.uri().clone();
         let response = self.hyper.send(request).await?;
         let Some(location) = response.headers().get(LOCATION) else { return Ok(response) };
         let mut parts = uri.into_parts();
         parts.path_and_query = Some(location.to_str().unwrap().parse().unwrap());
         let next = Request::get(Uri::from_parts(parts).unwrap()).body(Bytes::new()).unwrap();
-        self.hyper.send(next).await
+        self.hyper.send(next.map(RequestBody::from)).await
     }
 
-    async fn store_cookies(&self, mut request: Request<Bytes>) -> SendResult {
+    async fn store_cookies(&self, mut request: Request<RequestBody>) -> SendResult {
         if let Some(cookie) = self.cookie.lock().unwrap().clone() {
             request.headers_mut().insert(COOKIE, cookie);
         }
@@ -52,7 +52,7 @@ impl Defective {
         Ok(response)
     }
 
-    async fn return_informational(&self, mut request: Request<Bytes>) -> SendResult {
+    async fn return_informational(&self, mut request: Request<RequestBody>) -> SendResult {
         let first: Arc<Mutex<Option<StatusCode>>> = Arc::default();
         let seen = Arc::clone(&first);
         hyper::ext::on_informational(&mut request, move |response| {
@@ -65,7 +65,7 @@ impl Defective {
         Ok(response)
     }
 
-    async fn with_body(&self, request: Request<Bytes>, defect: BodyDefect) -> SendResult {
+    async fn with_body(&self, request: Request<RequestBody>, defect: BodyDefect) -> SendResult {
         let response = self.hyper.send(request).await?;
         Ok(response.map(|body| ResponseBody::streaming(DefectiveBody { first: None, body, defect })))
     }
@@ -73,7 +73,7 @@ impl Defective {
 
 #[async_trait]
 impl Transport for Defective {
-    async fn send(&self, mut request: Request<Bytes>) -> SendResult {
+    async fn send(&self, mut request: Request<RequestBody>) -> SendResult {
         match self.violates {
             Check::Statuses => match self.hyper.send(request).await? {
                 response if response.status() == StatusCode::NOT_FOUND => Err(TransportError::may_have_run("404")),
@@ -114,8 +114,9 @@ impl Transport for Defective {
                 self.hyper.send(request).await
             }
             Check::Upload => {
-                let trimmed = request.body().strip_suffix(b"\n").unwrap_or(request.body());
-                *request.body_mut() = Bytes::copy_from_slice(trimmed);
+                let body = std::mem::take(request.body_mut()).into_bytes().unwrap();
+                let trimmed = body.strip_suffix(b"\n").unwrap_or(&body);
+                *request.body_mut() = Bytes::copy_from_slice(trimmed).into();
                 self.hyper.send(request).await
             }
             Check::EarlyResponse => match self.hyper.send(request).await? {
@@ -251,7 +252,7 @@ fn earliest(timeouts: [(Option<Duration>, Instant, Timeout); 2]) -> Option<(Inst
 
 #[async_trait]
 impl Transport for EnforcesTimeouts {
-    async fn send(&self, request: Request<Bytes>) -> SendResult {
+    async fn send(&self, request: Request<RequestBody>) -> SendResult {
         let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
         let start = Instant::now();
         let expires =

@@ -27,4 +27,5 @@ mod stores;
 mod streams;
 mod testing;
 mod tls;
+mod uploads;
 mod workflow;

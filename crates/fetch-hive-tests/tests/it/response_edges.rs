@@ -304,7 +304,7 @@ struct Failing<F>(F);
 impl<F: Fn() -> TransportError + Send + Sync + 'static> fetch_hive_client::Transport for Failing<F> {
     async fn send(
         &self,
-        _: http::Request<Bytes>,
+        _: http::Request<fetch_hive_client::RequestBody>,
     ) -> Result<http::Response<fetch_hive_client::ResponseBody>, TransportError> {
         Err((self.0)())
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Client, ResponseBody, Retry, RetryPolicy, Timeout, Transport, TransportError};
+use fetch_hive_client::{Client, RequestBody, ResponseBody, Retry, RetryPolicy, Timeout, Transport, TransportError};
 use fetch_hive_emulator::{Deployment, Emulator, Fault, Script};
 use fetch_hive_tests::stack;
 use serde_json::{Value, json};
@@ -74,8 +74,8 @@ struct Gate {
 
 #[async_trait]
 impl Transport for Gate {
-    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
-        let n = number(request.body());
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, TransportError> {
+        let n = number(request.body().as_bytes().unwrap());
         let (sender, receiver) = oneshot::channel();
         self.sent.lock().unwrap().push(n);
         self.open.lock().unwrap().insert(n, sender);

@@ -386,7 +386,10 @@ impl http_body::Body for AlwaysReady {
 
 #[async_trait::async_trait]
 impl Transport for AlwaysReady {
-    async fn send(&self, _: http::Request<bytes::Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
+    async fn send(
+        &self,
+        _: http::Request<fetch_hive_client::RequestBody>,
+    ) -> Result<http::Response<ResponseBody>, TransportError> {
         Ok(http::Response::new(ResponseBody::streaming(Self)))
     }
 }

@@ -7,6 +7,7 @@ mod idle;
 mod open;
 mod pool;
 mod resolver;
+mod send_body;
 mod stream_limit;
 mod tracked;
 mod tunnel;
@@ -14,26 +15,26 @@ mod tunnel;
 use std::error::Error as _;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use fetch_hive_core::Timeouts;
+use fetch_hive_core::{RequestBody, Timeouts};
 use http::Uri;
 use http::header::{HOST, PROXY_AUTHORIZATION};
 use http::uri::Parts;
-use http_body_util::Full;
 use tokio::runtime::{self, Handle};
 
 pub use self::builder::HyperTransportBuilder;
 use self::connect::Proxies;
 use self::pool::{Connection, Pool};
+use self::send_body::SendBody;
 pub(super) use self::tracked::TrackedBody;
 use super::Transport;
 use super::body::ResponseBody;
 use super::encoding::accept_gzip;
 use super::tls::is_rejected_certificate;
-use crate::error::{Timeout, TransportError};
+use crate::error::{Timeout, TransportError, find};
 
 /// A [`Transport`] that uses hyper for HTTP/1.1 and HTTP/2, rustls for TLS, and a connection pool.
 ///
@@ -64,7 +65,7 @@ impl HyperTransport {
 
     async fn send_request(
         &self,
-        mut request: http::Request<Full<Bytes>>,
+        mut request: http::Request<SendBody>,
         connect_timeout: Option<Duration>,
         runtime: runtime::Id,
     ) -> Result<http::Response<TrackedBody>, TransportError> {
@@ -125,12 +126,14 @@ fn keep_path_only(uri: &mut Uri) {
 
 #[async_trait]
 impl Transport for HyperTransport {
-    async fn send(&self, request: http::Request<Bytes>) -> Result<http::Response<ResponseBody>, TransportError> {
+    async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, TransportError> {
         let Ok(runtime) = Handle::try_current() else {
             return Err(TransportError::not_sent("the hyper transport needs a tokio runtime: call it within one"));
         };
         let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
-        let mut request = request.map(Full::new);
+        let (parts, body) = request.into_parts();
+        let body = SendBody::new(body).map_err(TransportError::not_sent)?;
+        let mut request = http::Request::from_parts(parts, body);
         accept_gzip(request.headers_mut());
         if let Some(authorization) = self.proxies.authorization(request.uri()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, authorization);
@@ -169,7 +172,10 @@ fn classify(error: hyper::Error) -> TransportError {
         }
         error.is_canceled() || is_rejected_certificate(&error)
     };
-    if not_sent() {
+    if let Some(unreadable) = error.is_user().then(|| find::<io::Error>(&error)).flatten() {
+        // A file of the request body could not be read to its end.
+        TransportError::may_have_run(unreadable.to_string())
+    } else if not_sent() {
         TransportError::not_sent(error)
     } else if error.is_parse() {
         // hyper's client reports headers beyond its limits as one kind with all other invalid

@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::Uri;
-use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::Executor;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
@@ -21,6 +19,7 @@ use tower_service::Service;
 
 use super::connect::{Dialer, Io};
 use super::idle::IdleState;
+use super::send_body::SendBody;
 use super::stream_limit::{LimitReader, StreamLimit};
 use crate::error::BoxError;
 
@@ -34,13 +33,13 @@ pub(super) enum Alpn {
 /// An open connection, driven by a task.
 pub(super) enum Opened {
     Http1 {
-        sender: http1::SendRequest<Full<Bytes>>,
+        sender: http1::SendRequest<SendBody>,
         idle: IdleState,
         /// Whether the peer is a proxy that expects the whole URL in the request line.
         proxied: bool,
     },
     Http2 {
-        sender: http2::SendRequest<Full<Bytes>>,
+        sender: http2::SendRequest<SendBody>,
         idle: IdleState,
         limit: Arc<StreamLimit>,
     },

@@ -21,11 +21,9 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use futures_util::future::{Either, select};
 use http::uri::{Authority, Scheme};
 use http::{HeaderValue, Uri};
-use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use tokio::runtime::{self, Handle};
 use tokio::sync::{oneshot, watch};
@@ -33,6 +31,7 @@ use tokio::task::AbortHandle;
 
 use super::idle::IdleState;
 use super::open::{Alpn, Opened, Opener};
+use super::send_body::SendBody;
 use super::stream_limit::StreamLimit;
 use crate::error::{BoxError, MAX_STALE_CONNECTIONS, TransportError};
 
@@ -127,7 +126,7 @@ type ProbeOutcome = Option<Result<(), Arc<BoxError>>>;
 
 /// A connection that carries one request at a time.
 pub(super) struct Http1Connection {
-    pub(super) sender: http1::SendRequest<Full<Bytes>>,
+    pub(super) sender: http1::SendRequest<SendBody>,
     /// Whether the peer is a proxy that expects the whole URL in the request line.
     pub(super) proxied: bool,
     idle: IdleState,
@@ -146,7 +145,7 @@ struct IdleConnection {
 /// A connection that carries many requests at a time.
 #[derive(Clone)]
 pub(super) struct Http2Connection {
-    pub(super) sender: http2::SendRequest<Full<Bytes>>,
+    pub(super) sender: http2::SendRequest<SendBody>,
     /// Cloned for each request, so that its reference count is one more than the number of
     /// requests.
     streams: Arc<Streams>,
@@ -351,7 +350,7 @@ impl Host {
 
     fn http1(
         self: &Arc<Self>,
-        sender: http1::SendRequest<Full<Bytes>>,
+        sender: http1::SendRequest<SendBody>,
         idle: IdleState,
         proxied: bool,
     ) -> Http1Connection {

@@ -7,12 +7,12 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use fetch_hive_core::Timeouts;
+use fetch_hive_core::{RequestBody, Timeouts};
 use flate2::bufread::MultiGzDecoder;
+use http::header::CONTENT_LENGTH;
 use http::{Request, Response};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::{Agent, Proxy, RequestExt};
+use ureq::{Agent, AsSendBody, Proxy, RequestExt, SendBody};
 
 use self::connect::{MonitoredConnector, READING_BODY, WROTE};
 use super::blocking::BlockingTransport;
@@ -134,29 +134,43 @@ impl fmt::Debug for UreqTransportBuilder {
 }
 
 impl BlockingTransport for UreqTransport {
-    fn send(&self, request: Request<Bytes>) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
+    fn send(&self, request: Request<RequestBody>) -> Result<Response<Box<dyn Read + Send>>, TransportError> {
         let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
         let agent = self.proxies.proxy(request.uri()).unwrap_or(&self.direct);
-        // ureq panics on times that an instant cannot represent.
-        let limit = |timeout: Option<Duration>| timeout.map(|timeout| timeout.min(VERY_LONG));
         WROTE.set(false);
         let (mut parts, body) = request.into_parts();
         accept_gzip(&mut parts.headers);
-        let request = Request::from_parts(parts, &*body)
-            .with_agent(agent)
-            .configure()
-            .timeout_global(limit(timeouts.deadline))
-            .timeout_resolve(limit(timeouts.connect))
-            .timeout_connect(limit(timeouts.connect))
-            .timeout_recv_response(limit(timeouts.headers))
-            .timeout_per_read(limit(timeouts.idle))
-            .allow_non_standard_methods(true)
-            .build();
-        let response = request.run().map_err(|error| classify(error, WROTE.get()))?;
+        let response = if let Some(bytes) = body.as_bytes() {
+            run(agent, timeouts, Request::from_parts(parts, &**bytes))
+        } else {
+            parts.headers.insert(CONTENT_LENGTH, body.len().into());
+            let mut reader = body.into_reader().map_err(TransportError::not_sent)?;
+            run(agent, timeouts, Request::from_parts(parts, SendBody::from_reader(&mut reader)))
+        };
+        let response = response.map_err(|error| classify(error, WROTE.get()))?;
         let (mut parts, body) = response.into_parts();
         let is_gzip = take_gzip(&mut parts.headers);
         Ok(Response::from_parts(parts, Box::new(BodyReader::new(body.into_reader(), is_gzip))))
     }
+}
+
+fn run(
+    agent: &Agent,
+    timeouts: Timeouts,
+    request: Request<impl AsSendBody>,
+) -> Result<Response<ureq::Body>, ureq::Error> {
+    // ureq panics on times that an instant cannot represent.
+    let limit = |timeout: Option<Duration>| timeout.map(|timeout| timeout.min(VERY_LONG));
+    request
+        .with_agent(agent)
+        .configure()
+        .timeout_global(limit(timeouts.deadline))
+        .timeout_resolve(limit(timeouts.connect))
+        .timeout_connect(limit(timeouts.connect))
+        .timeout_recv_response(limit(timeouts.headers))
+        .timeout_per_read(limit(timeouts.idle))
+        .allow_non_standard_methods(true)
+        .run()
 }
 
 /// Converts an error of ureq. The request was not sent if none of it was written.

@@ -1,12 +1,17 @@
 //! Checks of requests and response heads.
 
 use std::future::Future;
+use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fetch_hive_client::core::Api;
+use fetch_hive_client::types::{ApiKey, AssetFile, UploadAsset};
+use fetch_hive_client::{BaseUrl, open_asset_file};
 use http::Request;
 
 use crate::conformance::harness::{CheckResult, Harness, expect, get, pattern, server_error};
@@ -129,7 +134,49 @@ pub(super) async fn upload(harness: &Harness) -> CheckResult {
             return Err(format!("a body of {length} bytes arrived changed, with {} bytes", received.body.len()));
         }
     }
-    Ok(())
+    upload_file(harness, &server).await
+}
+
+/// Uploads a file that is read while it is sent.
+async fn upload_file(harness: &Harness, server: &Server) -> CheckResult {
+    let file = TempFile::new(&pattern(3_000_001)).map_err(|error| error.to_string())?;
+    let upload = UploadAsset::new("ws_1", file.asset().map_err(|error| error.to_string())?);
+    let api = Api::new(BaseUrl::new(&server.url("")).map_err(|error| error.to_string())?);
+    let key = ApiKey::new("fhk_conformance").map_err(|error| error.to_string())?;
+    let request = api.request(&upload, Some(&key)).map_err(|error| error.to_string())?;
+    let expected = request.body().clone().into_bytes().map_err(|error| error.to_string())?;
+    let response = harness.respond(request).await?;
+    expect("the body of the response", &harness.read(response.into_body()).await?, &b"received".to_vec())?;
+    let Some(received) = server.requests().pop() else { return Err("no request arrived".to_owned()) };
+    let (length, sent) = (expected.len(), received.body.len());
+    if received.body == expected {
+        Ok(())
+    } else {
+        Err(format!("{sent} of {length} bytes of a file arrived unchanged"))
+    }
+}
+
+/// A temporary file, which is deleted when it is dropped.
+struct TempFile(PathBuf);
+
+impl TempFile {
+    fn new(content: &[u8]) -> io::Result<Self> {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("fetch-hive-conformance-{}-{number}", std::process::id()));
+        std::fs::write(&path, content)?;
+        Ok(Self(path))
+    }
+
+    fn asset(&self) -> Result<AssetFile, fetch_hive_client::Error> {
+        open_asset_file(&self.0, "application/octet-stream")
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 pub(super) async fn early_response(harness: &Harness) -> CheckResult {
