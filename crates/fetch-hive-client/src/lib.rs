@@ -37,8 +37,8 @@ pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
     ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, DecodeErrorKind, Endpoint, ErrorPayload,
-    InvalidInput, Operation, PathWriter, QueryWriter, RateLimit, RequestBody, RequestBodyReader, Retry, Timeouts,
-    UnreadableField,
+    FileError, InvalidInput, Operation, PathWriter, QueryWriter, RateLimit, RequestBody, RequestBodyReader, Retry,
+    Timeouts, UnreadableField,
 };
 pub use poll_run::PollRun;
 pub use stream::{CollectedResponse, EventStream, TextStream};

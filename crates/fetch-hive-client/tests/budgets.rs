@@ -76,7 +76,9 @@ fn allocations_of_call() {
     });
     let (allocations, bytes) = ((change.allocations + change.reallocations) / CALLS, change.bytes_allocated / CALLS);
     println!("a call: {allocations} allocations, {bytes} bytes");
-    assert!(allocations <= 30, "{allocations} allocations in a call");
+    // Each input is kept as its JSON text, which costs one allocation more than a small value and
+    // saves the tree of a large one.
+    assert!(allocations <= 32, "{allocations} allocations in a call");
     assert!(bytes <= 18_000, "{bytes} bytes allocated in a call");
 }
 

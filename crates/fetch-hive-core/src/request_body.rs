@@ -2,7 +2,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use fetch_hive_types::FileOnDisk;
@@ -119,7 +120,8 @@ impl RequestBody {
             Piece::File(file) => Ok(OpenPiece::File { reader: open(&file)?, offset: 0, file }),
         };
         let open_pieces = pieces.pieces.into_iter().map(open).collect::<io::Result<_>>()?;
-        Ok(RequestBodyReader { pieces: open_pieces, on_progress: pieces.on_progress, sent: 0, total })
+        let (on_progress, failure) = (pieces.on_progress, Arc::default());
+        Ok(RequestBodyReader { pieces: open_pieces, on_progress, sent: 0, total, failure })
     }
 
     /// Reads the whole body into memory, and blocks while it reads a file.
@@ -179,6 +181,7 @@ pub struct RequestBodyReader {
     on_progress: Option<Arc<ProgressHook>>,
     sent: u64,
     total: u64,
+    failure: Arc<OnceLock<FileError>>,
 }
 
 enum OpenPiece {
@@ -192,6 +195,12 @@ impl RequestBodyReader {
         self.total - self.sent
     }
 
+    /// Returns a cell that contains the error of a file once reading has failed, because some HTTP
+    /// stacks do not return the error of a request body.
+    pub fn failure(&self) -> Arc<OnceLock<FileError>> {
+        Arc::clone(&self.failure)
+    }
+
     /// Returns whether the next chunk is in memory, so that reading it does not block.
     pub fn next_is_in_memory(&self) -> bool {
         !matches!(self.pieces.front(), Some(OpenPiece::File { .. }))
@@ -203,13 +212,21 @@ impl RequestBodyReader {
     ///
     /// Returns an error if a file cannot be read, or has changed since it was added to the request.
     pub fn next_chunk(&mut self, max_bytes: usize) -> io::Result<Option<Bytes>> {
+        let chunk = self.read_chunk(max_bytes);
+        if let Some(error) = chunk.as_ref().err().and_then(|error| error.get_ref()?.downcast_ref::<FileError>()) {
+            let _ = self.failure.set(error.clone());
+        }
+        chunk
+    }
+
+    fn read_chunk(&mut self, max_bytes: usize) -> io::Result<Option<Bytes>> {
         while let Some(piece) = self.pieces.front_mut() {
             let (chunk, is_over) = match piece {
                 OpenPiece::Bytes(bytes) => (bytes.split_to(bytes.len().min(max_bytes)), bytes.is_empty()),
                 OpenPiece::File { reader, offset, file } => {
                     let wanted = (file.len - *offset).min(max_bytes as u64);
                     let mut chunk = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-                    reader.by_ref().take(wanted).read_to_end(&mut chunk).map_err(|error| unreadable(file, error))?;
+                    reader.by_ref().take(wanted).read_to_end(&mut chunk).map_err(|error| unreadable(file, &error))?;
                     *offset += chunk.len() as u64;
                     let is_over = *offset == file.len;
                     if is_over || (chunk.len() as u64) < wanted {
@@ -252,25 +269,37 @@ impl fmt::Debug for RequestBodyReader {
 }
 
 fn open(file: &FileOnDisk) -> io::Result<File> {
-    let reader = File::open(&file.path).map_err(|error| unreadable(file, error))?;
+    let reader = File::open(&file.path).map_err(|error| unreadable(file, &error))?;
     check(&reader, file)?;
     Ok(reader)
 }
 
 /// Returns an error if a file is not as it was when it was added to the request.
 fn check(reader: &File, file: &FileOnDisk) -> io::Result<()> {
-    let metadata = reader.metadata().map_err(|error| unreadable(file, error))?;
+    let metadata = reader.metadata().map_err(|error| unreadable(file, &error))?;
     let is_same = metadata.is_file() && metadata.len() == file.len && metadata.modified().ok() == file.modified;
     if is_same { Ok(()) } else { Err(changed(file)) }
 }
 
-fn unreadable(file: &FileOnDisk, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("`{}` cannot be read: {error}", file.path.display()))
+/// An error that occurs when a file of a [`RequestBody`] cannot be read, or has changed since it
+/// was added to the request.
+///
+/// The reader returns it inside of an [`io::Error`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` {reason}", path.display())]
+pub struct FileError {
+    path: PathBuf,
+    reason: String,
+}
+
+fn unreadable(file: &FileOnDisk, error: &io::Error) -> io::Error {
+    let reason = format!("cannot be read: {error}");
+    io::Error::new(error.kind(), FileError { path: file.path.clone(), reason })
 }
 
 fn changed(file: &FileOnDisk) -> io::Error {
-    let path = file.path.display();
-    io::Error::other(format!("`{path}` changed after it was added to the request; add it again and send it anew"))
+    let reason = "changed after it was added to the request; add it again and send it anew".to_owned();
+    io::Error::other(FileError { path: file.path.clone(), reason })
 }
 
 #[cfg(test)]

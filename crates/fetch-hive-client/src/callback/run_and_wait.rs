@@ -12,7 +12,6 @@ use super::pending_run::{PendingRun, StartedRun};
 use super::receiver::Receiver;
 use super::run_token::RunToken;
 use crate::clock::Stopwatch;
-use crate::execute::ResponseMode;
 use crate::poll_run::DEFAULT_TIMEOUT;
 use crate::{Call, Client, Error, ErrorKind};
 
@@ -72,7 +71,7 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
         let mut pending =
             PendingRun::open(call.client().clone(), receiver.clone(), token).await.map_err(store_failed)?;
         let request = call.request().clone();
-        let (response, permit) = match call.response_and_permit(ResponseMode::UntilCallback).await {
+        let (response, permit) = match call.response_and_permit().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 if !error.may_have_run() {

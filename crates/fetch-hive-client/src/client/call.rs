@@ -107,7 +107,9 @@ impl<E: Endpoint, C> Call<E, C> {
 impl<E: Endpoint + 'static, C> Call<E, C> {
     /// Sends the call, for either kind of client.
     pub(crate) async fn response(self) -> Result<ApiResponse<E::Response>, Error> {
-        Ok(self.response_and_permit(ResponseMode::Complete).await?.0)
+        let timeouts = self.options.timeouts_of(&Operation::of::<E>());
+        let executed = self.execute_endpoint(&self.request, timeouts, ResponseMode::Complete).await?;
+        self.parse(executed)
     }
 
     /// Reports invalid input without sending anything.
@@ -115,13 +117,15 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
         self.client.shared.validate(&self.request)
     }
 
-    /// Sends the call, and returns the permit of a run that continues after the response.
-    pub(crate) async fn response_and_permit(
-        self,
-        mode: ResponseMode,
-    ) -> Result<(ApiResponse<E::Response>, Option<RunPermit>), Error> {
+    /// Sends the call, and returns the permit of the run that continues until its callback.
+    pub(crate) async fn response_and_permit(self) -> Result<(ApiResponse<E::Response>, Option<RunPermit>), Error> {
         let timeouts = self.options.timeouts_of(&Operation::of::<E>());
-        let executed = self.execute_endpoint(&self.request, timeouts, mode).await?;
+        let mut executed = self.execute_endpoint(&self.request, timeouts, ResponseMode::UntilCallback).await?;
+        let permit = executed.permit.take();
+        Ok((self.parse(executed)?, permit))
+    }
+
+    fn parse(&self, executed: Executed) -> Result<ApiResponse<E::Response>, Error> {
         let (attempts, waited) = (executed.attempts, executed.waited);
         let response = fetch_hive_core::parse_response::<E>(executed.response).map_err(|error| {
             Error::from_core(E::NAME, error).with_attempts(attempts, waited).with_operation(&Operation::of::<E>())
@@ -130,7 +134,7 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
         if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&response), self.request.target()) {
             hook(UsageReport { operation: E::NAME, target, usage });
         }
-        Ok((response.with_attempts(attempts, waited), executed.permit))
+        Ok(response.with_attempts(attempts, waited))
     }
 }
 

@@ -52,7 +52,8 @@ use crate::error::TransportError;
 /// - A body that contains a file is read while it is sent, with
 ///   [`RequestBody::into_reader`](fetch_hive_core::RequestBody::into_reader), and its exact length
 ///   is sent as `content-length`. A stack that needs the whole body in memory can use
-///   [`buffer_request`]. If reading fails, the server must not receive a complete body. (`upload`)
+///   [`buffer_request`]. If reading fails with a [`FileError`](fetch_hive_core::FileError), the
+///   server must not receive a complete body, and the error is `not_sent`. (`upload`)
 /// - A response that arrives before the whole body is sent is returned, even if the server then
 ///   closes the connection. (`early-response`)
 /// - The request is sent once: no redirect is followed and nothing is retried, even if a pooled

@@ -82,7 +82,10 @@ pub enum RunEnd {
 }
 
 /// The right to start one run. Dropping it ends it in the state that was set last.
-pub struct RunPermit {
+pub struct RunPermit(Box<PermitState>);
+
+/// Boxed, so that a stream of events stays small.
+struct PermitState {
     limiter: Arc<dyn RunLimiter>,
     slot: u64,
     end: RunEnd,
@@ -92,30 +95,30 @@ impl RunPermit {
     /// Creates the permit of a slot, whose number is passed to [`RunLimiter::release`]. Only
     /// limiters need to call this.
     pub fn new(limiter: Arc<dyn RunLimiter>, slot: u64) -> Self {
-        Self { limiter, slot, end: RunEnd::Ended }
+        Self(Box::new(PermitState { limiter, slot, end: RunEnd::Ended }))
     }
 
     /// Returns the number of the slot.
     pub fn slot(&self) -> u64 {
-        self.slot
+        self.0.slot
     }
 
     /// Sets the state in which the permit ends when it is dropped. The first state is
     /// [`RunEnd::Ended`].
     pub fn set_end(&mut self, end: RunEnd) {
-        self.end = end;
+        self.0.end = end;
     }
 }
 
 impl Drop for RunPermit {
     fn drop(&mut self) {
-        let end = std::mem::replace(&mut self.end, RunEnd::Ended);
-        self.limiter.release(self.slot, end);
+        let PermitState { limiter, slot, end } = &mut *self.0;
+        limiter.release(*slot, std::mem::replace(end, RunEnd::Ended));
     }
 }
 
 impl fmt::Debug for RunPermit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunPermit").field("slot", &self.slot).field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("RunPermit").field("slot", &self.0.slot).field("end", &self.0.end).finish_non_exhaustive()
     }
 }

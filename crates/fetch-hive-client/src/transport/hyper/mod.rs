@@ -15,7 +15,6 @@ mod tunnel;
 use std::error::Error as _;
 use std::fmt;
 use std::future::Future;
-use std::io;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,7 +33,7 @@ use super::Transport;
 use super::body::ResponseBody;
 use super::encoding::accept_gzip;
 use super::tls::is_rejected_certificate;
-use crate::error::{Timeout, TransportError, find};
+use crate::error::{Timeout, TransportError};
 
 /// A [`Transport`] that uses hyper for HTTP/1.1 and HTTP/2, rustls for TLS, and a connection pool.
 ///
@@ -132,7 +131,7 @@ impl Transport for HyperTransport {
         };
         let timeouts = request.extensions().get::<Timeouts>().copied().unwrap_or_default();
         let (parts, body) = request.into_parts();
-        let body = SendBody::new(body).map_err(TransportError::not_sent)?;
+        let (body, file_error) = SendBody::new(body).map_err(TransportError::not_sent)?;
         let mut request = http::Request::from_parts(parts, body);
         accept_gzip(request.headers_mut());
         if let Some(authorization) = self.proxies.authorization(request.uri()) {
@@ -141,7 +140,10 @@ impl Transport for HyperTransport {
         // If another timeout elapses while connecting, the error still states that nothing was
         // sent.
         let connect_timeout = [timeouts.connect, timeouts.headers, timeouts.deadline].into_iter().flatten().min();
-        let response = self.send_request(request, connect_timeout, runtime.id()).await?;
+        let sent = self.send_request(request, connect_timeout, runtime.id()).await;
+        // Without the rest of a file, the server cannot process the request.
+        let file_error = || file_error.and_then(|error| error.get().cloned());
+        let response = sent.map_err(|error| file_error().map_or(error, TransportError::not_sent))?;
         // hyper's own limit is that of a buffer, which may hold more than the headers.
         if header_bytes(response.headers()) > self.max_header_bytes as usize {
             return Err(TransportError::may_have_run(format!(
@@ -172,10 +174,7 @@ fn classify(error: hyper::Error) -> TransportError {
         }
         error.is_canceled() || is_rejected_certificate(&error)
     };
-    if let Some(unreadable) = error.is_user().then(|| find::<io::Error>(&error)).flatten() {
-        // A file of the request body could not be read to its end.
-        TransportError::may_have_run(unreadable.to_string())
-    } else if not_sent() {
+    if not_sent() {
         TransportError::not_sent(error)
     } else if error.is_parse() {
         // hyper's client reports headers beyond its limits as one kind with all other invalid

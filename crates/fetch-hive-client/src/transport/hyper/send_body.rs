@@ -1,9 +1,10 @@
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use fetch_hive_core::{RequestBody, RequestBodyReader};
+use fetch_hive_core::{FileError, RequestBody, RequestBodyReader};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -34,13 +35,15 @@ type ReadResult = (RequestBodyReader, io::Result<Option<Bytes>>);
 
 impl SendBody {
     /// Opens the files of a body.
-    pub(super) fn new(body: RequestBody) -> io::Result<Self> {
+    ///
+    /// Returns the body and a cell for the error of a file, which hyper loses over HTTP/2.
+    pub(super) fn new(body: RequestBody) -> io::Result<(Self, Option<Arc<OnceLock<FileError>>>)> {
         let reader = match body.into_whole() {
-            Ok(bytes) => return Ok(Self::Whole(Full::new(bytes))),
+            Ok(bytes) => return Ok((Self::Whole(Full::new(bytes)), None)),
             Err(body) => body.into_reader()?,
         };
-        let remaining = reader.remaining();
-        Ok(Self::Read(Box::new(ReadBody { state: State::Idle(reader), remaining })))
+        let (remaining, failure) = (reader.remaining(), reader.failure());
+        Ok((Self::Read(Box::new(ReadBody { state: State::Idle(reader), remaining })), Some(failure)))
     }
 }
 

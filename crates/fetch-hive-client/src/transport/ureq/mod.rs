@@ -145,7 +145,12 @@ impl BlockingTransport for UreqTransport {
         } else {
             parts.headers.insert(CONTENT_LENGTH, body.len().into());
             let mut reader = body.into_reader().map_err(TransportError::not_sent)?;
-            run(agent, timeouts, Request::from_parts(parts, SendBody::from_reader(&mut reader)))
+            let sent = run(agent, timeouts, Request::from_parts(parts, SendBody::from_reader(&mut reader)));
+            if let Some(error) = reader.failure().get() {
+                // Without the rest of a file, the server cannot process the request.
+                return Err(TransportError::not_sent(error.clone()));
+            }
+            sent
         };
         let response = response.map_err(|error| classify(error, WROTE.get()))?;
         let (mut parts, body) = response.into_parts();
