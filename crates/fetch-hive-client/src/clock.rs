@@ -1,5 +1,6 @@
 use std::future::Future;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 
 /// A future that completes after a time.
@@ -45,6 +46,50 @@ impl Stopwatch {
     /// Returns the rest of a timeout that began with the measurement; zero if it has elapsed.
     pub(crate) fn remaining(self, clock: &dyn Clock, timeout: Duration) -> Duration {
         timeout.saturating_sub(self.elapsed(clock))
+    }
+}
+
+/// A timeout for each wait for the next chunk of a body.
+///
+/// The timer is kept between two waits, because setting it again would allocate. If it elapses
+/// early for the current wait, it is set for the rest.
+pub(crate) struct IdleTimer {
+    timeout: Option<Duration>,
+    timer: Option<Box<Timer>>,
+}
+
+struct Timer {
+    sleep: Sleep,
+    /// The begin of the current wait.
+    idle_since: Option<Stopwatch>,
+}
+
+impl IdleTimer {
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        Self { timeout, timer: None }
+    }
+
+    /// Ends the current wait.
+    pub(crate) fn reset(&mut self) {
+        if let Some(timer) = &mut self.timer {
+            timer.idle_since = None;
+        }
+    }
+
+    /// Begins or continues a wait, and completes when it has lasted for the timeout.
+    pub(crate) fn poll(&mut self, clock: &dyn Clock, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(timeout) = self.timeout else { return Poll::Pending };
+        let new = || Box::new(Timer { sleep: clock.sleep(timeout), idle_since: None });
+        let Timer { sleep, idle_since } = &mut **self.timer.get_or_insert_with(new);
+        let idle_since = *idle_since.get_or_insert_with(|| Stopwatch::start(clock));
+        loop {
+            ready!(sleep.as_mut().poll(cx));
+            let remaining = idle_since.remaining(clock, timeout);
+            if remaining.is_zero() {
+                return Poll::Ready(());
+            }
+            *sleep = clock.sleep(remaining);
+        }
     }
 }
 

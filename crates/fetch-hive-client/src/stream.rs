@@ -15,7 +15,7 @@ use http::response::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body::Body;
 
-use crate::clock::Sleep;
+use crate::clock::{IdleTimer, Sleep};
 use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
 use crate::execute::{Executed, RunEnd, RunPermit, Shared, Span, UsageReport};
 use crate::transport::ResponseBody;
@@ -49,8 +49,7 @@ pub struct EventStream<E> {
     /// The received bytes, while none of them belongs to an event stream.
     start: Vec<Bytes>,
     received: u64,
-    idle: Option<Duration>,
-    idle_sleep: Option<Sleep>,
+    idle_timer: IdleTimer,
     deadline: Option<Sleep>,
     /// The error of the body, which is returned after all received events.
     failure: Option<TransportError>,
@@ -80,8 +79,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
             reader: EventReader::new(shared.max_event_bytes),
             start: Vec::new(),
             received: 0,
-            idle: timeouts.idle,
-            idle_sleep: None,
+            idle_timer: IdleTimer::new(timeouts.idle),
             failure: None,
             shared,
             endpoint: PhantomData,
@@ -149,7 +147,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
             let Some(body) = &mut self.body else { return Poll::Ready(self.finish()) };
             match Pin::new(body).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
-                    self.idle_sleep = None;
+                    self.idle_timer.reset();
                     if let Ok(chunk) = frame.into_data() {
                         if !self.reader.is_event_stream() {
                             let room = MAX_START_BYTES
@@ -171,10 +169,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
 
     /// Waits until the idle timeout elapses, and then fails the stream.
     fn poll_idle(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(idle) = self.idle else { return Poll::Pending };
-        let clock = &self.shared.clock;
-        let idle_sleep = self.idle_sleep.get_or_insert_with(|| clock.sleep(idle));
-        std::task::ready!(idle_sleep.as_mut().poll(cx));
+        std::task::ready!(self.idle_timer.poll(&*self.shared.clock, cx));
         self.fail(TransportError::timeout(Timeout::Idle));
         Poll::Ready(())
     }

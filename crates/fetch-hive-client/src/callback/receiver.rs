@@ -306,7 +306,12 @@ impl Receiver {
             Some(token) => self.deliver_to_run(&token, parts, body).await?,
             None => self.verify(&self.verifier, parts, body).await?,
         };
-        let key = self.event_key.as_ref().map_or_else(|| delivery.key(), |key| key(&delivery));
+        let key = match &self.event_key {
+            Some(key) => key(&delivery),
+            None if self.dedup_store.is_some() || self.on_outcome.is_some() => delivery.key(),
+            // Nobody sees the key, which may need a digest of the body.
+            None => EventKey::new(String::new()),
+        };
         if let Some(store) = &self.dedup_store {
             match store.claim(&key, self.lease).await {
                 Ok(ClaimResult::Acquired(claim)) => delivery.claim = Some(claim),

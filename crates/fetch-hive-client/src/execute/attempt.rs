@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use super::shared::Shared;
 use super::span::Span;
 use super::telemetry::{AttemptTelemetry, CallTelemetry};
 use super::timeout::with_timeout;
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::{Clock, IdleTimer, Stopwatch};
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, MAX_STALE_CONNECTIONS, PartialResponse, Timeout, TransportError};
 use crate::transport::ResponseBody;
@@ -159,11 +160,14 @@ async fn read_body(
     mut body: ResponseBody,
     buffer: &mut BodyBuffer,
 ) -> Result<(), ErrorKind> {
+    let mut idle_timer = IdleTimer::new(idle);
     loop {
-        let next = pin!(poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)));
-        let frame = with_timeout(clock, idle, Timeout::Idle, next).await;
-        let frame = frame.and_then(Option::transpose).map_err(ErrorKind::Transport)?;
-        let Some(frame) = frame else { return Ok(()) };
+        let next = poll_fn(|cx| match Pin::new(&mut body).poll_frame(cx) {
+            Poll::Ready(frame) => Poll::Ready(frame.transpose()),
+            Poll::Pending => idle_timer.poll(clock, cx).map(|()| Err(TransportError::timeout(Timeout::Idle))),
+        });
+        let Some(frame) = next.await.map_err(ErrorKind::Transport)? else { return Ok(()) };
+        idle_timer.reset();
         if let Ok(chunk) = frame.into_data() {
             buffer.push(chunk).map_err(|BodyTooLarge { limit }| ErrorKind::TooLarge { limit })?;
         }

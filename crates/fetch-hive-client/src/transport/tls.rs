@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use fetch_hive_core::InvalidInput;
-use rustls::crypto::CryptoProvider;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{self, CryptoProvider};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 
 use crate::error::find;
 
@@ -41,10 +43,18 @@ impl TlsSettings {
     fn build_config(&self) -> Result<ClientConfig, InvalidInput> {
         // The provider is always explicit: rustls panics on an implicit one when two are compiled
         // in.
-        let builder = ClientConfig::builder_with_provider(provider()?)
+        let provider = provider()?;
+        let verifier = LazyVerifier {
+            provider: Arc::clone(&provider),
+            added_roots: self.added_roots()?,
+            default_roots: if self.only_added_roots { Some(RootCertStore::empty()) } else { environment_store()? },
+            verifier: OnceLock::new(),
+        };
+        let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| invalid("tls", error))?
-            .with_root_certificates(self.root_store()?);
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
         let Some(pem) = self.client_certificate.as_deref().map(without_byte_order_mark) else {
             return Ok(builder.with_no_client_auth());
         };
@@ -56,12 +66,12 @@ impl TlsSettings {
             .map_err(|error| invalid(field, error))
     }
 
-    fn root_store(&self) -> Result<RootCertStore, InvalidInput> {
+    fn added_roots(&self) -> Result<RootCertStore, InvalidInput> {
         let field = "root_certificate";
         if self.only_added_roots && self.added_roots.is_empty() {
             return Err(invalid("only_added_root_certificates", "needs at least one added root certificate"));
         }
-        let mut store = if self.only_added_roots { RootCertStore::empty() } else { default_roots()? };
+        let mut store = RootCertStore::empty();
         for pem in &self.added_roots {
             let mut found = false;
             for certificate in CertificateDer::pem_slice_iter(without_byte_order_mark(pem)) {
@@ -124,20 +134,85 @@ fn provider() -> Result<Arc<CryptoProvider>, InvalidInput> {
     Err(invalid("tls", "has no cryptography provider: enable the feature `ring` or `aws-lc-rs`"))
 }
 
-/// Returns the roots named by the environment, else the platform's roots, or the bundled ones if
-/// the platform has none, as in a minimal container image.
+/// Verifies server certificates as rustls does, but loads the default roots at the first handshake.
 ///
-/// They are loaded once per process, because there are more than a hundred.
-fn default_roots() -> Result<RootCertStore, InvalidInput> {
+/// Loading them takes most of the time of a first call, and a client that uses only plain http does
+/// not need them.
+#[derive(Debug)]
+struct LazyVerifier {
+    provider: Arc<CryptoProvider>,
+    added_roots: RootCertStore,
+    /// The roots to use instead of those of the platform.
+    default_roots: Option<RootCertStore>,
+    verifier: OnceLock<Result<Arc<WebPkiServerVerifier>, rustls::Error>>,
+}
+
+impl LazyVerifier {
+    fn verifier(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
+        let build = || {
+            let mut roots = self.default_roots.as_ref().unwrap_or_else(|| platform_roots()).clone();
+            roots.extend(self.added_roots.roots.iter().cloned());
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+                .build()
+                .map_err(|error| rustls::Error::Other(OtherError(Arc::new(error))))
+        };
+        self.verifier.get_or_init(build).as_deref().map_err(Clone::clone)
+    }
+}
+
+impl ServerCertVerifier for LazyVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verifier()?.verify_server_cert(certificate, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Returns the roots of the platform, or the bundled ones if the platform has none, as in a minimal
+/// container image. They are loaded once per process.
+fn platform_roots() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| platform_or_bundled(platform_certificates()))
+}
+
+/// Returns the roots that the environment names. They are loaded at once, so that an invalid
+/// variable is reported when the transport is built.
+fn environment_store() -> Result<Option<RootCertStore>, InvalidInput> {
     static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
-        return Ok(roots.clone());
+        return Ok(Some(roots.clone()));
     }
-    let roots = match environment_roots(&|name| std::env::var_os(name))? {
-        Some(roots) => roots,
-        None => platform_or_bundled(platform_certificates()),
-    };
-    Ok(ROOTS.get_or_init(|| roots).clone())
+    let roots = environment_roots(&|name| std::env::var_os(name))?;
+    Ok(roots.map(|roots| ROOTS.get_or_init(|| roots).clone()))
 }
 
 /// Loads the certificates of the platform.
