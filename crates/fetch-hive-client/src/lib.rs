@@ -36,12 +36,12 @@ pub use execute::{
 pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};
 pub use fetch_hive_core::{
-    ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, DecodeError, DecodeErrorKind, Endpoint, ErrorPayload,
-    FileError, InvalidInput, Operation, PathWriter, QueryWriter, RateLimit, RequestBody, RequestBodyReader, Retry,
-    Timeouts, UnreadableField,
+    ApiError, ApiResponse, ApiResponseParts, Auth, BaseUrl, Body, BodyPiece, DecodeError, DecodeErrorKind, Endpoint,
+    ErrorPayload, InvalidInput, Operation, PathWriter, QueryWriter, RateLimit, RequestBody, Retry, Timeouts,
+    UnreadableField,
 };
 pub use poll_run::PollRun;
 pub use stream::{CollectedResponse, EventStream, TextStream};
+pub use transport::{FileError, RequestBodyReader, ResponseBody, Transport, buffer_request};
 #[cfg(feature = "hyper")]
 pub use transport::{HyperTransport, HyperTransportBuilder};
-pub use transport::{ResponseBody, Transport, buffer_request};

@@ -47,7 +47,7 @@ pub use lenient::{DecodeErrorKind, UnreadableField};
 pub use operation::Operation;
 pub use path::PathWriter;
 pub use query::QueryWriter;
-pub use request_body::{FileError, RequestBody, RequestBodyReader};
+pub use request_body::{BodyPiece, ProgressHook, RequestBody};
 pub use request_id::find_request_id;
 pub use response::{ApiResponse, ApiResponseParts, parse_raw_response, parse_response};
 pub use secret_in_query::SecretInQuery;

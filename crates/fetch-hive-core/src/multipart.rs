@@ -6,8 +6,7 @@ use bytes::Bytes;
 use fetch_hive_types::{AssetFile, FileContent};
 use http::HeaderValue;
 
-use crate::request_body::{Piece, RequestBody};
-use crate::{Body, InvalidInput};
+use crate::{Body, BodyPiece, InvalidInput, RequestBody};
 
 /// Creates a multipart form with one file.
 pub(crate) fn file(part: &'static str, file: &AssetFile) -> Result<Body, InvalidInput> {
@@ -19,12 +18,12 @@ pub(crate) fn file(part: &'static str, file: &AssetFile) -> Result<Body, Invalid
     );
     let tail = format!("\r\n--{boundary}--\r\n");
     let content = match &file.content {
-        FileContent::Bytes(bytes) => Piece::Bytes(Bytes::from_owner(SharedBytes(Arc::clone(bytes)))),
-        FileContent::OnDisk(file) => Piece::File(file.clone()),
+        FileContent::Bytes(bytes) => BodyPiece::Bytes(Bytes::from_owner(SharedBytes(Arc::clone(bytes)))),
+        FileContent::OnDisk(file) => BodyPiece::File(file.clone()),
     };
     let content_type = HeaderValue::try_from(format!("multipart/form-data; boundary={boundary}"))
         .map_err(|_| InvalidInput::new("file", "cannot be sent as a multipart form"))?;
-    let body = RequestBody::pieces(vec![Piece::Bytes(head.into()), content, Piece::Bytes(tail.into())]);
+    let body = RequestBody::pieces(vec![BodyPiece::Bytes(head.into()), content, BodyPiece::Bytes(tail.into())]);
     Ok(Body::new(content_type, body))
 }
 

@@ -26,7 +26,9 @@ fn invoke(api: &Api, key: &ApiKey, deployment: &str) -> Result<(), Box<dyn Error
     let config = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0);
     let agent = config.max_redirects_will_error(false).build().new_agent();
     let (parts, body) = request.into_parts();
-    let (head, mut body) = agent.run(http::Request::from_parts(parts, &*body))?.into_parts();
+    // Only the body of an upload is not in memory as a whole.
+    let bytes = body.into_whole().map_err(|_| "the request contains a file")?;
+    let (head, mut body) = agent.run(http::Request::from_parts(parts, &*bytes))?.into_parts();
     let body = body.read_to_vec()?;
 
     // The core parses the status and the body of successes and errors.

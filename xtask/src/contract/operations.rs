@@ -3,7 +3,7 @@
 use bytes::Bytes;
 #[allow(clippy::wildcard_imports, reason = "the list uses every request")]
 use fetch_hive_core::types::*;
-use fetch_hive_core::{Api, BaseUrl, Endpoint, RequestBody, WEBHOOK_SECRET_HEADER, parse_response};
+use fetch_hive_core::{Api, BaseUrl, BodyPiece, Endpoint, RequestBody, WEBHOOK_SECRET_HEADER, parse_response};
 use http::{Request, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -207,7 +207,12 @@ fn query(operation: &Operation, declaration: &Value) -> Option<String> {
 
 fn body(contract: &Value, samples: &Samples<'_>, operation: &Operation, declaration: &Value) -> Result<(), String> {
     let content = &declaration["requestBody"]["content"];
-    let sent = operation.request.body().clone().into_bytes().map_err(|error| error.to_string())?;
+    let (pieces, _) = operation.request.body().clone().into_pieces();
+    let bytes = pieces.iter().map(|piece| match piece {
+        BodyPiece::Bytes(bytes) => &bytes[..],
+        BodyPiece::File(_) => b"a file",
+    });
+    let sent = bytes.collect::<Vec<_>>().concat();
     let content_type = operation.request.headers().get("content-type").and_then(|value| value.to_str().ok());
     if content.get("multipart/form-data").is_some() {
         let text = String::from_utf8_lossy(&sent);

@@ -151,8 +151,8 @@ impl Client {
     ///
     /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the token does not belong to a
     ///   pending run
-    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if no secret is known: not in the token,
-    ///   not in the receiver, and not in its store
+    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if no secret is known: not in the
+    ///   token, not in the receiver, and not in its store
     /// - [`WaitError::Store`](crate::WaitError::Store) if the store of the pending runs fails
     pub fn resume(&self, receiver: &Receiver, token: ResumeToken) -> Result<PendingRun, Error> {
         block_on(PendingRun::resume(self.client.clone(), receiver, token))?
@@ -160,8 +160,8 @@ impl Client {
 }
 
 impl PendingRun {
-    /// Blocks until the event that ends the run arrives, and acknowledges it. It may be called again
-    /// after a timeout.
+    /// Blocks until the event that ends the run arrives, and acknowledges it. It may be called
+    /// again after a timeout.
     ///
     /// Once it returns, the service does not redeliver the event. [`handle`](Self::handle)
     /// acknowledges the event after your work.

@@ -27,12 +27,12 @@ pub enum Outcome {
     },
     /// The event was already handled, so the handler did not run. Answered with 200.
     AlreadyHandled(EventKey),
-    /// The event ended a pending run, and was acknowledged by its waiter or stored durably. Answered
-    /// with 200.
+    /// The event ended a pending run, and was acknowledged by its waiter or stored durably.
+    /// Answered with 200.
     RunEnded(EventKey),
     /// The delivery was held for a run whose secret is not known yet, that nothing waits for at the
-    /// moment, or whose waiter has not acknowledged the event within 5 s. Answered with 503, so that
-    /// the service redelivers it.
+    /// moment, or whose waiter has not acknowledged the event within 5 s. Answered with 503, so
+    /// that the service redelivers it.
     ///
     /// A [`PendingRun`](super::PendingRun) receives the held event without waiting for the
     /// redelivery.

@@ -320,7 +320,8 @@ impl PendingRun {
     /// ```no_run
     /// # use fetch_hive_client::callback::Delivery;
     /// # async fn store(_: &Delivery) -> Result<(), std::io::Error> { Ok(()) }
-    /// # async fn run(mut pending: fetch_hive_client::callback::PendingRun) -> Result<(), fetch_hive_client::BoxError> {
+    /// # type Result<T> = std::result::Result<T, fetch_hive_client::BoxError>;
+    /// # async fn run(mut pending: fetch_hive_client::callback::PendingRun) -> Result<()> {
     /// pending
     ///     .handle(|delivery| async move {
     ///         store(&delivery).await?;
@@ -350,9 +351,9 @@ impl Client {
     ///
     /// The receiver must have the same callback URL as before. Which events are returned depends on
     /// the [`PendingRuns`] of the receiver. With the default, an event that arrived in this process
-    /// within the last hour, while nothing waited for it, is returned at once. An event that arrived
-    /// before a restart was answered with 503, and is returned when the service redelivers it. If
-    /// the service has stopped redelivering, use
+    /// within the last hour, while nothing waited for it, is returned at once. An event that
+    /// arrived before a restart was answered with 503, and is returned when the service redelivers
+    /// it. If the service has stopped redelivering, use
     /// [`Requests::wait`](crate::resources::Requests::wait) instead.
     ///
     /// # Errors

@@ -75,8 +75,8 @@ pub trait PendingRuns: Send + Sync + 'static {
     async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError>;
 
     /// Reports that a waiter of this process was dropped, with the number of the event that it took
-    /// and did not acknowledge. It must not block. The default does nothing, so that the next waiter
-    /// takes the event when the lease expires.
+    /// and did not acknowledge. It must not block. The default does nothing, so that the next
+    /// waiter takes the event when the lease expires.
     fn close(&self, token: &RunToken, unfinished: Option<u64>) {
         let _ = (token, unfinished);
     }

@@ -115,9 +115,10 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// - [`ErrorKind::Invalid`] if the receiver has no callback URL. Nothing was sent.
     /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the
     ///   receiver has a secret. The run was started, but its callback could not be verified.
-    /// - [`ErrorKind::Store`] if the run could not be opened in the store of the pending runs. Nothing
-    ///   was sent.
-    /// - [`WaitError::Store`](crate::WaitError::Store) if the store failed after the run was started
+    /// - [`ErrorKind::Store`] if the run could not be opened in the store of the pending runs.
+    ///   Nothing was sent.
+    /// - [`WaitError::Store`](crate::WaitError::Store) if the store failed after the run was
+    ///   started
     pub async fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
         self.start_run(receiver).await
     }

@@ -2,11 +2,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetch_hive_core::retry::RetryPolicy;
-use fetch_hive_core::{InvalidInput, Operation, Timeouts};
+use fetch_hive_core::{InvalidInput, Operation, ProgressHook, Timeouts};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue};
-
-use crate::execute::UploadProgressHook;
 
 /// The options of a call: timeouts, retry policy and headers.
 ///
@@ -22,7 +20,7 @@ pub(crate) struct CallOptions {
     idle_is_set: bool,
     pub(super) retry: RetryPolicy,
     pub(super) headers: HeaderMap,
-    pub(super) on_upload_progress: Option<Arc<UploadProgressHook>>,
+    pub(super) on_upload_progress: Option<Arc<ProgressHook>>,
     /// The first invalid header, which is reported when the call is sent or the client is built.
     pub(super) invalid: Option<InvalidInput>,
 }

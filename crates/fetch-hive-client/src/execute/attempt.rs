@@ -20,7 +20,7 @@ use super::timeout::with_timeout;
 use crate::clock::{Clock, IdleTimer, Stopwatch};
 use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, MAX_STALE_CONNECTIONS, PartialResponse, Timeout, TransportError};
-use crate::transport::ResponseBody;
+use crate::transport::{ResponseBody, check_files};
 
 /// The response of a successful attempt, and its unread body if a stream was requested and
 /// received.
@@ -71,7 +71,7 @@ async fn send_once(shared: &Shared, call: &PreparedCall<'_>, span: &Span, timeou
     let exchange = async {
         let key = if call.needs_key { Some(api_key(shared).await.map_err(failed)?) } else { None };
         let mut request = (call.build)(key.as_ref()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
-        request.body().check_files().map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
+        check_files(request.body()).map_err(|invalid| failed(ErrorKind::Invalid(invalid)))?;
         if let Some(hook) = call.on_upload_progress {
             request = request.map(|body| body.on_progress(Arc::clone(hook)));
         }

@@ -12,9 +12,7 @@ mod telemetry;
 mod timeout;
 
 pub(crate) use self::body_buffer::{BodyBuffer, BodyTooLarge};
-pub(crate) use self::prepared_call::{
-    BuildRequest, Executed, PreparedCall, ResponseMode, UploadProgressHook, random_bits,
-};
+pub(crate) use self::prepared_call::{BuildRequest, Executed, PreparedCall, ResponseMode, random_bits};
 pub(crate) use self::report::{AttemptHook, CallHook, UsageHook};
 pub use self::report::{AttemptReport, CallReport, UsageReport};
 use self::run_attempts::run_attempts;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetch_hive_core::retry::RetryPolicy;
-use fetch_hive_core::{InvalidInput, KeyHeader, Operation, RequestBody, Timeouts};
+use fetch_hive_core::{InvalidInput, KeyHeader, Operation, ProgressHook, RequestBody, Timeouts};
 use http::HeaderMap;
 
 use super::run_limiter::RunPermit;
@@ -39,15 +39,12 @@ pub(crate) struct PreparedCall<'a> {
     /// Headers that are added to each request.
     pub(crate) headers: &'a HeaderMap,
     /// Called while the body of the request is sent.
-    pub(crate) on_upload_progress: Option<&'a Arc<UploadProgressHook>>,
+    pub(crate) on_upload_progress: Option<&'a Arc<ProgressHook>>,
     /// Whether the operation needs the API key. Otherwise, the key is not fetched.
     pub(crate) needs_key: bool,
     pub(crate) mode: ResponseMode,
     pub(crate) build: &'a BuildRequest<'a>,
 }
-
-/// A function that is called with the number of sent bytes and their total number.
-pub(crate) type UploadProgressHook = dyn Fn(u64, u64) + Send + Sync;
 
 /// A response with a success status.
 pub(crate) struct Executed {

@@ -9,18 +9,20 @@ mod encoding;
 mod hyper;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod proxy;
+mod request_body;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 mod tls;
 #[cfg(feature = "ureq")]
 mod ureq;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use fetch_hive_core::RequestBody;
 
 pub use self::body::ResponseBody;
 #[cfg(feature = "hyper")]
 pub use self::hyper::{HyperTransport, HyperTransportBuilder};
+pub(crate) use self::request_body::check_files;
+pub use self::request_body::{FileError, RequestBodyReader, buffer_request};
 #[cfg(feature = "ureq")]
 pub use self::ureq::{UreqTransport, UreqTransportBuilder};
 use crate::error::TransportError;
@@ -50,9 +52,9 @@ use crate::error::TransportError;
 ///   and there is no `host` header. A low-level stack, such as a connection of hyper, needs the
 ///   path and that header instead. (`request-head`, `upload`)
 /// - A body that contains a file is read while it is sent, with
-///   [`RequestBody::into_reader`](fetch_hive_core::RequestBody::into_reader), and its exact length
+///   [`RequestBodyReader`], and its exact length
 ///   is sent as `content-length`. A stack that needs the whole body in memory can use
-///   [`buffer_request`]. If reading fails with a [`FileError`](fetch_hive_core::FileError), the
+///   [`buffer_request`]. If reading fails with a [`FileError`], the
 ///   server must not receive a complete body, and the error is `not_sent`. (`upload`)
 /// - A response that arrives before the whole body is sent is returned, even if the server then
 ///   closes the connection. (`early-response`)
@@ -84,17 +86,4 @@ pub trait Transport: Send + Sync + 'static {
     /// Returns a [`TransportError`] if there is no response. Its kind states whether the request
     /// may have been processed.
     async fn send(&self, request: http::Request<RequestBody>) -> Result<http::Response<ResponseBody>, TransportError>;
-}
-
-/// Reads the whole body of a request into memory, for a transport that cannot read it while it is
-/// sent. It blocks while it reads a file.
-///
-/// # Errors
-///
-/// Returns [`TransportError::not_sent`] if a file cannot be read, or has changed since it was added
-/// to the request.
-pub fn buffer_request(request: http::Request<RequestBody>) -> Result<http::Request<Bytes>, TransportError> {
-    let (parts, body) = request.into_parts();
-    let bytes = body.into_bytes().map_err(TransportError::not_sent)?;
-    Ok(http::Request::from_parts(parts, bytes))
 }

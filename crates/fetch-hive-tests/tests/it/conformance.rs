@@ -114,7 +114,7 @@ impl Transport for Defective {
                 self.hyper.send(request).await
             }
             Check::Upload => {
-                let body = std::mem::take(request.body_mut()).into_bytes().unwrap();
+                let body = std::mem::take(request.body_mut()).into_whole().unwrap();
                 let trimmed = body.strip_suffix(b"\n").unwrap_or(&body);
                 *request.body_mut() = Bytes::copy_from_slice(trimmed).into();
                 self.hyper.send(request).await

@@ -69,7 +69,7 @@ async fn file_arrives_unchanged_with_progress() {
         let request = emulator.requests().pop().unwrap();
         assert!(file_of(&request.body) == content, "tls: {tls}");
         let length = request.body.len() as u64;
-        let seen = seen.lock().unwrap();
+        let seen = seen.lock().unwrap().clone();
         assert!(seen.is_sorted() && seen.iter().all(|(_, total)| *total == length), "{seen:?}");
         assert!(seen.len() > 5 && seen.last() == Some(&(length, length)), "{seen:?}");
         if !tls {

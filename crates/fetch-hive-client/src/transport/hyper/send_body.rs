@@ -4,10 +4,12 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use fetch_hive_core::{FileError, RequestBody, RequestBodyReader};
+use fetch_hive_core::RequestBody;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::transport::request_body::{FileError, RequestBodyReader};
 
 /// The largest number of bytes that are read from a file at a time.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -40,7 +42,7 @@ impl SendBody {
     pub(super) fn new(body: RequestBody) -> io::Result<(Self, Option<Arc<OnceLock<FileError>>>)> {
         let reader = match body.into_whole() {
             Ok(bytes) => return Ok((Self::Whole(Full::new(bytes)), None)),
-            Err(body) => body.into_reader()?,
+            Err(body) => RequestBodyReader::open(body)?,
         };
         let (remaining, failure) = (reader.remaining(), reader.failure());
         Ok((Self::Read(Box::new(ReadBody { state: State::Idle(reader), remaining })), Some(failure)))

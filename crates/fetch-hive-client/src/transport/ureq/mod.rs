@@ -18,6 +18,7 @@ use self::connect::{MonitoredConnector, READING_BODY, WROTE};
 use super::blocking::BlockingTransport;
 use super::encoding::{GZIP_MAGIC, accept_gzip, take_gzip};
 use super::proxy::{ProxyChoice, ProxyRules};
+use super::request_body::RequestBodyReader;
 use super::tls::{TlsSettings, is_rejected_certificate};
 use crate::clock::VERY_LONG;
 use crate::error::{Error, Timeout, TransportError};
@@ -144,7 +145,7 @@ impl BlockingTransport for UreqTransport {
             run(agent, timeouts, Request::from_parts(parts, &**bytes))
         } else {
             parts.headers.insert(CONTENT_LENGTH, body.len().into());
-            let mut reader = body.into_reader().map_err(TransportError::not_sent)?;
+            let mut reader = RequestBodyReader::open(body).map_err(TransportError::not_sent)?;
             let sent = run(agent, timeouts, Request::from_parts(parts, SendBody::from_reader(&mut reader)));
             if let Some(error) = reader.failure().get() {
                 // Without the rest of a file, the server cannot process the request.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_client::core::Api;
 use fetch_hive_client::types::{ApiKey, AssetFile, UploadAsset};
-use fetch_hive_client::{BaseUrl, open_asset_file};
+use fetch_hive_client::{BaseUrl, buffer_request, open_asset_file};
 use http::Request;
 
 use crate::conformance::harness::{CheckResult, Harness, expect, get, pattern, server_error};
@@ -144,7 +144,7 @@ async fn upload_file(harness: &Harness, server: &Server) -> CheckResult {
     let api = Api::new(BaseUrl::new(&server.url("")).map_err(|error| error.to_string())?);
     let key = ApiKey::new("fhk_conformance").map_err(|error| error.to_string())?;
     let request = api.request(&upload, Some(&key)).map_err(|error| error.to_string())?;
-    let expected = request.body().clone().into_bytes().map_err(|error| error.to_string())?;
+    let expected = buffer_request(request.clone()).map_err(|error| error.to_string())?.into_body();
     let response = harness.respond(request).await?;
     expect("the body of the response", &harness.read(response.into_body()).await?, &b"received".to_vec())?;
     let Some(received) = server.requests().pop() else { return Err("no request arrived".to_owned()) };

@@ -2,11 +2,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fetch_hive_client::callback::{Claim, ClaimLost, ClaimResult, MemoryDedupStore, Outcome, Receiver};
+use fetch_hive_client::callback::{
+    AcceptedRun, Claim, ClaimLost, ClaimResult, DeliverResult, MemoryDedupStore, MemoryPendingRuns, Outcome,
+    PendingRunState, RawDelivery, Receiver, RunToken, TakeResult, UnverifiedDelivery,
+};
 use fetch_hive_client::core::callback::Verifier;
-use fetch_hive_client::types::{ApiKey, ApprovalFilter, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse};
+use fetch_hive_client::types::{
+    ApiKey, ApprovalFilter, AssetFile, InvokePrompt, InvokeWorkflow, InvokeWorkflowResponse,
+};
 use fetch_hive_client::{
-    BoxError, Client, CredentialProvider, HyperTransport, ResponseBody, Retry, RetryPolicy, TransportError, blocking,
+    BoxError, Client, CredentialProvider, HyperTransport, MemoryRunLimiter, RequestBodyReader, ResponseBody, Retry,
+    RetryPolicy, RunEnd, RunLimiter, RunRequest, TransportError, blocking,
 };
 use fetch_hive_emulator::{Emulator, Fault, Script};
 use fetch_hive_testing::conformance::Suite;
@@ -61,6 +67,10 @@ pub(crate) async fn client(printed: &mut Printed) {
         delivered(&json!({"event_type": "agent.completed", "request_id": BODY.to_lowercase()}).to_string());
     let key = Verifier::new([SECRET]).verify(&headers, body).unwrap().key();
     let claim = Claim::new(key.clone(), 1);
+    let accepted = AcceptedRun::new(None, Some(SECRET.into()));
+    let raw = RawDelivery::new(headers.clone(), BODY);
+    let limiter = MemoryRunLimiter::new(1, std::time::Duration::ZERO, Arc::new(fetch_hive_client::TokioClock));
+    let run = RunRequest::new("invokeWorkflow", None);
     print! { printed, debug:
         fetch_hive_client::ApprovalStream = workspace.approvals().all(ApprovalFilter::new().extra("api_key", KEY));
         fetch_hive_client::Call<fetch_hive_client::types::TriggerAgent> =
@@ -80,6 +90,20 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_client::callback::ClaimResult = ClaimResult::Acquired(claim.clone());
         fetch_hive_client::callback::MemoryDedupStore = MemoryDedupStore::new();
         fetch_hive_client::callback::Receiver = receiver.clone().dedup(MemoryDedupStore::new());
+        fetch_hive_client::callback::AcceptedRun = accepted.clone();
+        fetch_hive_client::callback::DeliverResult = DeliverResult::Unacknowledged(Box::pin(async {}));
+        fetch_hive_client::callback::MemoryPendingRuns = MemoryPendingRuns::new();
+        fetch_hive_client::callback::PendingRunState = PendingRunState::Started(accepted);
+        fetch_hive_client::callback::RawDelivery = raw.clone();
+        fetch_hive_client::callback::RunToken = RunToken::parse(&token.token).unwrap();
+        fetch_hive_client::callback::TakeResult = TakeResult::UnknownRun;
+        fetch_hive_client::callback::UnverifiedDelivery<'_> =
+            UnverifiedDelivery::new("/callbacks", &headers, &body);
+                fetch_hive_client::RequestBodyReader = RequestBodyReader::open(BODY.into()).unwrap();
+        fetch_hive_client::RunEnd = RunEnd::MayBeRunning { request_id: None };
+        fetch_hive_client::RunPermit = limiter.clone().try_acquire(run).unwrap();
+        fetch_hive_client::RunRequest<'_> = run;
+        fetch_hive_testing::stores::StoreReport = fetch_hive_testing::stores::StoreReport::default();
         fetch_hive_client::callback::PendingRun = client.resume(&receiver, token.clone()).await.unwrap();
         fetch_hive_client::callback::StartedRun<InvokeWorkflowResponse> = started().await.unwrap();
         fetch_hive_client::callback::ResumeToken = token;
@@ -104,6 +128,10 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_testing::PausedClock = PausedClock::new();
         fetch_hive_testing::Replay = Replay::new([Exchange::status(200).body(BODY)]);
     }
+    printed.debug("fetch_hive_client::MemoryRunLimiter", &limiter);
+    let missing = fetch_hive_client::types::FileOnDisk::new("no/such/file", 1, None);
+    let missing = client.workspace("w").assets().upload(AssetFile::on_disk("a", "text/plain", missing)).await;
+    printed.error("fetch_hive_client::FileError", &missing.unwrap_err());
     // A raw request is printed as a part of its call.
     let request = http::Request::post("/x?webhook_secret=SECRETMARKER").header("x-key", KEY).body(BODY.into()).unwrap();
     printed.debug("fetch_hive_client::RawRequest", &client.call_raw(request, Retry::Idempotent));

@@ -73,6 +73,8 @@ pub(crate) fn core(printed: &mut Printed) {
         fetch_hive_core::ApprovalPager = fetch_hive_core::ApprovalPager::new("w", ApprovalFilter::new().extra("api_key", KEY));
         fetch_hive_core::BaseUrl = fetch_hive_core::BaseUrl::default();
         fetch_hive_core::Body = fetch_hive_core::Body::json(&json!({"text": BODY})).unwrap();
+        fetch_hive_core::BodyPiece = fetch_hive_core::BodyPiece::Bytes(BODY.into());
+        fetch_hive_core::RequestBody = fetch_hive_core::RequestBody::from(BODY);
         fetch_hive_core::ErrorPayload = api(documented.to_string()).payload;
         fetch_hive_core::ErrorPayload = api(format!("{{\"detail\":\"{BODY}\"}}")).payload;
         fetch_hive_core::KeyHeader =

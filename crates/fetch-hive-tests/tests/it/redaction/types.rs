@@ -42,6 +42,8 @@ pub(crate) fn types(printed: &mut Printed) {
     print! { printed, debug:
         fetch_hive_types::ApiKey = fetch_hive_types::ApiKey::new(KEY).unwrap();
         fetch_hive_types::WebhookSecret = WebhookSecret::new(SECRET);
+        fetch_hive_types::FileContent = fetch_hive_types::AssetFile::new("a.txt", "text/plain", BODY).content;
+        fetch_hive_types::FileOnDisk = fetch_hive_types::FileOnDisk::new("a.txt", 1, None);
         fetch_hive_types::AssetFile = fetch_hive_types::AssetFile::new("a.txt", "text/plain", BODY);
         fetch_hive_types::EscapedLine<&str> = fetch_hive_types::EscapedLine("x");
         fetch_hive_types::InvalidField = fetch_hive_types::Inputs::new().invalid().cloned().unwrap_or_else(|| {
