@@ -65,7 +65,7 @@ pub(crate) async fn client(printed: &mut Printed) {
     token.webhook_secret = Some(SECRET.into());
     let (headers, body) =
         delivered(&json!({"event_type": "agent.completed", "request_id": BODY.to_lowercase()}).to_string());
-    let key = Verifier::new([SECRET]).verify(&headers, body).unwrap().key();
+    let key = Verifier::new([SECRET]).verify(&headers, body.clone()).unwrap().key();
     let claim = Claim::new(key.clone(), 1);
     let accepted = AcceptedRun::new(None, Some(SECRET.into()));
     let raw = RawDelivery::new(headers.clone(), BODY);
