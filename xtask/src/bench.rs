@@ -3,6 +3,7 @@
 mod binaries;
 mod build_cost;
 mod call;
+mod https;
 mod memory;
 mod report;
 mod streams;
@@ -15,8 +16,12 @@ use crate::run::run_cargo;
 /// A name and a function that measures.
 type Section = (&'static str, fn(&Binaries) -> Result<Vec<Row>, String>);
 
-const SECTIONS: [Section; 5] = [
+const SECTIONS: [Section; 9] = [
     ("call", call::measure),
+    ("https", https::calls),
+    ("bodies", https::bodies),
+    ("events", https::streams),
+    ("local", https::local),
     ("streams", streams::measure),
     ("verify", verify::measure),
     ("memory", memory::measure),

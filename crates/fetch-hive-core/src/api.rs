@@ -235,6 +235,23 @@ mod tests {
     }
 
     #[test]
+    fn large_inputs_are_shared() {
+        let (text, rows) = ("x\n".repeat(200_000), vec![json!({"a": 1}); 50_000]);
+        let request = InvokeWorkflow::new("d").input("text", &text).input("rows", &rows).input("small", 1);
+        let body = build(&request).unwrap().into_body();
+        let length = body.len();
+        let (pieces, _) = body.into_pieces();
+        let bytes = pieces.iter().map(|piece| match piece {
+            crate::BodyPiece::Bytes(bytes) => &bytes[..],
+            crate::BodyPiece::File(_) => panic!("no file was added"),
+        });
+        let bytes = bytes.collect::<Vec<_>>().concat();
+        assert_eq!((pieces.len(), bytes.len() as u64), (5, length));
+        let sent: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(sent, json!({"deployment": "d", "inputs": {"text": text, "rows": rows, "small": 1}}));
+    }
+
+    #[test]
     fn extra_fields_are_sent() {
         let request = build(&InvokeWorkflow::new("d").extra("priority", 3)).unwrap();
         let body: Value = serde_json::from_slice(request.body().as_bytes().unwrap()).unwrap();

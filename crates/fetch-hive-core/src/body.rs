@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
+use std::{fmt, io};
 
 use bytes::Bytes;
-use fetch_hive_types::Extra;
+use fetch_hive_types::{Extra, Inputs, JsonText};
 use http::HeaderValue;
 use serde::Serialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use crate::{InvalidInput, RequestBody};
+use crate::{BodyPiece, InvalidInput, RequestBody};
 
 /// The body of a request with its content type.
 ///
@@ -50,15 +50,39 @@ impl Body {
         Self::json(value)
     }
 
-    /// Like [`json_with_extra`](Body::json_with_extra), with the field `streaming` added.
-    pub(crate) fn json_streaming(value: &impl Serialize, extra: &Extra, streaming: bool) -> Result<Self, InvalidInput> {
+    /// Like [`json_with_extra`](Body::json_with_extra), but shares the text of large inputs instead
+    /// of copying it.
+    pub(crate) fn json_with_inputs(
+        value: &impl Serialize,
+        extra: &Extra,
+        inputs: &Inputs,
+    ) -> Result<Self, InvalidInput> {
+        let large: Vec<_> =
+            inputs.iter().map(|(_, text)| text).filter(|text| text.as_str().len() >= SHARED_BYTES).collect();
+        if large.is_empty() {
+            return Self::json_with_extra(value, extra);
+        }
+        reject_duplicate_keys(value, extra)?;
+        let mut writer = SharingWriter { large, pieces: Vec::new(), buffer: Vec::new() };
+        serde_json::to_writer(&mut writer, value).map_err(|error| InvalidInput::new("body", error.to_string()))?;
+        writer.pieces.push(BodyPiece::Bytes(writer.buffer.into()));
+        Ok(Self::new(HeaderValue::from_static("application/json"), RequestBody::pieces(writer.pieces)))
+    }
+
+    /// Like [`json_with_inputs`](Body::json_with_inputs), with the field `streaming` added.
+    pub(crate) fn json_streaming(
+        value: &impl Serialize,
+        extra: &Extra,
+        inputs: &Inputs,
+        streaming: bool,
+    ) -> Result<Self, InvalidInput> {
         #[derive(Serialize)]
         struct WithStreaming<'a, T> {
             #[serde(flatten)]
             value: &'a T,
             streaming: bool,
         }
-        Self::json_with_extra(&WithStreaming { value, streaming }, extra)
+        Self::json_with_inputs(&WithStreaming { value, streaming }, extra, inputs)
     }
 
     /// Like [`json_with_extra`](Body::json_with_extra), with the request wrapped in `{key: …}`.
@@ -76,6 +100,37 @@ impl Body {
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({:?}, {} bytes)", self.content_type, self.content.len())
+    }
+}
+
+/// The length from which the text of an input is shared. A shorter one is copied, because a body in
+/// one piece is cheaper to send.
+const SHARED_BYTES: usize = 256 << 10;
+
+/// A writer of a JSON body that shares the text of large inputs.
+///
+/// serde_json writes the text of an input at once, so it is recognized by its address.
+struct SharingWriter<'a> {
+    large: Vec<&'a JsonText>,
+    pieces: Vec<BodyPiece>,
+    /// The bytes since the last shared text.
+    buffer: Vec<u8>,
+}
+
+impl io::Write for SharingWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let is_same = |text: &&&JsonText| std::ptr::eq(text.as_ref(), bytes);
+        if let Some(text) = self.large.iter().find(is_same) {
+            self.pieces.push(BodyPiece::Bytes(std::mem::take(&mut self.buffer).into()));
+            self.pieces.push(BodyPiece::Bytes(Bytes::from_owner((*text).clone())));
+        } else {
+            self.buffer.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::{RawValue, to_raw_value};
@@ -28,7 +29,7 @@ pub struct InvalidField {
 /// `Debug` shows the names and the lengths of the values.
 #[derive(Clone, Default)]
 pub struct Inputs {
-    values: BTreeMap<String, Box<RawValue>>,
+    values: BTreeMap<String, JsonText>,
     invalid: Option<InvalidField>,
 }
 
@@ -43,7 +44,7 @@ impl Inputs {
         let name = name.into();
         match to_raw_value(&value) {
             Ok(value) => {
-                self.values.insert(name, value);
+                self.values.insert(name, JsonText::new(value));
             }
             Err(error) => self.reject(name, error.to_string()),
         }
@@ -56,7 +57,7 @@ impl Inputs {
             Err(error) => return self.reject("inputs".to_owned(), error.to_string()),
         };
         match serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&text) {
-            Ok(values) => self.values.extend(values),
+            Ok(values) => self.values.extend(values.into_iter().map(|(name, value)| (name, JsonText::new(value)))),
             Err(_) => self.reject("inputs".to_owned(), "must serialize to an object".to_owned()),
         }
     }
@@ -67,12 +68,12 @@ impl Inputs {
 
     /// Returns an input, parsed from its JSON text.
     pub fn get(&self, name: &str) -> Option<Value> {
-        serde_json::from_str(self.values.get(name)?.get()).ok()
+        serde_json::from_str(self.values.get(name)?.as_str()).ok()
     }
 
     /// Returns the valid inputs by name, each as JSON text.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.values.iter().map(|(name, value)| (name.as_str(), value.get()))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &JsonText)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// Returns the first input that could not be serialized, if there is one.
@@ -91,6 +92,41 @@ impl Inputs {
     }
 }
 
+/// A JSON value as text. Cloning is cheap.
+///
+/// `Debug` shows the length.
+#[derive(Clone)]
+pub struct JsonText(Arc<Box<RawValue>>);
+
+impl JsonText {
+    fn new(value: Box<RawValue>) -> Self {
+        Self(Arc::new(value))
+    }
+
+    /// Returns the text.
+    pub fn as_str(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl AsRef<[u8]> for JsonText {
+    fn as_ref(&self) -> &[u8] {
+        self.as_str().as_bytes()
+    }
+}
+
+impl PartialEq for JsonText {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl fmt::Debug for JsonText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JsonText({} bytes)", self.as_str().len())
+    }
+}
+
 impl PartialEq for Inputs {
     fn eq(&self, other: &Self) -> bool {
         self.iter().eq(other.iter()) && self.invalid == other.invalid
@@ -99,7 +135,7 @@ impl PartialEq for Inputs {
 
 impl fmt::Debug for Inputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.len()))).finish()
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
@@ -115,7 +151,7 @@ impl From<Map<String, Value>> for Inputs {
 
 impl Serialize for Inputs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.values.serialize(serializer)
+        serializer.collect_map(self.values.iter().map(|(name, value)| (name, &*value.0)))
     }
 }
 

@@ -50,7 +50,7 @@ pub use escaped_line::EscapedLine;
 pub use extra::Extra;
 pub use hive_agent::*;
 pub use id::*;
-pub use inputs::{Inputs, InvalidField};
+pub use inputs::{Inputs, InvalidField, JsonText};
 pub use invoke_agent::*;
 pub use knowledge_base::*;
 pub use knowledge_base_item::*;

@@ -139,7 +139,13 @@ pub fn line(name: &str, figures: &impl Serialize) -> String {
     format!("{name}\t{figures}")
 }
 
-fn cpu_time() -> Duration {
+/// Returns the user and system CPU time of all threads of this process.
+///
+/// # Panics
+///
+/// Panics if the system does not report it.
+#[must_use]
+pub fn cpu_time() -> Duration {
     let usage = getrusage(UsageWho::RUSAGE_SELF).unwrap_or_else(|error| panic!("getrusage: {error}"));
     let micros = usage.user_time().num_microseconds() + usage.system_time().num_microseconds();
     Duration::from_micros(micros.unsigned_abs())

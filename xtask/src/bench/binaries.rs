@@ -4,7 +4,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::run::{capture_output, workspace_root};
+use crate::run::{capture_output, read_text, workspace_root};
 
 /// The built programs of the package `xtask/bench`.
 pub(crate) struct Binaries {
@@ -31,17 +31,35 @@ impl Binaries {
         lines.collect::<Result<_, _>>().map(Figures)
     }
 
+    /// Counts the instructions of a program with callgrind.
+    pub(crate) fn instructions(&self, name: &str, arguments: &[&str]) -> Result<f64, String> {
+        let file = workspace_root().join("target/bench/callgrind.out");
+        let mut valgrind = Command::new("valgrind");
+        valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())]);
+        capture_output(valgrind.arg(self.path(name)).args(arguments))?;
+        let totals = read_text(&file)?;
+        let totals = totals.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap_or_default();
+        totals.trim().parse().map_err(|_| format!("callgrind printed invalid totals: {totals:?}"))
+    }
+
     /// Starts the server that the clients call.
     pub(crate) fn server(&self) -> Result<Server, String> {
         let process = Command::new(self.path("server")).stdout(Stdio::piped()).spawn();
         let process = process.map_err(|error| format!("cannot start the server: {error}"))?;
-        let mut server = Server { process, url: String::new() };
+        let none = String::new;
+        let (http2_url, tls_url, limited_url, certificate) = (none(), none(), none(), none());
+        let mut server = Server { process, url: none(), http2_url, tls_url, limited_url, certificate };
         let mut line = String::new();
         if let Some(stdout) = server.process.stdout.take() {
             BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
         }
-        line.trim().clone_into(&mut server.url);
-        if server.url.is_empty() { Err("the server did not print its address".to_owned()) } else { Ok(server) }
+        let printed: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        let Ok([url, http2_url, tls_url, limited_url, certificate]) = <[String; 5]>::try_from(printed) else {
+            return Err(format!("the server printed {line:?} instead of its addresses"));
+        };
+        (server.url, server.http2_url, server.tls_url) = (url, http2_url, tls_url);
+        (server.limited_url, server.certificate) = (limited_url, certificate);
+        Ok(server)
     }
 }
 
@@ -66,7 +84,16 @@ impl Figures {
 /// A running server, which is stopped when it is dropped.
 pub(crate) struct Server {
     process: Child,
+    /// The URL of the port with plain HTTP/1.1.
     pub(crate) url: String,
+    /// The URL of the port with TLS and HTTP/2.
+    pub(crate) http2_url: String,
+    /// The URL of the port with TLS and HTTP/1.1.
+    pub(crate) tls_url: String,
+    /// The URL of the port with a limit of streams and a delay.
+    pub(crate) limited_url: String,
+    /// The path of the certificate of the ports with TLS.
+    pub(crate) certificate: String,
 }
 
 impl Drop for Server {

@@ -1,4 +1,3 @@
-use std::fs;
 use std::process::Command;
 
 use super::binaries::Binaries;
@@ -81,15 +80,7 @@ fn instructions(binaries: &Binaries, url: &str) -> Result<Vec<Row>, String> {
         println!("   instructions: SKIPPED, valgrind is not installed");
         return Ok(Vec::new());
     }
-    let total = |client: &str, calls: &str| {
-        let file = workspace_root().join("target/bench/callgrind.out");
-        let mut valgrind = Command::new("valgrind");
-        valgrind.args(["--tool=callgrind", &format!("--callgrind-out-file={}", file.display())]);
-        capture_output(valgrind.arg(binaries.path("call")).args([client, url, "64", calls]))?;
-        let text = fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))?;
-        let totals = text.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap_or_default();
-        totals.trim().parse::<f64>().map_err(|_| format!("callgrind printed invalid totals: {totals:?}"))
-    };
+    let total = |client: &str, calls: &str| binaries.instructions("call", &[client, url, "64", calls]);
     let per_call = |client: &str| Ok::<_, String>((total(client, "4000")? - total(client, "2000")?) / 2_000.0);
     let ours = per_call("ours")?;
     Ok(vec![

@@ -9,6 +9,7 @@ pub(crate) struct Row {
     target: Option<Target>,
     ours: String,
     peer: String,
+    ours_value: f64,
 }
 
 /// The goal of a measurement.
@@ -26,7 +27,19 @@ impl Row {
     /// Creates a row with two values in the same unit.
     pub(crate) fn new(title: impl Into<String>, ours: f64, peer: f64, unit: &str, decimals: usize) -> Self {
         let text = |value: f64| format!("{value:.decimals$}{unit}");
-        Self { title: title.into(), ratio: ours / peer, target: None, ours: text(ours), peer: text(peer) }
+        Self {
+            title: title.into(),
+            ratio: ours / peer,
+            target: None,
+            ours: text(ours),
+            peer: text(peer),
+            ours_value: ours,
+        }
+    }
+
+    /// Returns our value, in the unit of the row.
+    pub(crate) fn ours(&self) -> f64 {
+        self.ours_value
     }
 
     pub(crate) fn target(mut self, target: Target) -> Self {
@@ -36,7 +49,7 @@ impl Row {
 
     /// Formats the row of the Markdown table.
     pub(crate) fn to_markdown(&self, section: &str) -> String {
-        let Self { title, ratio, target, ours, peer } = self;
+        let Self { title, ratio, target, ours, peer, .. } = self;
         let ratio = if *ratio >= 100.0 { format!("{ratio:.0}") } else { format!("{ratio:.2}") };
         let target = match *target {
             None => String::new(),

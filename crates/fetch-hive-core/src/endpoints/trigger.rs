@@ -18,7 +18,7 @@ endpoint! {
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
-        Body::json_with_extra(&self.body, &self.body.extra)
+        Body::json_with_inputs(&self.body, &self.body.extra, &self.body.inputs)
     }
 
     fn callback_url(&self) -> Option<&str> {
@@ -44,7 +44,7 @@ endpoint! {
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
-        Body::json_with_extra(&self.body, &self.body.extra)
+        Body::json_with_inputs(&self.body, &self.body.extra, &self.body.inputs)
     }
 
     fn callback_url(&self) -> Option<&str> {

@@ -23,7 +23,7 @@ endpoint! {
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
-        Body::json_with_extra(self, &self.extra)
+        Body::json_with_inputs(self, &self.extra, &self.inputs)
     }
 
     fn callback_url(&self) -> Option<&str> {
