@@ -15,6 +15,19 @@ pub(crate) fn soak(arguments: &[String]) -> Result<(), String> {
     run_cargo("soak test", &format!("run --quiet -p fetch-hive-tests --bin soak -- {seconds}"), &[])
 }
 
+/// Runs calls over HTTP/2 behind a relay that forgets connections, for 300 s by default.
+pub(crate) fn relay_soak(arguments: &[String]) -> Result<(), String> {
+    let seconds = arguments.first().map_or("300", String::as_str);
+    run_cargo("relay soak test", &format!("run --quiet -p fetch-hive-tests --bin relay-soak -- {seconds}"), &[])
+}
+
+/// Uploads a file over HTTP/1.1 and HTTP/2, of 2,048 MB by default, with limited memory.
+pub(crate) fn large_upload(arguments: &[String]) -> Result<(), String> {
+    let megabytes = arguments.first().map_or("2048", String::as_str);
+    let command = format!("run --quiet --release -p fetch-hive-tests --bin large-upload -- {megabytes}");
+    run_cargo("large upload", &command, &[])
+}
+
 /// Runs the client through real proxies, and installs them with apt-get if they are missing.
 pub(crate) fn proxies(_: &[String]) -> Result<(), String> {
     for program in ["tinyproxy", "microsocks"] {

@@ -69,6 +69,16 @@ const COMMANDS: &[Command] = &[
         long_tests::soak,
     ),
     command(
+        "relay-soak",
+        "[SECONDS]  Run calls over HTTP/2 behind a relay that forgets connections; 300 s by default",
+        long_tests::relay_soak,
+    ),
+    command(
+        "large-upload",
+        "[MEGABYTES]  Upload a file over HTTP/1.1 and HTTP/2 with limited memory; 2,048 MB by default",
+        long_tests::large_upload,
+    ),
+    command(
         "proxies",
         "Test the client through tinyproxy and microsocks; installs them with apt-get",
         long_tests::proxies,

@@ -96,16 +96,32 @@ impl Inputs {
 ///
 /// `Debug` shows the length.
 #[derive(Clone)]
-pub struct JsonText(Arc<Box<RawValue>>);
+pub struct JsonText(Text);
+
+/// The text itself. A short one is copied when it is cloned, which costs no more than sharing it.
+#[derive(Clone)]
+enum Text {
+    Short(Box<RawValue>),
+    Long(Arc<Box<RawValue>>),
+}
+
+const LONG: usize = 1 << 10;
 
 impl JsonText {
     fn new(value: Box<RawValue>) -> Self {
-        Self(Arc::new(value))
+        Self(if value.get().len() < LONG { Text::Short(value) } else { Text::Long(Arc::new(value)) })
+    }
+
+    fn raw(&self) -> &RawValue {
+        match &self.0 {
+            Text::Short(value) => value,
+            Text::Long(value) => value,
+        }
     }
 
     /// Returns the text.
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        self.raw().get()
     }
 }
 
@@ -151,7 +167,7 @@ impl From<Map<String, Value>> for Inputs {
 
 impl Serialize for Inputs {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.values.iter().map(|(name, value)| (name, &*value.0)))
+        serializer.collect_map(self.values.iter().map(|(name, value)| (name, value.raw())))
     }
 }
 

@@ -148,10 +148,10 @@ pub(crate) fn local(binaries: &Binaries) -> Result<Vec<Row>, String> {
         rows.push(time.row(title, 1e3, " µs", 2).target(Target::AtMost(limit)));
     }
     let time = pairs(binaries, "local", ["ours", "semaphore"], ROUNDS, "wall_ns", &["queue", "100000"])?;
-    let title = "time to queue a call, 100,000 waiting, vs tokio's semaphore";
+    let title = "time to queue a call, 100,000 waiting, vs tokio's semaphore before each call";
     rows.push(time.row(title, 1.0, " ns", 0).target(Target::AtMost(3.0)));
     let memory = pairs(binaries, "local", ["ours", "semaphore"], 3, "bytes", &["queue", "100000"])?;
-    let memory = memory.row("memory of a waiting call, vs tokio's semaphore", 1.0, " bytes", 0);
+    let memory = memory.row("memory of a waiting call, vs tokio's semaphore before each call", 1.0, " bytes", 0);
     let ours = memory.ours();
     rows.push(memory.target(Target::OursAtMost { ours, limit: 1_500.0 }));
     Ok(rows)

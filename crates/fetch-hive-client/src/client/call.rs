@@ -68,7 +68,7 @@ impl<E, C> Call<E, C> {
         &self,
         operation: &Operation,
         target: Option<&str>,
-        timeouts: Timeouts,
+        timeouts: &Timeouts,
         needs_key: bool,
         mode: ResponseMode,
         build: &BuildRequest<'_>,
@@ -89,7 +89,7 @@ impl<E: Endpoint, C> Call<E, C> {
     async fn execute_endpoint<W: Endpoint>(
         &self,
         endpoint: &W,
-        timeouts: Timeouts,
+        timeouts: &Timeouts,
         mode: ResponseMode,
     ) -> Result<Executed, Error> {
         let shared = &self.client.shared;
@@ -106,9 +106,11 @@ impl<E: Endpoint, C> Call<E, C> {
 
 impl<E: Endpoint + 'static, C> Call<E, C> {
     /// Sends the call, for either kind of client.
-    pub(crate) async fn response(self) -> Result<ApiResponse<E::Response>, Error> {
+    ///
+    /// It borrows the call, because a future that owns its argument stores it twice.
+    pub(crate) async fn response(&self) -> Result<ApiResponse<E::Response>, Error> {
         let timeouts = self.options.timeouts_of(&Operation::of::<E>());
-        let executed = self.execute_endpoint(&self.request, timeouts, ResponseMode::Complete).await?;
+        let executed = self.execute_endpoint(&self.request, &timeouts, ResponseMode::Complete).await?;
         self.parse(executed)
     }
 
@@ -118,9 +120,9 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
     }
 
     /// Sends the call, and returns the permit of the run that continues until its callback.
-    pub(crate) async fn response_and_permit(self) -> Result<(ApiResponse<E::Response>, Option<RunPermit>), Error> {
+    pub(crate) async fn response_and_permit(&self) -> Result<(ApiResponse<E::Response>, Option<RunPermit>), Error> {
         let timeouts = self.options.timeouts_of(&Operation::of::<E>());
-        let mut executed = self.execute_endpoint(&self.request, timeouts, ResponseMode::UntilCallback).await?;
+        let mut executed = self.execute_endpoint(&self.request, &timeouts, ResponseMode::UntilCallback).await?;
         let permit = executed.permit.take();
         Ok((self.parse(executed)?, permit))
     }
@@ -143,7 +145,7 @@ impl<E: Endpoint + 'static> IntoFuture for Call<E> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.response())
+        Box::pin(async move { self.response().await })
     }
 }
 
@@ -180,7 +182,7 @@ impl<E: StreamingEndpoint + Clone + 'static> Call<E> {
 
 impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
     /// Sends the call and returns its event stream, for either kind of client.
-    pub(crate) async fn event_stream(self) -> Result<EventStream<E>, Error> {
+    pub(crate) async fn event_stream(&self) -> Result<EventStream<E>, Error> {
         let mut timeouts = self.options.timeouts;
         if !self.options.timeout_is_explicit {
             timeouts.deadline = None;
@@ -188,7 +190,7 @@ impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
         let clock = &*self.client.shared.clock;
         let started = Stopwatch::start(clock);
         let mut executed =
-            self.execute_endpoint(&Streaming(self.request.clone()), timeouts, ResponseMode::EventStream).await?;
+            self.execute_endpoint(&Streaming(self.request.clone()), &timeouts, ResponseMode::EventStream).await?;
         let Some(body) = executed.stream_body.take() else {
             let (parts, body) = executed.response.into_parts();
             let received = body.len() as u64;
@@ -198,7 +200,7 @@ impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
                 .with_attempts(executed.attempts, executed.waited));
         };
         timeouts.deadline = timeouts.deadline.map(|deadline| started.remaining(clock, deadline));
-        Ok(EventStream::new(self.client.shared, &self.request, timeouts, executed, body))
+        Ok(EventStream::new(Arc::clone(&self.client.shared), &self.request, timeouts, executed, body))
     }
 }
 

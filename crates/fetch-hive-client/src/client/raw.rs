@@ -68,7 +68,7 @@ impl<C> Call<RawRequest, C> {
             Ok(request)
         };
         let executed = self
-            .execute(&operation, None, self.options.timeouts_of(&operation), true, ResponseMode::Complete, &build)
+            .execute(&operation, None, &self.options.timeouts_of(&operation), true, ResponseMode::Complete, &build)
             .await?;
         parse_raw_response(&operation, executed.response)
             .map(|response| response.with_attempts(executed.attempts, executed.waited))

@@ -28,7 +28,7 @@ pub(crate) async fn execute(shared: &Shared, call: &PreparedCall<'_>) -> Result<
     let span = telemetry.span.clone();
     let result = span.instrument(run_attempts(&mut telemetry, call)).await;
     let result = result.map_err(|error| {
-        let error = error.with_attempts(telemetry.attempts, telemetry.waited).with_timeouts(&call.timeouts);
+        let error = error.with_attempts(telemetry.attempts, telemetry.waited).with_timeouts(call.timeouts);
         error
             .with_operation(call.operation)
             .failed_at(shared.clock.wall())

@@ -34,7 +34,7 @@ pub(crate) struct PreparedCall<'a> {
     pub(crate) operation: &'a Operation,
     /// The deployment or the agent that is invoked.
     pub(crate) target: Option<&'a str>,
-    pub(crate) timeouts: Timeouts,
+    pub(crate) timeouts: &'a Timeouts,
     pub(crate) retry: RetryPolicy,
     /// Headers that are added to each request.
     pub(crate) headers: &'a HeaderMap,

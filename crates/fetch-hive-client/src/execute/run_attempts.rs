@@ -48,7 +48,7 @@ async fn send_attempts(
     let (shared, operation) = (telemetry.shared, telemetry.operation);
     let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
     let until_callback = call.mode == ResponseMode::UntilCallback;
-    let mut engine = RetryEngine::new(operation.retry, call.retry, call.timeouts);
+    let mut engine = RetryEngine::new(operation.retry, call.retry, *call.timeouts);
     let mut step = engine.next(now(telemetry), RetryEvent::Started);
     let mut last = None;
     loop {

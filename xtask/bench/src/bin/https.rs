@@ -441,7 +441,9 @@ struct Reqwest {
 impl Reqwest {
     fn new(url: &str, certificate: &std::path::Path) -> Result<Self, BoxError> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().tls_backend_preconfigured(config(certificate)?).build()?;
+        let mut tls = config(certificate)?;
+        tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).build()?;
         Ok(Self { client, url: format!("{url}/v1/workflow/invoke") })
     }
 }

@@ -17,7 +17,8 @@ use axum::routing::post;
 use bytes::Bytes;
 use fetch_hive_bench::{KEY, argument, cpu_time, line};
 use fetch_hive_client::callback::{Delivery, Receiver, Verifier, signed_request};
-use fetch_hive_client::{Client, Clock};
+use fetch_hive_client::types::InvokeWorkflowResponse;
+use fetch_hive_client::{ApiResponse, Client, Clock, Error};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tower_service::Service as _;
@@ -93,48 +94,49 @@ fn bare(key: &ring::hmac::Key, headers: &HeaderMap, body: &[u8]) -> StatusCode {
     StatusCode::OK
 }
 
-type Waiting = Pin<Box<dyn Future<Output = ()>>>;
+type Waiting = Pin<Box<dyn Future<Output = Result<ApiResponse<InvokeWorkflowResponse>, Error>>>>;
 
-/// Polls futures that wait for the only slot, once each.
+/// Polls calls that wait for the only slot, once each. The peer waits for a semaphore before each
+/// call.
 fn queue(client: &str, count: usize) {
     let mut waiting: Vec<Waiting> = Vec::with_capacity(count);
-    let mut first: Vec<Waiting> = Vec::new();
+    let builder = Client::builder().api_key(KEY).base_url("http://127.0.0.1:9/v1").transport(Never).clock(NoTimers);
+    let is_ours = client == "ours";
+    let builder = if is_ours { builder.max_concurrent_runs(1) } else { builder };
+    let client = builder.build().unwrap_or_else(|error| panic!("{error}"));
+    let semaphore = Arc::new(Semaphore::new(1));
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut holder: Waiting = if is_ours {
+        client.invoke_workflow("weekly-report").into_future()
+    } else {
+        let semaphore = Arc::clone(&semaphore);
+        Box::pin(async move {
+            let _permit = semaphore.acquire().await;
+            std::future::pending().await
+        })
+    };
+    assert!(holder.as_mut().poll(&mut cx).is_pending());
     let before = resident();
     let start = Instant::now();
-    let mut cx = Context::from_waker(Waker::noop());
-    match client {
-        "ours" => {
-            let client = Client::builder().api_key(KEY).base_url("http://127.0.0.1:9/v1").transport(Never);
-            let client = client.clock(NoTimers).max_concurrent_runs(1).build();
-            let client = client.unwrap_or_else(|error| panic!("{error}"));
-            for n in 0..=count {
-                let call = client.invoke_workflow("weekly-report").input("n", n).into_future();
-                let mut call: Waiting = Box::pin(async move { drop(call.await) });
-                assert!(call.as_mut().poll(&mut cx).is_pending());
-                if n == 0 { first.push(call) } else { waiting.push(call) }
-            }
-        }
-        "semaphore" => {
-            let semaphore = Arc::new(Semaphore::new(1));
-            let held = semaphore.try_acquire().unwrap_or_else(|error| panic!("{error}"));
-            for n in 0..count {
-                let semaphore = Arc::clone(&semaphore);
-                let mut acquire: Waiting = Box::pin(async move {
-                    drop(semaphore.acquire().await);
-                    black_box(n);
-                });
-                assert!(acquire.as_mut().poll(&mut cx).is_pending());
-                waiting.push(acquire);
-            }
-            drop(held);
-        }
-        other => panic!("unknown client {other}"),
+    for n in 0..count {
+        let call = client.invoke_workflow("weekly-report").input("n", n);
+        let mut call: Waiting = if is_ours {
+            call.into_future()
+        } else {
+            let semaphore = Arc::clone(&semaphore);
+            Box::pin(async move {
+                let _permit = semaphore.acquire().await;
+                call.await
+            })
+        };
+        assert!(call.as_mut().poll(&mut cx).is_pending());
+        waiting.push(call);
     }
     let wall_ns = start.elapsed().as_secs_f64() * 1e9 / count as f64;
     let bytes = resident().saturating_sub(before) as f64 / count as f64;
-    // The calls after the first one leave the queue first.
+    // The waiting calls leave the queue before the slot is free.
     drop(waiting);
-    drop(first);
+    drop(holder);
     println!("{}", line("queue", &serde_json::json!({ "wall_ns": wall_ns, "bytes": bytes })));
 }
 

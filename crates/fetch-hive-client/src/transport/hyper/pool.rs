@@ -14,7 +14,16 @@
 //! | give up pooled connections after five stale ones in a row | `Host::found_stale` |
 //! | keep connections of different runtimes apart | `Pool::host` |
 //!
-//! The legacy client of hyper-util does not meet the first, fourth and sixth requirement.
+//! The legacy client of hyper-util does not meet the first, fourth and sixth requirement. The parts
+//! in `hyper_util::client::pool` were considered and not used, because most of the table would
+//! remain our code:
+//!
+//! | part | replaces | does not cover |
+//! |---|---|---|
+//! | `negotiate` | `Host::run_probe` | resetting the protocol after a proxy or a server changed |
+//! | `cache` | the list of idle HTTP/1.1 connections | the check before a request is written, the idle timeout by wall clock, counting stale connections |
+//! | `singleton` | the shared HTTP/2 connection | a second connection at the stream limit; a failed connection attempt reaches its waiters as one shared error, without the response of a proxy |
+//! | `map` | the table of hosts | keeping runtimes apart, which needs a key that is not part of a URL |
 
 use std::collections::VecDeque;
 use std::pin::pin;
