@@ -1,11 +1,11 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::{fmt, io};
 
 use bytes::Bytes;
 use fetch_hive_types::{Extra, Inputs, JsonText};
 use http::HeaderValue;
-use serde::Serialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Serialize, Serializer as _};
 
 use crate::{BodyPiece, InvalidInput, RequestBody};
 
@@ -88,7 +88,10 @@ impl Body {
     /// Like [`json_with_extra`](Body::json_with_extra), with the request wrapped in `{key: …}`.
     pub(crate) fn json_in(key: &'static str, value: &impl Serialize, extra: &Extra) -> Result<Self, InvalidInput> {
         reject_duplicate_keys(value, extra)?;
-        Self::json(&BTreeMap::from([(key, value)]))
+        let mut json = Vec::new();
+        let written = serde_json::Serializer::new(&mut json).collect_map([(key, value)]);
+        written.map_err(|error| InvalidInput::new("body", error.to_string()))?;
+        Ok(Self::new(HeaderValue::from_static("application/json"), json))
     }
 
     /// Creates the body `{}`, which the official SDKs send for actions without arguments.
@@ -109,7 +112,7 @@ const SHARED_BYTES: usize = 256 << 10;
 
 /// A writer of a JSON body that shares the text of large inputs.
 ///
-/// serde_json writes the text of an input at once, so it is recognized by its address.
+/// `serde_json` writes the text of an input at once, so it is recognized by its address.
 struct SharingWriter<'a> {
     large: Vec<&'a JsonText>,
     pieces: Vec<BodyPiece>,

@@ -7,24 +7,15 @@
 mod implementation {
     use hmac_sha256::{HMAC, Hash};
 
-    /// The HMAC of a message.
-    pub(crate) struct Mac(HMAC);
+    pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+        HMAC::mac(message, key)
+    }
 
-    impl Mac {
-        pub(crate) fn new(key: &[u8], message: &[u8]) -> Self {
-            let mut mac = HMAC::new(key);
-            mac.update(message);
-            Self(mac)
-        }
-
-        pub(crate) fn bytes(&self) -> [u8; 32] {
-            self.0.clone().finalize()
-        }
-
-        /// Compares the HMAC with another one in constant time.
-        pub(crate) fn matches(&self, other: &[u8; 32]) -> bool {
-            self.0.clone().finalize_verify(other)
-        }
+    /// Returns whether one of the digests is the HMAC of a message, and compares in constant time.
+    pub(crate) fn matches_hmac(key: &[u8], message: &[u8], digests: &[[u8; 32]]) -> bool {
+        let mut mac = HMAC::new(key);
+        mac.update(message);
+        digests.iter().any(|digest| mac.clone().finalize_verify(digest))
     }
 
     pub(crate) fn digest(message: &[u8]) -> impl AsRef<[u8]> {
@@ -34,34 +25,25 @@ mod implementation {
 
 #[cfg(feature = "ring")]
 mod implementation {
-    use ring::hmac::{HMAC_SHA256, Key, Tag, sign, verify};
+    use ring::hmac::{HMAC_SHA256, Key, sign, verify};
 
-    /// The HMAC of a message.
-    pub(crate) struct Mac {
-        key: Key,
-        tag: Tag,
+    pub(crate) fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(sign(&Key::new(HMAC_SHA256, key), message).as_ref());
+        bytes
     }
 
-    impl Mac {
-        pub(crate) fn new(key: &[u8], message: &[u8]) -> Self {
-            let key = Key::new(HMAC_SHA256, key);
-            let tag = sign(&key, message);
-            Self { key, tag }
+    /// Returns whether one of the digests is the HMAC of a message, and compares in constant time.
+    ///
+    /// ring compares only while it verifies a message. Several digests are therefore signed again,
+    /// which is cheaper than hashing the message for each of them.
+    pub(crate) fn matches_hmac(key: &[u8], message: &[u8], digests: &[[u8; 32]]) -> bool {
+        let key = Key::new(HMAC_SHA256, key);
+        if let [digest] = digests {
+            return verify(&key, message, digest).is_ok();
         }
-
-        pub(crate) fn bytes(&self) -> [u8; 32] {
-            let mut bytes = [0; 32];
-            bytes.copy_from_slice(self.tag.as_ref());
-            bytes
-        }
-
-        /// Compares the HMAC with another one in constant time.
-        ///
-        /// ring compares only while it verifies a message. Both are therefore signed again, which
-        /// is cheaper than hashing the message for each comparison.
-        pub(crate) fn matches(&self, other: &[u8; 32]) -> bool {
-            verify(&self.key, other, sign(&self.key, self.tag.as_ref()).as_ref()).is_ok()
-        }
+        let signed_tag = sign(&key, sign(&key, message).as_ref());
+        digests.iter().any(|digest| verify(&key, digest, signed_tag.as_ref()).is_ok())
     }
 
     pub(crate) fn digest(message: &[u8]) -> impl AsRef<[u8]> {
@@ -69,4 +51,4 @@ mod implementation {
     }
 }
 
-pub(crate) use self::implementation::{Mac, digest};
+pub(crate) use self::implementation::{digest, hmac, matches_hmac};

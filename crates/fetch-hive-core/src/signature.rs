@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use fetch_hive_types::WebhookSecret;
 use http::HeaderMap;
 
-use crate::sha256::Mac;
+use crate::sha256::{hmac, matches_hmac};
 
 /// The header that carries the signature of a callback.
 pub const SIGNATURE_HEADER: &str = "x-fetch-hive-signature";
@@ -67,7 +67,7 @@ impl SignatureScheme for BodyHmac {
 ///
 /// The result is lower-case hex without a prefix.
 pub fn sign(secret: &WebhookSecret, body: &[u8]) -> String {
-    hex(&Mac::new(secret.expose().as_bytes(), body).bytes())
+    hex(&hmac(secret.expose().as_bytes(), body))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -99,19 +99,15 @@ pub fn verify<'a>(
         let parts = value.as_bytes().split(|b| matches!(b, b',' | b' ' | b'\t')).filter(|part| !part.is_empty());
         digests.extend(parts.filter_map(decode).take(MAX_SIGNATURES - digests.len()));
     }
-    let macs: Vec<_> = secrets
-        .into_iter()
-        .filter(|secret| secret.check().is_ok())
-        .map(|secret| Mac::new(secret.expose().as_bytes(), body))
-        .collect();
-    if macs.is_empty() {
+    let mut secrets = secrets.into_iter().filter(|secret| secret.check().is_ok()).peekable();
+    if secrets.peek().is_none() {
         return Err(SignatureError::NoSecret);
     }
     if digests.is_empty() {
         return Err(seen);
     }
-    let matches = |mac: &Mac| digests.iter().any(|digest| mac.matches(digest));
-    if macs.iter().any(matches) { Ok(()) } else { Err(SignatureError::Mismatch) }
+    let matches = |secret: &WebhookSecret| matches_hmac(secret.expose().as_bytes(), body, &digests);
+    if secrets.any(matches) { Ok(()) } else { Err(SignatureError::Mismatch) }
 }
 
 fn decode(value: &[u8]) -> Option<[u8; 32]> {

@@ -44,10 +44,12 @@ impl TlsSettings {
         // The provider is always explicit: rustls panics on an implicit one when two are compiled
         // in.
         let provider = provider()?;
+        let default_roots =
+            if self.only_added_roots { Some(RootCertStore::empty().into()) } else { environment_store()? };
         let verifier = LazyVerifier {
             provider: Arc::clone(&provider),
             added_roots: self.added_roots()?,
-            default_roots: if self.only_added_roots { Some(RootCertStore::empty()) } else { environment_store()? },
+            default_roots,
             verifier: OnceLock::new(),
         };
         let builder = ClientConfig::builder_with_provider(provider)
@@ -143,16 +145,18 @@ struct LazyVerifier {
     provider: Arc<CryptoProvider>,
     added_roots: RootCertStore,
     /// The roots to use instead of those of the platform.
-    default_roots: Option<RootCertStore>,
+    default_roots: Option<Arc<RootCertStore>>,
     verifier: OnceLock<Result<Arc<WebPkiServerVerifier>, rustls::Error>>,
 }
 
 impl LazyVerifier {
     fn verifier(&self) -> Result<&WebPkiServerVerifier, rustls::Error> {
         let build = || {
-            let mut roots = self.default_roots.as_ref().unwrap_or_else(|| platform_roots()).clone();
-            roots.extend(self.added_roots.roots.iter().cloned());
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider))
+            let mut roots = self.default_roots.clone().unwrap_or_else(platform_roots);
+            if !self.added_roots.is_empty() {
+                Arc::make_mut(&mut roots).extend(self.added_roots.roots.iter().cloned());
+            }
+            WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
                 .build()
                 .map_err(|error| rustls::Error::Other(OtherError(Arc::new(error))))
         };
@@ -199,20 +203,20 @@ impl ServerCertVerifier for LazyVerifier {
 
 /// Returns the roots of the platform, or the bundled ones if the platform has none, as in a minimal
 /// container image. They are loaded once per process.
-fn platform_roots() -> &'static RootCertStore {
-    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
-    ROOTS.get_or_init(|| platform_or_bundled(platform_certificates()))
+fn platform_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    Arc::clone(ROOTS.get_or_init(|| Arc::new(platform_or_bundled(platform_certificates()))))
 }
 
 /// Returns the roots that the environment names. They are loaded at once, so that an invalid
-/// variable is reported when the transport is built.
-fn environment_store() -> Result<Option<RootCertStore>, InvalidInput> {
-    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+/// variable is reported when the transport is built, and once per process.
+fn environment_store() -> Result<Option<Arc<RootCertStore>>, InvalidInput> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
-        return Ok(Some(roots.clone()));
+        return Ok(Some(Arc::clone(roots)));
     }
     let roots = environment_roots(&|name| std::env::var_os(name))?;
-    Ok(roots.map(|roots| ROOTS.get_or_init(|| roots).clone()))
+    Ok(roots.map(|roots| Arc::clone(ROOTS.get_or_init(|| Arc::new(roots)))))
 }
 
 /// Loads the certificates of the platform.
@@ -279,6 +283,21 @@ mod tests {
         for platform in [Vec::new(), vec![CertificateDer::from_slice(b"no certificate").into_owned()]] {
             assert_eq!(platform_or_bundled(platform).len(), bundled);
         }
+    }
+
+    #[test]
+    fn transports_share_the_default_roots() {
+        let roots = platform_roots();
+        let before = Arc::strong_count(&roots);
+        let verifiers = [(); 2].map(|()| LazyVerifier {
+            provider: provider().unwrap(),
+            added_roots: RootCertStore::empty(),
+            default_roots: None,
+            verifier: OnceLock::new(),
+        });
+        assert_eq!(Arc::strong_count(&roots), before);
+        assert!(verifiers.iter().all(|verifier| verifier.verifier().is_ok()));
+        assert_eq!(Arc::strong_count(&roots), before + 2);
     }
 
     #[test]

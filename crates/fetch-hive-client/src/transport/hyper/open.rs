@@ -2,7 +2,7 @@
 //! negotiated protocol.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::Connection as _;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
+use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::connect::{Dialer, Io};
@@ -92,7 +93,7 @@ impl Opener {
         };
         if let Some(limit) = limit {
             let (sender, connection) = self.http2.handshake(io).await?;
-            let mut connection = tokio::spawn(connection);
+            let mut connection = spawn(Box::pin(connection));
             if let Either::Right((ended, _)) = select(pin!(limit.received()), &mut connection).await {
                 ended??;
                 return Err("the server closed the connection before it sent its HTTP/2 settings".into());
@@ -107,9 +108,16 @@ impl Opener {
             _ => sender.poll_ready(cx),
         })
         .await?;
-        tokio::spawn(connection);
+        spawn(connection);
         Ok(Opened::Http1 { sender, idle, proxied })
     }
+}
+
+/// Spawns a task.
+///
+/// The type of the future is erased, because tokio's code for a task is compiled once per type.
+pub(super) fn spawn<T: Send + 'static>(task: Pin<Box<dyn Future<Output = T> + Send>>) -> JoinHandle<T> {
+    tokio::spawn(task)
 }
 
 /// Spawns the tasks of an HTTP/2 connection.
@@ -124,7 +132,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, task: F) {
-        tokio::spawn(Box::pin(task));
+        spawn(Box::pin(task));
     }
 }
 

@@ -39,7 +39,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::idle::IdleState;
-use super::open::{Alpn, Opened, Opener};
+use super::open::{Alpn, Opened, Opener, spawn};
 use super::send_body::SendBody;
 use super::stream_limit::StreamLimit;
 use crate::error::{BoxError, MAX_STALE_CONNECTIONS, TransportError};
@@ -266,7 +266,7 @@ impl Host {
         connections.probing = Arc::downgrade(&sender);
         // A separate task, because the call that started the probe may be dropped while others wait
         // for it.
-        tokio::spawn(Arc::clone(self).run_probe(uri.clone(), timeout, sender));
+        spawn(Box::pin(Arc::clone(self).run_probe(uri.clone(), timeout, sender)));
         Some(receiver)
     }
 
@@ -337,12 +337,12 @@ impl Host {
         match select(receiver, opening).await {
             Either::Left((Ok(returned), opening)) if returned.sender.is_ready() => {
                 // The surplus connection serves a later request.
-                tokio::spawn(async move {
+                spawn(Box::pin(async move {
                     if let Ok(Ok(connection)) = tokio::time::timeout(BACKGROUND_CONNECT_TIMEOUT, opening).await {
                         connection.idle.set_idle_http1();
                         connection.put_back();
                     }
-                });
+                }));
                 Ok(returned)
             }
             // The returned connection has ended in the meantime.
@@ -407,16 +407,14 @@ impl Host {
             let host = Arc::downgrade(self);
             // A connection that was not used between two runs is closed.
             let interval = (self.idle_timeout / 2).max(Duration::from_millis(50));
-            connections.reaper = Handle::try_current().ok().map(|runtime| {
-                let reaper = runtime.spawn(async move {
-                    loop {
-                        tokio::time::sleep(interval).await;
-                        let Some(host) = host.upgrade() else { return };
-                        lock(&host.connections).close_unused();
-                    }
-                });
-                reaper.abort_handle()
-            });
+            let reaper = async move {
+                loop {
+                    tokio::time::sleep(interval).await;
+                    let Some(host) = host.upgrade() else { return };
+                    lock(&host.connections).close_unused();
+                }
+            };
+            connections.reaper = Handle::try_current().ok().map(|_| spawn(Box::pin(reaper)).abort_handle());
         }
     }
 }

@@ -9,6 +9,7 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::open::spawn;
 use crate::error::{BoxError, TransportError};
 
 /// The largest part of a proxy's error page that is read.
@@ -36,7 +37,7 @@ pub(super) async fn open_tunnel(
         request.headers_mut().insert(PROXY_AUTHORIZATION, authorization.clone());
     }
     let (mut sender, connection) = http1::handshake(stream).await?;
-    let driver = AbortOnDrop(tokio::spawn(connection.with_upgrades()));
+    let driver = AbortOnDrop(spawn(Box::pin(connection.with_upgrades())));
     let response = sender.send_request(request).await?;
     if response.status().is_success() {
         let parts = hyper::upgrade::on(response).await?.downcast::<ProxyStream>();
