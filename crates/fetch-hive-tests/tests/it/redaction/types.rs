@@ -7,6 +7,13 @@ use serde_json::json;
 
 use super::{BODY, KEY, Printed, SECRET, fields, with};
 
+/// Returns inputs with one text.
+fn invoke_inputs() -> fetch_hive_types::Inputs {
+    let mut inputs = fetch_hive_types::Inputs::new();
+    inputs.insert("text", BODY);
+    inputs
+}
+
 pub(crate) fn types(printed: &mut Printed) {
     // Types with unknown fields.
     print_json!(printed, fields(), Agent AgentAsyncOptions AgentChangeResponse AgentChat AgentChatChangeResponse AgentChatCreate AgentChatUpdate
@@ -43,6 +50,7 @@ pub(crate) fn types(printed: &mut Printed) {
         fetch_hive_types::ApiKey = fetch_hive_types::ApiKey::new(KEY).unwrap();
         fetch_hive_types::WebhookSecret = WebhookSecret::new(SECRET);
         fetch_hive_types::FileContent = fetch_hive_types::AssetFile::new("a.txt", "text/plain", BODY).content;
+        fetch_hive_types::JsonText = invoke_inputs().iter().next().unwrap().1.clone();
         fetch_hive_types::FileOnDisk = fetch_hive_types::FileOnDisk::new("a.txt", 1, None);
         fetch_hive_types::AssetFile = fetch_hive_types::AssetFile::new("a.txt", "text/plain", BODY);
         fetch_hive_types::EscapedLine<&str> = fetch_hive_types::EscapedLine("x");
