@@ -9,9 +9,10 @@ use hyper_util::rt::TokioTimer;
 
 use super::HyperTransport;
 use super::connect::{Dialer, Proxies};
-use super::open::{BoxingExecutor, Opener, with_alpn};
+use super::open::{Opener, with_alpn};
 use super::pool::Pool;
 use super::resolver::Resolver;
+use super::task::BoxingExecutor;
 use crate::error::Error;
 use crate::transport::proxy::ProxyChoice;
 use crate::transport::tls::TlsSettings;

@@ -9,6 +9,7 @@ mod pool;
 mod resolver;
 mod send_body;
 mod stream_limit;
+mod task;
 mod tracked;
 mod tunnel;
 

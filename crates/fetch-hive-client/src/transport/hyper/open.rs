@@ -2,7 +2,7 @@
 //! negotiated protocol.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,18 +10,17 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use http::Uri;
 use hyper::client::conn::{http1, http2};
-use hyper::rt::Executor;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::Connection as _;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use tokio::task::JoinHandle;
 use tower_service::Service;
 
 use super::connect::{Dialer, Io};
 use super::idle::IdleState;
 use super::send_body::SendBody;
 use super::stream_limit::{LimitReader, StreamLimit};
+use super::task::{BoxingExecutor, spawn};
 use crate::error::BoxError;
 
 /// The protocols offered to a host by ALPN.
@@ -110,29 +109,6 @@ impl Opener {
         .await?;
         spawn(connection);
         Ok(Opened::Http1 { sender, idle, proxied })
-    }
-}
-
-/// Spawns a task.
-///
-/// The type of the future is erased, because tokio's code for a task is compiled once per type.
-pub(super) fn spawn<T: Send + 'static>(task: Pin<Box<dyn Future<Output = T> + Send>>) -> JoinHandle<T> {
-    tokio::spawn(task)
-}
-
-/// Spawns the tasks of an HTTP/2 connection.
-///
-/// All of them have the size of the largest one, which is moved several times while it is spawned,
-/// so each is boxed first.
-#[derive(Clone)]
-pub(super) struct BoxingExecutor;
-
-impl<F> Executor<F> for BoxingExecutor
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    fn execute(&self, task: F) {
-        spawn(Box::pin(task));
     }
 }
 

@@ -18,12 +18,13 @@
 //! in `hyper_util::client::pool` were considered and not used, because most of the table would
 //! remain our code:
 //!
-//! | part | replaces | does not cover |
-//! |---|---|---|
-//! | `negotiate` | `Host::run_probe` | resetting the protocol after a proxy or a server changed |
-//! | `cache` | the list of idle HTTP/1.1 connections | the check before a request is written, the idle timeout by wall clock, counting stale connections |
-//! | `singleton` | the shared HTTP/2 connection | a second connection at the stream limit; a failed connection attempt reaches its waiters as one shared error, without the response of a proxy |
-//! | `map` | the table of hosts | keeping runtimes apart, which needs a key that is not part of a URL |
+//! - `negotiate` would replace `Host::run_probe`. It does not reset the protocol after a proxy or a
+//!   server changed.
+//! - `cache` would replace the list of idle HTTP/1.1 connections. It does not check a connection
+//!   before a request is written, expire it by wall clock, or count stale connections.
+//! - `singleton` would replace the shared HTTP/2 connection. It opens no second one at the stream
+//!   limit, and a failed attempt reaches its waiters without the response of a proxy.
+//! - `map` would replace the table of hosts. Runtimes need a key that is not part of a URL.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -39,9 +40,10 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::idle::IdleState;
-use super::open::{Alpn, Opened, Opener, spawn};
+use super::open::{Alpn, Opened, Opener};
 use super::send_body::SendBody;
 use super::stream_limit::StreamLimit;
+use super::task::spawn;
 use crate::error::{BoxError, MAX_STALE_CONNECTIONS, TransportError};
 
 /// The timeout of a connection that is opened in the background, independent of the calls that wait

@@ -9,7 +9,7 @@ use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::open::spawn;
+use super::task::spawn;
 use crate::error::{BoxError, TransportError};
 
 /// The largest part of a proxy's error page that is read.
