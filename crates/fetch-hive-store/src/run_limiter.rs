@@ -17,6 +17,9 @@ const LEASE: Duration = Duration::from_secs(30);
 /// How often a waiter looks for a free slot without a notification.
 const POLL: i64 = 1_000;
 
+/// A day in milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
+
 /// How long a refused run shrinks the limit.
 const SHRINK: Duration = Duration::from_secs(30);
 
@@ -267,12 +270,20 @@ impl RunLimiter for StoreRunLimiter {
     }
 
     fn refused(&self, error: &ApiError) {
-        if error.rate_limit() != Some(RateLimit::Concurrency) {
-            return;
-        }
+        let is_daily_cap = match error.rate_limit() {
+            Some(RateLimit::Concurrency) => false,
+            Some(RateLimit::DailyCap { .. }) => true,
+            _ => return,
+        };
         let name = self.name.clone();
         self.update(move |tx| {
             Box::pin(async move {
+                if is_daily_cap {
+                    // The cap is reset at midnight UTC.
+                    let until = (tx.now().await? / DAY + 1) * DAY;
+                    let sql = "UPDATE fetch_hive_limit SET paused_until = $2 WHERE name = $1";
+                    return tx.execute(sql, &[name.as_str().into(), until.into()]).await;
+                }
                 let until = tx.now().await? + millis(SHRINK);
                 // The refused run holds one of the slots.
                 let sql = "UPDATE fetch_hive_limit SET shrunk_until = $2, shrunk_size = \

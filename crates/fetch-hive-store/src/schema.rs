@@ -6,7 +6,7 @@ use crate::database::Tx;
 const VERSION: i64 = 1;
 
 /// Times are milliseconds since 1970.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 9] = [
     "CREATE TABLE IF NOT EXISTS fetch_hive_boot (id TEXT NOT NULL)",
     "INSERT INTO fetch_hive_boot (id) VALUES ('')",
     // `state` is 0 while the end is pending, 1 once the event is stored, and 2 once it is
@@ -32,8 +32,6 @@ const TABLES: [&str; 10] = [
     "CREATE TABLE IF NOT EXISTS fetch_hive_queue (
         name TEXT NOT NULL, number BIGINT NOT NULL, lease_end BIGINT NOT NULL,
         PRIMARY KEY (name, number))",
-    "CREATE TABLE IF NOT EXISTS fetch_hive_secret (
-        path TEXT PRIMARY KEY, secret BYTEA NOT NULL)",
 ];
 
 /// Creates the tables within an exclusive transaction, or checks their version.
