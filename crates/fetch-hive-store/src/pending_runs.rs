@@ -196,8 +196,7 @@ impl PendingRuns for StorePendingRuns {
                     if of_run >= MAX_HELD_PER_RUN || bytes.saturating_add(size) > MAX_HELD_BYTES {
                         return Ok(DeliverResult::BufferFull);
                     }
-                    let sql =
-                        "INSERT INTO fetch_hive_held (token, number, delivery, size) VALUES ($1, $2, $3, $4)";
+                    let sql = "INSERT INTO fetch_hive_held (token, number, delivery, size) VALUES ($1, $2, $3, $4)";
                     tx.execute(sql, &[run.into(), (last + 1).into(), sealed.into(), size.into()]).await?;
                     Ok(DeliverResult::Held)
                 })

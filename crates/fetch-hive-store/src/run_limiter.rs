@@ -61,9 +61,7 @@ impl StoreRunLimiter {
     async fn step(&self, queued: Option<i64>) -> Result<Step, StoreError> {
         let (name, max_runs, hold) = (self.name.clone(), self.max_runs, millis(self.hold));
         self.store
-            .transaction(Box::new(move |tx| {
-                Box::pin(async move { step(tx, &name, max_runs, hold, queued).await })
-            }))
+            .transaction(Box::new(move |tx| Box::pin(async move { step(tx, &name, max_runs, hold, queued).await })))
             .await
     }
 
@@ -210,9 +208,9 @@ async fn renew(limiter: Weak<StoreRunLimiter>) {
         };
         for number in numbers {
             let name = limiter.name.clone();
-            let renewed = limiter.store.transaction(Box::new(move |tx| {
-                Box::pin(async move { renew_slot(tx, &name, number).await })
-            }));
+            let renewed = limiter
+                .store
+                .transaction(Box::new(move |tx| Box::pin(async move { renew_slot(tx, &name, number).await })));
             match renewed.await {
                 Ok(false) if limiter.slots().contains(&number) => {
                     tracing::warn!(limit = limiter.name, slot = number, "a run slot was lost");

@@ -209,9 +209,7 @@ impl ToSql for Value {
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 fn database_error(error: rusqlite::Error) -> StoreError {
     StoreError::Database(match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::DatabaseBusy) => {
-            "the file is locked by another process for more than 5 s".into()
-        }
+        Some(rusqlite::ErrorCode::DatabaseBusy) => "the file is locked by another process for more than 5 s".into(),
         _ => error.to_string(),
     })
 }
