@@ -21,7 +21,7 @@ impl StoreDedup {
     /// Sets the end of the lease of a claim, or commits it without a lease. Returns whether the
     /// claim is held or committed.
     async fn update(&self, claim: &Claim, lease: Option<Duration>) -> Result<bool, StoreError> {
-        let (key, number) = (digest(claim.key.as_str()), claim.number.cast_signed());
+        let (key, number) = (digest(claim.key.as_str()), crate::signed(claim.number));
         self.0
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
@@ -53,7 +53,7 @@ impl DedupStore for StoreDedup {
                            WHERE fetch_hive_event.lease_end <= $3 RETURNING number";
                 let values = [digest.clone().into(), lease_end.into(), now.into()];
                 if let Some(number) = tx.row(sql, &values).await?.and_then(|mut row| row.next()) {
-                    return Ok(ClaimResult::Acquired(Claim::new(key, number.int().cast_unsigned())));
+                    return Ok(ClaimResult::Acquired(Claim::new(key, crate::unsigned(number.int()))));
                 }
                 let sql = "SELECT lease_end FROM fetch_hive_event WHERE key = $1";
                 let lease_end = tx.row(sql, &[digest.into()]).await?.and_then(|mut row| row.next());
@@ -73,7 +73,7 @@ impl DedupStore for StoreDedup {
     }
 
     async fn release(&self, claim: &Claim) -> Result<(), BoxError> {
-        let (key, number) = (digest(claim.key.as_str()), claim.number.cast_signed());
+        let (key, number) = (digest(claim.key.as_str()), crate::signed(claim.number));
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 // The row is kept, so that the next claim has another number.

@@ -213,7 +213,7 @@ impl Changes {
     /// Waits for a change, but at most for the remaining milliseconds of a lease.
     async fn wait(mut self, remaining: i64) {
         let remaining = if remaining > 0 { remaining.min(MAX_WAIT) } else { MAX_WAIT };
-        let remaining = Duration::from_millis(remaining.cast_unsigned());
+        let remaining = Duration::from_millis(crate::unsigned(remaining));
         drop(tokio::time::timeout(remaining, self.0.changed()).await);
     }
 }
@@ -224,4 +224,13 @@ fn digest(text: &str) -> Vec<u8> {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// `u64::cast_signed` needs Rust 1.87.
+fn signed(number: u64) -> i64 {
+    i64::from_ne_bytes(number.to_ne_bytes())
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::from_ne_bytes(number.to_ne_bytes())
 }

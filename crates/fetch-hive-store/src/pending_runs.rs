@@ -33,7 +33,7 @@ impl fmt::Debug for StorePendingRuns {
 
 impl StorePendingRuns {
     async fn give_back(store: Store, token: Vec<u8>, number: u64) -> Result<(), StoreError> {
-        let number = number.cast_signed();
+        let number = crate::signed(number);
         let run = token.clone();
         store
             .transaction(Box::new(move |tx| {
@@ -67,7 +67,7 @@ impl StorePendingRuns {
                          AND state = 1 AND lease_end > 0 AND $4 >= 0 RETURNING number"
                     );
                     let lease_end = now.saturating_add(millis(lease));
-                    let values = [run.into(), number.cast_signed().into(), now.into(), lease_end.into()];
+                    let values = [run.into(), crate::signed(number).into(), now.into(), lease_end.into()];
                     tx.row(&sql, &values).await
                 })
             }))
@@ -147,8 +147,8 @@ impl PendingRuns for StorePendingRuns {
         if row.next().is_none_or(|started| started.int() == 0) {
             return Ok(Some(PendingRunState::Opened));
         }
-        let request_id = row.next().and_then(|id| id.text()).map(Into::into);
-        let secret = match row.next().and_then(|secret| secret.blob()) {
+        let request_id = row.next().and_then(crate::database::Value::text).map(Into::into);
+        let secret = match row.next().and_then(crate::database::Value::blob) {
             Some(sealed) => Some(String::from_utf8(self.0.sealer().open(&token, &sealed)?)?.into()),
             None => None,
         };
@@ -229,7 +229,7 @@ impl PendingRuns for StorePendingRuns {
                     let sql = "UPDATE fetch_hive_run SET number = $2, lease_end = $3 WHERE token = $1";
                     let lease_end = now.saturating_add(millis(lease));
                     tx.execute(sql, &[run.into(), number.into(), lease_end.into()]).await?;
-                    let delivery = row.next().and_then(|delivery| delivery.blob());
+                    let delivery = row.next().and_then(crate::database::Value::blob);
                     Ok(Some((state, 0, delivery.map(|delivery| (delivery, number)))))
                 })
             }))
@@ -239,7 +239,7 @@ impl PendingRuns for StorePendingRuns {
             Some((ACKNOWLEDGED, ..)) => TakeResult::Acknowledged,
             Some((_, _, Some((sealed, number)))) => {
                 let delivery = decode(&self.0.sealer().open(&token, &sealed)?)?;
-                TakeResult::Event { delivery, taken: number.cast_unsigned() }
+                TakeResult::Event { delivery, taken: crate::unsigned(number) }
             }
             Some((_, remaining, None)) => TakeResult::Pending(Box::pin(changes.wait(remaining))),
         })

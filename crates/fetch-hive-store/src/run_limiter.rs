@@ -74,7 +74,7 @@ impl StoreRunLimiter {
                 Ok(Step::Granted(number)) => {
                     self.hold_slot(number);
                     // A permit that nobody receives is dropped and frees its slot.
-                    drop(granted.send(Ok(RunPermit::new(Arc::<Self>::clone(&self), number.cast_unsigned()))));
+                    drop(granted.send(Ok(RunPermit::new(Arc::<Self>::clone(&self), crate::unsigned(number)))));
                     return;
                 }
                 Ok(Step::Queued(number, remaining)) => {
@@ -87,13 +87,13 @@ impl StoreRunLimiter {
                 }
             };
             let is_closed = {
-                let mut changed = std::pin::pin!(changes.wait(remaining));
+                let mut wake_up = std::pin::pin!(changes.wait(remaining));
                 let mut closed = std::pin::pin!(granted.closed());
                 std::future::poll_fn(|cx| {
                     if closed.as_mut().poll(cx).is_ready() {
                         return std::task::Poll::Ready(true);
                     }
-                    changed.as_mut().poll(cx).map(|()| false)
+                    wake_up.as_mut().poll(cx).map(|()| false)
                 })
                 .await
             };
@@ -239,7 +239,7 @@ impl RunLimiter for StoreRunLimiter {
     }
 
     fn release(&self, slot: u64, end: RunEnd) {
-        let number = slot.cast_signed();
+        let number = crate::signed(slot);
         self.slots().remove(&number);
         let (name, hold) = (self.name.clone(), millis(self.hold));
         self.update(move |tx| {
