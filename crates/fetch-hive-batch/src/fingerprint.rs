@@ -99,6 +99,10 @@ impl Fingerprint {
 fn compare(path: &str, before: &Value, after: &Value, differences: &mut Vec<String>) {
     match (before, after) {
         _ if before == after => {}
+        // A target or source of another kind.
+        (Value::Object(old), Value::Object(new)) if old.len() == 1 && new.len() == 1 && !old.keys().eq(new.keys()) => {
+            differences.push(describe(path, before, after));
+        }
         (Value::Object(before), Value::Object(after)) => {
             let keys = before.keys().chain(after.keys().filter(|key| !before.contains_key(*key)));
             for key in keys {
@@ -135,10 +139,17 @@ fn describe(path: &str, before: &Value, after: &Value) -> String {
     }
 }
 
-/// Returns a value for a description, unless it is a source, which may contain a template.
+/// Returns a value for a description, without templates and constants.
 fn short(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(quoted(text)),
+        Value::Object(object) if object.len() == 1 => {
+            let (kind, value) = object.iter().next()?;
+            match value.as_str() {
+                Some(text) if kind != "template" && kind != "constant" => Some(format!("{kind} {}", quoted(text))),
+                _ => Some(format!("a {kind}")),
+            }
+        }
         Value::Array(_) | Value::Object(_) => None,
         other => Some(other.to_string()),
     }

@@ -149,7 +149,8 @@ impl SheetReader {
                 );
                 if let Some(message) = finished.finish(&mut span) {
                     // The receiver was dropped, so nobody needs the rest.
-                    if self.sender.send(Ok(message)).is_err() {
+                    let message = message.map_err(|reason| Error::input(Some(&self.path), None, reason));
+                    if self.sender.send(message).is_err() {
                         return Ok(());
                     }
                 }
@@ -190,12 +191,15 @@ impl SheetRow<'_> {
 
     /// Returns the message for the row. The first row with content is the header, and sets `span`,
     /// the columns of the table.
-    fn finish(self, span: &mut Option<(u32, u32)>) -> Option<Message> {
+    fn finish(self, span: &mut Option<(u32, u32)>) -> Option<Result<Message, String>> {
         if self.cells.is_empty() && self.error.is_none() {
             return None;
         }
         let row = u64::from(self.number) + 1;
         let Some((first, last)) = *span else {
+            if let Some(error) = self.error {
+                return Some(Err(error));
+            }
             let first = self.cells.iter().map(|(column, _)| *column).min().unwrap_or_default();
             let last = self.cells.iter().map(|(column, _)| *column).max().unwrap_or_default();
             *span = Some((first, last));
@@ -203,7 +207,7 @@ impl SheetRow<'_> {
             for (column, value) in self.cells {
                 names[usize::try_from(column - first).unwrap_or_default()] = crate::cell_text(&value).into_owned();
             }
-            return Some(Message::Header { row, names });
+            return Some(Ok(Message::Header { row, names }));
         };
         let cells = match (self.error, self.cells.iter().find(|(column, _)| *column < first || *column > last)) {
             (Some(error), _) => Err(Defect::ErrorCell(error)),
@@ -222,7 +226,7 @@ impl SheetRow<'_> {
                 Ok(cells)
             }
         };
-        Some(Message::Row(Found { line: Some(row), cells }))
+        Some(Ok(Message::Row(Found { line: Some(row), cells })))
     }
 }
 
