@@ -2,9 +2,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::error::quoted;
-use crate::{Dialect, Error};
+use crate::error::{list, quoted};
+use crate::{Dialect, Error, Row};
 
 /// The columns of the rows, and the file that they come from.
 ///
@@ -48,6 +49,40 @@ impl Header {
         // An absolute path still identifies the file when another process writes the results.
         let file = file.map(|file| file.canonicalize().unwrap_or_else(|_| file.to_owned()));
         Ok(Self { names, file, dialect: None })
+    }
+
+    /// Creates a row from a value of the program, such as an item of a stream.
+    ///
+    /// See [`Rows::from_iter`](crate::Rows::from_iter), which does this for an iterator. The number
+    /// is counted from 1.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the value does not serialize to an object or array that fits the header.
+    pub fn row(&self, number: u64, value: impl Serialize) -> Result<Row, Error> {
+        let cells = self.cells(value).map_err(|reason| Error::input(None, Some(number), reason))?;
+        Ok(Row::new(number, None, cells))
+    }
+
+    pub(crate) fn cells(&self, value: impl Serialize) -> Result<Vec<Option<Value>>, String> {
+        match serde_json::to_value(value) {
+            Ok(Value::Object(mut object)) => {
+                let cells = self.names.iter().map(|name| object.remove(name)).collect();
+                match object.keys().next() {
+                    None => Ok(cells),
+                    Some(name) => {
+                        let (name, names) = (quoted(name), list(&self.names));
+                        Err(format!("the header does not contain the field {name}; its columns are {names}"))
+                    }
+                }
+            }
+            Ok(Value::Array(cells)) if cells.len() == self.names.len() => Ok(cells.into_iter().map(Some).collect()),
+            Ok(Value::Array(cells)) => {
+                Err(format!("the row has {} cells, but the header has {}", cells.len(), self.names.len()))
+            }
+            Ok(_) => Err("the row must serialize to an object or an array".to_owned()),
+            Err(error) => Err(format!("the row cannot be serialized: {error}")),
+        }
     }
 
     pub(crate) fn with_dialect(mut self, dialect: Dialect) -> Self {

@@ -95,3 +95,11 @@ fn values_that_do_not_fit_the_header_are_errors() {
     assert!(message(json!("a")).starts_with("row 2: the row must serialize to an object or an array"));
     assert!(Header::new(["a", "a"]).is_err() && Header::new([""; 1]).is_err() && Header::new([""; 0]).is_err());
 }
+
+#[test]
+fn items_of_a_stream_are_rows() {
+    let header = Header::new(["id", "text"]).unwrap();
+    let row = header.row(7, Review { id: 1, text: Some("good") }).unwrap();
+    assert_eq!((row.number(), row.get(1)), (7, Some(&json!("good"))));
+    assert!(header.row(7, 1).unwrap_err().to_string().starts_with("row 7: "));
+}

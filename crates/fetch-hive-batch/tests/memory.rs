@@ -12,7 +12,7 @@ use support::Folder;
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const ROWS: u64 = 100_000;
+const ROWS: u64 = 10_000;
 const LIMIT: usize = 4 * 1024 * 1024;
 
 fn held(region: &Region<'_, System>) -> usize {
@@ -43,7 +43,7 @@ fn run(rows: Rows, export: &Export) -> usize {
 #[test]
 fn many_rows_need_constant_memory() {
     let folder = Folder::new();
-    let text = "Sehr schön, gerne wieder. ".repeat(8);
+    let text = "Sehr schön, gerne wieder. ".repeat(100);
     let csv = folder.path("rows.csv");
     let mut file = std::io::BufWriter::new(std::fs::File::create(&csv).unwrap());
     writeln!(file, "id;text").unwrap();

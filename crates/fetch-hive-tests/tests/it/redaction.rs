@@ -66,6 +66,7 @@ macro_rules! print_json {
     })+};
 }
 
+mod batch;
 mod client;
 mod core;
 mod types;
@@ -73,7 +74,9 @@ mod types;
 /// Returns the types in the snapshots.
 fn declared() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for package in ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing"] {
+    for package in
+        ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-batch", "fetch-hive-testing"]
+    {
         let path = format!("{}/../{package}/public-api.txt", env!("CARGO_MANIFEST_DIR"));
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
@@ -107,6 +110,7 @@ async fn public_types_show_no_key_secret_or_body() {
     assert!(printed.unread.is_empty(), "{:#?}", printed.unread);
     types::operations(&mut printed);
     core::core(&mut printed);
+    batch::batch(&mut printed);
     client::client(&mut printed).await;
     assert!(printed.unread.is_empty(), "{:#?}", printed.unread);
     let declared = declared();
