@@ -1,4 +1,5 @@
 //! Results in all formats.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 mod support;
 

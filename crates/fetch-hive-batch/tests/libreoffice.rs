@@ -3,6 +3,7 @@
 //! The files in `tests/libreoffice` were written by LibreOffice 7.4. The ignored tests run
 //! LibreOffice itself: `cargo test -p fetch-hive-batch --test libreoffice -- --ignored`. With
 //! `UPDATE_FIXTURES=1`, they also replace the files.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 #![cfg(feature = "xlsx")]
 
 mod support;

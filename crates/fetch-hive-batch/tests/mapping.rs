@@ -1,4 +1,5 @@
 //! Mappings from columns to requests, and fingerprints.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 use fetch_hive_batch::{
     Error, Expr, Fingerprint, Header, Mapping, ReadOptions, Row, Rows, RunLabel, RunRequest, Target,
