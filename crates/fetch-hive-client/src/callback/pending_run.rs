@@ -318,17 +318,17 @@ impl PendingRun {
     /// renewed while the handler runs.
     ///
     /// ```no_run
-    /// # use fetch_hive_client::callback::Delivery;
-    /// # async fn store(_: &Delivery) -> Result<(), std::io::Error> { Ok(()) }
-    /// # type Result<T> = std::result::Result<T, fetch_hive_client::BoxError>;
-    /// # async fn run(mut pending: fetch_hive_client::callback::PendingRun) -> Result<()> {
-    /// pending
-    ///     .handle(|delivery| async move {
-    ///         store(&delivery).await?;
-    ///         Ok::<_, fetch_hive_client::BoxError>(())
-    ///     })
-    ///     .await?;
-    /// # Ok(()) }
+    /// # async fn store(_: &fetch_hive_client::callback::Delivery) {}
+    /// use fetch_hive_client::callback::PendingRun;
+    /// use fetch_hive_client::{BoxError, Error};
+    ///
+    /// async fn finish(mut pending: PendingRun) -> Result<(), BoxError> {
+    ///     let handled = pending.handle(|delivery| async move {
+    ///         store(&delivery).await;
+    ///         Ok::<_, Error>(())
+    ///     });
+    ///     Ok(handled.await?)
+    /// }
     /// ```
     ///
     /// # Errors
