@@ -234,6 +234,8 @@ impl Encoder {
     }
 
     /// Appends the bytes of a text. The error is a character that the encoding lacks.
+    ///
+    /// A line end resets encodings with a state, so the last text must end with one.
     pub(crate) fn encode(&mut self, text: &str, bytes: &mut Vec<u8>) -> Result<(), char> {
         if self.encoding == UTF_8 {
             bytes.extend_from_slice(text.as_bytes());
@@ -242,23 +244,16 @@ impl Encoder {
         } else if self.encoding == UTF_16BE {
             bytes.extend(text.encode_utf16().flat_map(u16::to_be_bytes));
         } else {
-            self.encode_legacy(text, bytes, false)?;
+            self.encode_legacy(text, bytes)?;
         }
         Ok(())
     }
 
-    /// Appends the bytes that end the text, which only stateful encodings have.
-    pub(crate) fn finish(&mut self, bytes: &mut Vec<u8>) {
-        if self.encoding.output_encoding() != UTF_8 {
-            let _ = self.encode_legacy("", bytes, true);
-        }
-    }
-
-    fn encode_legacy(&mut self, mut text: &str, bytes: &mut Vec<u8>, last: bool) -> Result<(), char> {
+    fn encode_legacy(&mut self, mut text: &str, bytes: &mut Vec<u8>) -> Result<(), char> {
         loop {
             let needed = self.encoder.max_buffer_length_from_utf8_without_replacement(text.len());
             bytes.reserve(needed.unwrap_or(BLOCK).max(16));
-            let (result, read) = self.encoder.encode_from_utf8_to_vec_without_replacement(text, bytes, last);
+            let (result, read) = self.encoder.encode_from_utf8_to_vec_without_replacement(text, bytes, false);
             match result {
                 EncoderResult::InputEmpty => return Ok(()),
                 EncoderResult::OutputFull => text = &text[read..],

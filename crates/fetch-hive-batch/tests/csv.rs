@@ -108,6 +108,13 @@ fn delimiter_is_found_in_a_file_larger_than_the_sample() {
 }
 
 #[test]
+fn record_that_the_sample_cuts_is_not_counted() {
+    // The cut record contains only the other delimiter.
+    let rows = csv(format!("a|b;c;d\n1|x;2;3\n1|{};2;3\n", "x".repeat(100_000)));
+    assert_eq!((rows[0].len(), rows.len()), (3, 3));
+}
+
+#[test]
 fn delimiter_can_be_set() {
     let options = ReadOptions::new().delimiter(':');
     assert_eq!(texts("a.csv", "a:b\n1,2:3\n", &options), [["a", "b"], ["1,2", "3"]]);

@@ -3,9 +3,6 @@
 
 mod support;
 
-use std::fs;
-use std::sync::Arc;
-
 use fetch_hive_batch::{Export, Header, Mapping, ReadOptions, RowResult, RowStatus, Rows, RunLabel, RunRequest};
 use proptest::collection::{hash_set, vec};
 use proptest::prelude::*;
@@ -212,11 +209,11 @@ fn damaged_workbooks_are_errors() {
     let folder = Folder::new();
     let path = folder.path("whole.xlsx");
     let rows = Rows::from_iter(["a", "b"], [json!([1, "x"]), json!([2.5, "y"]), json!([true, null])]).unwrap();
-    let header = Arc::clone(rows.header());
+    let header = rows.header().clone();
     let mut writer = Export::xlsx(&path).create(&header).unwrap();
     rows.for_each(|row| writer.write(&row.unwrap(), &RowResult::new(RowStatus::Ready)).unwrap());
     writer.finish().unwrap();
-    let whole = fs::read(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
     let mut random = Random(0x0bad_cafe);
     for _ in 0..300 {
         let mut bytes = whole.clone();

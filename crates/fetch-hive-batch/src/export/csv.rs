@@ -83,9 +83,7 @@ impl CsvSink {
         Ok(())
     }
 
-    pub(super) fn finish(mut self, path: &Path) -> Result<File, Error> {
-        self.encoder.finish(&mut self.bytes);
-        self.flush_bytes(path)?;
+    pub(super) fn finish(self, path: &Path) -> Result<File, Error> {
         self.file.into_inner().map_err(|error| Error::io("write", path)(error.into_error()))
     }
 }
