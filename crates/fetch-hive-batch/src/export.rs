@@ -30,11 +30,14 @@ const JSONL_FIELDS: [&str; 3] = ["row", "line", "details"];
 /// use fetch_hive_batch::{Export, RowResult, RowStatus, Rows};
 /// use serde_json::json;
 ///
-/// # let folder = std::env::temp_dir().join(format!("fetch-hive-batch-doc-{}", std::process::id()));
+/// # let name = format!("fetch-hive-batch-doc-{}", std::process::id());
+/// # let folder = std::env::temp_dir().join(name);
 /// # std::fs::create_dir_all(&folder).unwrap();
 /// let mut rows = Rows::from_iter(["text"], [json!(["Grüße"])])?;
-/// let mut writer = Export::csv(folder.join("results.csv")).prefix("run_").create(rows.header())?;
-/// let result = RowResult { output: Some(json!("Greetings")), ..RowResult::new(RowStatus::Succeeded) };
+/// let export = Export::csv(folder.join("results.csv")).prefix("run_");
+/// let mut writer = export.create(rows.header())?;
+/// let mut result = RowResult::new(RowStatus::Succeeded);
+/// result.output = Some(json!("Greetings"));
 /// writer.write(&rows.next().unwrap()?, &result)?;
 /// let written = writer.finish()?;
 /// assert_eq!(written.rows(), 1);

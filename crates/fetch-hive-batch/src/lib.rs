@@ -7,6 +7,7 @@ mod export;
 mod fingerprint;
 mod header;
 mod mapping;
+mod options;
 mod result;
 mod row;
 mod rows;
@@ -22,9 +23,10 @@ pub use export::{Export, ResultWriter, Written, output_keys};
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use header::Header;
 pub use mapping::{BoundMapping, Expr, Mapping, RunLabel, RunRequest, Target};
+pub use options::{Format, ReadOptions};
 pub use result::{RowResult, RowStatus};
 pub use row::{Row, SkippedRow};
-pub use rows::{Format, ReadOptions, Rows};
+pub use rows::Rows;
 
 /// Returns a value as the text of a cell: texts unchanged, null empty, and others as JSON.
 pub(crate) fn cell_text(value: &Value) -> Cow<'_, str> {

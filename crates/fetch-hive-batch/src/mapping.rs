@@ -85,7 +85,8 @@ pub enum Target {
 /// let mut rows = Rows::from_iter(columns, [json!([7, "German", "Very good"])])?;
 /// let mapping = mapping.bind(rows.header())?;
 /// let row = rows.next().unwrap()?;
-/// let RunRequest::Workflow(request) = mapping.request(&row, RunLabel::new("batch-1", 1))? else { unreachable!() };
+/// let request = mapping.request(&row, RunLabel::new("batch-1", 1))?;
+/// let RunRequest::Workflow(request) = request else { unreachable!() };
 /// assert_eq!(
 ///     serde_json::to_value(&request)?["inputs"],
 ///     json!({"review": "Very good", "prompt": "Summarise in German: Very good"})

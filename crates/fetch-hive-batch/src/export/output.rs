@@ -7,7 +7,8 @@ use crate::RowResult;
 
 /// Returns the keys of the outputs that are objects, or texts that contain one.
 ///
-/// The keys are in the order of their first occurrence, for [`Export::flatten`](crate::Export::flatten).
+/// The keys are in the order of their first occurrence, as an argument for
+/// [`Export::flatten`](crate::Export::flatten).
 pub fn output_keys(results: impl IntoIterator<Item: Borrow<RowResult>>) -> Vec<String> {
     let mut keys = Vec::new();
     let mut known = HashSet::new();

@@ -1,8 +1,8 @@
 use serde_json::{Number, Value};
 
-use super::{ReadOptions, is_blank, unknown_column};
-use crate::error::quoted;
-use crate::{Error, Header, Row};
+use super::source::is_blank;
+use crate::error::{list, quoted};
+use crate::{Error, Header, ReadOptions, Row};
 
 /// The conversion of texts to numbers, JSON and absent cells.
 pub(super) struct Conversion {
@@ -137,6 +137,13 @@ pub(super) fn has_inexact_integer(json: &str) -> bool {
         }
     }
     false
+}
+
+/// Returns the error for an option that names a column that does not exist.
+fn unknown_column(option: &str, name: &str, header: &Header) -> Error {
+    let reason =
+        format!("{option}: there is no column {}; the columns are {}", list(&[name.to_owned()]), list(header.names()));
+    Error::input(header.file(), None, reason)
 }
 
 #[cfg(test)]

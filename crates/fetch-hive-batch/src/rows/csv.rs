@@ -3,10 +3,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{Defect, Found, ReadOptions, Rows, Source};
+use super::source::{Defect, Found, Source};
 use crate::csv::{CsvReader, encoding};
 use crate::text::TextReader;
-use crate::{Error, Header};
+use crate::{Error, Header, ReadOptions};
 
 struct Csv {
     reader: CsvReader,
@@ -15,7 +15,7 @@ struct Csv {
 }
 
 /// Opens a CSV file and reads its header.
-pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<Rows, Error> {
+pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<(Header, Box<dyn Source>), Error> {
     let invalid = |reason: String| Error::input(Some(path), None, reason);
     let encoding = options.encoding.as_deref().map(encoding).transpose().map_err(invalid)?;
     let delimiter = options.delimiter.map(|delimiter| check_delimiter(delimiter).map_err(invalid)).transpose()?;
@@ -30,7 +30,7 @@ pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<Row
     let columns = names.cells.len();
     let header = Header::of_file(names.cells, Some(path), Some(names.line))?.with_dialect(reader.dialect());
     let delimiter = reader.dialect().delimiter;
-    Rows::new(header, Csv { reader, columns, delimiter }, options)
+    Ok((header, Box::new(Csv { reader, columns, delimiter })))
 }
 
 fn check_delimiter(delimiter: char) -> Result<u8, String> {

@@ -7,11 +7,11 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::convert::has_inexact_integer;
-use super::{Found, ReadOptions, Rows, Source};
+use super::source::{Found, Source};
 use crate::csv::encoding;
 use crate::error::quoted;
 use crate::text::TextReader;
-use crate::{Error, Header};
+use crate::{Error, Header, ReadOptions};
 
 /// The maximum number of columns, so that a file with a map per line cannot fill the memory.
 const MAX_COLUMNS: usize = 16_384;
@@ -19,7 +19,11 @@ const MAX_COLUMNS: usize = 16_384;
 /// Opens a JSONL file.
 ///
 /// The file is read twice, because each line may contain a field that no earlier line contains.
-pub(super) fn open(open: impl Fn() -> Result<File, Error>, path: &Path, options: &ReadOptions) -> Result<Rows, Error> {
+pub(super) fn open(
+    open: impl Fn() -> Result<File, Error>,
+    path: &Path,
+    options: &ReadOptions,
+) -> Result<(Header, Box<dyn Source>), Error> {
     let encoding = options.encoding.as_deref().map(encoding).transpose();
     let encoding = encoding.map_err(|reason| Error::input(Some(path), None, reason))?;
     let reader = || TextReader::new(open()?, path.to_owned(), encoding).map(|text| Lines { text });
@@ -41,7 +45,7 @@ pub(super) fn open(open: impl Fn() -> Result<File, Error>, path: &Path, options:
         return Err(Error::input(Some(path), None, "contains no objects; each line must be a JSON object"));
     }
     let header = Header::of_file(names.clone(), Some(path), None)?;
-    Rows::new(header, Jsonl { lines: reader()?, names }, options)
+    Ok((header, Box::new(Jsonl { lines: reader()?, names })))
 }
 
 struct Jsonl {

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Found, Source};
+use super::source::{Found, Source};
 use crate::{Error, Header};
 
 /// Rows that the program supplies.

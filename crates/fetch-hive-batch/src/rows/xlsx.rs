@@ -7,9 +7,9 @@ use std::thread;
 use calamine::{DataRef, ExcelDateTime, Reader, Xlsx, XlsxError};
 use serde_json::{Number, Value};
 
-use super::{Defect, Found, ReadOptions, Rows, Source};
+use super::source::{Defect, Found, Source};
 use crate::error::{list, quoted};
-use crate::{Error, Header};
+use crate::{Error, Header, ReadOptions};
 
 /// The number of rows that the thread reads ahead.
 const READ_AHEAD: usize = 64;
@@ -17,7 +17,7 @@ const READ_AHEAD: usize = 64;
 /// Opens a workbook and reads the header of a sheet.
 ///
 /// The reader of a sheet borrows the workbook, so a thread owns both and sends the rows.
-pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<Rows, Error> {
+pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<(Header, Box<dyn Source>), Error> {
     check_size(&file, path, options.max_workbook_size)?;
     let (sender, receiver) = sync_channel(READ_AHEAD);
     let reader = SheetReader { path: path.to_owned(), sheet: options.sheet.clone(), sender };
@@ -31,7 +31,7 @@ pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<Row
         return Err(Error::input(Some(path), None, reason));
     };
     let header = Header::of_file(names, Some(path), Some(row))?;
-    Rows::new(header, rows, options)
+    Ok((header, Box::new(rows)))
 }
 
 enum Message {
