@@ -263,7 +263,8 @@ fn debug_hides_content() {
     let mapping = Mapping::workflow("w").template("t", "secret").input("c", Expr::constant("secret"));
     let row = row(json!(["secret", "secret", "secret", "secret"]));
     let bound = mapping.bind(&header()).unwrap();
+    let request = bound.request(&row, RunLabel::new("b", 1)).unwrap();
     let fingerprint = fingerprint(&COLUMNS, &[], &mapping);
-    let text = format!("{mapping:?} {row:?} {bound:?} {fingerprint:?} {:?}", Expr::template("secret"));
+    let text = format!("{mapping:?} {row:?} {bound:?} {fingerprint:?} {request:?} {:?}", Expr::template("secret"));
     assert!(!text.contains("secret"), "{text}");
 }

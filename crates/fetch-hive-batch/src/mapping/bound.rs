@@ -11,7 +11,9 @@ use crate::error::{list, quoted};
 use crate::{Error, Header, Row, cell_text};
 
 /// The request of a row.
-#[derive(Clone, Debug)]
+///
+/// `Debug` shows its target, but not the content of the row.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum RunRequest {
     /// A request to run a workflow deployment.
@@ -20,6 +22,17 @@ pub enum RunRequest {
     Prompt(InvokePrompt),
     /// A request to send a message to an agent.
     Agent(InvokeAgent),
+}
+
+impl fmt::Debug for RunRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, target) = match self {
+            Self::Workflow(request) => ("Workflow", request.deployment.as_str()),
+            Self::Prompt(request) => ("Prompt", request.deployment.as_str()),
+            Self::Agent(request) => ("Agent", request.agent.as_str()),
+        };
+        f.debug_struct(kind).field("target", &target).finish_non_exhaustive()
+    }
 }
 
 /// The batch and the attempt that a run belongs to.
