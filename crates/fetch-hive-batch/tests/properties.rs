@@ -64,7 +64,7 @@ proptest! {
         for ((row, cells), output) in read.iter().zip(&cells).zip(&outputs) {
             let texts: Vec<_> = (0..columns).map(|column| row.get(column).unwrap().as_str().unwrap()).collect();
             prop_assert_eq!(&texts, cells);
-            prop_assert_eq!(row.get(columns + 2), Some(&json!(output)));
+            prop_assert_eq!(row.get(columns + 2).cloned(), Some(json!(output)));
         }
     }
 
@@ -80,7 +80,8 @@ proptest! {
         let read: Vec<_> = Rows::open(&path).unwrap().map(Result::unwrap).collect();
         prop_assert_eq!(read.len(), texts.len());
         for (row, text) in read.iter().zip(&texts) {
-            prop_assert_eq!((row.get(0), row.get(1)), (Some(&json!(text)), Some(&json!({"n": [number]}))));
+            prop_assert_eq!(row.get(0).cloned(), Some(json!(text)));
+            prop_assert_eq!(row.get(1).cloned(), Some(json!({"n": [number]})));
         }
     }
 
