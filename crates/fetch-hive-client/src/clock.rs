@@ -1,4 +1,4 @@
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
@@ -47,6 +47,22 @@ impl Stopwatch {
     pub(crate) fn remaining(self, clock: &dyn Clock, timeout: Duration) -> Duration {
         timeout.saturating_sub(self.elapsed(clock))
     }
+}
+
+/// Waits for a future, for the time of the limit at most. Returns whether the future completed.
+pub(crate) async fn completes_within(
+    future: &mut (impl Future<Output = ()> + Unpin),
+    limit: Option<(&dyn Clock, Duration)>,
+) -> bool {
+    let mut sleep = None;
+    poll_fn(|cx| {
+        if Pin::new(&mut *future).poll(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        let Some((clock, limit)) = limit else { return Poll::Pending };
+        sleep.get_or_insert_with(|| clock.sleep(limit)).as_mut().poll(cx).map(|()| false)
+    })
+    .await
 }
 
 /// A timeout for each wait for the next chunk of a body.

@@ -73,7 +73,7 @@ impl Body {
     pub(crate) fn json_streaming(
         value: &impl Serialize,
         extra: &Extra,
-        inputs: &Inputs,
+        inputs: Option<&Inputs>,
         streaming: bool,
     ) -> Result<Self, InvalidInput> {
         #[derive(Serialize)]
@@ -82,7 +82,11 @@ impl Body {
             value: &'a T,
             streaming: bool,
         }
-        Self::json_with_inputs(&WithStreaming { value, streaming }, extra, inputs)
+        let value = WithStreaming { value, streaming };
+        match inputs {
+            Some(inputs) => Self::json_with_inputs(&value, extra, inputs),
+            None => Self::json_with_extra(&value, extra),
+        }
     }
 
     /// Like [`json_with_extra`](Body::json_with_extra), with the request wrapped in `{key: …}`.

@@ -11,6 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use fetch_hive_client::{Client, HyperTransport, open_asset_file};
+use fetch_hive_tests::process::{BoxError, memory_kib, run_program};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -21,24 +22,10 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 const MAX_RESIDENT_KIB: u64 = 64 << 10;
 
 fn main() -> ExitCode {
-    let argument = std::env::args().nth(1).unwrap_or_default();
-    let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
-    let result = match argument.as_str() {
-        "--serve" => runtime.block_on(serve()),
-        megabytes => runtime.block_on(upload(megabytes.parse().unwrap_or(2_048))),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("large-upload: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_program("large-upload", 2_048, serve, upload)
 }
 
 /// A digest (FNV-1a) that does not depend on how the bytes are split.
@@ -135,7 +122,7 @@ async fn upload_file(path: &Path, megabytes: u64) -> Result<(), BoxError> {
         client.workspace("ws_1").assets().upload(file).timeout(None).await?;
         let mut received = String::new();
         output.read_line(&mut received)?;
-        let resident = peak_kib()?;
+        let resident = memory_kib("VmHWM")?;
         println!("{version}: {length} bytes, resident memory of the client at most {resident} KiB");
         if received.trim() != format!("{version} {length} {digest:x}") {
             return Err(format!("the server received something else: {received}").into());
@@ -166,11 +153,4 @@ fn write_file(path: &Path, megabytes: u64) -> Result<u64, BoxError> {
     }
     file.flush()?;
     Ok(digest)
-}
-
-/// Returns the largest resident memory of this process so far, in KiB.
-fn peak_kib() -> Result<u64, BoxError> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM in /proc/self/status")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -2,6 +2,7 @@
 
 mod callback_server;
 pub mod faults;
+pub mod process;
 mod scripted;
 pub mod stack;
 

@@ -16,11 +16,10 @@ use std::time::{Duration, Instant};
 
 use fetch_hive_client::{Client, HyperTransport};
 use fetch_hive_emulator::{Emulator, Fault};
+use fetch_hive_tests::process::{BoxError, memory_kib, run_program, sockets};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Handle, Runtime};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The keep-alive intervals and timeouts of the two clients. The second ones are the defaults.
 const PINGS: [(Duration, Duration); 2] =
@@ -36,19 +35,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 const SLACK: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
-    let argument = std::env::args().nth(1).unwrap_or_default();
-    let Ok(runtime) = Runtime::new() else { return ExitCode::FAILURE };
-    let result = match argument.as_str() {
-        "--serve" => runtime.block_on(serve()),
-        seconds => runtime.block_on(soak(seconds.parse().unwrap_or(300))),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("relay-soak: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_program("relay-soak", 300, serve, soak)
 }
 
 /// Serves until the standard input ends. Then prints the number of runs, and of those that started
@@ -133,7 +120,7 @@ async fn soak(seconds: u64) -> Result<(), BoxError> {
     let (address, pem): (SocketAddr, _) = (address.parse()?, pem.replace('|', "\n"));
 
     let tasks = || Handle::current().metrics().num_alive_tasks();
-    let before = (tasks(), sockets()?);
+    let before = (tasks(), sockets("self")?);
     let issued = Arc::new(AtomicU64::new(0));
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut clients = Vec::new();
@@ -153,7 +140,7 @@ async fn soak(seconds: u64) -> Result<(), BoxError> {
         clients.push((interval + timeout, relay, results, callers));
     }
     tokio::time::sleep(Duration::from_secs(seconds / 2)).await;
-    let memory_halfway = resident_kib()?;
+    let memory_halfway = memory_kib("VmRSS")?;
     let mut problems = Vec::new();
     for (window, relay, results, callers) in clients {
         for caller in callers {
@@ -181,10 +168,10 @@ async fn soak(seconds: u64) -> Result<(), BoxError> {
         }
         runtime.shutdown_background();
     }
-    let memory_end = resident_kib()?;
+    let memory_end = memory_kib("VmRSS")?;
     let mut after = (0, 0);
     for _ in 0..400 {
-        after = (tasks(), sockets()?);
+        after = (tasks(), sockets("self")?);
         if after == before {
             break;
         }
@@ -236,21 +223,4 @@ async fn call(client: &Client, number: u64) -> Result<(), fetch_hive_client::Err
         events.into_response().await.complete()?;
     }
     Ok(())
-}
-
-/// Counts the open sockets of this process.
-fn sockets() -> Result<usize, BoxError> {
-    let mut sockets = 0;
-    for file in std::fs::read_dir("/proc/self/fd")? {
-        let is_socket = |target: std::path::PathBuf| target.to_string_lossy().starts_with("socket:");
-        sockets += usize::from(std::fs::read_link(file?.path()).is_ok_and(is_socket));
-    }
-    Ok(sockets)
-}
-
-/// Returns the resident memory of this process, in KiB.
-fn resident_kib() -> Result<u64, BoxError> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc/self/status")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use fetch_hive_client::{Client, Error, HyperTransport};
 use fetch_hive_emulator::{Emulator, EmulatorBuilder, Fault};
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use fetch_hive_tests::process::{BoxError, memory_kib, run_program, sockets};
 
 /// The number of each result.
 type Results = Arc<Mutex<BTreeMap<String, u64>>>;
@@ -24,19 +23,7 @@ const CONCURRENT_CALLS: usize = 64;
 const LOST_AFTER: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
-    let argument = std::env::args().nth(1).unwrap_or_default();
-    let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
-    let result = match argument.as_str() {
-        "--serve" => runtime.block_on(serve()),
-        seconds => runtime.block_on(soak(seconds.parse().unwrap_or(300))),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("soak: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run_program("soak", 300, serve, soak)
 }
 
 /// Returns faults that affect a fifth of the requests, and a delay for the others.
@@ -109,7 +96,7 @@ async fn measure(service: &mut Child, seconds: u64) -> Result<(), BoxError> {
     let mut memory = Vec::new();
     for share in [0.1, 0.5, 0.99] {
         tokio::time::sleep_until((start + Duration::from_secs(seconds).mul_f64(share)).into()).await;
-        memory.push(resident_kib()?);
+        memory.push(memory_kib("VmRSS")?);
     }
     for caller in callers {
         caller.await?;
@@ -123,7 +110,7 @@ async fn measure(service: &mut Child, seconds: u64) -> Result<(), BoxError> {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let memory_after = resident_kib()?;
+    let memory_after = memory_kib("VmRSS")?;
     drop(service.stdin.take());
     line.clear();
     output.read_line(&mut line)?;
@@ -200,21 +187,4 @@ async fn call(client: &Client, number: u64) -> Result<&'static str, Error> {
     }
     events.into_response().await.complete()?;
     Ok("streams")
-}
-
-/// Counts the open sockets of a process.
-fn sockets(process: &str) -> Result<usize, BoxError> {
-    let mut sockets = 0;
-    for file in std::fs::read_dir(format!("/proc/{process}/fd"))? {
-        let is_socket = |target: std::path::PathBuf| target.to_string_lossy().starts_with("socket:");
-        sockets += usize::from(std::fs::read_link(file?.path()).is_ok_and(is_socket));
-    }
-    Ok(sockets)
-}
-
-/// Returns the resident memory of this process, in KiB.
-fn resident_kib() -> Result<u64, BoxError> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS in /proc/self/status")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }

@@ -144,6 +144,22 @@ mod tests {
     }
 
     #[test]
+    fn each_missed_target_has_a_reason() {
+        let text = read_text(&workspace_root().join("BENCHMARKS.md")).unwrap();
+        let (_, reasons) = text.split_once("## Missed targets").unwrap();
+        let reasons: Vec<_> = reasons.split("**").skip(1).step_by(2).collect();
+        for row in text.lines().filter(|line| line.starts_with("| ") && line.contains("**no**")) {
+            let cells: Vec<_> = row.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
+            let title = format!("{}: {}", cells[0], cells[1]);
+            assert!(reasons.iter().any(|reason| title.starts_with(reason)), "no reason for {title}");
+        }
+        for reason in reasons.into_iter().filter(|reason| reason.contains(": ")) {
+            let is_missed = |row: &str| row.contains("**no**") && row.replacen(" | ", ": ", 1).contains(reason);
+            assert!(text.lines().any(is_missed), "{reason} is not missed any more");
+        }
+    }
+
+    #[test]
     fn days_are_formatted_as_dates() {
         for (days, text) in [
             (0, "1970-01-01"),

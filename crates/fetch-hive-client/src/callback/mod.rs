@@ -38,6 +38,7 @@ mod pending_runs;
 mod receiver;
 mod renewal;
 mod run_and_wait;
+mod run_delivery;
 mod run_token;
 mod secret_source;
 

@@ -1,9 +1,8 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use fetch_hive_core::callback::Delivery;
@@ -15,7 +14,7 @@ use super::pending_runs::{AcceptedRun, PendingRunState, PendingRuns, TakeResult}
 use super::receiver::Receiver;
 use super::renewal::with_renewal;
 use super::run_token::RunToken;
-use crate::clock::Stopwatch;
+use crate::clock::{Stopwatch, completes_within};
 use crate::execute::{RunEnd, RunPermit};
 use crate::poll_run::{DEFAULT_TIMEOUT, WAIT};
 use crate::{BoxError, Client, Error, ErrorKind, WaitError};
@@ -219,43 +218,33 @@ impl<C> PendingRun<C> {
         let runs = self.pending_runs();
         let clock = Arc::clone(&self.client.shared.clock);
         let started = Stopwatch::start(&*clock);
-        // Dropped only after the next one is registered, so that the store knows the waiter.
-        let mut last_change;
+        let mut waiting = None;
         loop {
             let taken = runs.take(&self.run_token, self.receiver.lease).await;
-            let mut changed =
-                match taken.map_err(|source| self.error(|request_id| WaitError::Store { request_id, source }))? {
-                    TakeResult::Event { delivery, taken } => {
-                        self.taken = Some(taken);
-                        self.run_ended();
-                        return Ok(Delivery::from_verified(delivery.body));
-                    }
-                    TakeResult::Acknowledged | TakeResult::UnknownRun => {
-                        return Err(self.error(|request_id| WaitError::AlreadyTaken { request_id }));
-                    }
-                    TakeResult::Pending(changed) => changed,
-                };
-            let mut sleep = None;
-            let is_changed = poll_fn(|cx| {
-                if changed.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(true);
+            let taken = taken.map_err(|source| self.error(|request_id| WaitError::Store { request_id, source }))?;
+            let changed = match taken {
+                TakeResult::Event { delivery, taken } => {
+                    self.taken = Some(taken);
+                    self.run_ended();
+                    return Ok(Delivery::from_verified(delivery.body));
                 }
-                let Some(remaining) = remaining else { return Poll::Pending };
-                let sleep = sleep.get_or_insert_with(|| clock.sleep(started.remaining(&*clock, remaining)));
-                sleep.as_mut().poll(cx).map(|()| false)
-            })
-            .await;
-            if let (false, Some(remaining)) = (is_changed, remaining) {
-                let timeout = self.timeout.unwrap_or(remaining);
+                TakeResult::Acknowledged | TakeResult::UnknownRun => {
+                    return Err(self.error(|request_id| WaitError::AlreadyTaken { request_id }));
+                }
+                // The previous wait ends only now, so that the store knows of a waiter throughout.
+                TakeResult::Pending(changed) => waiting.insert(changed),
+            };
+            let limit = remaining.map(|remaining| (&*clock, started.remaining(&*clock, remaining)));
+            if !completes_within(changed, limit).await {
+                let timeout = self.timeout.or(remaining).unwrap_or_default();
+                let (last_status, last_error) = (None, None);
                 return Err(self.error(|request_id| WaitError::Timeout {
                     request_id,
                     timeout,
-                    last_status: None,
-                    last_error: None,
+                    last_status,
+                    last_error,
                 }));
             }
-            last_change = changed;
-            let _ = &last_change;
         }
     }
 

@@ -202,8 +202,7 @@ pub enum TakeResult {
         /// The number of the lease, which differs each time the event is taken.
         taken: u64,
     },
-    /// There is no event to take, because it has not arrived or another waiter holds it. Take it
-    /// again after the change.
+    /// The event has not arrived, or another waiter holds it. Try again after the change.
     Pending(Changed),
     /// The event was taken and acknowledged.
     Acknowledged,

@@ -1,30 +1,25 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use fetch_hive_core::callback::{Claim, Delivery, EventKey, Verifier};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 
 use super::dedup::{ClaimResult, DedupStore};
 use super::memory_pending_runs::MemoryPendingRuns;
 use super::outcome::Outcome;
-use super::pending_runs::{AcceptedRun, DeliverResult, PendingRunState, PendingRuns, RawDelivery};
+use super::pending_runs::PendingRuns;
 use super::renewal::with_renewal;
 use super::run_token::RunToken;
 use super::secret_source::{CachedSecrets, SecretSource, UnverifiedDelivery};
 use crate::BoxError;
-use crate::clock::{Clock, Stopwatch};
+use crate::clock::Clock;
 use crate::execute::{BodyBuffer, BodyTooLarge};
-
-/// How long a delivery waits for the waiter of its run to acknowledge the event, before it is
-/// answered with 503.
-const MAX_ACKNOWLEDGE_TIME: Duration = Duration::from_secs(5);
 
 /// A receiver of callbacks, which turns an HTTP request into a response and works with any server.
 ///
@@ -44,7 +39,7 @@ pub struct Receiver {
     pub(super) callback_url: Option<String>,
     pub(super) pending_runs: Arc<dyn PendingRuns>,
     memory_pending_runs: MemoryPendingRuns,
-    secret_source: Option<Arc<CachedSecrets>>,
+    pub(super) secret_source: Option<Arc<CachedSecrets>>,
     clock: Option<Arc<dyn Clock>>,
     pub(crate) max_body_bytes: usize,
     dedup_store: Option<Arc<dyn DedupStore>>,
@@ -103,8 +98,8 @@ impl Receiver {
         self
     }
 
-    /// Sets a source of secrets, which is asked when none of the receiver's own secrets verifies a
-    /// callback.
+    /// Sets a source of secrets, which is asked when a callback does not match any of the receiver's
+    /// own secrets.
     #[must_use]
     pub fn secret_source(mut self, source: impl SecretSource) -> Self {
         self.secret_source = Some(Arc::new(CachedSecrets::new(source)));
@@ -282,7 +277,7 @@ impl Receiver {
         }
     }
 
-    /// Sets the clock that is used if there is no other.
+    /// Sets a clock, unless the receiver already has one.
     #[cfg(feature = "blocking")]
     pub(crate) fn or_clock(mut self, clock: impl Clock) -> Self {
         self.clock.get_or_insert_with(|| Arc::new(clock));
@@ -290,7 +285,7 @@ impl Receiver {
     }
 
     /// Returns the clock, if it can be used here.
-    fn running_clock(&self) -> Option<&dyn Clock> {
+    pub(super) fn running_clock(&self) -> Option<&dyn Clock> {
         #[cfg(feature = "hyper")]
         if self.clock.is_none() && tokio::runtime::Handle::try_current().is_ok() {
             return Some(&crate::clock::TokioClock);
@@ -304,7 +299,7 @@ impl Receiver {
     pub(crate) async fn verify_and_claim(&self, parts: &Parts, body: Bytes) -> Result<(EventKey, Delivery), Outcome> {
         let mut delivery = match RunToken::from_path(parts.uri.path()) {
             Some(token) => self.deliver_to_run(&token, parts, body).await?,
-            None => self.verify(&self.verifier, parts, body).await?,
+            None => self.verify(&self.verifier, parts.uri.path(), &parts.headers, &body).await?,
         };
         let key = match &self.event_key {
             Some(key) => key(&delivery),
@@ -324,117 +319,25 @@ impl Receiver {
     }
 
     /// Verifies a callback with the secrets of a verifier, and then with those of the source.
-    async fn verify(&self, verifier: &Verifier, parts: &Parts, body: Bytes) -> Result<Delivery, Outcome> {
-        let rejected = match (verifier.verify(&parts.headers, body.clone()), &self.secret_source) {
-            (Ok(delivery), _) => return Ok(delivery),
-            (Err(error), None) => return Err(Outcome::Rejected(error)),
-            (Err(error), Some(_)) => error,
+    pub(super) async fn verify(
+        &self,
+        verifier: &Verifier,
+        path: &str,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Delivery, Outcome> {
+        let rejected = match verifier.verify(headers, body.clone()) {
+            Ok(delivery) => return Ok(delivery),
+            Err(error) => Outcome::Rejected(error),
         };
-        let Some(source) = &self.secret_source else { return Err(Outcome::Rejected(rejected)) };
-        let unverified = UnverifiedDelivery::new(parts.uri.path(), &parts.headers, &body);
+        let Some(source) = &self.secret_source else { return Err(rejected) };
+        let unverified = UnverifiedDelivery::new(path, headers, body);
         let secrets = source.secrets(&unverified).await.map_err(|error| Outcome::StoreFailed { key: None, error })?;
         if secrets.is_empty() {
-            return Err(Outcome::Rejected(rejected));
+            return Err(rejected);
         }
         let verifier = secrets.iter().fold(verifier.clone(), |verifier, secret| verifier.with_secret(secret.clone()));
-        verifier.verify(&parts.headers, body).map_err(Outcome::Rejected)
-    }
-
-    /// Verifies a callback for a run, and stores the event that ends the run.
-    ///
-    /// Returns any other event, which belongs to the handler.
-    async fn deliver_to_run(&self, token: &RunToken, parts: &Parts, body: Bytes) -> Result<Delivery, Outcome> {
-        let store_failed = |error| Outcome::StoreFailed { key: None, error };
-        let raw = || RawDelivery::new(parts.headers.clone(), body.clone());
-        loop {
-            let Some(state) = self.pending_runs.find(token).await.map_err(store_failed)? else {
-                return Err(Outcome::UnknownRun);
-            };
-            let accepted = match state {
-                PendingRunState::Opened => None,
-                PendingRunState::Started(accepted) => Some(accepted),
-            };
-            let secret = accepted.as_ref().and_then(|accepted| accepted.webhook_secret.clone());
-            let with_secret = secret.map(|secret| self.verifier.with_secret(secret));
-            match self.verify(with_secret.as_ref().unwrap_or(&self.verifier), parts, body.clone()).await {
-                Ok(delivery) => return self.end_run(token, accepted.as_ref(), delivery, raw()).await,
-                Err(Outcome::Rejected(_)) if accepted.is_none() => {
-                    match self.pending_runs.deliver(token, raw(), false).await.map_err(store_failed)? {
-                        DeliverResult::Started => {}
-                        DeliverResult::BufferFull => return Err(Outcome::BufferFull),
-                        DeliverResult::UnknownRun => return Err(Outcome::UnknownRun),
-                        _ => return Err(Outcome::Held),
-                    }
-                }
-                Err(outcome) => return Err(outcome),
-            }
-        }
-    }
-
-    /// Stores a verified event if it ends the run, and returns any other event.
-    async fn end_run(
-        &self,
-        token: &RunToken,
-        accepted: Option<&AcceptedRun>,
-        delivery: Delivery,
-        raw: RawDelivery,
-    ) -> Result<Delivery, Outcome> {
-        let run_id = accepted.and_then(|accepted| accepted.request_id.as_ref());
-        let names_other_run = run_id.zip(delivery.event.request_id.as_ref()).is_some_and(|(run, event)| run != event);
-        if !delivery.event.ends_run() || names_other_run {
-            return Ok(delivery);
-        }
-        let key = delivery.key();
-        let started = self.running_clock().map(|clock| (clock, Stopwatch::start(clock)));
-        let mut has_waited = false;
-        loop {
-            let stored = self.pending_runs.deliver(token, raw.clone(), true).await;
-            let mut changed = match stored.map_err(|error| Outcome::StoreFailed { key: Some(key.clone()), error })? {
-                DeliverResult::Unacknowledged(changed) => changed,
-                DeliverResult::AlreadyStored if !has_waited => return Err(Outcome::AlreadyHandled(key)),
-                DeliverResult::AlreadyStored | DeliverResult::Stored => return Err(Outcome::RunEnded(key)),
-                DeliverResult::BufferFull => return Err(Outcome::BufferFull),
-                DeliverResult::UnknownRun => return Err(Outcome::UnknownRun),
-                DeliverResult::Held | DeliverResult::Started => return Err(Outcome::Held),
-            };
-            has_waited = true;
-            let mut sleep = None;
-            let is_changed = poll_fn(|cx| {
-                if changed.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(true);
-                }
-                let Some((clock, started)) = started else { return Poll::Pending };
-                let remaining = || clock.sleep(started.remaining(clock, MAX_ACKNOWLEDGE_TIME));
-                sleep.get_or_insert_with(remaining).as_mut().poll(cx).map(|()| false)
-            });
-            if !is_changed.await {
-                return Err(Outcome::Held);
-            }
-        }
-    }
-
-    /// Records that a run was started, and processes the deliveries that were held until now.
-    ///
-    /// Returns `false` if no secret is known that could verify its callbacks.
-    pub(super) async fn run_started(&self, token: &RunToken, run: AcceptedRun) -> Result<bool, BoxError> {
-        let verifier = match &run.webhook_secret {
-            Some(secret) => self.verifier.with_secret(secret.clone()),
-            None => self.verifier.clone(),
-        };
-        if verifier.is_empty() && self.secret_source.is_none() {
-            return Ok(false);
-        }
-        let run_id = run.request_id.clone();
-        for held in self.pending_runs.started(token, run).await? {
-            // Held deliveries were answered with 503, so the service redelivers the ones that are
-            // ignored here.
-            let Ok(delivery) = verifier.verify(&held.headers, held.body.clone()) else { continue };
-            let is_of_run = run_id.as_ref().zip(delivery.event.request_id.as_ref()).is_none_or(|(run, id)| run == id);
-            if delivery.event.ends_run() && is_of_run {
-                self.pending_runs.deliver(token, held, true).await?;
-            }
-        }
-        Ok(true)
+        verifier.verify(headers, body.clone()).map_err(Outcome::Rejected)
     }
 
     /// Commits or releases the claim, depending on the result of the handler.

@@ -1,4 +1,4 @@
-use fetch_hive_types::{Inputs, InvokeAgent, InvokeAgentResponse, StreamEvent, TokenUsage, ToolInvocation};
+use fetch_hive_types::{InvokeAgent, InvokeAgentResponse, StreamEvent, TokenUsage, ToolInvocation};
 
 use super::endpoint;
 use crate::checks::{attachments, metadata, not_blank, reject_if};
@@ -31,7 +31,7 @@ endpoint! {
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
-        Body::json_streaming(self, &self.extra, &Inputs::new(), false)
+        Body::json_streaming(self, &self.extra, None, false)
     }
 
     fn callback_url(&self) -> Option<&str> {
@@ -49,7 +49,7 @@ endpoint! {
 
 impl StreamingEndpoint for InvokeAgent {
     fn streaming_body(&self) -> Result<Body, InvalidInput> {
-        Body::json_streaming(self, &self.extra, &Inputs::new(), true)
+        Body::json_streaming(self, &self.extra, None, true)
     }
 
     fn apply_event(response: &mut InvokeAgentResponse, event: StreamEvent) {

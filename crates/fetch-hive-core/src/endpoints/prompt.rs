@@ -20,7 +20,7 @@ endpoint! {
     }
 
     fn body(&self) -> Result<Body, InvalidInput> {
-        Body::json_streaming(self, &self.extra, &self.inputs, false)
+        Body::json_streaming(self, &self.extra, Some(&self.inputs), false)
     }
 
     fn target(&self) -> Option<&str> {
@@ -34,7 +34,7 @@ endpoint! {
 
 impl StreamingEndpoint for InvokePrompt {
     fn streaming_body(&self) -> Result<Body, InvalidInput> {
-        Body::json_streaming(self, &self.extra, &self.inputs, true)
+        Body::json_streaming(self, &self.extra, Some(&self.inputs), true)
     }
 
     fn apply_event(response: &mut InvokePromptResponse, event: StreamEvent) {

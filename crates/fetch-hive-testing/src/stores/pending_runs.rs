@@ -134,7 +134,7 @@ pub(super) async fn event_is_given_back(first: Runs<'_>, second: Runs<'_>) -> Ch
     first.give_back(&token, number).await.map_err(|error| format!("give_back failed: {error}"))?;
     let (event, again) = take_event(second, &token, LONG).await?;
     ensure(event == delivery("event") && again != number, "the event changed, or its number did not")?;
-    // The number of the first waiter is no longer valid.
+    // The first waiter has lost the event, so its number is refused.
     first.give_back(&token, number).await.map_err(|error| format!("give_back failed: {error}"))?;
     drop(take_nothing(first, &token).await?);
     ensure(first.acknowledge(&token, number).await.is_err(), "an event that was given back was acknowledged")?;

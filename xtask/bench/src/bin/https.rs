@@ -11,10 +11,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_bench::{KEY, Request, Run, argument, cpu_time, line};
+use fetch_hive_bench::{Cost, KEY, Meter, Request, Run, argument, cpu_time, line};
 use fetch_hive_client::{Client, HyperTransport, open_asset_file};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -33,14 +33,14 @@ type HyperClient = hyper_util::client::legacy::Client<HttpsConnector<HttpConnect
 
 #[derive(Serialize)]
 struct Figures {
-    cpu_ns: f64,
-    wall_ns: f64,
-    /// The memory that the measurement added at its peak, and that it added in the end.
+    #[serde(flatten)]
+    cost: Cost,
+    /// The resident memory that the measurement added at its peak, and that it added in the end.
     peak_bytes: f64,
-    bytes: f64,
+    resident_bytes: f64,
 }
 
-fn main() -> Result<(), BoxError> {
+pub fn main() -> Result<(), BoxError> {
     let (client, measurement): (String, String) = (argument(1, "CLIENT"), argument(2, "MEASUREMENT"));
     if measurement == "cold" {
         return cold(&client);
@@ -122,25 +122,19 @@ fn print(figures: &Figures) -> Result<(), BoxError> {
 }
 
 struct Start {
-    at: Instant,
-    cpu_time: Duration,
+    meter: Meter<'static>,
     resident: usize,
 }
 
 impl Start {
     fn now() -> Result<Self, BoxError> {
-        let resident = memory("VmRSS:")?;
-        Ok(Self { at: Instant::now(), cpu_time: cpu_time(), resident })
+        Ok(Self { resident: memory("VmRSS:")?, meter: Meter::start() })
     }
 
     fn figures(&self) -> Result<Figures, BoxError> {
+        let cost = self.meter.per(1);
         let added = |now: usize| now.saturating_sub(self.resident) as f64;
-        Ok(Figures {
-            cpu_ns: cpu_time().saturating_sub(self.cpu_time).as_secs_f64() * 1e9,
-            wall_ns: self.at.elapsed().as_secs_f64() * 1e9,
-            peak_bytes: added(memory("VmHWM:")?),
-            bytes: added(memory("VmRSS:")?),
-        })
+        Ok(Figures { cost, peak_bytes: added(memory("VmHWM:")?), resident_bytes: added(memory("VmRSS:")?) })
     }
 }
 
@@ -198,19 +192,37 @@ fn rows(count: usize) -> Vec<Row> {
     (0..count).map(row).collect()
 }
 
+/// A client that is measured. A measurement that has no peer for a client is not implemented.
 #[async_trait::async_trait]
 trait Caller: Send + Sync {
     async fn call(&self) -> Result<(), BoxError>;
-    async fn upload(&self, file: &str) -> Result<(), BoxError>;
-    async fn rows(&self, rows: Vec<Row>) -> Result<(), BoxError>;
-    async fn text(&self, text: String) -> Result<(), BoxError>;
-    async fn open_stream(&self) -> Result<Box<dyn Send>, BoxError>;
-    async fn events(&self, count: usize) -> Result<(), BoxError>;
+
+    async fn upload(&self, _file: &str) -> Result<(), BoxError> {
+        Err(NOT_MEASURED.into())
+    }
+
+    async fn rows(&self, _rows: Vec<Row>) -> Result<(), BoxError> {
+        Err(NOT_MEASURED.into())
+    }
+
+    async fn text(&self, _text: String) -> Result<(), BoxError> {
+        Err(NOT_MEASURED.into())
+    }
+
+    async fn open_stream(&self) -> Result<Box<dyn Send>, BoxError> {
+        Err(NOT_MEASURED.into())
+    }
+
+    async fn events(&self, _count: usize) -> Result<(), BoxError> {
+        Err(NOT_MEASURED.into())
+    }
 
     async fn owned_call(self: Arc<Self>) -> Result<(), BoxError> {
         self.call().await
     }
 }
+
+const NOT_MEASURED: &str = "this client is not measured here";
 
 struct Ours(Client);
 
@@ -454,25 +466,5 @@ impl Caller for Reqwest {
         let run: Run = self.client.post(&self.url).bearer_auth(KEY).json(&Request::new()).send().await?.json().await?;
         assert!(!run.request_id.is_empty());
         Ok(())
-    }
-
-    async fn upload(&self, _: &str) -> Result<(), BoxError> {
-        Err("not measured".into())
-    }
-
-    async fn rows(&self, _: Vec<Row>) -> Result<(), BoxError> {
-        Err("not measured".into())
-    }
-
-    async fn text(&self, _: String) -> Result<(), BoxError> {
-        Err("not measured".into())
-    }
-
-    async fn open_stream(&self) -> Result<Box<dyn Send>, BoxError> {
-        Err("not measured".into())
-    }
-
-    async fn events(&self, _: usize) -> Result<(), BoxError> {
-        Err("not measured".into())
     }
 }
