@@ -5,8 +5,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The published crates.
-pub(crate) const PUBLISHED: [&str; 5] =
-    ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing", "fetch-hive-emulator"];
+pub(crate) const PUBLISHED: [&str; 6] = [
+    "fetch-hive-types",
+    "fetch-hive-core",
+    "fetch-hive-client",
+    "fetch-hive-store",
+    "fetch-hive-testing",
+    "fetch-hive-emulator",
+];
 
 /// Returns the root of the workspace.
 pub(crate) fn workspace_root() -> PathBuf {

@@ -1,0 +1,141 @@
+//! Transactions, which run the same statements on both databases.
+
+use std::pin::Pin;
+
+use crate::StoreError;
+
+/// A parameter or a column.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Int(Option<i64>),
+    Text(Option<String>),
+    Blob(Option<Vec<u8>>),
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(Some(value))
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(Some(value.to_owned()))
+    }
+}
+
+impl From<Option<String>> for Value {
+    fn from(value: Option<String>) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<Vec<u8>> for Value {
+    fn from(value: Vec<u8>) -> Self {
+        Self::Blob(Some(value))
+    }
+}
+
+impl From<Option<Vec<u8>>> for Value {
+    fn from(value: Option<Vec<u8>>) -> Self {
+        Self::Blob(value)
+    }
+}
+
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
+/// A row of a result. Each method reads the next column.
+pub(crate) struct Row(std::vec::IntoIter<Value>);
+
+impl Row {
+    pub(crate) fn new(columns: Vec<Value>) -> Self {
+        Self(columns.into_iter())
+    }
+
+    /// Reads a number. NULL is 0.
+    pub(crate) fn int(&mut self) -> i64 {
+        self.opt_int().unwrap_or_default()
+    }
+
+    pub(crate) fn opt_int(&mut self) -> Option<i64> {
+        if let Some(Value::Int(value)) = self.0.next() { value } else { None }
+    }
+
+    pub(crate) fn text(&mut self) -> Option<String> {
+        if let Some(Value::Text(value)) = self.0.next() { value } else { None }
+    }
+
+    pub(crate) fn blob(&mut self) -> Option<Vec<u8>> {
+        if let Some(Value::Blob(value)) = self.0.next() { value } else { None }
+    }
+}
+
+pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The statements of one transaction.
+pub(crate) type Operation<T> = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send>;
+
+/// An open transaction.
+pub(crate) enum Tx {
+    #[cfg(feature = "sqlite")]
+    Sqlite(rusqlite::Connection),
+    #[cfg(feature = "postgres")]
+    Postgres(deadpool_postgres::Object),
+}
+
+impl Tx {
+    /// Runs a statement with parameters `$1`, `$2` and so on, and returns its rows.
+    pub(crate) async fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(connection) => crate::sqlite::query(connection, sql, values),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(client) => crate::postgres::query(client, sql, values).await,
+        }
+    }
+
+    /// Runs a statement that returns no rows.
+    pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<(), StoreError> {
+        self.query(sql, values).await.map(drop)
+    }
+
+    /// Runs a statement and returns its first row.
+    pub(crate) async fn row(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(self.query(sql, values).await?.into_iter().next())
+    }
+
+    /// Returns the time of the database in milliseconds since 1970.
+    pub(crate) async fn now(&mut self) -> Result<i64, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+                Ok(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => {
+                let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+                Ok(self.row(sql, &[]).await?.map_or(0, |mut row| row.int()))
+            }
+        }
+    }
+
+    /// Returns the system identifier and the timeline of the PostgreSQL server, which change when
+    /// another server takes over. A SQLite file has none.
+    pub(crate) async fn server(&mut self) -> Result<Option<String>, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Ok(None),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => {
+                let sql = "SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) \
+                           FROM pg_control_system()";
+                Ok(self.row(sql, &[]).await?.and_then(|mut row| row.text()))
+            }
+        }
+    }
+}

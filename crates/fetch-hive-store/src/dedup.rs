@@ -1,0 +1,87 @@
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fetch_hive_client::BoxError;
+use fetch_hive_client::callback::{Claim, ClaimResult, DedupStore, EventKey};
+
+use crate::{Store, StoreError, digest, millis};
+
+/// The handled events of a [`Store`].
+#[derive(Clone)]
+pub struct StoreDedup(pub(crate) Store);
+
+impl fmt::Debug for StoreDedup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreDedup").finish_non_exhaustive()
+    }
+}
+
+impl StoreDedup {
+    /// Sets the end of the lease of a claim, or commits it without a lease. Returns whether the
+    /// claim is held or committed.
+    async fn update(&self, claim: &Claim, lease: Option<Duration>) -> Result<bool, StoreError> {
+        let (key, number) = (digest(claim.key.as_str()), crate::signed(claim.number));
+        self.0
+            .transaction(Box::new(move |tx| {
+                Box::pin(async move {
+                    let now = tx.now().await?;
+                    // A committed claim stays committed.
+                    let sql = "UPDATE fetch_hive_event SET changed = $4, \
+                               lease_end = CASE WHEN lease_end IS NULL OR $3 < 0 THEN NULL ELSE $3 END \
+                               WHERE key = $1 AND number = $2 RETURNING number";
+                    let lease_end = lease.map_or(-1, |lease| now.saturating_add(millis(lease)));
+                    Ok(tx.row(sql, &[key.into(), number.into(), lease_end.into(), now.into()]).await?.is_some())
+                })
+            }))
+            .await
+    }
+}
+
+#[async_trait]
+impl DedupStore for StoreDedup {
+    async fn claim(&self, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError> {
+        let digest = digest(key.as_str());
+        let key = key.clone();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let now = tx.now().await?;
+                let lease_end = now.saturating_add(millis(lease));
+                let sql = "INSERT INTO fetch_hive_event (key, number, lease_end, changed) VALUES ($1, 1, $2, $3) \
+                           ON CONFLICT (key) DO UPDATE SET number = fetch_hive_event.number + 1, \
+                           lease_end = excluded.lease_end, changed = excluded.changed \
+                           WHERE fetch_hive_event.lease_end <= $3 RETURNING number";
+                let values = [digest.clone().into(), lease_end.into(), now.into()];
+                if let Some(mut row) = tx.row(sql, &values).await? {
+                    return Ok(ClaimResult::Acquired(Claim::new(key, crate::unsigned(row.int()))));
+                }
+                let sql = "SELECT lease_end FROM fetch_hive_event WHERE key = $1";
+                let row = tx.row(sql, &[digest.into()]).await?;
+                let is_committed = row.is_some_and(|mut row| row.opt_int().is_none());
+                Ok(if is_committed { ClaimResult::AlreadyHandled } else { ClaimResult::InProgress })
+            })
+        }));
+        operation.await.map_err(StoreError::boxed)
+    }
+
+    async fn commit(&self, claim: &Claim) -> Result<(), BoxError> {
+        if self.update(claim, None).await? { Ok(()) } else { Err(StoreError::ClaimLost.boxed()) }
+    }
+
+    async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), BoxError> {
+        if self.update(claim, Some(lease)).await? { Ok(()) } else { Err(StoreError::ClaimLost.boxed()) }
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<(), BoxError> {
+        let (key, number) = (digest(claim.key.as_str()), crate::signed(claim.number));
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                // The row is kept, so that the next claim has another number.
+                let sql = "UPDATE fetch_hive_event SET lease_end = 0 \
+                           WHERE key = $1 AND number = $2 AND lease_end IS NOT NULL";
+                tx.execute(sql, &[key.into(), number.into()]).await
+            })
+        }));
+        operation.await.map_err(StoreError::boxed)
+    }
+}

@@ -1,0 +1,53 @@
+/// An error of a store.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The database cannot be opened or reached.
+    #[error("cannot open the store {target}: {reason}")]
+    Open {
+        /// The path, or the host and port.
+        target: String,
+        /// The reason of the system or of the database.
+        reason: String,
+    },
+    /// The tables were created by a newer version of this crate.
+    #[error("the store has schema version {found}, and this version supports up to {supported}; upgrade this program")]
+    NewerSchema {
+        /// The version of the tables.
+        found: i64,
+        /// The newest version that is supported.
+        supported: i64,
+    },
+    /// The database rejected an operation, or the connection was lost.
+    #[error("the store failed: {0}")]
+    Database(String),
+    /// Another PostgreSQL server answers, such as a promoted standby. It may have lost the last
+    /// committed runs, so nothing is started before
+    /// [`Store::confirm_server`](crate::Store::confirm_server) was called.
+    #[error(
+        "the PostgreSQL server changed from {confirmed} to {found} (system identifier/timeline), so it may not \
+         know all started runs; compare them and call Store::confirm_server"
+    )]
+    ServerChanged {
+        /// The server that was confirmed last.
+        confirmed: String,
+        /// The server that answers now.
+        found: String,
+    },
+    /// A sealed value cannot be opened.
+    #[error("a stored value cannot be decrypted; pass the key with which it was sealed")]
+    Sealed,
+    /// The row was taken by another process in the meantime.
+    #[error("the lease expired")]
+    ClaimLost,
+}
+
+impl StoreError {
+    /// Converts an error of a seam, whose callers distinguish a lost claim.
+    pub(crate) fn boxed(self) -> fetch_hive_client::BoxError {
+        match self {
+            Self::ClaimLost => fetch_hive_client::callback::ClaimLost.into(),
+            other => other.into(),
+        }
+    }
+}

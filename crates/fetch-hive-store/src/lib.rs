@@ -1,0 +1,243 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod database;
+mod dedup;
+mod error;
+mod maintenance;
+mod pending_runs;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod run_limiter;
+mod schema;
+mod seal;
+mod secrets;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+pub use dedup::StoreDedup;
+pub use error::StoreError;
+pub use maintenance::Purged;
+pub use pending_runs::StorePendingRuns;
+pub use run_limiter::{StoreRunLimiter, StoreRunLimiterBuilder};
+pub use secrets::StoreSecrets;
+
+use database::Operation;
+use seal::Sealer;
+
+/// How long a waiter sleeps at most before it looks at the database again, in milliseconds.
+const MAX_WAIT: i64 = 10_000;
+
+/// Durable state that several processes share. Cloning is cheap.
+///
+/// It needs a tokio runtime with its timer enabled.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    database: Database,
+    sealer: Sealer,
+    changes: watch::Sender<u64>,
+    /// The listening connection is closed when the last receiver is dropped.
+    receiver: watch::Receiver<u64>,
+    runtime: tokio::runtime::Handle,
+}
+
+enum Database {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlite::Sqlite),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Postgres),
+}
+
+/// Options of a [`Store`], such as a key that seals payloads and secrets.
+#[derive(Default)]
+pub struct StoreBuilder {
+    sealer: Sealer,
+}
+
+impl fmt::Debug for StoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreBuilder").finish_non_exhaustive()
+    }
+}
+
+impl StoreBuilder {
+    /// Seals stored payloads and secrets with AES-256-GCM. The id of the key is authenticated with
+    /// each value.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StoreError::Sealed`] if the key is rejected.
+    pub fn seal_with(mut self, key_id: &str, key: &[u8; 32]) -> Result<Self, StoreError> {
+        self.sealer = Sealer::new(key_id, key)?;
+        Ok(self)
+    }
+
+    /// Opens a SQLite file, and creates it with mode 0600 if it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the file cannot be opened, or if its tables are newer than this version.
+    #[cfg(feature = "sqlite")]
+    pub async fn open(self, path: impl AsRef<std::path::Path>) -> Result<Store, StoreError> {
+        let path = path.as_ref().to_owned();
+        let (changes, receiver) = watch::channel(0);
+        let sender = changes.clone();
+        let opened = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&path, sender)).await;
+        let opened = opened.map_err(|error| StoreError::Database(error.to_string()))??;
+        Ok(self.build(Database::Sqlite(opened), changes, receiver))
+    }
+
+    /// Connects to a PostgreSQL database, and creates the tables if they do not exist.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the URL is invalid, if the server cannot be reached within 10 s, or if
+    /// the tables are newer than this version.
+    #[cfg(feature = "postgres")]
+    pub async fn connect(self, url: &str) -> Result<Store, StoreError> {
+        let (changes, receiver) = watch::channel(0);
+        let database = postgres::Postgres::connect(url, changes.clone()).await?;
+        Ok(self.build(Database::Postgres(database), changes, receiver))
+    }
+
+    fn build(self, database: Database, changes: watch::Sender<u64>, receiver: watch::Receiver<u64>) -> Store {
+        let runtime = tokio::runtime::Handle::current();
+        Store(Arc::new(Shared { database, sealer: self.sealer, changes, receiver, runtime }))
+    }
+}
+
+impl Store {
+    /// Creates a builder, which sets options.
+    pub fn builder() -> StoreBuilder {
+        StoreBuilder::default()
+    }
+
+    /// Opens a SQLite file. Short for [`StoreBuilder::open`].
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreBuilder::open`].
+    #[cfg(feature = "sqlite")]
+    pub async fn open(path: impl AsRef<std::path::Path>) -> Result<Self, StoreError> {
+        Self::builder().open(path).await
+    }
+
+    /// Connects to a PostgreSQL database. Short for [`StoreBuilder::connect`].
+    ///
+    /// # Errors
+    ///
+    /// See [`StoreBuilder::connect`].
+    #[cfg(feature = "postgres")]
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::builder().connect(url).await
+    }
+
+    /// Returns a limiter of the concurrent runs of all processes that use the same name, for
+    /// [`ClientBuilder::run_limiter`](fetch_hive_client::ClientBuilder::run_limiter).
+    ///
+    /// Use one name for each key of the service, because the plan limits the runs of a workspace.
+    /// The size that was stored first is used, and a different one is logged.
+    pub fn run_limiter(&self, name: &str, max_runs: u32) -> Arc<StoreRunLimiter> {
+        self.run_limiter_builder(name, max_runs).build()
+    }
+
+    /// Creates a builder of a [`run_limiter`](Self::run_limiter) with other settings.
+    pub fn run_limiter_builder(&self, name: &str, max_runs: u32) -> StoreRunLimiterBuilder {
+        StoreRunLimiterBuilder::new(self.clone(), name, max_runs)
+    }
+
+    /// Returns the pending runs, for
+    /// [`Receiver::pending_runs`](fetch_hive_client::callback::Receiver::pending_runs).
+    pub fn pending_runs(&self) -> StorePendingRuns {
+        StorePendingRuns(self.clone())
+    }
+
+    /// Returns the dedup store, for [`Receiver::dedup`](fetch_hive_client::callback::Receiver::dedup).
+    pub fn dedup(&self) -> StoreDedup {
+        StoreDedup(self.clone())
+    }
+
+    async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
+        match &self.0.database {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(database) => database.transaction(operation).await,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => database.transaction(operation).await,
+        }
+    }
+
+    /// Wakes waiters after a commit.
+    async fn notify(&self, key: &[u8]) {
+        self.0.changes.send_modify(|count| *count += 1);
+        match &self.0.database {
+            #[cfg(feature = "sqlite")]
+            Database::Sqlite(_) => _ = key,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(database) => {
+                database.notify(key).await;
+            }
+        }
+    }
+
+    fn subscribe(&self) -> Changes {
+        let mut receiver = self.0.receiver.clone();
+        receiver.mark_unchanged();
+        Changes(receiver)
+    }
+
+    fn sealer(&self) -> &Sealer {
+        &self.0.sealer
+    }
+
+    /// Runs an operation in the background.
+    fn detach(&self, operation: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
+        self.0.runtime.spawn(async move {
+            if let Err(error) = operation.await {
+                tracing::warn!(%error, "an update of the store failed");
+            }
+        });
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// A subscription to changes.
+struct Changes(watch::Receiver<u64>);
+
+impl Changes {
+    /// Waits for a change, but at most for the remaining milliseconds of a lease.
+    async fn wait(mut self, remaining: i64) {
+        let remaining = if remaining > 0 { remaining.min(MAX_WAIT) } else { MAX_WAIT };
+        let remaining = Duration::from_millis(crate::unsigned(remaining));
+        drop(tokio::time::timeout(remaining, self.0.changed()).await);
+    }
+}
+
+fn digest(text: &str) -> Vec<u8> {
+    ring::digest::digest(&ring::digest::SHA256, text.as_bytes()).as_ref().to_vec()
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// `u64::cast_signed` needs Rust 1.87.
+fn signed(number: u64) -> i64 {
+    i64::from_ne_bytes(number.to_ne_bytes())
+}
+
+fn unsigned(number: i64) -> u64 {
+    u64::from_ne_bytes(number.to_ne_bytes())
+}

@@ -1,0 +1,99 @@
+//! Deleting what is not needed any more, and confirming a new server.
+
+use std::time::Duration;
+
+use fetch_hive_client::types::RequestId;
+
+use crate::database::Tx;
+use crate::run_limiter::confirm_server;
+use crate::{Store, StoreError, millis};
+
+/// How long acknowledged events and handled event keys are kept, because the service redelivers
+/// events.
+const KEPT: Duration = Duration::from_secs(72 * 60 * 60);
+
+/// How many rows one transaction deletes at most.
+const CHUNK: i64 = 1_000;
+
+const PURGED: [&str; 2] = [
+    "DELETE FROM fetch_hive_run WHERE token IN \
+     (SELECT token FROM fetch_hive_run WHERE state = 2 AND changed < $1 LIMIT $2) RETURNING number",
+    "DELETE FROM fetch_hive_event WHERE key IN \
+     (SELECT key FROM fetch_hive_event WHERE lease_end IS NULL AND changed < $1 LIMIT $2) RETURNING number",
+];
+
+/// The number of rows that [`Store::purge`] deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Purged {
+    /// The runs whose event was acknowledged.
+    pub runs: u64,
+    /// The keys of handled events.
+    pub events: u64,
+}
+
+impl Store {
+    /// Deletes the acknowledged events and the keys of handled events that are older than 72 hours.
+    ///
+    /// Runs whose event has not arrived or was not acknowledged are kept. Call it about once a day.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails. What was deleted until then stays deleted.
+    pub async fn purge(&self) -> Result<Purged, StoreError> {
+        let [runs, events] = PURGED;
+        Ok(Purged { runs: self.purge_rows(runs).await?, events: self.purge_rows(events).await? })
+    }
+
+    async fn purge_rows(&self, sql: &'static str) -> Result<u64, StoreError> {
+        let mut total = 0;
+        loop {
+            let deleted = self.transaction(Box::new(move |tx| {
+                Box::pin(async move {
+                    let before = tx.now().await? - millis(KEPT);
+                    tx.query(sql, &[before.into(), CHUNK.into()]).await
+                })
+            }));
+            let deleted = deleted.await?.len();
+            total += deleted as u64;
+            if (deleted as u64) < crate::unsigned(CHUNK) {
+                return Ok(total);
+            }
+        }
+    }
+
+    /// Deletes everything that is stored about a run: its event, its secret and its held
+    /// deliveries. A wait for the run then ends with an error.
+    ///
+    /// Returns whether something was stored.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn erase_run(&self, request_id: &RequestId) -> Result<bool, StoreError> {
+        let request_id = request_id.to_string();
+        let operation =
+            self.transaction(Box::new(move |tx| Box::pin(async move { erase(tx, request_id.as_str()).await })));
+        operation.await
+    }
+
+    /// Confirms the current PostgreSQL server after
+    /// [`StoreError::ServerChanged`], so that runs start again.
+    ///
+    /// A standby that was promoted may have lost the last committed transactions. Before you
+    /// confirm it, find out which runs the old server had started.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn confirm_server(&self) -> Result<(), StoreError> {
+        self.transaction(Box::new(|tx| Box::pin(confirm_server(tx)))).await
+    }
+}
+
+async fn erase(tx: &mut Tx, request_id: &str) -> Result<bool, StoreError> {
+    let tokens = "(SELECT token FROM fetch_hive_run WHERE request_id = $1)";
+    tx.execute(&format!("DELETE FROM fetch_hive_held WHERE token IN {tokens}"), &[request_id.into()]).await?;
+    let sql = "DELETE FROM fetch_hive_run WHERE request_id = $1 RETURNING number";
+    Ok(!tx.query(sql, &[request_id.into()]).await?.is_empty())
+}

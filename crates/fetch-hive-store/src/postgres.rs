@@ -1,0 +1,279 @@
+//! PostgreSQL: a pool of connections, and one connection that listens for changes.
+
+mod tls;
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use tokio::sync::watch;
+use tokio_postgres::config::Host;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use self::tls::SslMode;
+use crate::StoreError;
+use crate::database::{Operation, Row, Tx, Value};
+use crate::schema;
+
+const CHANNEL: &str = "fetch_hive";
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Starts a transaction whose commit is durable and whose waits are limited.
+const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; \
+                     SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s'";
+
+#[derive(Clone)]
+pub(crate) struct Postgres {
+    pool: Pool,
+}
+
+impl Postgres {
+    pub(crate) async fn connect(url: &str, changes: watch::Sender<u64>) -> Result<Self, StoreError> {
+        let invalid = |reason: String| StoreError::Open { target: "PostgreSQL".into(), reason };
+        let parameters = Parameters::split(url);
+        let mut config: Config = parameters.rest.parse().map_err(|error| invalid(describe(&error)))?;
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
+        let target = target(&config);
+        let failed = |reason: String| StoreError::Open { target: target.clone(), reason };
+        let tls = choose_tls(&mut config, &parameters).await.map_err(failed)?;
+        let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = match &tls {
+            Some(tls) => Manager::from_config(config.clone(), tls.clone(), manager_config),
+            None => Manager::from_config(config.clone(), NoTls, manager_config),
+        };
+        let timeout = Some(CONNECT_TIMEOUT);
+        let pool = Pool::builder(manager)
+            .max_size(8)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(timeout)
+            .create_timeout(timeout)
+            .build()
+            .map_err(|error| invalid(error.to_string()))?;
+        let store = Self { pool };
+        let migrate: Operation<()> = Box::new(|tx| {
+            Box::pin(async move {
+                tx.execute("SELECT pg_advisory_xact_lock(7310294417)", &[]).await?;
+                schema::migrate(tx).await
+            })
+        });
+        store.transaction(migrate).await.map_err(|error| match error {
+            StoreError::Database(reason) => failed(reason),
+            other => other,
+        })?;
+        if parameters.listen {
+            tokio::spawn(listen(config, tls, changes));
+        }
+        Ok(store)
+    }
+
+    /// Runs an operation in its own task, so that dropping the future never leaves a transaction
+    /// open.
+    pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
+        let pool = self.pool.clone();
+        let task = tokio::spawn(async move {
+            let client = pool.get().await.map_err(|error| StoreError::Database(describe(&error)))?;
+            client.batch_execute(BEGIN).await.map_err(|error| StoreError::Database(describe(&error)))?;
+            let mut tx = Tx::Postgres(client);
+            let result = operation(&mut tx).await;
+            finish(tx, result).await
+        });
+        task.await.map_err(|error| StoreError::Database(error.to_string()))?
+    }
+
+    /// Wakes the other processes. It is a hint, so errors are ignored.
+    pub(crate) async fn notify(&self, key: &[u8]) {
+        let Ok(client) = self.pool.get().await else { return };
+        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&CHANNEL, Type::TEXT), (&key, Type::BYTEA)];
+        if let Err(error) = client.query_typed("SELECT pg_notify($1, encode(sha256($2), 'hex'))", &values).await {
+            tracing::debug!(%error, "notification failed");
+        }
+    }
+}
+
+#[cfg_attr(not(feature = "sqlite"), expect(irrefutable_let_patterns))]
+async fn finish<T>(tx: Tx, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    let Tx::Postgres(client) = tx else { return result };
+    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+    if let Err(error) = client.batch_execute(end).await {
+        // Its transaction may still be open.
+        drop(Object::take(client));
+        result?;
+        return Err(StoreError::Database(format!("the commit was not confirmed: {}", describe(&error))));
+    }
+    result
+}
+
+/// The parameters that `tokio-postgres` does not parse, and the rest of the URL.
+struct Parameters {
+    sslmode: Result<SslMode, String>,
+    root_certificate: Option<String>,
+    listen: bool,
+    rest: String,
+}
+
+impl Parameters {
+    /// Splits a URL with a query, or a text of `key=value` pairs.
+    fn split(url: &str) -> Self {
+        let mut parameters =
+            Self { sslmode: Ok(SslMode::Prefer), root_certificate: None, listen: true, rest: String::new() };
+        let (base, query, separator) = match url.split_once('?') {
+            Some((base, query)) => (base, query, '&'),
+            None if url.contains("://") => (url, "", '&'),
+            None => ("", url, ' '),
+        };
+        let mut rest = Vec::new();
+        for pair in query.split(separator) {
+            match pair.split_once('=') {
+                Some(("sslmode", value)) => parameters.sslmode = SslMode::parse(value),
+                Some(("sslrootcert", value)) => parameters.root_certificate = Some(value.into()),
+                Some(("listen", value)) => parameters.listen = value != "false",
+                _ => rest.push(pair),
+            }
+        }
+        let rest = rest.join(&separator.to_string());
+        parameters.rest =
+            if base.is_empty() || rest.is_empty() { base.to_owned() + &rest } else { format!("{base}?{rest}") };
+        parameters
+    }
+}
+
+/// Connects once to find out whether to use TLS, and returns the connector for it.
+async fn choose_tls(config: &mut Config, parameters: &Parameters) -> Result<Option<MakeRustlsConnect>, String> {
+    let mode = parameters.sslmode.clone()?;
+    let is_local = config.get_hosts().iter().all(|host| !matches!(host, Host::Tcp(_)));
+    let attempts = if is_local { SslMode::Disable.attempts() } else { mode.attempts() };
+    let mut first_error = None;
+    for with_tls in attempts {
+        let connected = if *with_tls {
+            config.ssl_mode(tokio_postgres::config::SslMode::Require);
+            let tls = tls::connector(mode, parameters.root_certificate.as_deref())?;
+            config.connect(tls.clone()).await.map(|_| Some(tls))
+        } else {
+            config.ssl_mode(tokio_postgres::config::SslMode::Disable);
+            config.connect(NoTls).await.map(|_| None)
+        };
+        match (connected, &first_error) {
+            (Ok(tls), Some(error)) if tls.is_none() => {
+                tracing::warn!(%error, "the connection to PostgreSQL is not encrypted; sslmode=require prevents this");
+                return Ok(tls);
+            }
+            (Ok(tls), _) => return Ok(tls),
+            (Err(error), _) => first_error = first_error.or_else(|| Some(describe(&error))),
+        }
+    }
+    Err(first_error.unwrap_or_default())
+}
+
+fn target(config: &Config) -> String {
+    let hosts = config.get_hosts().iter().map(|host| match host {
+        Host::Tcp(host) => host.clone(),
+        #[cfg(unix)]
+        Host::Unix(path) => path.display().to_string(),
+    });
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    format!("{}:{port}", hosts.collect::<Vec<_>>().join(","))
+}
+
+/// Listens for changes and reconnects. Waiters poll meanwhile.
+async fn listen(config: Config, tls: Option<MakeRustlsConnect>, changes: watch::Sender<u64>) {
+    loop {
+        let result = match &tls {
+            Some(tls) => match config.connect(tls.clone()).await {
+                Ok((client, connection)) => relay(client, connection, &changes).await,
+                Err(error) => Err(error),
+            },
+            None => match config.connect(NoTls).await {
+                Ok((client, connection)) => relay(client, connection, &changes).await,
+                Err(error) => Err(error),
+            },
+        };
+        if let Err(error) = result {
+            tracing::debug!(error = %describe(&error), "listening connection failed");
+        }
+        if changes.is_closed() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn relay<S, T>(
+    client: tokio_postgres::Client,
+    mut connection: tokio_postgres::Connection<S, T>,
+    changes: &watch::Sender<u64>,
+) -> Result<(), tokio_postgres::Error>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let mut listening = pin!(client.batch_execute("LISTEN fetch_hive"));
+    let mut is_listening = false;
+    let mut closed = pin!(changes.closed());
+    poll_fn(|cx| {
+        loop {
+            if closed.as_mut().poll(cx).is_ready() {
+                return std::task::Poll::Ready(Ok(()));
+            }
+            if !is_listening && listening.as_mut().poll(cx).is_ready() {
+                is_listening = true;
+                // Changes before this moment were not notified.
+                changes.send_modify(|count| *count += 1);
+            }
+            match std::task::ready!(connection.poll_message(cx)) {
+                Some(Ok(AsyncMessage::Notification(_))) => changes.send_modify(|count| *count += 1),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return std::task::Poll::Ready(Err(error)),
+                None => return std::task::Poll::Ready(Ok(())),
+            }
+        }
+    })
+    .await
+}
+
+/// Runs an unnamed statement, which works behind a pooler in transaction mode.
+pub(crate) async fn query(client: &Object, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    let values: Vec<(&(dyn ToSql + Sync), Type)> = values
+        .iter()
+        .map(|value| match value {
+            Value::Int(value) => (value as &(dyn ToSql + Sync), Type::INT8),
+            Value::Text(value) => (value as _, Type::TEXT),
+            Value::Blob(value) => (value as _, Type::BYTEA),
+        })
+        .collect();
+    let failed = |error: tokio_postgres::Error| StoreError::Database(describe(&error));
+    let rows = client.query_typed(sql, &values).await.map_err(failed)?;
+    let mut result = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut columns = Vec::with_capacity(row.len());
+        for (index, column) in row.columns().iter().enumerate() {
+            columns.push(match *column.type_() {
+                Type::INT8 => Value::Int(row.try_get(index).map_err(failed)?),
+                Type::TEXT => Value::Text(row.try_get(index).map_err(failed)?),
+                Type::BYTEA => Value::Blob(row.try_get(index).map_err(failed)?),
+                _ => Value::Int(None),
+            });
+        }
+        result.push(Row::new(columns));
+    }
+    Ok(result)
+}
+
+/// Returns the messages of an error and its sources.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let message = error.to_string();
+        if !text.contains(&message) {
+            text = format!("{text}: {message}");
+        }
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,313 @@
+mod daily_cap;
+mod grant;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fetch_hive_client::types::RequestId;
+use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunPermit, RunRequest};
+use tokio::sync::oneshot;
+
+pub(crate) use self::grant::confirm_server;
+use self::grant::{Applicant, Step};
+use crate::database::{BoxFuture, Tx};
+use crate::{Store, StoreError, millis};
+
+/// How long a slot or a place in the queue outlives its process.
+const LEASE: Duration = Duration::from_secs(30);
+
+/// How long a refused run shrinks the limit.
+const SHRINK: Duration = Duration::from_secs(30);
+
+/// How long the slot of a run stays occupied if nobody knows whether the run has ended.
+const UNRESOLVED_RUN_HOLD: Duration = Duration::from_secs(15 * 60);
+
+/// A limiter of the concurrent runs of all processes that share a [`Store`].
+///
+/// - Runs start in order of arrival. Interactive runs start before those of a
+///   [batch](Self::for_batch), which waits behind them for at most 60 s.
+/// - A refusal because of too many concurrent runs makes the limit smaller by one for 30 s, but
+///   never below 1.
+/// - A refusal because of the daily cap pauses all processes until the cap is reset at midnight
+///   UTC. Then one run starts as a probe, and the others follow when it was not refused.
+/// - The slot of a process that vanished stays occupied for 15 minutes, because its run may still
+///   be running. [`StoreRunLimiterBuilder::unresolved_run_hold`] sets this time.
+pub struct StoreRunLimiter {
+    shared: Arc<Shared>,
+    /// The batch whose runs this limiter starts.
+    batch: Option<String>,
+}
+
+struct Shared {
+    store: Store,
+    limits: Limits,
+    /// The slots of this process.
+    slots: Mutex<HashSet<i64>>,
+    lost_permits: AtomicU64,
+}
+
+/// The settings of a limiter.
+#[derive(Clone)]
+struct Limits {
+    name: String,
+    max_runs: i64,
+    hold: Duration,
+    daily_cap: Option<DailyCap>,
+}
+
+/// The daily cap of the plan, and the share that no batch may use.
+#[derive(Clone, Copy)]
+struct DailyCap {
+    runs: i64,
+    reserved: i64,
+}
+
+impl fmt::Debug for StoreRunLimiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.shared.limits.name;
+        f.debug_struct("StoreRunLimiter").field("name", name).field("batch", &self.batch).finish_non_exhaustive()
+    }
+}
+
+/// The settings of a [`StoreRunLimiter`].
+pub struct StoreRunLimiterBuilder {
+    store: Store,
+    limits: Limits,
+}
+
+impl fmt::Debug for StoreRunLimiterBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreRunLimiterBuilder").field("name", &self.limits.name).finish_non_exhaustive()
+    }
+}
+
+impl StoreRunLimiterBuilder {
+    pub(crate) fn new(store: Store, name: &str, max_runs: u32) -> Self {
+        let (name, max_runs) = (name.to_owned(), i64::from(max_runs.max(1)));
+        Self { store, limits: Limits { name, max_runs, hold: UNRESOLVED_RUN_HOLD, daily_cap: None } }
+    }
+
+    /// Sets how long the slot of a run stays occupied if its process vanished or its callback does
+    /// not come. Defaults to 15 minutes. An event or a look-up that ends the run frees the slot
+    /// earlier.
+    #[must_use]
+    pub fn unresolved_run_hold(mut self, hold: Duration) -> Self {
+        self.limits.hold = hold;
+        self
+    }
+
+    /// Sets the daily cap of the plan, of which `reserved_for_interactive` runs are not available to
+    /// batches. The counted runs are those that this limit has started since midnight UTC.
+    #[must_use]
+    pub fn daily_cap(mut self, runs: u32, reserved_for_interactive: u32) -> Self {
+        self.limits.daily_cap = Some(DailyCap { runs: runs.into(), reserved: reserved_for_interactive.into() });
+        self
+    }
+
+    /// Creates the limiter.
+    pub fn build(self) -> Arc<StoreRunLimiter> {
+        let (slots, lost_permits) = (Mutex::default(), AtomicU64::new(0));
+        let shared = Arc::new(Shared { store: self.store, limits: self.limits, slots, lost_permits });
+        Arc::new(StoreRunLimiter { shared, batch: None })
+    }
+}
+
+impl StoreRunLimiter {
+    /// Returns a limiter with the same slots for the runs of a batch.
+    ///
+    /// A run of a batch waits behind the interactive runs, but for at most 60 s. Among batches, the
+    /// one whose last run started first is next.
+    pub fn for_batch(&self, batch: &str) -> Arc<Self> {
+        Arc::new(Self { shared: Arc::clone(&self.shared), batch: Some(batch.to_owned()) })
+    }
+
+    /// Returns the number of permits that this process lost before their runs ended, because it
+    /// could not renew them in time. While a permit is lost, more runs than allowed may be running.
+    pub fn lost_permits(&self) -> u64 {
+        self.shared.lost_permits.load(Ordering::Relaxed)
+    }
+
+    /// Waits for a slot until the receiver is dropped.
+    async fn wait(self: Arc<Self>, mut granted: oneshot::Sender<Result<RunPermit, StoreError>>) {
+        let mut queued = None;
+        loop {
+            let changes = self.shared.store.subscribe();
+            let applicant = Applicant { queued, batch: self.batch.clone() };
+            let remaining = match self.shared.step(applicant).await {
+                Ok(Step::Granted(slot)) => {
+                    self.shared.hold(slot);
+                    // A permit that nobody receives is dropped and frees its slot.
+                    let limiter = Arc::<Self>::clone(&self);
+                    drop(granted.send(Ok(RunPermit::new(limiter, crate::unsigned(slot)))));
+                    return;
+                }
+                Ok(Step::Queued { number, remaining }) => {
+                    queued = Some(number);
+                    remaining
+                }
+                Err(error) => {
+                    drop(granted.send(Err(error)));
+                    return;
+                }
+            };
+            let is_abandoned = {
+                let mut wake_up = pin!(changes.wait(remaining));
+                let mut abandoned = pin!(granted.closed());
+                poll_fn(|cx| {
+                    if abandoned.as_mut().poll(cx).is_ready() {
+                        return Poll::Ready(true);
+                    }
+                    wake_up.as_mut().poll(cx).map(|()| false)
+                })
+                .await
+            };
+            if let (true, Some(number)) = (is_abandoned, queued) {
+                self.shared.update(move |tx, name| {
+                    Box::pin(async move {
+                        let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
+                        tx.execute(sql, &[name.into(), number.into()]).await
+                    })
+                });
+                return;
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn slots(&self) -> MutexGuard<'_, HashSet<i64>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn step(&self, applicant: Applicant) -> Result<Step, StoreError> {
+        let limits = self.limits.clone();
+        let operation = self.store.transaction(Box::new(move |tx| {
+            Box::pin(async move { grant::grant_or_queue(tx, &limits, &applicant).await })
+        }));
+        operation.await
+    }
+
+    /// Renews a slot in the background. One task per process renews all its slots.
+    fn hold(self: &Arc<Self>, slot: i64) {
+        let mut slots = self.slots();
+        slots.insert(slot);
+        if slots.len() == 1 {
+            tokio::spawn(renew(Arc::downgrade(self)));
+        }
+    }
+
+    /// Updates rows of this limit in the background, and then wakes the waiters.
+    fn update<F>(&self, operation: F)
+    where
+        F: for<'t> FnOnce(&'t mut Tx, &'t str) -> BoxFuture<'t, Result<(), StoreError>> + Send + 'static,
+    {
+        let (store, name) = (self.store.clone(), self.limits.name.clone());
+        self.store.detach(async move {
+            let key = name.clone();
+            let operation = store.transaction(Box::new(move |tx| Box::pin(async move { operation(tx, &name).await })));
+            operation.await?;
+            store.notify(key.as_bytes()).await;
+            Ok(())
+        });
+    }
+}
+
+/// Renews the slots of a limiter until it holds none.
+async fn renew(limiter: Weak<Shared>) {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        let Some(limiter) = limiter.upgrade() else { return };
+        let slots: Vec<_> = {
+            let slots = limiter.slots();
+            if slots.is_empty() {
+                return;
+            }
+            slots.iter().copied().collect()
+        };
+        for slot in slots {
+            let name = limiter.limits.name.clone();
+            let renewed = limiter
+                .store
+                .transaction(Box::new(move |tx| Box::pin(async move { grant::renew(tx, &name, slot).await })));
+            match renewed.await {
+                Ok(false) if limiter.slots().remove(&slot) => {
+                    limiter.lost_permits.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(limit = limiter.limits.name, slot, "a run slot was lost");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "a run slot could not be renewed"),
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl RunLimiter for StoreRunLimiter {
+    async fn acquire(self: Arc<Self>, _: RunRequest<'_>) -> Result<RunPermit, BoxError> {
+        let (sender, receiver) = oneshot::channel();
+        // A task of its own, so that dropping this future can leave the queue.
+        tokio::spawn(self.wait(sender));
+        receiver.await?.map_err(StoreError::boxed)
+    }
+
+    fn release(&self, slot: u64, end: RunEnd) {
+        let slot = crate::signed(slot);
+        self.shared.slots().remove(&slot);
+        let hold = millis(self.shared.limits.hold);
+        self.shared.update(move |tx, name| {
+            Box::pin(async move {
+                let mut next_probe = None;
+                if let RunEnd::MayBeRunning { request_id } = end {
+                    let lease_end = tx.now().await?.saturating_add(hold);
+                    let request_id = request_id.map(|id| id.to_string());
+                    let sql = "UPDATE fetch_hive_slot SET held = 1, lease_end = $3, request_id = $4 \
+                               WHERE name = $1 AND number = $2";
+                    tx.execute(sql, &[name.into(), slot.into(), lease_end.into(), request_id.into()]).await?;
+                    // It ended without a verdict, so another run becomes the probe.
+                    next_probe = Some(0);
+                } else {
+                    let sql = "DELETE FROM fetch_hive_slot WHERE name = $1 AND number = $2";
+                    tx.execute(sql, &[name.into(), slot.into()]).await?;
+                }
+                let sql = "UPDATE fetch_hive_limit SET probe = $3 WHERE name = $1 AND probe = $2";
+                tx.execute(sql, &[name.into(), slot.into(), next_probe.into()]).await
+            })
+        });
+    }
+
+    fn run_ended(&self, request_id: &RequestId) {
+        let request_id = request_id.to_string();
+        self.shared.update(move |tx, name| {
+            Box::pin(async move {
+                let sql = "DELETE FROM fetch_hive_slot WHERE name = $1 AND held = 1 AND request_id = $2";
+                tx.execute(sql, &[name.into(), request_id.as_str().into()]).await
+            })
+        });
+    }
+
+    fn refused(&self, error: &ApiError) {
+        match error.rate_limit() {
+            Some(RateLimit::Concurrency) => self.shared.update(|tx, name| {
+                Box::pin(async move {
+                    let until = tx.now().await? + millis(SHRINK);
+                    // The refused run holds one of the slots.
+                    let sql = "UPDATE fetch_hive_limit SET shrunk_until = $2, shrunk_size = \
+                               (SELECT COUNT(*) - 1 FROM fetch_hive_slot WHERE name = $1) WHERE name = $1";
+                    tx.execute(sql, &[name.into(), until.into()]).await
+                })
+            }),
+            Some(RateLimit::DailyCap { .. }) => {
+                let date = daily_cap::date(&error.headers);
+                self.shared.update(move |tx, name| Box::pin(async move { daily_cap::pause(tx, name, date).await }));
+            }
+            _ => {}
+        }
+    }
+}

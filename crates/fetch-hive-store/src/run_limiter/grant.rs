@@ -1,0 +1,211 @@
+//! The decision whether a run may start.
+
+use super::daily_cap::DAY;
+use super::{LEASE, Limits};
+use crate::database::Tx;
+use crate::{StoreError, millis};
+
+/// How often a waiter looks for a free slot without a notification, in milliseconds.
+const POLL: i64 = 1_000;
+
+/// How long a batch waits behind interactive runs, in milliseconds.
+const MAX_BATCH_WAIT: i64 = 60_000;
+
+/// A run that asks for a slot.
+pub(super) struct Applicant {
+    /// Its number in the queue, unless it has just arrived.
+    pub(super) queued: Option<i64>,
+    pub(super) batch: Option<String>,
+}
+
+pub(super) enum Step {
+    /// The number of the slot.
+    Granted(i64),
+    /// The number in the queue, and the milliseconds until a slot may be free.
+    Queued { number: i64, remaining: i64 },
+}
+
+/// The row of a limit, which is locked until the end of the transaction.
+struct Limit {
+    size: i64,
+    last_number: i64,
+    paused_until: i64,
+    probe: Option<i64>,
+    starts_today: i64,
+}
+
+/// Grants a slot to an applicant, or puts it into the queue.
+pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<Step, StoreError> {
+    let name = limits.name.as_str();
+    let limit = lock(tx, limits, applicant).await?;
+    // Read after the lock was granted.
+    let now = tx.now().await?;
+    remove_expired(tx, name, now).await?;
+
+    let number = applicant.queued.unwrap_or(limit.last_number + 1);
+    let sql = "SELECT (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1), \
+               (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1 AND held = 0 AND number = $3), \
+               (SELECT MIN(lease_end) FROM fetch_hive_slot WHERE name = $1 AND held = 1), \
+               (SELECT since FROM fetch_hive_queue WHERE name = $1 AND number = $2), \
+               (SELECT lease_end FROM fetch_hive_queue WHERE name = $1 AND number = $2)";
+    let probe = limit.probe.unwrap_or_default();
+    let row = tx.row(sql, &[name.into(), number.into(), probe.into()]).await?;
+    let mut row = row.ok_or_else(|| StoreError::Database("the database returned no counts".into()))?;
+    let (taken, probes, free_at) = (row.int(), row.int(), row.opt_int());
+    let (since, queue_lease) = (row.opt_int().unwrap_or(now), row.opt_int());
+
+    // A probe that vanished or whose end is unknown is followed by another one.
+    let waits_for_probe = probes > 0;
+    let batches_blocked = limits.daily_cap.is_some_and(|cap| limit.starts_today >= cap.runs - cap.reserved);
+    let is_blocked = limit.paused_until > now || waits_for_probe || (batches_blocked && applicant.batch.is_some());
+    if !is_blocked && taken < limit.size {
+        let is_urgent = applicant.batch.is_none() || since <= now - MAX_BATCH_WAIT;
+        let batch = if is_urgent { None } else { applicant.batch.as_deref() };
+        let ahead = count_ahead(tx, name, number, batch, now, batches_blocked).await?;
+        let free = if limit.probe.is_some() { 1 } else { limit.size - taken };
+        if ahead < free {
+            return start(tx, limits, applicant, &limit, number, now).await.map(Step::Granted);
+        }
+    }
+    if applicant.queued.is_none() {
+        let sql = "UPDATE fetch_hive_limit SET last_number = $2 WHERE name = $1";
+        tx.execute(sql, &[name.into(), number.into()]).await?;
+    }
+    // Renewed rarely, because each change wakes the other processes.
+    if queue_lease.is_none_or(|end| end - now < millis(LEASE) / 2) {
+        let sql = "INSERT INTO fetch_hive_queue (name, number, batch, since, lease_end) VALUES ($1, $2, $3, $4, $5) \
+                   ON CONFLICT (name, number) DO UPDATE SET lease_end = excluded.lease_end";
+        let lease_end = now + millis(LEASE);
+        let batch = applicant.batch.clone();
+        tx.execute(sql, &[name.into(), number.into(), batch.into(), since.into(), lease_end.into()]).await?;
+    }
+    Ok(Step::Queued { number, remaining: free_at.map_or(POLL, |end| (end - now).clamp(1, POLL)) })
+}
+
+/// Locks the row of the limit, and creates it first if necessary.
+async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<Limit, StoreError> {
+    let name = limits.name.as_str();
+    let select = "SELECT size, last_number, shrunk_size, shrunk_until, paused_until, probe, day, starts \
+                  FROM fetch_hive_limit WHERE name = $1 FOR UPDATE";
+    let mut row = tx.row(select, &[name.into()]).await?;
+    if row.is_none() {
+        let sql = "INSERT INTO fetch_hive_limit (name, size, last_number, shrunk_size, shrunk_until, paused_until, \
+                   reset_at, probes, day, starts) VALUES ($1, $2, 0, 0, 0, 0, 0, 0, 0, 0) ON CONFLICT (name) DO NOTHING";
+        tx.execute(sql, &[name.into(), limits.max_runs.into()]).await?;
+        row = tx.row(select, &[name.into()]).await?;
+    }
+    let mut row = row.ok_or_else(|| StoreError::Database(format!("the limit {name} was deleted")))?;
+    let now = tx.now().await?;
+    let (stored, last_number) = (row.int(), row.int());
+    let (shrunk_size, shrunk_until, paused_until, probe) = (row.int(), row.int(), row.int(), row.opt_int());
+    let (day, starts) = (row.int(), row.int());
+    if stored != limits.max_runs && applicant.queued.is_none() {
+        let configured = limits.max_runs;
+        tracing::warn!(limit = name, stored, configured, "the stored size of the run limit is used");
+    }
+    let size = if shrunk_until > now { shrunk_size.clamp(1, stored) } else { stored };
+    let starts_today = if day == now / DAY { starts } else { 0 };
+    Ok(Limit { size, last_number, paused_until, probe, starts_today })
+}
+
+/// Removes places in the queue and slots whose leases have expired. A slot whose holder vanished is
+/// held first, because its run may still be running.
+async fn remove_expired(tx: &mut Tx, name: &str, now: i64) -> Result<(), StoreError> {
+    let statements = [
+        "UPDATE fetch_hive_slot SET held = 1, lease_end = lease_end + hold \
+         WHERE name = $1 AND held = 0 AND lease_end <= $2",
+        "DELETE FROM fetch_hive_slot WHERE name = $1 AND held = 1 AND lease_end <= $2",
+        "DELETE FROM fetch_hive_queue WHERE name = $1 AND lease_end <= $2",
+    ];
+    for sql in statements {
+        tx.execute(sql, &[name.into(), now.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Counts the waiting runs that start before a run. A batch that has waited long enough is as urgent
+/// as an interactive run, for which `batch` is `None`.
+async fn count_ahead(
+    tx: &mut Tx,
+    name: &str,
+    number: i64,
+    batch: Option<&str>,
+    now: i64,
+    batches_blocked: bool,
+) -> Result<i64, StoreError> {
+    let urgent_since = if batches_blocked { i64::MIN } else { now - MAX_BATCH_WAIT };
+    let row = match batch {
+        None => {
+            let sql = "SELECT COUNT(*) FROM fetch_hive_queue \
+                       WHERE name = $1 AND number < $2 AND (batch IS NULL OR since <= $3)";
+            tx.row(sql, &[name.into(), number.into(), urgent_since.into()]).await?
+        }
+        Some(batch) => {
+            let sql = "SELECT COUNT(*) FROM fetch_hive_queue q \
+                       LEFT JOIN fetch_hive_batch_start b ON b.name = q.name AND b.batch = q.batch \
+                       CROSS JOIN (SELECT COALESCE(MAX(started), 0) AS started FROM fetch_hive_batch_start \
+                                   WHERE name = $1 AND batch = $4) mine \
+                       WHERE q.name = $1 AND q.number <> $2 AND (q.batch IS NULL OR q.since <= $3 \
+                       OR COALESCE(b.started, 0) < mine.started \
+                       OR (COALESCE(b.started, 0) = mine.started AND q.number < $2))";
+            tx.row(sql, &[name.into(), number.into(), urgent_since.into(), batch.into()]).await?
+        }
+    };
+    Ok(row.map_or(0, |mut row| row.int()))
+}
+
+/// Moves an applicant from the queue to a slot, and returns the number of the slot.
+async fn start(
+    tx: &mut Tx,
+    limits: &Limits,
+    applicant: &Applicant,
+    limit: &Limit,
+    number: i64,
+    now: i64,
+) -> Result<i64, StoreError> {
+    check_server(tx).await?;
+    let name = limits.name.as_str();
+    let slot = limit.last_number.max(number) + 1;
+    let sql = "UPDATE fetch_hive_limit SET last_number = $2, day = $3, starts = $4, \
+               probe = CASE WHEN probe IS NULL THEN NULL ELSE $2 END WHERE name = $1";
+    let (day, starts) = (now / DAY, limit.starts_today + 1);
+    tx.execute(sql, &[name.into(), slot.into(), day.into(), starts.into()]).await?;
+    let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
+    tx.execute(sql, &[name.into(), number.into()]).await?;
+    let sql = "INSERT INTO fetch_hive_slot (name, number, held, lease_end, hold) VALUES ($1, $2, 0, $3, $4)";
+    let (lease_end, hold) = (now + millis(LEASE), millis(limits.hold));
+    tx.execute(sql, &[name.into(), slot.into(), lease_end.into(), hold.into()]).await?;
+    if let Some(batch) = &applicant.batch {
+        let sql = "INSERT INTO fetch_hive_batch_start (name, batch, started) VALUES ($1, $2, $3) \
+                   ON CONFLICT (name, batch) DO UPDATE SET started = excluded.started";
+        // The number of the slot orders starts within one millisecond.
+        tx.execute(sql, &[name.into(), batch.as_str().into(), slot.into()]).await?;
+    }
+    Ok(slot)
+}
+
+/// Fails if another database server has taken over, which may have lost committed runs.
+async fn check_server(tx: &mut Tx) -> Result<(), StoreError> {
+    let Some(found) = tx.server().await? else { return Ok(()) };
+    let confirmed = tx.row("SELECT id FROM fetch_hive_server", &[]).await?.and_then(|mut row| row.text());
+    match confirmed {
+        Some(confirmed) if confirmed != found => Err(StoreError::ServerChanged { confirmed, found }),
+        Some(_) => Ok(()),
+        None => confirm_server(tx).await,
+    }
+}
+
+/// Records the current database server as the right one.
+pub(crate) async fn confirm_server(tx: &mut Tx) -> Result<(), StoreError> {
+    let Some(found) = tx.server().await? else { return Ok(()) };
+    tx.execute("DELETE FROM fetch_hive_server", &[]).await?;
+    tx.execute("INSERT INTO fetch_hive_server (id) VALUES ($1)", &[found.as_str().into()]).await
+}
+
+/// Extends the lease of a slot. Returns whether the slot still belongs to this process.
+pub(super) async fn renew(tx: &mut Tx, name: &str, slot: i64) -> Result<bool, StoreError> {
+    let lease_end = tx.now().await? + millis(LEASE);
+    let sql = "UPDATE fetch_hive_slot SET lease_end = $3 WHERE name = $1 AND number = $2 AND held = 0 \
+               RETURNING number";
+    Ok(tx.row(sql, &[name.into(), slot.into(), lease_end.into()]).await?.is_some())
+}

@@ -1,0 +1,63 @@
+//! The tables, which are the same on both databases.
+
+use crate::StoreError;
+use crate::database::Tx;
+
+const VERSION: i64 = 1;
+
+/// Times are milliseconds since 1970.
+const TABLES: [&str; 12] = [
+    "CREATE TABLE fetch_hive_boot (id TEXT NOT NULL)",
+    "INSERT INTO fetch_hive_boot (id) VALUES ('')",
+    // The database server that the users have confirmed.
+    "CREATE TABLE fetch_hive_server (id TEXT NOT NULL)",
+    // `state` is 0 while the end is pending, 1 once the event is stored, and 2 once it is
+    // acknowledged.
+    "CREATE TABLE fetch_hive_run (
+        token BYTEA PRIMARY KEY, started BIGINT NOT NULL, request_id TEXT, secret BYTEA,
+        state BIGINT NOT NULL, delivery BYTEA, number BIGINT NOT NULL, lease_end BIGINT NOT NULL,
+        changed BIGINT NOT NULL)",
+    "CREATE INDEX fetch_hive_run_request ON fetch_hive_run (request_id)",
+    "CREATE TABLE fetch_hive_held (
+        token BYTEA NOT NULL, number BIGINT NOT NULL, delivery BYTEA NOT NULL, size BIGINT NOT NULL,
+        PRIMARY KEY (token, number))",
+    // `lease_end` is null once the claim is committed.
+    "CREATE TABLE fetch_hive_event (
+        key BYTEA PRIMARY KEY, number BIGINT NOT NULL, lease_end BIGINT, changed BIGINT NOT NULL)",
+    "CREATE TABLE fetch_hive_secret (deployment TEXT PRIMARY KEY, secret BYTEA NOT NULL)",
+    // `probe` is the slot of the first run after the reset of the daily cap, 0 if that run has not
+    // started yet, and null if the cap does not matter.
+    "CREATE TABLE fetch_hive_limit (
+        name TEXT PRIMARY KEY, size BIGINT NOT NULL, last_number BIGINT NOT NULL,
+        shrunk_size BIGINT NOT NULL, shrunk_until BIGINT NOT NULL,
+        paused_until BIGINT NOT NULL, reset_at BIGINT NOT NULL, probe BIGINT, probes BIGINT NOT NULL,
+        day BIGINT NOT NULL, starts BIGINT NOT NULL)",
+    // `held` is 1 while the run may still be running without a holder.
+    "CREATE TABLE fetch_hive_slot (
+        name TEXT NOT NULL, number BIGINT NOT NULL, held BIGINT NOT NULL, request_id TEXT,
+        lease_end BIGINT NOT NULL, hold BIGINT NOT NULL, PRIMARY KEY (name, number))",
+    // `batch` is null for an interactive run.
+    "CREATE TABLE fetch_hive_queue (
+        name TEXT NOT NULL, number BIGINT NOT NULL, batch TEXT, since BIGINT NOT NULL,
+        lease_end BIGINT NOT NULL, PRIMARY KEY (name, number))",
+    "CREATE TABLE fetch_hive_batch_start (
+        name TEXT NOT NULL, batch TEXT NOT NULL, started BIGINT NOT NULL, PRIMARY KEY (name, batch))",
+];
+
+/// Creates the tables within an exclusive transaction, or checks their version.
+pub(crate) async fn migrate(tx: &mut Tx) -> Result<(), StoreError> {
+    let create = "CREATE TABLE IF NOT EXISTS fetch_hive_meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)";
+    tx.execute(create, &[]).await?;
+    let version = tx.row("SELECT value FROM fetch_hive_meta WHERE name = 'version'", &[]).await?;
+    match version.map(|mut row| row.int()) {
+        Some(found) if found > VERSION => Err(StoreError::NewerSchema { found, supported: VERSION }),
+        Some(_) => Ok(()),
+        None => {
+            for sql in TABLES {
+                tx.execute(sql, &[]).await?;
+            }
+            let sql = "INSERT INTO fetch_hive_meta (name, value) VALUES ('version', $1)";
+            tx.execute(sql, &[VERSION.into()]).await
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! SQLite: one thread per store owns the connection and commits operations in groups.
+
+use std::path::Path;
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ToSql};
+use tokio::sync::{oneshot, watch};
+
+use crate::StoreError;
+use crate::database::{Operation, Row, Tx, Value};
+use crate::schema;
+
+/// How many operations one transaction contains at most.
+const MAX_GROUP: usize = 64;
+
+/// How long the thread sleeps before it looks for changes of other processes.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Reports the result of an operation, unless its transaction could not be committed.
+type Reply = Box<dyn FnOnce(Result<(), StoreError>)>;
+/// It runs nothing without a transaction.
+type Job = Box<dyn FnOnce(Option<&mut Tx>) -> Reply + Send>;
+
+#[derive(Clone)]
+pub(crate) struct Sqlite {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Sqlite {
+    pub(crate) fn open(path: &Path, changes: watch::Sender<u64>) -> Result<Self, StoreError> {
+        let failed = |reason: String| StoreError::Open { target: path.display().to_string(), reason };
+        restrict_mode(path).map_err(|error| failed(error.to_string()))?;
+        if let Some(kind) = network_file_system(path) {
+            tracing::warn!(path = %path.display(), kind, "SQLite may lose data on a network file system");
+        }
+        let connection = Connection::open(path).map_err(|error| failed(error.to_string()))?;
+        let mut tx = prepare(connection).map_err(|error| match error {
+            StoreError::Database(reason) => failed(reason),
+            other => other,
+        })?;
+        let (jobs, queue) = mpsc::channel();
+        std::thread::Builder::new()
+            .name("fetch-hive-store".into())
+            .spawn(move || serve(&mut tx, &queue, &changes))
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Self { jobs })
+    }
+
+    pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
+        let (sender, receiver) = oneshot::channel();
+        let job: Job = Box::new(move |tx| {
+            let no_transaction = || Err(StoreError::Database("no transaction could be started".into()));
+            let result = tx.map_or_else(no_transaction, |tx| savepoint(tx, operation));
+            Box::new(move |committed| drop(sender.send(committed.and(result))))
+        });
+        let stopped = || StoreError::Database("the thread of the store ended".into());
+        self.jobs.send(job).map_err(|_| stopped())?;
+        receiver.await.map_err(|_| stopped())?
+    }
+}
+
+/// Creates the file with mode 0600. SQLite gives `-wal` and `-shm` the mode of the file.
+fn restrict_mode(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let file = options.mode(0o600).open(path)?;
+        if file.metadata()?.permissions().mode() & 0o077 != 0 {
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        }
+    }
+    #[cfg(not(unix))]
+    options.open(path)?;
+    Ok(())
+}
+
+/// Returns the kind of the file system, if it is a network file system. Only Linux reports it.
+fn network_file_system(path: &Path) -> Option<String> {
+    let path = path.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let mounts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        Some((fields.next()?, fields.next()?))
+    });
+    // The longest mount point is that of the file.
+    let (_, kind) = mounts.filter(|(point, _)| path.starts_with(point)).max_by_key(|(point, _)| point.len())?;
+    let is_network =
+        ["nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs"].iter().any(|name| kind.starts_with(name));
+    is_network.then(|| kind.to_owned())
+}
+
+fn prepare(connection: Connection) -> Result<Tx, StoreError> {
+    connection.busy_timeout(Duration::from_secs(5)).map_err(database_error)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(database_error)?;
+    if mode != "wal" {
+        return Err(StoreError::Database(format!("journal mode is {mode} instead of WAL; use a local file system")));
+    }
+    connection.execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").map_err(database_error)?;
+    let mut tx = Tx::Sqlite(connection);
+    run_now(schema::migrate(&mut tx))?;
+    run_now(expire_leases_of_earlier_boot(&mut tx))?;
+    batch(&tx, "COMMIT")?;
+    Ok(tx)
+}
+
+/// After a reboot, no holder of a lease is alive. Slots are left to their hold.
+async fn expire_leases_of_earlier_boot(tx: &mut Tx) -> Result<(), StoreError> {
+    let Ok(boot) = std::fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return Ok(()) };
+    let sql = "UPDATE fetch_hive_boot SET id = $1 WHERE id <> $1 RETURNING id";
+    if tx.row(sql, &[boot.trim().into()]).await?.is_some() {
+        tx.execute("UPDATE fetch_hive_run SET lease_end = 0", &[]).await?;
+        tx.execute("UPDATE fetch_hive_event SET lease_end = 0 WHERE lease_end IS NOT NULL", &[]).await?;
+        tx.execute("DELETE FROM fetch_hive_queue", &[]).await?;
+    }
+    Ok(())
+}
+
+/// Polls an operation once. Operations on SQLite never wait.
+fn run_now<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(result) => result,
+        Poll::Pending => Err(StoreError::Database("an operation on SQLite waited".into())),
+    }
+}
+
+fn savepoint<T>(tx: &mut Tx, operation: Operation<T>) -> Result<T, StoreError> {
+    batch(tx, "SAVEPOINT operation")?;
+    let result = run_now(operation(tx));
+    if result.is_err() {
+        batch(tx, "ROLLBACK TO operation")?;
+    }
+    batch(tx, "RELEASE operation")?;
+    result
+}
+
+fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>) {
+    let mut version = 0;
+    loop {
+        match queue.recv_timeout(POLL) {
+            Ok(job) => {
+                let jobs: Vec<_> = std::iter::once(job).chain(queue.try_iter().take(MAX_GROUP - 1)).collect();
+                commit(tx, jobs);
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                // It changes when another connection commits.
+                let current = run_now(tx.row("PRAGMA data_version", &[])).ok().flatten();
+                let current = current.map_or(version, |mut row| row.int());
+                if current != version {
+                    version = current;
+                    changes.send_modify(|count| *count += 1);
+                }
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Runs operations in one transaction, and replies after the commit.
+fn commit(tx: &mut Tx, jobs: Vec<Job>) {
+    let began = batch(tx, "BEGIN IMMEDIATE");
+    if let Err(error) = began {
+        let reason = error.to_string();
+        for job in jobs {
+            job(None)(Err(StoreError::Database(reason.clone())));
+        }
+        return;
+    }
+    let replies: Vec<_> = jobs.into_iter().map(|job| job(Some(&mut *tx))).collect();
+    let committed = batch(tx, "COMMIT").map_err(|error| error.to_string());
+    if committed.is_err() {
+        let _ = batch(tx, "ROLLBACK");
+    }
+    for reply in replies {
+        reply(committed.clone().map_err(StoreError::Database));
+    }
+}
+
+fn batch(tx: &Tx, sql: &str) -> Result<(), StoreError> {
+    match tx {
+        Tx::Sqlite(connection) => connection.execute_batch(sql).map_err(database_error),
+        #[cfg(feature = "postgres")]
+        Tx::Postgres(_) => Err(StoreError::Database("not a SQLite transaction".into())),
+    }
+}
+
+pub(crate) fn query(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+    // SQLite locks the whole file and numbers its parameters with question marks.
+    let sql = sql.replace('$', "?").replace(" FOR UPDATE", "");
+    let mut statement = connection.prepare_cached(&sql).map_err(database_error)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query(rusqlite::params_from_iter(values)).map_err(database_error)?;
+    let mut result = Vec::new();
+    while let Some(row) = rows.next().map_err(database_error)? {
+        let mut values = Vec::with_capacity(columns);
+        for column in 0..columns {
+            values.push(match row.get_ref(column).map_err(database_error)? {
+                ValueRef::Null => Value::Int(None),
+                ValueRef::Integer(value) => value.into(),
+                ValueRef::Text(text) => String::from_utf8_lossy(text).as_ref().into(),
+                ValueRef::Blob(bytes) => bytes.to_vec().into(),
+                ValueRef::Real(_) => return Err(StoreError::Database("unexpected column type".into())),
+            });
+        }
+        result.push(Row::new(values));
+    }
+    Ok(result)
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Int(value) => value.to_sql(),
+            Self::Text(value) => value.to_sql(),
+            Self::Blob(value) => value.to_sql(),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
+fn database_error(error: rusqlite::Error) -> StoreError {
+    StoreError::Database(match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::DatabaseBusy) => "another process has locked the file for more than 5 s".into(),
+        Some(rusqlite::ErrorCode::ReadOnly) => "the file or its folder is read-only".into(),
+        Some(rusqlite::ErrorCode::DiskFull) => "the disk is full, so nothing was stored".into(),
+        _ => error.to_string(),
+    })
+}

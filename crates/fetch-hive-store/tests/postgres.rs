@@ -1,0 +1,149 @@
+//! Tests on a PostgreSQL server, which are skipped if it is not installed.
+#![cfg(feature = "postgres")]
+
+mod support;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use fetch_hive_client::callback::{DeliverResult, PendingRuns, RawDelivery, RunToken, TakeResult};
+use fetch_hive_client::{RunLimiter, RunRequest};
+use fetch_hive_store::Store;
+use fetch_hive_testing::stores;
+use http::HeaderMap;
+use support::{PgBouncer, Postgres, limiter};
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn check_conformance(first: &Store, second: &Store) {
+    let report = stores::check_pending_runs(&first.pending_runs(), &second.pending_runs()).await;
+    assert!(report.is_success(), "{report}");
+    let report = stores::check_dedup_store(&first.dedup(), &second.dedup()).await;
+    assert!(report.is_success(), "{report}");
+    let report = stores::check_run_limiter(first.run_limiter("plan", 2), second.run_limiter("plan", 2)).await;
+    assert!(report.is_success(), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_conform() {
+    let Some(server) = Postgres::start() else { return };
+    let first = Store::connect(&server.url()).await.unwrap();
+    // This one polls, as behind a pooler.
+    let second = Store::connect(&format!("{}&listen=false", server.url())).await.unwrap();
+    check_conformance(&first, &second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stores_conform_behind_pgbouncer() {
+    let Some(server) = Postgres::start() else { return };
+    let Some(bouncer) = PgBouncer::start(&server) else { return };
+    let (first, second) =
+        (Store::connect(&bouncer.url()).await.unwrap(), Store::connect(&bouncer.url()).await.unwrap());
+    check_conformance(&first, &second).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limiter_is_shared_by_processes() {
+    let Some(server) = Postgres::start() else { return };
+    let (first, second) = (Store::connect(&server.url()).await.unwrap(), Store::connect(&server.url()).await.unwrap());
+    limiter::interactive_runs_go_first(&first, &second).await;
+    limiter::reserved_share_of_the_cap_is_kept(&first).await;
+    limiter::daily_cap_pauses_every_process(&first, &second).await;
+    limiter::refusal_shrinks_the_limit(&first).await;
+    limiter::unresolved_run_is_held(&first).await;
+}
+
+/// Connects, and returns whether the connection uses TLS.
+async fn is_encrypted(server: &Postgres, url: &str) -> Result<bool, String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let _store = Store::connect(&format!("{url}&application_name={name}")).await.map_err(|error| error.to_string())?;
+    let sql = format!(
+        "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
+                       WHERE application_name = '{name}'"
+    );
+    Ok(server.query(&sql) == "t")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sslmode_has_the_meaning_of_libpq() {
+    let Some(server) = Postgres::start_with_tls() else { return };
+    let root = format!("sslrootcert={}", server.certificate().display());
+    let localhost = |parameters: &str| server.url_with(parameters);
+    let address = |parameters: &str| server.url_with(parameters).replace("@localhost", "@127.0.0.1");
+    for (url, expected) in [
+        (localhost("sslmode=disable"), Ok(false)),
+        (localhost("sslmode=allow"), Ok(false)),
+        (localhost("sslmode=prefer"), Ok(true)),
+        (localhost("sslmode=require"), Ok(true)),
+        (localhost(&format!("sslmode=verify-full&{root}")), Ok(true)),
+        (address(&format!("sslmode=verify-ca&{root}")), Ok(true)),
+        (address(&format!("sslmode=verify-full&{root}")), Err("not valid for name")),
+        (localhost("sslmode=verify-full"), Err("UnknownIssuer")),
+        (localhost("sslmode=verify-ca"), Err("UnknownIssuer")),
+        (localhost("sslmode=never"), Err("invalid sslmode")),
+        (localhost("sslmode=require&sslrootcert=/no/such/file"), Err("/no/such/file")),
+    ] {
+        match (is_encrypted(&server, &url).await, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{url}"),
+            (Err(error), Err(expected)) => assert!(error.contains(expected), "{url}: {error}"),
+            (found, _) => panic!("{url}: {found:?}"),
+        }
+    }
+    // Without TLS on the server, `prefer` continues with a warning, and the other modes fail.
+    let Some(plain) = Postgres::start() else { return };
+    assert_eq!(is_encrypted(&plain, &plain.url_with("sslmode=prefer")).await, Ok(false));
+    for mode in ["require", "verify-ca", "verify-full"] {
+        let error = is_encrypted(&plain, &plain.url_with(&format!("sslmode={mode}"))).await.unwrap_err();
+        assert!(error.contains("does not support TLS"), "{mode}: {error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn promoted_standby_starts_nothing_before_it_is_confirmed() {
+    let Some(primary) = Postgres::start() else { return };
+    let store = Store::connect(&primary.url()).await.unwrap();
+    let run = RunRequest::new("invokeWorkflow", None);
+    drop(store.run_limiter("plan", 1).acquire(run).await.unwrap());
+    let standby = primary.standby();
+    primary.stop("immediate");
+    standby.promote();
+    let store = Store::connect(&standby.url()).await.unwrap();
+    let error = store.run_limiter("plan", 1).acquire(run).await.unwrap_err().to_string();
+    assert!(error.contains("server changed") && error.contains("confirm_server"), "{error}");
+    store.confirm_server().await.unwrap();
+    drop(store.run_limiter("plan", 1).acquire(run).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn committed_event_survives_a_crash_of_the_server() {
+    let Some(server) = Postgres::start() else { return };
+    let store = Store::connect(&server.url()).await.unwrap();
+    let (runs, token) = (store.pending_runs(), RunToken::random().unwrap());
+    runs.open(&token).await.unwrap();
+    let event = RawDelivery::new(HeaderMap::new(), "event");
+    assert!(matches!(runs.deliver(&token, event.clone(), true).await.unwrap(), DeliverResult::Stored));
+    server.stop("immediate");
+    assert!(runs.take(&token, LONG).await.is_err());
+    server.restart_after("");
+    // The same store recovers without a restart of the process.
+    let began = Instant::now();
+    let result = loop {
+        match runs.take(&token, LONG).await {
+            Ok(result) => break result,
+            Err(error) => assert!(began.elapsed() < Duration::from_secs(30), "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert!(matches!(result, TakeResult::Event { delivery, .. } if delivery == event));
+}
+
+#[tokio::test]
+async fn unreachable_server_is_named() {
+    for mode in ["disable", "prefer", "require", "verify-full"] {
+        let url = format!("postgres://nobody:hunter2@127.0.0.1:1/none?sslmode={mode}");
+        let error = Store::connect(&url).await.unwrap_err().to_string();
+        assert!(error.contains("127.0.0.1:1") && error.contains("refused"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
