@@ -3,13 +3,16 @@ use std::collections::BTreeSet;
 use crate::run::{capture_output, cargo};
 
 /// A name, the arguments for `cargo tree`, and the maximum number of crates.
-const BUDGETS: [(&str, &str, usize); 7] = [
+const BUDGETS: [(&str, &str, usize); 10] = [
     ("types", "-p fetch-hive-types", 14),
     ("core", "-p fetch-hive-core", 24),
     ("client", "-p fetch-hive-client", 80),
     ("client without default features", "-p fetch-hive-client --no-default-features", 36),
     ("blocking client, no transport", "-p fetch-hive-client --no-default-features --features blocking", 36),
     ("blocking client with ureq", "-p fetch-hive-client --no-default-features --features ureq", 64),
+    ("store with SQLite", "-p fetch-hive-store", 47),
+    ("store with PostgreSQL", "-p fetch-hive-store --no-default-features --features postgres", 101),
+    ("store with both", "-p fetch-hive-store --all-features", 109),
     ("testing", "-p fetch-hive-testing", 34),
 ];
 

@@ -17,7 +17,37 @@ impl fmt::Debug for StoreDedup {
     }
 }
 
+/// A statement that commits a claim within a transaction of your own, so that the work of the
+/// transaction is done exactly once.
+///
+/// Run it in the database of the store as the last statement of the transaction. If it updates no
+/// row, another process owns the event, and you must roll back.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CommitStatement {
+    /// The statement, with the parameters `$1` and `$2`.
+    pub sql: &'static str,
+    /// The parameter `$1`, a `BYTEA` or a blob.
+    pub key: Vec<u8>,
+    /// The parameter `$2`, a `BIGINT` or an integer.
+    pub number: i64,
+}
+
+impl fmt::Debug for CommitStatement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CommitStatement").field("sql", &self.sql).finish_non_exhaustive()
+    }
+}
+
 impl StoreDedup {
+    /// Returns the statement that commits a claim. The claim is that of
+    /// [`Delivery::claim`](fetch_hive_client::callback::Delivery::claim).
+    pub fn commit_statement(&self, claim: &Claim) -> CommitStatement {
+        let sql = "UPDATE fetch_hive_event SET lease_end = NULL \
+                   WHERE key = $1 AND number = $2 AND lease_end > 0";
+        CommitStatement { sql, key: digest(claim.key.as_str()), number: crate::signed(claim.number) }
+    }
+
     /// Sets the end of the lease of a claim, or commits it without a lease. Returns whether the
     /// claim is held or committed.
     async fn update(&self, claim: &Claim, lease: Option<Duration>) -> Result<bool, StoreError> {

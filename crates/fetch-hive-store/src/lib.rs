@@ -19,9 +19,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fetch_hive_client::callback::Receiver;
 use tokio::sync::watch;
 
-pub use dedup::StoreDedup;
+pub use dedup::{CommitStatement, StoreDedup};
 pub use error::StoreError;
 pub use maintenance::Purged;
 pub use pending_runs::StorePendingRuns;
@@ -152,6 +153,18 @@ impl Store {
     /// Creates a builder of a [`run_limiter`](Self::run_limiter) with other settings.
     pub fn run_limiter_builder(&self, name: &str, max_runs: u32) -> StoreRunLimiterBuilder {
         StoreRunLimiterBuilder::new(self.clone(), name, max_runs)
+    }
+
+    /// Creates a receiver of callbacks at a public URL that keeps its pending runs, its handled
+    /// events and its secrets in this store.
+    ///
+    /// Every process that uses the store can receive the callback of a run, and every process can
+    /// wait for it.
+    pub fn receiver(&self, callback_url: &str) -> Receiver {
+        Receiver::with_callback_url(callback_url)
+            .pending_runs(self.pending_runs())
+            .dedup(self.dedup())
+            .secret_source(self.secrets())
     }
 
     /// Returns the pending runs, for

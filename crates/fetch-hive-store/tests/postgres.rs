@@ -11,7 +11,10 @@ use fetch_hive_client::{RunLimiter, RunRequest};
 use fetch_hive_store::Store;
 use fetch_hive_testing::stores;
 use http::HeaderMap;
-use support::{PgBouncer, Postgres, limiter};
+use support::postgres::Postgres;
+use support::{
+    PgBouncer, limiter, promote, query, root_certificate, start_postgres, start_postgres_with_tls, start_standby,
+};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -26,7 +29,7 @@ async fn check_conformance(first: &Store, second: &Store) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_conform() {
-    let Some(server) = Postgres::start() else { return };
+    let Some(server) = start_postgres() else { return };
     let first = Store::connect(&server.url()).await.unwrap();
     // This one polls, as behind a pooler.
     let second = Store::connect(&format!("{}&listen=false", server.url())).await.unwrap();
@@ -35,7 +38,7 @@ async fn stores_conform() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_conform_behind_pgbouncer() {
-    let Some(server) = Postgres::start() else { return };
+    let Some(server) = start_postgres() else { return };
     let Some(bouncer) = PgBouncer::start(&server) else { return };
     let (first, second) =
         (Store::connect(&bouncer.url()).await.unwrap(), Store::connect(&bouncer.url()).await.unwrap());
@@ -44,7 +47,7 @@ async fn stores_conform_behind_pgbouncer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limiter_is_shared_by_processes() {
-    let Some(server) = Postgres::start() else { return };
+    let Some(server) = start_postgres() else { return };
     let (first, second) = (Store::connect(&server.url()).await.unwrap(), Store::connect(&server.url()).await.unwrap());
     limiter::interactive_runs_go_first(&first, &second).await;
     limiter::reserved_share_of_the_cap_is_kept(&first).await;
@@ -62,13 +65,13 @@ async fn is_encrypted(server: &Postgres, url: &str) -> Result<bool, String> {
         "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                        WHERE application_name = '{name}'"
     );
-    Ok(server.query(&sql) == "t")
+    Ok(query(server, &sql) == "t")
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sslmode_has_the_meaning_of_libpq() {
-    let Some(server) = Postgres::start_with_tls() else { return };
-    let root = format!("sslrootcert={}", server.certificate().display());
+    let Some(server) = start_postgres_with_tls() else { return };
+    let root = format!("sslrootcert={}", root_certificate(&server).display());
     let localhost = |parameters: &str| server.url_with(parameters);
     let address = |parameters: &str| server.url_with(parameters).replace("@localhost", "@127.0.0.1");
     for (url, expected) in [
@@ -91,7 +94,7 @@ async fn sslmode_has_the_meaning_of_libpq() {
         }
     }
     // Without TLS on the server, `prefer` continues with a warning, and the other modes fail.
-    let Some(plain) = Postgres::start() else { return };
+    let Some(plain) = start_postgres() else { return };
     assert_eq!(is_encrypted(&plain, &plain.url_with("sslmode=prefer")).await, Ok(false));
     for mode in ["require", "verify-ca", "verify-full"] {
         let error = is_encrypted(&plain, &plain.url_with(&format!("sslmode={mode}"))).await.unwrap_err();
@@ -101,13 +104,13 @@ async fn sslmode_has_the_meaning_of_libpq() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn promoted_standby_starts_nothing_before_it_is_confirmed() {
-    let Some(primary) = Postgres::start() else { return };
+    let Some(primary) = start_postgres() else { return };
     let store = Store::connect(&primary.url()).await.unwrap();
     let run = RunRequest::new("invokeWorkflow", None);
     drop(store.run_limiter("plan", 1).acquire(run).await.unwrap());
-    let standby = primary.standby();
-    primary.stop("immediate");
-    standby.promote();
+    let standby = start_standby(&primary);
+    primary.stop("immediate").unwrap();
+    promote(&standby);
     let store = Store::connect(&standby.url()).await.unwrap();
     let error = store.run_limiter("plan", 1).acquire(run).await.unwrap_err().to_string();
     assert!(error.contains("server changed") && error.contains("confirm_server"), "{error}");
@@ -117,15 +120,15 @@ async fn promoted_standby_starts_nothing_before_it_is_confirmed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn committed_event_survives_a_crash_of_the_server() {
-    let Some(server) = Postgres::start() else { return };
+    let Some(server) = start_postgres() else { return };
     let store = Store::connect(&server.url()).await.unwrap();
     let (runs, token) = (store.pending_runs(), RunToken::random().unwrap());
     runs.open(&token).await.unwrap();
     let event = RawDelivery::new(HeaderMap::new(), "event");
     assert!(matches!(runs.deliver(&token, event.clone(), true).await.unwrap(), DeliverResult::Stored));
-    server.stop("immediate");
+    server.stop("immediate").unwrap();
     assert!(runs.take(&token, LONG).await.is_err());
-    server.restart_after("");
+    server.restart().unwrap();
     // The same store recovers without a restart of the process.
     let began = Instant::now();
     let result = loop {

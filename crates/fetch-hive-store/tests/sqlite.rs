@@ -26,8 +26,8 @@ fn event() -> RawDelivery {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_conform() {
-    let directory = Directory::new();
-    let path = directory.0.join("runs.db");
+    let directory = Directory::new().unwrap();
+    let path = directory.path().join("runs.db");
     // Two connections to one file, as in two processes.
     let (first, second) = (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap());
     let report = stores::check_pending_runs(&first.pending_runs(), &second.pending_runs()).await;
@@ -40,8 +40,8 @@ async fn stores_conform() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limiter_is_shared_by_processes() {
-    let directory = Directory::new();
-    let path = directory.0.join("runs.db");
+    let directory = Directory::new().unwrap();
+    let path = directory.path().join("runs.db");
     let (first, second) = (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap());
     limiter::interactive_runs_go_first(&first, &second).await;
     limiter::reserved_share_of_the_cap_is_kept(&first).await;
@@ -53,9 +53,9 @@ async fn limiter_is_shared_by_processes() {
 #[tokio::test]
 async fn stored_secrets_verify_callbacks() {
     for seal in [false, true] {
-        let directory = Directory::new();
+        let directory = Directory::new().unwrap();
         let builder = if seal { Store::builder().seal_with("key-1", &[7; 32]).unwrap() } else { Store::builder() };
-        let store = builder.open(directory.0.join("runs.db")).await.unwrap();
+        let store = builder.open(directory.path().join("runs.db")).await.unwrap();
         store.put_secret("weekly-report", &"whsec_old".into()).await.unwrap();
         store.put_secret("weekly-report", &"whsec_new".into()).await.unwrap();
         store.put_secret("digest", &"whsec_digest".into()).await.unwrap();
@@ -73,8 +73,8 @@ async fn stored_secrets_verify_callbacks() {
 
 #[tokio::test]
 async fn purge_keeps_what_is_not_settled() {
-    let directory = Directory::new();
-    let path = directory.0.join("runs.db");
+    let directory = Directory::new().unwrap();
+    let path = directory.path().join("runs.db");
     let store = Store::open(&path).await.unwrap();
     let (runs, dedup) = (store.pending_runs(), store.dedup());
     let [acknowledged, stored, opened] = [(); 3].map(|()| RunToken::random().unwrap());
@@ -117,19 +117,19 @@ async fn folder_that_does_not_exist_is_named() {
 
 #[tokio::test]
 async fn files_are_private() {
-    let directory = Directory::new();
-    let store = Store::open(directory.0.join("runs.db")).await.unwrap();
+    let directory = Directory::new().unwrap();
+    let store = Store::open(directory.path().join("runs.db")).await.unwrap();
     store.pending_runs().open(&RunToken::random().unwrap()).await.unwrap();
     for name in ["runs.db", "runs.db-wal", "runs.db-shm"] {
-        let mode = std::fs::metadata(directory.0.join(name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(directory.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
 
 #[tokio::test]
 async fn newer_schema_is_rejected() {
-    let directory = Directory::new();
-    let path = directory.0.join("runs.db");
+    let directory = Directory::new().unwrap();
+    let path = directory.path().join("runs.db");
     drop(Store::open(&path).await.unwrap());
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute("UPDATE fetch_hive_meta SET value = 99 WHERE name = 'version'", []).unwrap();
@@ -139,8 +139,8 @@ async fn newer_schema_is_rejected() {
 
 #[tokio::test]
 async fn locked_file_is_reported() {
-    let directory = Directory::new();
-    let path = directory.0.join("runs.db");
+    let directory = Directory::new().unwrap();
+    let path = directory.path().join("runs.db");
     let store = Store::open(&path).await.unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
     connection.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -156,16 +156,18 @@ async fn locked_file_is_reported() {
 #[tokio::test]
 async fn sealed_values_are_unreadable_without_the_key() {
     for seal in [false, true] {
-        let directory = Directory::new();
-        let path = directory.0.join("runs.db");
+        let directory = Directory::new().unwrap();
+        let path = directory.path().join("runs.db");
         let builder = if seal { Store::builder().seal_with("key-1", &[7; 32]).unwrap() } else { Store::builder() };
         let store = builder.open(&path).await.unwrap();
         let (runs, token) = (store.pending_runs(), RunToken::random().unwrap());
         runs.open(&token).await.unwrap();
         runs.started(&token, AcceptedRun::new(None, Some("whsec_private".into()))).await.unwrap();
         runs.deliver(&token, event(), true).await.unwrap();
-        let bytes: Vec<u8> =
-            ["runs.db", "runs.db-wal"].iter().flat_map(|name| std::fs::read(directory.0.join(name)).unwrap()).collect();
+        let bytes: Vec<u8> = ["runs.db", "runs.db-wal"]
+            .iter()
+            .flat_map(|name| std::fs::read(directory.path().join(name)).unwrap())
+            .collect();
         let contains = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
         assert_eq!(contains("the paid answer"), !seal);
         assert_eq!(contains("whsec_private"), !seal);
@@ -198,8 +200,8 @@ async fn child() {
 
 #[tokio::test]
 async fn killed_process_loses_nothing() {
-    let directory = Directory::new();
-    let path = directory.0.join("runs.db");
+    let directory = Directory::new().unwrap();
+    let path = directory.path().join("runs.db");
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env("FETCH_HIVE_STORE_CHILD", &path)

@@ -23,6 +23,8 @@ mod guide {
     mod streams {}
     #[doc = include_str!("../../fetch-hive-client/docs/callbacks.md")]
     mod callbacks {}
+    #[doc = include_str!("../../fetch-hive-client/docs/replicas.md")]
+    mod replicas {}
     #[doc = include_str!("../../fetch-hive-client/docs/errors.md")]
     mod errors {}
     #[doc = include_str!("../../fetch-hive-client/docs/retries.md")]
