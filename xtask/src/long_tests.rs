@@ -21,6 +21,16 @@ pub(crate) fn relay_soak(arguments: &[String]) -> Result<(), String> {
     run_cargo("relay soak test", &format!("run --quiet -p fetch-hive-tests --bin relay-soak -- {seconds}"), &[])
 }
 
+/// Runs three processes that share a store while they are killed, on PostgreSQL and on SQLite.
+pub(crate) fn fleet(arguments: &[String]) -> Result<(), String> {
+    let runs = arguments.first().map_or("3000", String::as_str);
+    for database in ["postgres", "sqlite"] {
+        let command = format!("run --quiet -p fetch-hive-tests --bin fleet -- {database} {runs}");
+        run_cargo(&format!("fleet on {database}"), &command, &[])?;
+    }
+    Ok(())
+}
+
 /// Uploads a file over HTTP/1.1 and HTTP/2, of 2,048 MB by default, with limited memory.
 pub(crate) fn large_upload(arguments: &[String]) -> Result<(), String> {
     let megabytes = arguments.first().map_or("2048", String::as_str);

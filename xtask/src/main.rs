@@ -74,6 +74,11 @@ const COMMANDS: &[Command] = &[
         long_tests::relay_soak,
     ),
     command(
+        "fleet",
+        "[RUNS]  Run 3,000 runs, or RUNS, in three processes that share a store while they are killed",
+        long_tests::fleet,
+    ),
+    command(
         "large-upload",
         "[MEGABYTES]  Upload a file over HTTP/1.1 and HTTP/2 with limited memory; 2,048 MB by default",
         long_tests::large_upload,

@@ -9,6 +9,7 @@ use fetch_hive_client::callback::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::run_limiter::free_slot_of;
 use crate::{Store, StoreError, digest, millis};
 
 const MAX_HELD_PER_RUN: i64 = 8;
@@ -170,18 +171,21 @@ impl PendingRuns for StorePendingRuns {
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     let now = tx.now().await?;
-                    let sql = "SELECT started, state FROM fetch_hive_run WHERE token = $1 FOR UPDATE";
+                    let sql = "SELECT started, state, request_id FROM fetch_hive_run WHERE token = $1 FOR UPDATE";
                     let Some(mut row) = tx.row(sql, &[run.clone().into()]).await? else {
                         return Ok(DeliverResult::UnknownRun);
                     };
                     let started = row.int() != 0;
-                    let state = row.int();
+                    let (state, request_id) = (row.int(), row.text());
                     if verified {
                         if state != PENDING {
                             return Ok(DeliverResult::AlreadyStored);
                         }
                         let sql = "UPDATE fetch_hive_run SET state = 1, delivery = $2, changed = $3 WHERE token = $1";
                         tx.execute(sql, &[run.into(), sealed.into(), now.into()]).await?;
+                        if let Some(request_id) = request_id {
+                            free_slot_of(tx, &request_id).await?;
+                        }
                         return Ok(DeliverResult::Stored);
                     }
                     if started {

@@ -1,5 +1,6 @@
 mod daily_cap;
 mod grant;
+mod limits;
 
 use std::collections::HashSet;
 use std::fmt;
@@ -15,19 +16,14 @@ use fetch_hive_client::types::RequestId;
 use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunPermit, RunRequest};
 use tokio::sync::oneshot;
 
-pub(crate) use self::grant::confirm_server;
 use self::grant::{Applicant, Step};
+pub(crate) use self::grant::{confirm_server, free_slot_of};
+use self::limits::{DailyCap, Limits};
 use crate::database::{BoxFuture, Tx};
 use crate::{Store, StoreError, millis};
 
-/// How long a slot or a place in the queue outlives its process.
-const LEASE: Duration = Duration::from_secs(30);
-
 /// How long a refused run shrinks the limit.
 const SHRINK: Duration = Duration::from_secs(30);
-
-/// How long the slot of a run stays occupied if nobody knows whether the run has ended.
-const UNRESOLVED_RUN_HOLD: Duration = Duration::from_secs(15 * 60);
 
 /// A limiter of the concurrent runs of all processes that share a [`Store`].
 ///
@@ -53,22 +49,6 @@ struct Shared {
     lost_permits: AtomicU64,
 }
 
-/// The settings of a limiter.
-#[derive(Clone)]
-struct Limits {
-    name: String,
-    max_runs: i64,
-    hold: Duration,
-    daily_cap: Option<DailyCap>,
-}
-
-/// The daily cap of the plan, and the share that no batch may use.
-#[derive(Clone, Copy)]
-struct DailyCap {
-    runs: i64,
-    reserved: i64,
-}
-
 impl fmt::Debug for StoreRunLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.shared.limits.name;
@@ -90,8 +70,7 @@ impl fmt::Debug for StoreRunLimiterBuilder {
 
 impl StoreRunLimiterBuilder {
     pub(crate) fn new(store: Store, name: &str, max_runs: u32) -> Self {
-        let (name, max_runs) = (name.to_owned(), i64::from(max_runs.max(1)));
-        Self { store, limits: Limits { name, max_runs, hold: UNRESOLVED_RUN_HOLD, daily_cap: None } }
+        Self { store, limits: Limits::new(name, max_runs) }
     }
 
     /// Sets how long the slot of a run stays occupied if its process vanished or its callback does
@@ -100,6 +79,14 @@ impl StoreRunLimiterBuilder {
     #[must_use]
     pub fn unresolved_run_hold(mut self, hold: Duration) -> Self {
         self.limits.hold = hold;
+        self
+    }
+
+    /// Sets how long a slot or a place in the queue outlives its process. Defaults to 30 s. A process
+    /// renews it after a third of this time.
+    #[must_use]
+    pub fn lease(mut self, lease: Duration) -> Self {
+        self.limits.lease = lease;
         self
     }
 
@@ -199,7 +186,7 @@ impl Shared {
         let mut slots = self.slots();
         slots.insert(slot);
         if slots.len() == 1 {
-            tokio::spawn(renew(Arc::downgrade(self)));
+            tokio::spawn(renew(Arc::downgrade(self), self.limits.lease));
         }
     }
 
@@ -220,9 +207,9 @@ impl Shared {
 }
 
 /// Renews the slots of a limiter until it holds none.
-async fn renew(limiter: Weak<Shared>) {
+async fn renew(limiter: Weak<Shared>, lease: Duration) {
     loop {
-        tokio::time::sleep(LEASE / 3).await;
+        tokio::time::sleep(lease / 3).await;
         let Some(limiter) = limiter.upgrade() else { return };
         let slots: Vec<_> = {
             let slots = limiter.slots();
@@ -232,10 +219,10 @@ async fn renew(limiter: Weak<Shared>) {
             slots.iter().copied().collect()
         };
         for slot in slots {
-            let name = limiter.limits.name.clone();
+            let limits = limiter.limits.clone();
             let renewed = limiter
                 .store
-                .transaction(Box::new(move |tx| Box::pin(async move { grant::renew(tx, &name, slot).await })));
+                .transaction(Box::new(move |tx| Box::pin(async move { grant::renew(tx, &limits, slot).await })));
             match renewed.await {
                 Ok(false) if limiter.slots().remove(&slot) => {
                     limiter.lost_permits.fetch_add(1, Ordering::Relaxed);
@@ -267,8 +254,8 @@ impl RunLimiter for StoreRunLimiter {
                 if let RunEnd::MayBeRunning { request_id } = end {
                     let lease_end = tx.now().await?.saturating_add(hold);
                     let request_id = request_id.map(|id| id.to_string());
-                    let sql = "UPDATE fetch_hive_slot SET held = 1, lease_end = $3, request_id = $4 \
-                               WHERE name = $1 AND number = $2";
+                    let sql = "UPDATE fetch_hive_slot SET held = 1, lease_end = $3, request_id = COALESCE($4, request_id) \
+                               WHERE name = $1 AND number = $2 AND held <> 2";
                     tx.execute(sql, &[name.into(), slot.into(), lease_end.into(), request_id.into()]).await?;
                     // It ended without a verdict, so another run becomes the probe.
                     next_probe = Some(0);
@@ -282,14 +269,19 @@ impl RunLimiter for StoreRunLimiter {
         });
     }
 
-    fn run_ended(&self, request_id: &RequestId) {
-        let request_id = request_id.to_string();
+    fn run_started(&self, slot: u64, request_id: &RequestId) {
+        let (slot, request_id) = (crate::signed(slot), request_id.to_string());
         self.shared.update(move |tx, name| {
             Box::pin(async move {
-                let sql = "DELETE FROM fetch_hive_slot WHERE name = $1 AND held = 1 AND request_id = $2";
-                tx.execute(sql, &[name.into(), request_id.as_str().into()]).await
+                let sql = "UPDATE fetch_hive_slot SET request_id = $3 WHERE name = $1 AND number = $2";
+                tx.execute(sql, &[name.into(), slot.into(), request_id.as_str().into()]).await
             })
         });
+    }
+
+    fn run_ended(&self, request_id: &RequestId) {
+        let request_id = request_id.to_string();
+        self.shared.update(move |tx, _| Box::pin(async move { grant::free_slot_of(tx, &request_id).await }));
     }
 
     fn refused(&self, error: &ApiError) {
@@ -299,7 +291,7 @@ impl RunLimiter for StoreRunLimiter {
                     let until = tx.now().await? + millis(SHRINK);
                     // The refused run holds one of the slots.
                     let sql = "UPDATE fetch_hive_limit SET shrunk_until = $2, shrunk_size = \
-                               (SELECT COUNT(*) - 1 FROM fetch_hive_slot WHERE name = $1) WHERE name = $1";
+                               (SELECT COUNT(*) - 1 FROM fetch_hive_slot WHERE name = $1 AND held < 2) WHERE name = $1";
                     tx.execute(sql, &[name.into(), until.into()]).await
                 })
             }),

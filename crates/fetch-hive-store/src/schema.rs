@@ -6,7 +6,7 @@ use crate::database::Tx;
 const VERSION: i64 = 1;
 
 /// Times are milliseconds since 1970.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 13] = [
     "CREATE TABLE fetch_hive_boot (id TEXT NOT NULL)",
     "INSERT INTO fetch_hive_boot (id) VALUES ('')",
     // The database server that the users have confirmed.
@@ -32,10 +32,11 @@ const TABLES: [&str; 12] = [
         shrunk_size BIGINT NOT NULL, shrunk_until BIGINT NOT NULL,
         paused_until BIGINT NOT NULL, reset_at BIGINT NOT NULL, probe BIGINT, probes BIGINT NOT NULL,
         day BIGINT NOT NULL, starts BIGINT NOT NULL)",
-    // `held` is 1 while the run may still be running without a holder.
+    // `held` is 1 while the run may still be running without a holder, and 2 after its end.
     "CREATE TABLE fetch_hive_slot (
         name TEXT NOT NULL, number BIGINT NOT NULL, held BIGINT NOT NULL, request_id TEXT,
         lease_end BIGINT NOT NULL, hold BIGINT NOT NULL, PRIMARY KEY (name, number))",
+    "CREATE INDEX fetch_hive_slot_request ON fetch_hive_slot (request_id)",
     // `batch` is null for an interactive run.
     "CREATE TABLE fetch_hive_queue (
         name TEXT NOT NULL, number BIGINT NOT NULL, batch TEXT, since BIGINT NOT NULL,

@@ -110,6 +110,9 @@ impl<C> PendingRun<C> {
         self.resume_token.webhook_secret.clone_from(&webhook_secret);
         self.permit = permit;
         if let Some(permit) = &mut self.permit {
+            if let Some(request_id) = &request_id {
+                permit.run_started(request_id);
+            }
             permit.set_end(RunEnd::MayBeRunning { request_id: request_id.clone() });
         }
         let started = self.receiver.run_started(&self.run_token, AcceptedRun::new(request_id.clone(), webhook_secret));

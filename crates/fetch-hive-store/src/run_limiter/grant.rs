@@ -1,7 +1,7 @@
 //! The decision whether a run may start.
 
 use super::daily_cap::DAY;
-use super::{LEASE, Limits};
+use super::limits::Limits;
 use crate::database::Tx;
 use crate::{StoreError, millis};
 
@@ -43,7 +43,7 @@ pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &App
     remove_expired(tx, name, now).await?;
 
     let number = applicant.queued.unwrap_or(limit.last_number + 1);
-    let sql = "SELECT (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1), \
+    let sql = "SELECT (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1 AND held < 2), \
                (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1 AND held = 0 AND number = $3), \
                (SELECT MIN(lease_end) FROM fetch_hive_slot WHERE name = $1 AND held = 1), \
                (SELECT since FROM fetch_hive_queue WHERE name = $1 AND number = $2), \
@@ -72,14 +72,15 @@ pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &App
         tx.execute(sql, &[name.into(), number.into()]).await?;
     }
     // Renewed rarely, because each change wakes the other processes.
-    if queue_lease.is_none_or(|end| end - now < millis(LEASE) / 2) {
+    if queue_lease.is_none_or(|end| end - now < millis(limits.lease) / 2) {
         let sql = "INSERT INTO fetch_hive_queue (name, number, batch, since, lease_end) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (name, number) DO UPDATE SET lease_end = excluded.lease_end";
-        let lease_end = now + millis(LEASE);
+        let lease_end = now + millis(limits.lease);
         let batch = applicant.batch.clone();
         tx.execute(sql, &[name.into(), number.into(), batch.into(), since.into(), lease_end.into()]).await?;
     }
-    Ok(Step::Queued { number, remaining: free_at.map_or(POLL, |end| (end - now).clamp(1, POLL)) })
+    let longest = POLL.min(millis(limits.lease) / 3).max(1);
+    Ok(Step::Queued { number, remaining: free_at.map_or(longest, |end| (end - now).clamp(1, longest)) })
 }
 
 /// Locks the row of the limit, and creates it first if necessary.
@@ -114,7 +115,7 @@ async fn remove_expired(tx: &mut Tx, name: &str, now: i64) -> Result<(), StoreEr
     let statements = [
         "UPDATE fetch_hive_slot SET held = 1, lease_end = lease_end + hold \
          WHERE name = $1 AND held = 0 AND lease_end <= $2",
-        "DELETE FROM fetch_hive_slot WHERE name = $1 AND held = 1 AND lease_end <= $2",
+        "DELETE FROM fetch_hive_slot WHERE name = $1 AND held > 0 AND lease_end <= $2",
         "DELETE FROM fetch_hive_queue WHERE name = $1 AND lease_end <= $2",
     ];
     for sql in statements {
@@ -173,7 +174,7 @@ async fn start(
     let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
     tx.execute(sql, &[name.into(), number.into()]).await?;
     let sql = "INSERT INTO fetch_hive_slot (name, number, held, lease_end, hold) VALUES ($1, $2, 0, $3, $4)";
-    let (lease_end, hold) = (now + millis(LEASE), millis(limits.hold));
+    let (lease_end, hold) = (now + millis(limits.lease), millis(limits.hold));
     tx.execute(sql, &[name.into(), slot.into(), lease_end.into(), hold.into()]).await?;
     if let Some(batch) = &applicant.batch {
         let sql = "INSERT INTO fetch_hive_batch_start (name, batch, started) VALUES ($1, $2, $3) \
@@ -203,9 +204,15 @@ pub(crate) async fn confirm_server(tx: &mut Tx) -> Result<(), StoreError> {
 }
 
 /// Extends the lease of a slot. Returns whether the slot still belongs to this process.
-pub(super) async fn renew(tx: &mut Tx, name: &str, slot: i64) -> Result<bool, StoreError> {
-    let lease_end = tx.now().await? + millis(LEASE);
-    let sql = "UPDATE fetch_hive_slot SET lease_end = $3 WHERE name = $1 AND number = $2 AND held = 0 \
+pub(super) async fn renew(tx: &mut Tx, limits: &Limits, slot: i64) -> Result<bool, StoreError> {
+    let lease_end = tx.now().await? + millis(limits.lease);
+    let sql = "UPDATE fetch_hive_slot SET lease_end = $3 WHERE name = $1 AND number = $2 AND held <> 1 \
                RETURNING number";
-    Ok(tx.row(sql, &[name.into(), slot.into(), lease_end.into()]).await?.is_some())
+    Ok(tx.row(sql, &[limits.name.as_str().into(), slot.into(), lease_end.into()]).await?.is_some())
+}
+
+/// Frees the slot of a run that has ended. Its row remains until its holder releases it.
+pub(crate) async fn free_slot_of(tx: &mut Tx, request_id: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE fetch_hive_slot SET held = 2 WHERE request_id = $1";
+    tx.execute(sql, &[request_id.into()]).await
 }

@@ -134,5 +134,6 @@ fn report_skipped(missing: &str) {
     use std::io::Write;
     assert!(std::env::var_os("FETCH_HIVE_REQUIRE_POSTGRES").is_none(), "{missing} was not found");
     let thread = std::thread::current();
-    writeln!(std::io::stderr(), "skipped {}: {missing} was not found", thread.name().unwrap_or_default()).unwrap();
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "skipped {}: {missing} was not found", thread.name().unwrap_or_default()).unwrap();
 }

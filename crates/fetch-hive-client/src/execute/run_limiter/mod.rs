@@ -38,6 +38,12 @@ pub trait RunLimiter: Send + Sync + 'static {
     /// Ends a permit. It is called once per permit, when the permit is dropped, and must not block.
     fn release(&self, slot: u64, end: RunEnd);
 
+    /// Reports the request id of a run that ends by callback, so that its end can free the slot even
+    /// if this process ends first. The default does nothing.
+    fn run_started(&self, slot: u64, request_id: &RequestId) {
+        let _ = (slot, request_id);
+    }
+
     /// Reports the end of a run whose permit ended as [`RunEnd::MayBeRunning`], so that its slot is
     /// freed early. The default does nothing.
     fn run_ended(&self, request_id: &RequestId) {
@@ -101,6 +107,11 @@ impl RunPermit {
     /// Returns the number of the slot.
     pub fn slot(&self) -> u64 {
         self.0.slot
+    }
+
+    /// Reports the request id of the run to the limiter.
+    pub(crate) fn run_started(&self, request_id: &RequestId) {
+        self.0.limiter.run_started(self.0.slot, request_id);
     }
 
     /// Sets the state in which the permit ends when it is dropped. The first state is

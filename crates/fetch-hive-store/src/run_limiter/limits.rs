@@ -1,0 +1,32 @@
+use std::time::Duration;
+
+/// The settings of a limiter.
+#[derive(Clone)]
+pub(super) struct Limits {
+    pub(super) name: String,
+    pub(super) max_runs: i64,
+    /// How long a slot or a place in the queue outlives its process.
+    pub(super) lease: Duration,
+    /// How long the slot of a run stays occupied if nobody knows whether the run has ended.
+    pub(super) hold: Duration,
+    pub(super) daily_cap: Option<DailyCap>,
+}
+
+/// The daily cap of the plan, and the share that no batch may use.
+#[derive(Clone, Copy)]
+pub(super) struct DailyCap {
+    pub(super) runs: i64,
+    pub(super) reserved: i64,
+}
+
+impl Limits {
+    pub(super) fn new(name: &str, max_runs: u32) -> Self {
+        Self {
+            name: name.to_owned(),
+            max_runs: i64::from(max_runs.max(1)),
+            lease: Duration::from_secs(30),
+            hold: Duration::from_secs(15 * 60),
+            daily_cap: None,
+        }
+    }
+}

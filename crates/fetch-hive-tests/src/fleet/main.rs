@@ -1,0 +1,274 @@
+//! Runs in three processes that share a store, while processes and the database fail.
+//!
+//! `fleet postgres|sqlite RUNS` starts the runs in three replicas behind a balancer. Callbacks are
+//! redelivered, early, late and out of order, and 2 % of the 202 responses are lost. First, nothing
+//! is killed, and the runs in progress must not exceed the limit. Then a replica is killed every
+//! half second, replicas are suspended for longer than their leases, and PostgreSQL crashes twice.
+//! The test fails if an event is handled twice or not at all, or if a run starts twice.
+
+mod jobs;
+mod replica;
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use fetch_hive_emulator::{Emulator, Fault};
+use fetch_hive_tests::process::BoxError;
+use jobs::{Jobs, State};
+use replicas::balancer::Balancer;
+use replicas::postgres::{Directory, Postgres};
+use replicas::service::read_address;
+use tokio::time::sleep;
+
+const REPLICAS: usize = 3;
+
+/// The concurrent runs that the plan allows.
+const MAX_RUNS: usize = 3;
+
+const KILL_INTERVAL: Duration = Duration::from_millis(500);
+const SUSPENSIONS: usize = 50;
+
+/// The time after which the test gives up, per run.
+const TIMEOUT_PER_RUN: Duration = Duration::from_millis(400);
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Ok(runtime) = tokio::runtime::Runtime::new() else { return ExitCode::FAILURE };
+    let result = match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["--replica", database, base_url, callback_url] => {
+            runtime.block_on(replica::run(database, base_url, callback_url))
+        }
+        [kind @ ("postgres" | "sqlite"), runs] => match runs.parse() {
+            Ok(runs) => runtime.block_on(fleet(kind, runs)),
+            Err(error) => Err(format!("{runs}: {error}").into()),
+        },
+        _ => Err("usage: fleet postgres|sqlite RUNS".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fleet: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn fleet(kind: &str, runs: i64) -> Result<(), BoxError> {
+    let directory = Directory::new()?;
+    let server = if kind == "postgres" { Postgres::start()? } else { None };
+    let database = match (&server, kind) {
+        (Some(server), _) => server.url(),
+        (None, "sqlite") => directory.path().join("fleet.db").to_string_lossy().into_owned(),
+        _ => return Err("PostgreSQL is not installed".into()),
+    };
+    let jobs = Jobs::open(&database)?;
+    jobs.create_tables().await?;
+
+    let quiet = runs / 10;
+    jobs.add(1..=quiet).await?;
+    let emulator = emulator(None).await?;
+    let mut fleet = Fleet::start(&database, &emulator).await?;
+    fleet.wait_until_settled(&jobs, quiet, None, "without kills").await?;
+    let most = emulator.max_concurrent_runs();
+    println!("{quiet} runs without kills: at most {most} at a time (limit {MAX_RUNS})");
+    if most > MAX_RUNS {
+        return Err("the limit was exceeded".into());
+    }
+    drop(fleet);
+    check(&jobs, &[&emulator], 0).await?;
+
+    jobs.add(quiet + 1..=runs).await?;
+    let capped = self::emulator(Some(MAX_RUNS)).await?;
+    let mut fleet = Fleet::start(&database, &capped).await?;
+    fleet.wait_until_settled(&jobs, runs - quiet, server.as_ref(), "with kills").await?;
+    println!(
+        "{} runs with kills: {} kills, {} suspensions, {} crashes of the database",
+        runs - quiet,
+        fleet.kills,
+        fleet.suspensions,
+        fleet.crashes
+    );
+    let kills = fleet.kills;
+    drop(fleet);
+    check(&jobs, &[&emulator, &capped], kills).await
+}
+
+/// Starts the service. A late callback arrives after 2 s, and a lost response is one of 50.
+async fn emulator(max_runs: Option<usize>) -> Result<Emulator, BoxError> {
+    let builder = Emulator::builder()
+        .delivery(200, Duration::from_millis(200))
+        .record_limit(1_000_000)
+        .fault(Fault::close().after_run().operation("invokeWorkflow").every(50))
+        .fault(Fault::callback_redeliver(1).every(10).offset(1))
+        .fault(Fault::callback_early().every(7).offset(2))
+        .fault(Fault::callback_reorder().every(13).offset(3))
+        .fault(Fault::callback_late(Duration::from_secs(2)).every(40).offset(5));
+    let builder = match max_runs {
+        Some(runs) => builder.concurrency(runs),
+        None => builder,
+    };
+    Ok(builder.start().await?)
+}
+
+/// The replicas, and what happened to them.
+struct Fleet {
+    arguments: [String; 3],
+    balancer: Balancer,
+    replicas: Vec<(Child, SocketAddr)>,
+    kills: usize,
+    suspensions: usize,
+    crashes: i64,
+}
+
+impl Fleet {
+    async fn start(database: &str, emulator: &Emulator) -> Result<Self, BoxError> {
+        let balancer = Balancer::start().await?;
+        let callback_url = format!("http://{}/callbacks", balancer.address());
+        let arguments = [database.to_owned(), emulator.base_url(), callback_url];
+        let mut fleet = Self { arguments, balancer, replicas: Vec::new(), kills: 0, suspensions: 0, crashes: 0 };
+        for _ in 0..REPLICAS {
+            fleet.replicas.push(fleet.start_replica()?);
+        }
+        fleet.update_balancer();
+        Ok(fleet)
+    }
+
+    fn start_replica(&self) -> Result<(Child, SocketAddr), BoxError> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--replica").args(&self.arguments).stdout(Stdio::piped());
+        // A replica that starts while the database is down ends, as a supervisor expects.
+        loop {
+            let mut process = command.spawn()?;
+            if let Ok(address) = read_address(&mut process) {
+                return Ok((process, address));
+            }
+            process.wait()?;
+        }
+    }
+
+    fn update_balancer(&self) {
+        self.balancer.set_replicas(self.replicas.iter().map(|(_, address)| *address));
+    }
+
+    /// Waits until each run is settled, and causes failures meanwhile if there is a server.
+    async fn wait_until_settled(
+        &mut self,
+        jobs: &Jobs,
+        runs: i64,
+        server: Option<&Postgres>,
+        phase: &str,
+    ) -> Result<(), BoxError> {
+        let kills = phase == "with kills";
+        let began = Instant::now();
+        let timeout = Duration::from_secs(120) + TIMEOUT_PER_RUN * u32::try_from(runs)?;
+        loop {
+            sleep(KILL_INTERVAL).await;
+            let counts = jobs.counts().await;
+            let open = counts.as_ref().map_or(i64::MAX, open);
+            if open == 0 {
+                return Ok(());
+            }
+            if began.elapsed() > timeout {
+                return Err(format!("not settled after {timeout:?} {phase}: {counts:?}").into());
+            }
+            // The last runs are left alone, so that those of killed replicas can be told apart.
+            if !kills || open < 20 {
+                continue;
+            }
+            self.kill()?;
+            if self.suspensions < SUSPENSIONS {
+                self.suspend().await?;
+            }
+            if let Some(server) = server.filter(|_| self.crashes < 2 && open < runs * (2 - self.crashes) / 3) {
+                self.crashes += 1;
+                server.stop("immediate")?;
+                sleep(Duration::from_secs(1)).await;
+                server.restart()?;
+            }
+        }
+    }
+
+    /// Kills a random replica and starts another one.
+    fn kill(&mut self) -> Result<(), BoxError> {
+        let victim = random(self.replicas.len());
+        let (mut process, _) = self.replicas.swap_remove(victim);
+        process.kill()?;
+        process.wait()?;
+        self.kills += 1;
+        self.replicas.push(self.start_replica()?);
+        self.update_balancer();
+        Ok(())
+    }
+
+    /// Suspends a random replica for up to 1.5 s, which is longer than its leases.
+    async fn suspend(&mut self) -> Result<(), BoxError> {
+        let id = self.replicas[random(self.replicas.len())].0.id().to_string();
+        Command::new("kill").args(["-STOP", &id]).status()?;
+        sleep(Duration::from_millis(random(1_500) as u64)).await;
+        Command::new("kill").args(["-CONT", &id]).status()?;
+        self.suspensions += 1;
+        Ok(())
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for (process, _) in &mut self.replicas {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn random(end: usize) -> usize {
+    let bits = std::hash::RandomState::new().build_hasher().finish();
+    usize::try_from(bits % end as u64).unwrap_or_default()
+}
+
+fn open(counts: &BTreeMap<State, i64>) -> i64 {
+    let count = |state| counts.get(&state).copied().unwrap_or_default();
+    count(State::Ready) + count(State::Started)
+}
+
+/// Compares the table of the runs with the runs that the service has seen.
+async fn check(jobs: &Jobs, emulators: &[&Emulator], kills: usize) -> Result<(), BoxError> {
+    let counts = jobs.counts().await?;
+    let handled = jobs.handled().await?;
+    let mut starts = BTreeMap::<String, usize>::new();
+    let mut requests = 0;
+    for emulator in emulators {
+        for run in emulator.runs() {
+            *starts.entry(run.deployment).or_default() += 1;
+        }
+        requests += emulator.requests().len();
+    }
+    let count = |state| counts.get(&state).copied().unwrap_or_default();
+    // A replica that was killed between its intent and the 202 leaves the run in this state.
+    let unknown = count(State::Unknown) + count(State::Starting);
+    let twice = starts.values().filter(|starts| **starts > 1).count();
+    let handled_twice = handled.values().filter(|times| **times > 1).count();
+    let missing = count(State::Done) - i64::try_from(handled.len())?;
+    let refused = requests.saturating_sub(starts.len());
+    println!(
+        "   done {}, unknown {unknown}, handled {}, handled twice {handled_twice}, missing {missing}, started twice \
+         {twice}, {requests} requests for {} runs",
+        count(State::Done),
+        handled.len(),
+        starts.len()
+    );
+    // Each kill explains at most one unknown run for each task that starts runs.
+    let lost_responses = starts.len() / 50 + 1;
+    let explained = lost_responses + kills * replica::STARTERS;
+    let failures = [
+        (handled_twice > 0, "an event was handled twice"),
+        (missing != 0, "an event was not handled"),
+        (twice > 0, "a run was started twice"),
+        (usize::try_from(unknown)? > explained, "more runs are unknown than the kills and lost responses explain"),
+        (refused * 50 > requests, "2 % or more of the starts were refused"),
+    ];
+    let failures: Vec<_> = failures.into_iter().filter_map(|(failed, text)| failed.then_some(text)).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ").into()) }
+}
