@@ -84,7 +84,7 @@ pub(crate) enum Tx {
     #[cfg(feature = "sqlite")]
     Sqlite(rusqlite::Connection),
     #[cfg(feature = "postgres")]
-    Postgres(deadpool_postgres::Object),
+    Postgres(crate::postgres::OpenTransaction),
 }
 
 impl Tx {
@@ -94,7 +94,7 @@ impl Tx {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(connection) => crate::sqlite::query(connection, sql, values),
             #[cfg(feature = "postgres")]
-            Self::Postgres(client) => crate::postgres::query(client, sql, values).await,
+            Self::Postgres(tx) => crate::postgres::query(tx, sql, values).await,
         }
     }
 

@@ -26,7 +26,7 @@ pub use dedup::{CommitStatement, StoreDedup};
 pub use error::StoreError;
 pub use maintenance::Purged;
 pub use pending_runs::StorePendingRuns;
-pub use run_limiter::{StoreRunLimiter, StoreRunLimiterBuilder};
+pub use run_limiter::{OnStoreFailure, StoreRunLimiter, StoreRunLimiterBuilder};
 pub use secrets::StoreSecrets;
 
 use database::Operation;

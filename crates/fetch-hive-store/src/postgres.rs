@@ -22,6 +22,15 @@ const CHANNEL: &str = "fetch_hive";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a connection may take to begin a transaction, before it counts as broken.
+const BEGIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Longer than the timeouts of the server.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(35);
+
+/// How long sent bytes may stay unacknowledged, and when an idle connection is checked.
+const TCP_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Starts a transaction whose commit is durable and whose waits are limited.
 const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; \
                      SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '30s'";
@@ -39,6 +48,7 @@ impl Postgres {
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT_TIMEOUT);
         }
+        config.tcp_user_timeout(TCP_TIMEOUT).keepalives_idle(TCP_TIMEOUT).keepalives_interval(TCP_TIMEOUT / 3);
         let target = target(&config);
         let failed = |reason: String| StoreError::Open { target: target.clone(), reason };
         let tls = choose_tls(&mut config, &parameters).await.map_err(failed)?;
@@ -77,11 +87,13 @@ impl Postgres {
     pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
         let pool = self.pool.clone();
         let task = tokio::spawn(async move {
-            let client = pool.get().await.map_err(|error| StoreError::Database(describe(&error)))?;
-            client.batch_execute(BEGIN).await.map_err(|error| StoreError::Database(describe(&error)))?;
-            let mut tx = Tx::Postgres(client);
-            let result = operation(&mut tx).await;
-            finish(tx, result).await
+            let mut tx = Tx::Postgres(begin(&pool).await?);
+            let work = async move {
+                let result = operation(&mut tx).await;
+                finish(tx, result).await
+            };
+            let silent = |_| StoreError::Database(format!("no answer within {TRANSACTION_TIMEOUT:?}"));
+            tokio::time::timeout(TRANSACTION_TIMEOUT, work).await.map_err(silent)?
         });
         task.await.map_err(|error| StoreError::Database(error.to_string()))?
     }
@@ -96,17 +108,61 @@ impl Postgres {
     }
 }
 
+/// A connection with an open transaction. It is closed when it is dropped, so that it does not
+/// return to the pool.
+pub(crate) struct OpenTransaction(Option<Object>);
+
+impl OpenTransaction {
+    fn connection(&self) -> Result<&Object, StoreError> {
+        self.0.as_ref().ok_or_else(|| StoreError::Database("the transaction has ended".into()))
+    }
+
+    async fn run(&self, sql: &str) -> Result<(), StoreError> {
+        self.connection()?.batch_execute(sql).await.map_err(|error| StoreError::Database(describe(&error)))
+    }
+
+    /// Returns the connection to the pool.
+    fn ended(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for OpenTransaction {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            drop(Object::take(connection));
+        }
+    }
+}
+
+/// Begins a transaction. A pooled connection that does not answer is replaced, because nothing was
+/// done on it yet.
+async fn begin(pool: &Pool) -> Result<OpenTransaction, StoreError> {
+    loop {
+        let connection = pool.get().await.map_err(|error| StoreError::Database(describe(&error)))?;
+        let is_new = deadpool_postgres::Object::metrics(&connection).recycle_count == 0;
+        let tx = OpenTransaction(Some(connection));
+        match tokio::time::timeout(BEGIN_TIMEOUT, tx.run(BEGIN)).await {
+            Ok(Ok(())) => return Ok(tx),
+            Ok(Err(error)) if is_new => return Err(error),
+            Err(_) if is_new => return Err(StoreError::Database(format!("no answer within {BEGIN_TIMEOUT:?}"))),
+            // The other idle connections go through the same network.
+            _ => drop(pool.retain(|_, _| false)),
+        }
+    }
+}
+
 #[cfg_attr(not(feature = "sqlite"), expect(irrefutable_let_patterns))]
 async fn finish<T>(tx: Tx, result: Result<T, StoreError>) -> Result<T, StoreError> {
-    let Tx::Postgres(client) = tx else { return result };
-    let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
-    if let Err(error) = client.batch_execute(end).await {
-        // Its transaction may still be open.
-        drop(Object::take(client));
-        result?;
-        return Err(StoreError::Database(format!("the commit was not confirmed: {}", describe(&error))));
+    let Tx::Postgres(tx) = tx else { return result };
+    match (tx.run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await, result) {
+        (Ok(()), result) => {
+            tx.ended();
+            result
+        }
+        (Err(_), Err(error)) => Err(error),
+        (Err(error), Ok(_)) => Err(StoreError::Database(format!("the commit was not confirmed: {error}"))),
     }
-    result
 }
 
 /// The parameters that `tokio-postgres` does not parse, and the rest of the URL.
@@ -237,7 +293,7 @@ where
 }
 
 /// Runs an unnamed statement, which works behind a pooler in transaction mode.
-pub(crate) async fn query(client: &Object, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+pub(crate) async fn query(tx: &OpenTransaction, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
     let values: Vec<(&(dyn ToSql + Sync), Type)> = values
         .iter()
         .map(|value| match value {
@@ -247,7 +303,7 @@ pub(crate) async fn query(client: &Object, sql: &str, values: &[Value]) -> Resul
         })
         .collect();
     let failed = |error: tokio_postgres::Error| StoreError::Database(describe(&error));
-    let rows = client.query_typed(sql, &values).await.map_err(failed)?;
+    let rows = tx.connection()?.query_typed(sql, &values).await.map_err(failed)?;
     let mut result = Vec::with_capacity(rows.len());
     for row in rows {
         let mut columns = Vec::with_capacity(row.len());

@@ -18,12 +18,16 @@ use tokio::sync::oneshot;
 
 use self::grant::{Applicant, Step};
 pub(crate) use self::grant::{confirm_server, free_slot_of};
+pub use self::limits::OnStoreFailure;
 use self::limits::{DailyCap, Limits};
 use crate::database::{BoxFuture, Tx};
 use crate::{Store, StoreError, millis};
 
 /// How long a refused run shrinks the limit.
 const SHRINK: Duration = Duration::from_secs(30);
+
+/// The number of the permit of a run that started without a slot.
+const NO_SLOT: u64 = 0;
 
 /// A limiter of the concurrent runs of all processes that share a [`Store`].
 ///
@@ -90,6 +94,14 @@ impl StoreRunLimiterBuilder {
         self
     }
 
+    /// Sets what happens to an interactive run if the database fails. The default is
+    /// [`OnStoreFailure::Fail`].
+    #[must_use]
+    pub fn on_store_failure(mut self, action: OnStoreFailure) -> Self {
+        self.limits.on_store_failure = action;
+        self
+    }
+
     /// Sets the daily cap of the plan, of which `reserved_for_interactive` runs are not available to
     /// batches. The counted runs are those that this limit has started since midnight UTC.
     #[must_use]
@@ -119,6 +131,10 @@ impl StoreRunLimiter {
     /// could not renew them in time. While a permit is lost, more runs than allowed may be running.
     pub fn lost_permits(&self) -> u64 {
         self.shared.lost_permits.load(Ordering::Relaxed)
+    }
+
+    fn starts_anyway(&self) -> bool {
+        self.batch.is_none() && self.shared.limits.on_store_failure == OnStoreFailure::StartAnyway
     }
 
     /// Waits for a slot until the receiver is dropped.
@@ -240,11 +256,20 @@ impl RunLimiter for StoreRunLimiter {
     async fn acquire(self: Arc<Self>, _: RunRequest<'_>) -> Result<RunPermit, BoxError> {
         let (sender, receiver) = oneshot::channel();
         // A task of its own, so that dropping this future can leave the queue.
-        tokio::spawn(self.wait(sender));
-        receiver.await?.map_err(StoreError::boxed)
+        tokio::spawn(Arc::clone(&self).wait(sender));
+        match receiver.await? {
+            Err(StoreError::Database(reason)) if self.starts_anyway() => {
+                tracing::warn!(limit = self.shared.limits.name, reason, "a run starts without a slot");
+                Ok(RunPermit::new(self, NO_SLOT))
+            }
+            permit => permit.map_err(StoreError::boxed),
+        }
     }
 
     fn release(&self, slot: u64, end: RunEnd) {
+        if slot == NO_SLOT {
+            return;
+        }
         let slot = crate::signed(slot);
         self.shared.slots().remove(&slot);
         let hold = millis(self.shared.limits.hold);

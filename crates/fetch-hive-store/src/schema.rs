@@ -50,15 +50,17 @@ pub(crate) async fn migrate(tx: &mut Tx) -> Result<(), StoreError> {
     let create = "CREATE TABLE IF NOT EXISTS fetch_hive_meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)";
     tx.execute(create, &[]).await?;
     let version = tx.row("SELECT value FROM fetch_hive_meta WHERE name = 'version'", &[]).await?;
-    match version.map(|mut row| row.int()) {
-        Some(found) if found > VERSION => Err(StoreError::NewerSchema { found, supported: VERSION }),
-        Some(_) => Ok(()),
-        None => {
-            for sql in TABLES {
-                tx.execute(sql, &[]).await?;
-            }
-            let sql = "INSERT INTO fetch_hive_meta (name, value) VALUES ('version', $1)";
-            tx.execute(sql, &[VERSION.into()]).await
-        }
+    if let Some(mut row) = version {
+        return check_version(row.int());
     }
+    for sql in TABLES {
+        tx.execute(sql, &[]).await?;
+    }
+    let sql = "INSERT INTO fetch_hive_meta (name, value) VALUES ('version', $1)";
+    tx.execute(sql, &[VERSION.into()]).await
+}
+
+/// Fails if a newer version of this crate has changed the tables.
+pub(crate) fn check_version(found: i64) -> Result<(), StoreError> {
+    if found > VERSION { Err(StoreError::NewerSchema { found, supported: VERSION }) } else { Ok(()) }
 }

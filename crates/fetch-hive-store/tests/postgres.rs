@@ -3,17 +3,19 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use fetch_hive_client::callback::{DeliverResult, PendingRuns, RawDelivery, RunToken, TakeResult};
 use fetch_hive_client::{RunLimiter, RunRequest};
-use fetch_hive_store::Store;
+use fetch_hive_store::{OnStoreFailure, Store};
 use fetch_hive_testing::stores;
 use http::HeaderMap;
 use support::postgres::Postgres;
 use support::{
-    PgBouncer, limiter, promote, query, root_certificate, start_postgres, start_postgres_with_tls, start_standby,
+    PgBouncer, SilentRelay, limiter, promote, query, root_certificate, start_postgres, start_postgres_with_tls,
+    start_standby,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -139,6 +141,44 @@ async fn committed_event_survives_a_crash_of_the_server() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert!(matches!(result, TakeResult::Event { delivery, .. } if delivery == event));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_connections_are_replaced() {
+    let Some(server) = start_postgres() else { return };
+    let relay = SilentRelay::start(server.port()).await;
+    let store = Store::connect(&relay.url()).await.unwrap();
+    let (runs, token) = (store.pending_runs(), RunToken::random().unwrap());
+    runs.open(&token).await.unwrap();
+    relay.silence();
+    // The pooled connections never answer, and new ones work.
+    assert!(runs.find(&token).await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn database_failure_stops_runs_unless_configured() {
+    let Some(server) = start_postgres() else { return };
+    let store = Store::connect(&server.url()).await.unwrap();
+    let run = RunRequest::new("invokeWorkflow", None);
+    let anyway = store.run_limiter_builder("plan", 1).on_store_failure(OnStoreFailure::StartAnyway).build();
+    server.stop("immediate").unwrap();
+    assert!(store.run_limiter("plan", 1).acquire(run).await.is_err());
+    assert!(anyway.for_batch("nightly").acquire(run).await.is_err());
+    drop(anyway.acquire(run).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn newer_schema_stops_new_runs() {
+    let Some(server) = start_postgres() else { return };
+    let store = Store::connect(&server.url()).await.unwrap();
+    let (run, limiter) = (RunRequest::new("invokeWorkflow", None), store.run_limiter("plan", 1));
+    let held = Arc::clone(&limiter).acquire(run).await.unwrap();
+    query(&server, "UPDATE fetch_hive_meta SET value = 99 WHERE name = 'version'");
+    // What runs may end, but nothing new starts.
+    drop(held);
+    let error = limiter.acquire(run).await.unwrap_err().to_string();
+    assert!(error.contains("schema version 99"), "{error}");
+    assert_eq!(query(&server, "SELECT count(*) FROM fetch_hive_slot"), "0");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use super::daily_cap::DAY;
 use super::limits::Limits;
 use crate::database::Tx;
-use crate::{StoreError, millis};
+use crate::{StoreError, millis, schema};
 
 /// How often a waiter looks for a free slot without a notification, in milliseconds.
 const POLL: i64 = 1_000;
@@ -86,7 +86,8 @@ pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &App
 /// Locks the row of the limit, and creates it first if necessary.
 async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<Limit, StoreError> {
     let name = limits.name.as_str();
-    let select = "SELECT size, last_number, shrunk_size, shrunk_until, paused_until, probe, day, starts \
+    let select = "SELECT size, last_number, shrunk_size, shrunk_until, paused_until, probe, day, starts, \
+                  (SELECT value FROM fetch_hive_meta WHERE name = 'version') \
                   FROM fetch_hive_limit WHERE name = $1 FOR UPDATE";
     let mut row = tx.row(select, &[name.into()]).await?;
     if row.is_none() {
@@ -100,6 +101,8 @@ async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<Lim
     let (stored, last_number) = (row.int(), row.int());
     let (shrunk_size, shrunk_until, paused_until, probe) = (row.int(), row.int(), row.int(), row.opt_int());
     let (day, starts) = (row.int(), row.int());
+    // Another process may have changed the tables meanwhile.
+    schema::check_version(row.int())?;
     if stored != limits.max_runs && applicant.queued.is_none() {
         let configured = limits.max_runs;
         tracing::warn!(limit = name, stored, configured, "the stored size of the run limit is used");

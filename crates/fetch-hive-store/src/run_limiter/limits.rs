@@ -10,6 +10,19 @@ pub(super) struct Limits {
     /// How long the slot of a run stays occupied if nobody knows whether the run has ended.
     pub(super) hold: Duration,
     pub(super) daily_cap: Option<DailyCap>,
+    pub(super) on_store_failure: OnStoreFailure,
+}
+
+/// What happens to an interactive run if the database fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OnStoreFailure {
+    /// The call fails, and nothing is sent.
+    #[default]
+    Fail,
+    /// The run starts without a slot, so more runs than allowed may be running. Runs of a batch
+    /// still fail.
+    StartAnyway,
 }
 
 /// The daily cap of the plan, and the share that no batch may use.
@@ -27,6 +40,7 @@ impl Limits {
             lease: Duration::from_secs(30),
             hold: Duration::from_secs(15 * 60),
             daily_cap: None,
+            on_store_failure: OnStoreFailure::Fail,
         }
     }
 }

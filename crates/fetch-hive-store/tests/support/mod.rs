@@ -125,6 +125,43 @@ impl Drop for PgBouncer {
     }
 }
 
+/// A relay in front of a server that can stop forwarding without closing its connections.
+pub struct SilentRelay {
+    port: u16,
+    silence: tokio::sync::watch::Sender<()>,
+}
+
+impl SilentRelay {
+    pub async fn start(server: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (silence, receiver) = tokio::sync::watch::channel(());
+        tokio::spawn(async move {
+            while let Ok((mut inbound, _)) = listener.accept().await {
+                let mut silenced = receiver.clone();
+                silenced.mark_unchanged();
+                tokio::spawn(async move {
+                    let mut outbound = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut inbound, &mut outbound) => {}
+                        _ = silenced.changed() => std::future::pending().await,
+                    }
+                });
+            }
+        });
+        Self { port, silence }
+    }
+
+    /// Stops forwarding the open connections. New ones are forwarded.
+    pub fn silence(&self) {
+        self.silence.send_replace(());
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+    }
+}
+
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
