@@ -53,9 +53,16 @@ impl Sqlite {
     pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
-            let no_transaction = || Err(StoreError::Database("no transaction could be started".into()));
-            let result = tx.map_or_else(no_transaction, |tx| savepoint(tx, operation));
-            Box::new(move |committed| drop(sender.send(committed.and(result))))
+            let result = tx.map(|tx| savepoint(tx, operation));
+            Box::new(move |committed| {
+                let not_started = || Err(StoreError::Database("no transaction could be started".into()));
+                drop(sender.send(match result {
+                    // The error of the operation explains more than that of the commit.
+                    Some(Err(error)) => Err(error),
+                    Some(Ok(value)) => committed.map(|()| value),
+                    None => committed.and_then(|()| not_started()),
+                }));
+            })
         });
         let stopped = || StoreError::Database("the thread of the store ended".into());
         self.jobs.send(job).map_err(|_| stopped())?;
@@ -134,11 +141,23 @@ fn run_now<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, 
 fn savepoint<T>(tx: &mut Tx, operation: Operation<T>) -> Result<T, StoreError> {
     batch(tx, "SAVEPOINT operation")?;
     let result = run_now(operation(tx));
-    if result.is_err() {
+    // On a full disk, SQLite rolls back the whole transaction itself.
+    if result.is_err() && is_open(tx) {
         batch(tx, "ROLLBACK TO operation")?;
     }
-    batch(tx, "RELEASE operation")?;
+    if is_open(tx) {
+        batch(tx, "RELEASE operation")?;
+    }
     result
+}
+
+/// Returns whether a transaction is open.
+fn is_open(tx: &Tx) -> bool {
+    match tx {
+        Tx::Sqlite(connection) => !connection.is_autocommit(),
+        #[cfg(feature = "postgres")]
+        Tx::Postgres(_) => false,
+    }
 }
 
 fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>) {
@@ -163,23 +182,40 @@ fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>)
     }
 }
 
-/// Runs operations in one transaction, and replies after the commit.
+/// Runs operations in one transaction, and replies after the commit. If an operation ends the
+/// transaction, the ones after it run in another transaction.
 fn commit(tx: &mut Tx, jobs: Vec<Job>) {
-    let began = batch(tx, "BEGIN IMMEDIATE");
-    if let Err(error) = began {
-        let reason = error.to_string();
-        for job in jobs {
-            job(None)(Err(StoreError::Database(reason.clone())));
+    let mut jobs = jobs.into_iter();
+    while jobs.len() > 0 {
+        if let Err(error) = batch(tx, "BEGIN IMMEDIATE") {
+            let reason = reason(error);
+            for job in jobs {
+                job(None)(Err(StoreError::Database(reason.clone())));
+            }
+            return;
         }
-        return;
+        let mut replies = Vec::with_capacity(jobs.len());
+        while let Some(job) = if is_open(tx) { jobs.next() } else { None } {
+            replies.push(job(Some(&mut *tx)));
+        }
+        let committed = if is_open(tx) {
+            batch(tx, "COMMIT").map_err(reason)
+        } else {
+            Err("the transaction was rolled back because of another operation".to_owned())
+        };
+        if is_open(tx) {
+            let _ = batch(tx, "ROLLBACK");
+        }
+        for reply in replies {
+            reply(committed.clone().map_err(StoreError::Database));
+        }
     }
-    let replies: Vec<_> = jobs.into_iter().map(|job| job(Some(&mut *tx))).collect();
-    let committed = batch(tx, "COMMIT").map_err(|error| error.to_string());
-    if committed.is_err() {
-        let _ = batch(tx, "ROLLBACK");
-    }
-    for reply in replies {
-        reply(committed.clone().map_err(StoreError::Database));
+}
+
+fn reason(error: StoreError) -> String {
+    match error {
+        StoreError::Database(reason) => reason,
+        other => other.to_string(),
     }
 }
 

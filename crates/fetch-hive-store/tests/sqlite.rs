@@ -109,6 +109,46 @@ async fn purge_keeps_what_is_not_settled() {
     assert!(matches!(runs.take(&stored, LONG).await.unwrap(), TakeResult::UnknownRun));
 }
 
+/// Fills the disk on which its file is. Runs as the child of the next test.
+#[tokio::test]
+async fn full_disk_child() {
+    let Some(path) = std::env::var_os("FETCH_HIVE_STORE_FULL_DISK") else { return };
+    let store = Store::open(path).await.unwrap();
+    let (runs, token) = (store.pending_runs(), RunToken::random().unwrap());
+    runs.open(&token).await.unwrap();
+    runs.started(&token, AcceptedRun::new(Some("req_1".into()), None)).await.unwrap();
+    let big = RawDelivery::new(HeaderMap::new(), "x".repeat(4 << 20));
+    let error = runs.deliver(&token, big, true).await.unwrap_err();
+    assert!(error.to_string().contains("disk is full"), "{error}");
+    // What was acknowledged is still there, and a smaller event fits.
+    assert!(matches!(runs.deliver(&token, event(), true).await.unwrap(), DeliverResult::Stored));
+    println!("\nfull disk was reported");
+}
+
+#[tokio::test]
+async fn full_disk_is_named_and_loses_nothing() {
+    let directory = Directory::new().unwrap();
+    let mounted = directory.path().join("small");
+    std::fs::create_dir(&mounted).unwrap();
+    // A file system of 1 MiB, which only the child sees.
+    let script = "mount -t tmpfs -o size=1m none \"$0\" || exit 77; exec \"$1\" --exact full_disk_child --nocapture";
+    let output = Command::new("unshare")
+        .args(["--map-root-user", "--mount", "sh", "-c", script])
+        .args([mounted.as_os_str(), std::env::current_exe().unwrap().as_os_str()])
+        .env("FETCH_HIVE_STORE_FULL_DISK", mounted.join("runs.db"))
+        .output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(text.contains("full disk was reported"), "{text}");
+        }
+        Ok(output) if output.status.code() == Some(101) => {
+            panic!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+        }
+        _ => support::report_skipped("permission to mount a file system"),
+    }
+}
+
 #[tokio::test]
 async fn folder_that_does_not_exist_is_named() {
     let error = Store::open("/no/such/folder/runs.db").await.unwrap_err().to_string();

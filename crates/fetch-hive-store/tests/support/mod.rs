@@ -18,7 +18,7 @@ use postgres::{Postgres, as_postgres, is_root, run};
 pub fn start_postgres() -> Option<Postgres> {
     let server = Postgres::start().unwrap();
     if server.is_none() {
-        report_skipped("initdb of PostgreSQL");
+        report_missing("initdb of PostgreSQL");
     }
     server
 }
@@ -26,7 +26,7 @@ pub fn start_postgres() -> Option<Postgres> {
 /// Starts a server that also accepts TLS, with a certificate for `localhost` in `root.crt`.
 pub fn start_postgres_with_tls() -> Option<Postgres> {
     let Some(server) = Postgres::install().unwrap() else {
-        report_skipped("initdb of PostgreSQL");
+        report_missing("initdb of PostgreSQL");
         return None;
     };
     server.initialize().unwrap();
@@ -87,7 +87,7 @@ impl PgBouncer {
         let program =
             ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().map(Path::new).find(|path| path.exists());
         let Some(program) = program else {
-            report_skipped("PgBouncer");
+            report_missing("PgBouncer");
             return None;
         };
         let (directory, port) = (Directory::new().unwrap(), free_port());
@@ -166,10 +166,15 @@ fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
+/// Fails if all programs are required, and reports the current test as skipped otherwise.
+fn report_missing(program: &str) {
+    assert!(std::env::var_os("FETCH_HIVE_REQUIRE_POSTGRES").is_none(), "{program} was not found");
+    report_skipped(program);
+}
+
 /// Reports the current test as skipped. The test runner does not capture what is written directly.
-fn report_skipped(missing: &str) {
+pub fn report_skipped(missing: &str) {
     use std::io::Write;
-    assert!(std::env::var_os("FETCH_HIVE_REQUIRE_POSTGRES").is_none(), "{missing} was not found");
     let thread = std::thread::current();
     let mut stderr = std::io::stderr();
     writeln!(stderr, "skipped {}: {missing} was not found", thread.name().unwrap_or_default()).unwrap();

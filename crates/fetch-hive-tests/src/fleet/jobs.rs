@@ -27,7 +27,7 @@ const TABLES: &str = "CREATE TABLE fleet_run (id BIGINT PRIMARY KEY, state BIGIN
                       waited_until BIGINT NOT NULL); \
                       CREATE TABLE fleet_handled (id BIGINT NOT NULL)";
 
-/// How long a waiter owns a run, in milliseconds.
+/// How long a process owns a run before another one may start it or wait for it, in milliseconds.
 const WAIT_MS: i64 = 3_000;
 
 /// A connection to the tables. It is opened again after an error.
@@ -95,21 +95,29 @@ impl Jobs {
 
     /// Takes the next run that is ready to be started.
     pub(crate) async fn claim_start(&self) -> Result<Option<i64>, BoxError> {
-        let sql = "UPDATE fleet_run SET state = 1 WHERE id = \
-                   (SELECT id FROM fleet_run WHERE state = 0 ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED) \
-                   RETURNING id, token";
-        Ok(self.run(&[(sql, &[])]).await?.pop().map(|row| row.0))
+        Ok(self.claim(State::Ready).await?.map(|row| row.0))
     }
 
     /// Takes the next started run that nobody waits for.
     pub(crate) async fn claim_wait(&self) -> Result<Option<(i64, String)>, BoxError> {
+        Ok(self.claim(State::Started).await?.and_then(|(id, token)| Some((id, token?))))
+    }
+
+    async fn claim(&self, state: State) -> Result<Option<Row>, BoxError> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
         let now = i64::try_from(now)?;
         let sql = "UPDATE fleet_run SET waited_until = $2 WHERE id = \
-                   (SELECT id FROM fleet_run WHERE state = 2 AND waited_until < $1 ORDER BY id LIMIT 1 \
+                   (SELECT id FROM fleet_run WHERE state = $3 AND waited_until < $1 ORDER BY id LIMIT 1 \
                    FOR UPDATE SKIP LOCKED) RETURNING id, token";
-        let row = self.run(&[(sql, &[Value::Int(now), Value::Int(now + WAIT_MS)])]).await?.pop();
-        Ok(row.and_then(|(id, token)| Some((id, token?))))
+        let values = [Value::Int(now), Value::Int(now + WAIT_MS), Value::Int(state as i64)];
+        Ok(self.run(&[(sql, &values)]).await?.pop())
+    }
+
+    /// Records that the request of a run is about to be sent. Returns whether no other process has
+    /// done so.
+    pub(crate) async fn set_starting(&self, id: i64) -> Result<bool, BoxError> {
+        let sql = "UPDATE fleet_run SET state = 1 WHERE id = $1 AND state = 0 RETURNING id, token";
+        Ok(!self.run(&[(sql, &[Value::Int(id)])]).await?.is_empty())
     }
 
     pub(crate) async fn set_started(&self, id: i64, token: &str) -> Result<(), BoxError> {
@@ -117,6 +125,7 @@ impl Jobs {
         self.run(&[(sql, &[Value::Int(id), Value::Text(token.to_owned())])]).await.map(drop)
     }
 
+    /// Makes a run ready again that was certainly not started.
     pub(crate) async fn set_ready(&self, id: i64) -> Result<(), BoxError> {
         self.set_state(id, State::Ready).await
     }

@@ -8,8 +8,11 @@ use axum::extract::{Request, State};
 use axum::response::IntoResponse;
 use axum::routing::any;
 use fetch_hive_client::callback::{ClaimResult, DedupStore as _, Delivery, Receiver};
-use fetch_hive_client::{Client, ErrorKind, RetryPolicy, WaitError};
-use fetch_hive_store::Store;
+use fetch_hive_client::types::RequestId;
+use fetch_hive_client::{
+    ApiError, Client, ErrorKind, RetryPolicy, RunEnd, RunLimiter, RunPermit, RunRequest, WaitError,
+};
+use fetch_hive_store::{Store, StoreRunLimiter};
 use fetch_hive_tests::process::BoxError;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
@@ -17,7 +20,7 @@ use tokio::time::sleep;
 use super::jobs::Jobs;
 
 /// The tasks that start runs, and those that wait for runs.
-pub(crate) const STARTERS: usize = 3;
+const STARTERS: usize = 3;
 const WAITERS: usize = 3;
 
 /// Short, so that the test does not wait long for the leases of killed processes.
@@ -29,7 +32,34 @@ struct Replica {
     client: Client,
     receiver: Receiver,
     store: Store,
-    jobs: Jobs,
+    jobs: Arc<Jobs>,
+}
+
+/// A limiter that stores the intent to start a run once the run has a slot. Until then, another
+/// process may start the run instead.
+struct IntentLimiter {
+    limiter: Arc<StoreRunLimiter>,
+    jobs: Arc<Jobs>,
+}
+
+#[async_trait::async_trait]
+impl RunLimiter for IntentLimiter {
+    async fn acquire(self: Arc<Self>, run: RunRequest<'_>) -> Result<RunPermit, BoxError> {
+        let id = run.target.and_then(|target| target.strip_prefix("run-")?.parse().ok()).ok_or("the run has no id")?;
+        let permit = Arc::clone(&self.limiter).acquire(run).await?;
+        if self.jobs.set_starting(id).await? { Ok(permit) } else { Err("another process has started the run".into()) }
+    }
+
+    // The permits belong to the inner limiter.
+    fn release(&self, _: u64, _: RunEnd) {}
+
+    fn run_ended(&self, request_id: &RequestId) {
+        self.limiter.run_ended(request_id);
+    }
+
+    fn refused(&self, error: &ApiError) {
+        self.limiter.refused(error);
+    }
 }
 
 pub(crate) async fn run(database: &str, base_url: &str, callback_url: &str) -> Result<(), BoxError> {
@@ -38,16 +68,16 @@ pub(crate) async fn run(database: &str, base_url: &str, callback_url: &str) -> R
     } else {
         Store::open(database).await?
     };
+    let jobs = Arc::new(Jobs::open(database)?);
     let limiter = store.run_limiter_builder("plan", 3).lease(LEASE).unresolved_run_hold(LEASE).build();
     let receiver = store.receiver(callback_url).lease(LEASE);
     let client = Client::builder()
         .api_key("fhk_fleet")
         .base_url(base_url)
-        .run_limiter(limiter)
+        .run_limiter(Arc::new(IntentLimiter { limiter, jobs: Arc::clone(&jobs) }))
         .timeout(Duration::from_secs(20))
         .retry(RetryPolicy::never())
         .build()?;
-    let jobs = Jobs::open(database)?;
     let replica = Arc::new(Replica { client, receiver, store, jobs });
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -91,6 +121,8 @@ impl Replica {
                 until_stored(|| self.jobs.set_started(id, &token)).await;
             }
             Err(error) if error.may_have_run() => until_stored(|| self.jobs.set_unknown(id)).await,
+            // Nothing was sent. If another process has started the run, it is no longer ready.
+            Err(error) if matches!(error.kind(), ErrorKind::Store(_)) => {}
             Err(_) => until_stored(|| self.jobs.set_ready(id)).await,
         }
         Ok(true)

@@ -68,12 +68,15 @@ macro_rules! print_json {
 
 mod client;
 mod core;
+mod store;
 mod types;
 
 /// Returns the types in the snapshots.
 fn declared() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for package in ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-testing"] {
+    for package in
+        ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-store", "fetch-hive-testing"]
+    {
         let path = format!("{}/../{package}/public-api.txt", env!("CARGO_MANIFEST_DIR"));
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
@@ -108,6 +111,7 @@ async fn public_types_show_no_key_secret_or_body() {
     types::operations(&mut printed);
     core::core(&mut printed);
     client::client(&mut printed).await;
+    store::store(&mut printed).await;
     assert!(printed.unread.is_empty(), "{:#?}", printed.unread);
     let declared = declared();
     assert!(declared.len() > 250, "{}", declared.len());
