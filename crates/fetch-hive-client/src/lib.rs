@@ -31,7 +31,8 @@ pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
 pub use error::{BoxError, Error, ErrorKind, PartialResponse, Timeout, TransportError, TransportErrorKind, WaitError};
 pub use execute::{
-    AttemptReport, CallReport, MemoryRunLimiter, RunEnd, RunLimiter, RunPermit, RunRequest, UsageReport,
+    AttemptReport, CallReport, MemoryRunLimiter, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest,
+    UsageReport,
 };
 pub use fetch_hive_core::retry::RetryPolicy;
 pub use fetch_hive_core::stream::{Event, StreamError, StreamingEndpoint};

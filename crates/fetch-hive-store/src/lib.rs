@@ -173,7 +173,8 @@ impl Store {
         StorePendingRuns(self.clone())
     }
 
-    /// Returns the dedup store, for [`Receiver::dedup`](fetch_hive_client::callback::Receiver::dedup).
+    /// Returns the dedup store, for
+    /// [`Receiver::dedup`](fetch_hive_client::callback::Receiver::dedup).
     pub fn dedup(&self) -> StoreDedup {
         StoreDedup(self.clone())
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::types::RequestId;
-use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunPermit, RunRequest};
+use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use tokio::sync::oneshot;
 
 use self::grant::{Applicant, Step};
@@ -86,8 +86,8 @@ impl StoreRunLimiterBuilder {
         self
     }
 
-    /// Sets how long a slot or a place in the queue outlives its process. Defaults to 30 s. A process
-    /// renews it after a third of this time.
+    /// Sets how long a slot or a place in the queue outlives its process. Defaults to 30 s. A
+    /// process renews it after a third of this time.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.limits.lease = lease;
@@ -102,8 +102,8 @@ impl StoreRunLimiterBuilder {
         self
     }
 
-    /// Sets the daily cap of the plan, of which `reserved_for_interactive` runs are not available to
-    /// batches. The counted runs are those that this limit has started since midnight UTC.
+    /// Sets the daily cap of the plan, of which `reserved_for_interactive` runs are not available
+    /// to batches. The counted runs are those that this limit has started since midnight UTC.
     #[must_use]
     pub fn daily_cap(mut self, runs: u32, reserved_for_interactive: u32) -> Self {
         self.limits.daily_cap = Some(DailyCap { runs: runs.into(), reserved: reserved_for_interactive.into() });
@@ -131,6 +131,18 @@ impl StoreRunLimiter {
     /// could not renew them in time. While a permit is lost, more runs than allowed may be running.
     pub fn lost_permits(&self) -> u64 {
         self.shared.lost_permits.load(Ordering::Relaxed)
+    }
+
+    /// Returns how many slots are in use and how many runs wait, in all processes together.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn usage(&self) -> Result<RunLimiterUsage, StoreError> {
+        let limits = self.shared.limits.clone();
+        let operation =
+            self.shared.store.transaction(Box::new(move |tx| Box::pin(async move { grant::usage(tx, &limits).await })));
+        operation.await
     }
 
     fn starts_anyway(&self) -> bool {

@@ -105,9 +105,14 @@ fn conditions() -> String {
         "{}, {cores} × {}, {}, load at the end {}",
         date(days),
         model.map_or("unknown processor", |(_, name)| name.trim()),
-        compiler.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default(),
+        compiler.map(|output| version(&String::from_utf8_lossy(&output.stdout))).unwrap_or_default(),
         load.split(' ').next().unwrap_or_default(),
     )
+}
+
+/// Returns the name and the version of the compiler, without the commit.
+fn version(text: &str) -> String {
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
 }
 
 /// Formats a number of days since 1970-01-01 as a date.

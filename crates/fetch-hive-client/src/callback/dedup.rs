@@ -18,7 +18,8 @@ use crate::clock::later;
 /// handled again.
 ///
 /// [`MemoryDedupStore`] works within one process. If several processes receive the same callbacks,
-/// implement this trait for a store that they share. Each method must be atomic.
+/// use `fetch-hive-store`, or implement this trait for a store that they share. Each method must be
+/// atomic.
 #[async_trait]
 pub trait DedupStore: Send + Sync + 'static {
     /// Claims an event for the length of the lease, unless it is claimed or already handled.

@@ -20,8 +20,8 @@ use crate::BoxError;
 /// before, the next waiter takes the event again.
 ///
 /// [`MemoryPendingRuns`](super::MemoryPendingRuns) works within one process. To start a run in one
-/// process and receive its callback in another, implement this trait for a store that they share.
-/// Each method must be atomic.
+/// process and receive its callback in another, use `fetch-hive-store`, or implement this trait for
+/// a store that they share. Each method must be atomic.
 ///
 /// # Errors
 ///

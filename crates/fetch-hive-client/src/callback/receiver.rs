@@ -98,8 +98,8 @@ impl Receiver {
         self
     }
 
-    /// Sets a source of secrets, which is asked when a callback does not match any of the receiver's
-    /// own secrets.
+    /// Sets a source of secrets, which is asked when a callback does not match any of the
+    /// receiver's own secrets.
     #[must_use]
     pub fn secret_source(mut self, source: impl SecretSource) -> Self {
         self.secret_source = Some(Arc::new(CachedSecrets::new(source)));

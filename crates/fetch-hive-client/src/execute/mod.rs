@@ -16,7 +16,7 @@ pub(crate) use self::prepared_call::{BuildRequest, Executed, PreparedCall, Respo
 pub(crate) use self::report::{AttemptHook, CallHook, UsageHook};
 pub use self::report::{AttemptReport, CallReport, UsageReport};
 use self::run_attempts::run_attempts;
-pub use self::run_limiter::{MemoryRunLimiter, RunEnd, RunLimiter, RunPermit, RunRequest};
+pub use self::run_limiter::{MemoryRunLimiter, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 pub(crate) use self::shared::Shared;
 pub(crate) use self::span::{Server, Span};
 use self::telemetry::CallTelemetry;

@@ -1,5 +1,7 @@
 //! The decision whether a run may start.
 
+use fetch_hive_client::RunLimiterUsage;
+
 use super::daily_cap::DAY;
 use super::limits::Limits;
 use crate::database::Tx;
@@ -127,8 +129,8 @@ async fn remove_expired(tx: &mut Tx, name: &str, now: i64) -> Result<(), StoreEr
     Ok(())
 }
 
-/// Counts the waiting runs that start before a run. A batch that has waited long enough is as urgent
-/// as an interactive run, for which `batch` is `None`.
+/// Counts the waiting runs that start before a run. A batch that has waited long enough is as
+/// urgent as an interactive run, for which `batch` is `None`.
 async fn count_ahead(
     tx: &mut Tx,
     name: &str,
@@ -156,6 +158,22 @@ async fn count_ahead(
         }
     };
     Ok(row.map_or(0, |mut row| row.int()))
+}
+
+/// Counts the slots that are in use and the runs that wait.
+pub(super) async fn usage(tx: &mut Tx, limits: &Limits) -> Result<RunLimiterUsage, StoreError> {
+    let name = limits.name.as_str();
+    let now = tx.now().await?;
+    remove_expired(tx, name, now).await?;
+    let sql = "SELECT (SELECT size FROM fetch_hive_limit WHERE name = $1), \
+               (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1 AND held = 0), \
+               (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1 AND held = 1), \
+               (SELECT COUNT(*) FROM fetch_hive_queue WHERE name = $1)";
+    let row = tx.row(sql, &[name.into()]).await?;
+    let mut row = row.ok_or_else(|| StoreError::Database("the database returned no counts".into()))?;
+    let slots = row.opt_int().unwrap_or(limits.max_runs);
+    let [slots, running, held, waiting] = [slots, row.int(), row.int(), row.int()].map(crate::unsigned);
+    Ok(RunLimiterUsage::new(slots, running, held, waiting))
 }
 
 /// Moves an applicant from the queue to a slot, and returns the number of the slot.

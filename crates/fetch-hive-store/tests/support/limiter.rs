@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use fetch_hive_client::{ApiError, RunEnd, RunLimiter, RunPermit, RunRequest};
+use fetch_hive_client::{ApiError, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use fetch_hive_core::Operation;
 use fetch_hive_core::types::InvokeWorkflow;
 use fetch_hive_store::Store;
@@ -109,6 +109,9 @@ pub async fn unresolved_run_is_held(store: &Store) {
     let mut waiting = queue(&limiter);
     sleep(Duration::from_secs(1)).await;
     assert!(!waiting.is_finished());
-    timeout(SOON, &mut waiting).await.unwrap().unwrap();
+    assert_eq!(limiter.usage().await.unwrap(), RunLimiterUsage::new(1, 0, 1, 1));
+    let permit = timeout(SOON, &mut waiting).await.unwrap().unwrap();
+    assert_eq!(limiter.usage().await.unwrap(), RunLimiterUsage::new(1, 1, 0, 0));
+    drop(permit);
     assert_eq!(limiter.lost_permits(), 0);
 }

@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fetch_hive_client::{Client, RequestBody, ResponseBody, Retry, RetryPolicy, Timeout, Transport, TransportError};
+use fetch_hive_client::{
+    Client, MemoryRunLimiter, RequestBody, ResponseBody, Retry, RetryPolicy, RunEnd, RunLimiter as _, RunLimiterUsage,
+    RunRequest, Timeout, TokioClock, Transport, TransportError,
+};
 use fetch_hive_emulator::{Deployment, Emulator, Fault, Script};
 use fetch_hive_tests::stack;
 use serde_json::{Value, json};
@@ -214,4 +217,25 @@ async fn zero_timeout_fails_before_sending() {
         assert!(!error.may_have_run() && error.is_retryable(), "{error:?}");
     }
     assert_eq!(emulator.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn usage_counts_running_held_and_waiting_runs() {
+    let limiter = MemoryRunLimiter::new(2, Duration::from_secs(60), Arc::new(TokioClock));
+    let run = RunRequest::new("invokeWorkflow", None);
+    let mut unresolved = Arc::clone(&limiter).acquire(run).await.unwrap();
+    let running = Arc::clone(&limiter).acquire(run).await.unwrap();
+    assert_eq!(limiter.usage(), RunLimiterUsage::new(2, 2, 0, 0));
+    let waiting = tokio::spawn(Arc::clone(&limiter).acquire(RunRequest::new("invokeWorkflow", None)));
+    unresolved.set_end(RunEnd::MayBeRunning { request_id: None });
+    drop(unresolved);
+    while limiter.usage().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(limiter.usage(), RunLimiterUsage::new(2, 1, 1, 1));
+    drop(running);
+    let permit = waiting.await.unwrap().unwrap();
+    assert_eq!(limiter.usage(), RunLimiterUsage::new(2, 1, 1, 0));
+    drop(permit);
+    assert_eq!(limiter.usage(), RunLimiterUsage::new(2, 0, 1, 0));
 }

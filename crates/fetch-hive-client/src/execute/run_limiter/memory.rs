@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use fetch_hive_core::types::RequestId;
 
-use super::{RunEnd, RunLimiter, RunPermit, RunRequest};
+use super::{RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use crate::BoxError;
 use crate::clock::{Clock, Sleep, later};
 
@@ -25,6 +25,7 @@ pub struct MemoryRunLimiter {
 }
 
 struct State {
+    slots: usize,
     free_slots: usize,
     /// The times until which the slots of unresolved runs stay occupied, and their request ids.
     held: Vec<(Instant, Option<RequestId>)>,
@@ -64,6 +65,7 @@ impl MemoryRunLimiter {
     /// The slot of a run that may still be running stays occupied for `unresolved_run_hold`.
     pub fn new(max_runs: usize, unresolved_run_hold: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
         let state = State {
+            slots: max_runs,
             free_slots: max_runs,
             held: Vec::new(),
             queue: BTreeMap::new(),
@@ -71,6 +73,15 @@ impl MemoryRunLimiter {
             next_number: 0,
         };
         Arc::new(Self { unresolved_run_hold, clock, state: Mutex::new(state) })
+    }
+
+    /// Returns how many slots are in use and how many runs wait.
+    pub fn usage(&self) -> RunLimiterUsage {
+        let mut state = self.lock();
+        state.update(self.clock.now());
+        let count = |number: usize| number as u64;
+        let running = state.slots - state.free_slots - state.held.len();
+        RunLimiterUsage::new(count(state.slots), count(running), count(state.held.len()), count(state.queue.len()))
     }
 
     fn wait_for_slot(self: Arc<Self>) -> Acquire {

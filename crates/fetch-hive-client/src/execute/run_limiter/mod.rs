@@ -16,8 +16,8 @@ use crate::BoxError;
 ///
 /// The client acquires a permit before it sends an operation that occupies a
 /// [run slot](fetch_hive_core::Endpoint::OCCUPIES_RUN_SLOT), and retries of the call keep the
-/// permit. [`MemoryRunLimiter`] limits the runs of one process. To limit a fleet of processes
-/// together, implement this trait for a store that they share.
+/// permit. [`MemoryRunLimiter`] limits the runs of one process. `fetch-hive-store` limits those of
+/// all processes that share a database.
 #[async_trait]
 pub trait RunLimiter: Send + Sync + 'static {
     /// Waits until the run may start. Dropping the future leaves the queue.
@@ -38,8 +38,8 @@ pub trait RunLimiter: Send + Sync + 'static {
     /// Ends a permit. It is called once per permit, when the permit is dropped, and must not block.
     fn release(&self, slot: u64, end: RunEnd);
 
-    /// Reports the request id of a run that ends by callback, so that its end can free the slot even
-    /// if this process ends first. The default does nothing.
+    /// Reports the request id of a run that ends by callback, so that its end can free the slot
+    /// even if this process ends first. The default does nothing.
     fn run_started(&self, slot: u64, request_id: &RequestId) {
         let _ = (slot, request_id);
     }
@@ -70,6 +70,27 @@ impl<'a> RunRequest<'a> {
     /// Creates a request for a permit. Only the client and tests of limiters need to call this.
     pub const fn new(operation: &'static str, target: Option<&'a str>) -> Self {
         Self { operation, target }
+    }
+}
+
+/// The use of a limiter at one moment, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RunLimiterUsage {
+    /// The number of slots.
+    pub slots: u64,
+    /// The slots of runs that are in progress.
+    pub running: u64,
+    /// The slots of runs that may still be running, although nothing waits for them.
+    pub held: u64,
+    /// The runs that wait for a slot.
+    pub waiting: u64,
+}
+
+impl RunLimiterUsage {
+    /// Creates a report. Only limiters need to call this.
+    pub const fn new(slots: u64, running: u64, held: u64, waiting: u64) -> Self {
+        Self { slots, running, held, waiting }
     }
 }
 

@@ -128,6 +128,7 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_testing::PausedClock = PausedClock::new();
         fetch_hive_testing::Replay = Replay::new([Exchange::status(200).body(BODY)]);
     }
+    printed.debug("fetch_hive_client::RunLimiterUsage", &limiter.usage());
     printed.debug("fetch_hive_client::MemoryRunLimiter", &limiter);
     let missing = fetch_hive_client::types::FileOnDisk::new("no/such/file", 1, None);
     let missing = client.workspace("w").assets().upload(AssetFile::on_disk("a", "text/plain", missing)).await;
