@@ -76,6 +76,9 @@ impl Row {
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// A statement and its parameters.
+pub(crate) type Statement<'a> = (&'a str, &'a [Value]);
+
 /// The statements of one transaction.
 pub(crate) type Operation<T> = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send>;
 
@@ -98,6 +101,22 @@ impl Tx {
         }
     }
 
+    /// Runs statements in order without waiting between them, and returns the rows of each.
+    pub(crate) async fn pipeline(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(connection) => {
+                statements.iter().map(|(sql, values)| crate::sqlite::query(connection, sql, values)).collect()
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(tx) => {
+                let tx: &crate::postgres::OpenTransaction = tx;
+                let queries = statements.iter().map(|(sql, values)| crate::postgres::query(tx, sql, values));
+                futures_util::future::try_join_all(queries).await
+            }
+        }
+    }
+
     /// Runs a statement that returns no rows.
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<(), StoreError> {
         self.query(sql, values).await.map(drop)
@@ -110,31 +129,30 @@ impl Tx {
 
     /// Returns the time of the database in milliseconds since 1970.
     pub(crate) async fn now(&mut self) -> Result<i64, StoreError> {
+        let row = self.row(self.now_statement(), &[]).await?;
+        Ok(row.map_or(0, |mut row| row.int()))
+    }
+
+    /// Returns the statement that reads the time of the database.
+    pub(crate) fn now_statement(&self) -> &'static str {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-                Ok(i64::try_from(now.as_millis()).unwrap_or(i64::MAX))
-            }
+            Self::Sqlite(_) => "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => {
-                let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint";
-                Ok(self.row(sql, &[]).await?.map_or(0, |mut row| row.int()))
-            }
+            Self::Postgres(_) => "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
         }
     }
 
-    /// Returns the system identifier and the timeline of the PostgreSQL server, which change when
-    /// another server takes over. A SQLite file has none.
-    pub(crate) async fn server(&mut self) -> Result<Option<String>, StoreError> {
+    /// Returns the statement that reads the system identifier and the timeline of the PostgreSQL
+    /// server, which change when another server takes over. A SQLite file has none.
+    pub(crate) fn server_statement(&self) -> &'static str {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Ok(None),
+            Self::Sqlite(_) => "SELECT NULL",
             #[cfg(feature = "postgres")]
             Self::Postgres(_) => {
-                let sql = "SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) \
-                           FROM pg_control_system()";
-                Ok(self.row(sql, &[]).await?.and_then(|mut row| row.text()))
+                "SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) \
+                 FROM pg_control_system()"
             }
         }
     }

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use fetch_hive_client::{ApiError, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use fetch_hive_core::Operation;
 use fetch_hive_core::types::InvokeWorkflow;
-use fetch_hive_store::Store;
-use tokio::task::JoinHandle;
+use fetch_hive_store::{Store, StoreRunLimiter};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 const RUN: RunRequest<'static> = RunRequest::new("invokeWorkflow", None);
 
 /// Longer than a waiter sleeps without a notification.
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(15);
 
 async fn acquire(limiter: &Arc<impl RunLimiter>) -> RunPermit {
     timeout(SOON, Arc::clone(limiter).acquire(RUN)).await.unwrap().unwrap()
@@ -30,16 +30,26 @@ fn refusal(body: &'static str, date: &str) -> ApiError {
     ApiError::new(&Operation::of::<InvokeWorkflow>(), response)
 }
 
+/// Waits until this many runs are in the queue.
+async fn until_waiting(limiter: &StoreRunLimiter, runs: u64) {
+    let waiting = async {
+        while limiter.usage().await.unwrap().waiting != runs {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, waiting).await.unwrap();
+}
+
 pub async fn interactive_runs_go_first(first: &Store, second: &Store) {
     let limiter = first.run_limiter("classes", 1);
     let (one, two) = (second.run_limiter("classes", 1).for_batch("one"), limiter.for_batch("two"));
     let running = acquire(&one).await;
     let mut batch_one = queue(&one);
-    sleep(Duration::from_millis(300)).await;
+    until_waiting(&limiter, 1).await;
     let mut batch_two = queue(&two);
-    sleep(Duration::from_millis(300)).await;
+    until_waiting(&limiter, 2).await;
     let interactive = queue(&limiter);
-    sleep(Duration::from_millis(300)).await;
+    until_waiting(&limiter, 3).await;
     drop(running);
     let interactive = timeout(SOON, interactive).await.unwrap().unwrap();
     assert!(!batch_one.is_finished() && !batch_two.is_finished());
@@ -56,7 +66,7 @@ pub async fn reserved_share_of_the_cap_is_kept(store: &Store) {
     let batch = limiter.for_batch("one");
     drop((acquire(&batch).await, acquire(&batch).await));
     let waiting = queue(&batch);
-    sleep(Duration::from_millis(300)).await;
+    until_waiting(&limiter, 1).await;
     // The batch does not stand in the way of interactive runs.
     drop(acquire(&limiter).await);
     sleep(Duration::from_secs(1)).await;
@@ -68,20 +78,22 @@ pub async fn daily_cap_pauses_every_process(first: &Store, second: &Store) {
     let (limiter, other) = (first.run_limiter("cap", 3), second.run_limiter("cap", 3));
     let refused = acquire(&limiter).await;
     let body = r#"{"error_code":"api_rate_limit_exceeded","error":"Daily limit","limit":1500,"current":1500}"#;
-    let error = refusal(body, "Thu, 01 Jan 2026 23:59:57 GMT");
+    let error = refusal(body, "Thu, 01 Jan 2026 23:59:54 GMT");
     assert!(matches!(error.rate_limit(), Some(fetch_hive_client::RateLimit::DailyCap { .. })), "{error}");
     limiter.refused(&error);
     drop(refused);
-    sleep(Duration::from_millis(500)).await;
-    let (mut waiting, second_waiting) = (queue(&other), queue(&limiter));
-    sleep(Duration::from_secs(1)).await;
-    assert!(!waiting.is_finished() && !second_waiting.is_finished(), "the cap is reset after three seconds");
+    sleep(Duration::from_secs(2)).await;
+    let mut waiting = JoinSet::new();
+    for limiter in [other, limiter] {
+        waiting.spawn(async move { limiter.acquire(RUN).await.unwrap() });
+    }
+    let early = timeout(Duration::from_secs(1), waiting.join_next()).await;
+    assert!(early.is_err(), "the cap is reset after six seconds");
     // One run is the probe, and the other one follows when it was not refused.
-    let probe = timeout(SOON, &mut waiting).await.unwrap().unwrap();
-    sleep(Duration::from_millis(1_500)).await;
-    assert!(!second_waiting.is_finished());
+    let probe = timeout(SOON, waiting.join_next()).await.unwrap().unwrap().unwrap();
+    assert!(timeout(Duration::from_millis(1_500), waiting.join_next()).await.is_err());
     drop(probe);
-    timeout(SOON, second_waiting).await.unwrap().unwrap();
+    timeout(SOON, waiting.join_next()).await.unwrap().unwrap().unwrap();
 }
 
 pub async fn refusal_shrinks_the_limit(store: &Store) {
@@ -91,7 +103,7 @@ pub async fn refusal_shrinks_the_limit(store: &Store) {
     let error = refusal(body, "Thu, 01 Jan 2026 12:00:00 GMT");
     assert!(matches!(error.rate_limit(), Some(fetch_hive_client::RateLimit::Concurrency)), "{error}");
     limiter.refused(&error);
-    sleep(Duration::from_millis(300)).await;
+    sleep(Duration::from_secs(1)).await;
     drop(refused);
     let waiting = queue(&limiter);
     sleep(Duration::from_millis(1_500)).await;
