@@ -9,7 +9,8 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     cargo("formatting", "fmt --all --check");
     cargo("clippy, default features", "clippy --workspace --all-targets -- -D warnings");
     cargo("clippy, all features", "clippy --workspace --all-targets --all-features -- -D warnings");
-    for package in PUBLISHED {
+    // The store needs one of its databases.
+    for package in PUBLISHED.into_iter().filter(|package| *package != "fetch-hive-store") {
         let arguments = format!("clippy -p {package} --no-default-features -- -D warnings");
         cargo(&format!("clippy, no features: {package}"), &arguments);
     }

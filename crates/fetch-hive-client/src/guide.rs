@@ -12,6 +12,9 @@ pub mod streams {}
 #[doc = include_str!("../docs/callbacks.md")]
 pub mod callbacks {}
 
+#[doc = include_str!("../docs/uploads.md")]
+pub mod uploads {}
+
 #[doc = include_str!("../docs/replicas.md")]
 pub mod replicas {}
 

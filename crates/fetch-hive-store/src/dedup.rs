@@ -17,11 +17,10 @@ impl fmt::Debug for StoreDedup {
     }
 }
 
-/// A statement that commits a claim within a transaction of your own, so that the work of the
-/// transaction is done exactly once.
+/// A statement that commits a claim within your transaction, so that its work is done exactly once.
 ///
 /// Run it in the database of the store as the last statement of the transaction. If it updates no
-/// row, another process owns the event, and you must roll back.
+/// row, the claim is lost, released or already committed, and you must roll back.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommitStatement {

@@ -22,7 +22,7 @@ pub enum StoreError {
     #[error("the store failed: {0}")]
     Database(String),
     /// Another PostgreSQL server answers, such as a promoted standby. It may have lost the last
-    /// committed runs, so nothing is started before
+    /// committed runs, so no limiter of the store starts a run before
     /// [`Store::confirm_server`](crate::Store::confirm_server) was called.
     #[error(
         "the PostgreSQL server changed from {confirmed} to {found} (system identifier/timeline), so it may not \
@@ -34,11 +34,11 @@ pub enum StoreError {
         /// The server that answers now.
         found: String,
     },
-    /// A sealed value cannot be opened.
-    #[error("a stored value cannot be decrypted; pass the key with which it was sealed")]
+    /// A value cannot be sealed or decrypted.
+    #[error("a value cannot be sealed or decrypted; check the key of seal_with")]
     Sealed,
-    /// The row was taken by another process in the meantime.
-    #[error("the lease expired")]
+    /// The event no longer belongs to this process.
+    #[error("the event no longer belongs to this process; discard its result")]
     ClaimLost,
 }
 

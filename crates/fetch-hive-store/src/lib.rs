@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+compile_error!("fetch-hive-store needs the feature `sqlite` or `postgres`");
+
 mod database;
 mod dedup;
 mod error;
@@ -81,7 +84,8 @@ impl StoreBuilder {
         Ok(self)
     }
 
-    /// Opens a SQLite file, and creates it with mode 0600 if it does not exist.
+    /// Opens a SQLite file, and creates it if necessary. Its mode is set to 0600 if others have
+    /// access.
     ///
     /// # Errors
     ///
@@ -116,7 +120,7 @@ impl StoreBuilder {
 }
 
 impl Store {
-    /// Creates a builder, which sets options.
+    /// Returns a builder for setting options.
     pub fn builder() -> StoreBuilder {
         StoreBuilder::default()
     }
@@ -144,13 +148,13 @@ impl Store {
     /// Returns a limiter of the concurrent runs of all processes that use the same name, for
     /// [`ClientBuilder::run_limiter`](fetch_hive_client::ClientBuilder::run_limiter).
     ///
-    /// Use one name for each key of the service, because the plan limits the runs of a workspace.
+    /// Use one name per workspace, because the plan limits the runs of a workspace.
     /// The size that was stored first is used, and a different one is logged.
     pub fn run_limiter(&self, name: &str, max_runs: u32) -> Arc<StoreRunLimiter> {
         self.run_limiter_builder(name, max_runs).build()
     }
 
-    /// Creates a builder of a [`run_limiter`](Self::run_limiter) with other settings.
+    /// Returns a builder for a [`run_limiter`](Self::run_limiter) with other settings.
     pub fn run_limiter_builder(&self, name: &str, max_runs: u32) -> StoreRunLimiterBuilder {
         StoreRunLimiterBuilder::new(self.clone(), name, max_runs)
     }

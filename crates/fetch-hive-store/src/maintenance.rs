@@ -1,4 +1,4 @@
-//! Deleting what is not needed any more, and confirming a new server.
+//! Deletes old records and confirms a new server.
 
 use std::time::Duration;
 
@@ -33,13 +33,14 @@ pub struct Purged {
 }
 
 impl Store {
-    /// Deletes the acknowledged events and the keys of handled events that are older than 72 hours.
+    /// Deletes the records of acknowledged runs and the keys of handled events that are older than
+    /// 72 hours.
     ///
     /// Runs whose event has not arrived or was not acknowledged are kept. Call it about once a day.
     ///
     /// # Errors
     ///
-    /// Returns an error if the database fails. What was deleted until then stays deleted.
+    /// Returns an error if the database fails. Rows deleted before the failure stay deleted.
     pub async fn purge(&self) -> Result<Purged, StoreError> {
         let [runs, events] = PURGED;
         Ok(Purged { runs: self.purge_rows(runs).await?, events: self.purge_rows(events).await? })
@@ -62,8 +63,8 @@ impl Store {
         }
     }
 
-    /// Deletes everything that is stored about a run: its event, its secret and its held
-    /// deliveries. A wait for the run then ends with an error.
+    /// Deletes the event, the secret and the held deliveries of a run. A wait for the run then
+    /// fails within 10 s.
     ///
     /// Returns whether something was stored.
     ///

@@ -288,7 +288,7 @@ fn decode(mut bytes: &[u8]) -> Result<RawDelivery, StoreError> {
         bytes = rest;
         Some(field)
     };
-    let invalid = || StoreError::Database("a stored delivery is damaged".into());
+    let invalid = || StoreError::Database("a stored delivery is invalid; delete it with Store::erase_run".into());
     let body = Bytes::copy_from_slice(field().ok_or_else(invalid)?);
     let mut headers = HeaderMap::new();
     while let Some(name) = field() {

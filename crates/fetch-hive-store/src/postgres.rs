@@ -51,7 +51,10 @@ impl Postgres {
         config.tcp_user_timeout(TCP_TIMEOUT).keepalives_idle(TCP_TIMEOUT).keepalives_interval(TCP_TIMEOUT / 3);
         let target = target(&config);
         let failed = |reason: String| StoreError::Open { target: target.clone(), reason };
-        let tls = choose_tls(&mut config, &parameters).await.map_err(failed)?;
+        // The timeout of the connection does not cover TLS and the authentication.
+        let chosen = tokio::time::timeout(CONNECT_TIMEOUT, choose_tls(&mut config, &parameters)).await;
+        let silent = |_| failed(format!("the server did not answer within {CONNECT_TIMEOUT:?}"));
+        let tls = chosen.map_err(silent)?.map_err(failed)?;
         let manager_config = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = match &tls {
             Some(tls) => Manager::from_config(config.clone(), tls.clone(), manager_config),
@@ -92,7 +95,11 @@ impl Postgres {
                 let result = operation(&mut tx).await;
                 finish(tx, result).await
             };
-            let silent = |_| StoreError::Database(format!("no answer within {TRANSACTION_TIMEOUT:?}"));
+            let silent = |_| {
+                StoreError::Database(format!(
+                    "the database did not answer within {TRANSACTION_TIMEOUT:?}; the changes may be stored"
+                ))
+            };
             tokio::time::timeout(TRANSACTION_TIMEOUT, work).await.map_err(silent)?
         });
         task.await.map_err(|error| StoreError::Database(error.to_string()))?
@@ -145,7 +152,9 @@ async fn begin(pool: &Pool) -> Result<OpenTransaction, StoreError> {
         match tokio::time::timeout(BEGIN_TIMEOUT, tx.run(BEGIN)).await {
             Ok(Ok(())) => return Ok(tx),
             Ok(Err(error)) if is_new => return Err(error),
-            Err(_) if is_new => return Err(StoreError::Database(format!("no answer within {BEGIN_TIMEOUT:?}"))),
+            Err(_) if is_new => {
+                return Err(StoreError::Database(format!("the database did not answer within {BEGIN_TIMEOUT:?}")));
+            }
             // The other idle connections go through the same network.
             _ => drop(pool.retain(|_, _| false)),
         }
@@ -161,7 +170,9 @@ async fn finish<T>(tx: Tx, result: Result<T, StoreError>) -> Result<T, StoreErro
             result
         }
         (Err(_), Err(error)) => Err(error),
-        (Err(error), Ok(_)) => Err(StoreError::Database(format!("the commit was not confirmed: {error}"))),
+        (Err(error), Ok(_)) => {
+            Err(StoreError::Database(format!("the commit was not confirmed: {error}; the changes may be stored")))
+        }
     }
 }
 

@@ -33,10 +33,10 @@ const NO_SLOT: u64 = 0;
 ///
 /// - Runs start in order of arrival. Interactive runs start before those of a
 ///   [batch](Self::for_batch), which waits behind them for at most 60 s.
-/// - A refusal because of too many concurrent runs makes the limit smaller by one for 30 s, but
-///   never below 1.
+/// - After a refusal because of too many concurrent runs, the limit is one less than the occupied
+///   slots for 30 s, but at least 1.
 /// - A refusal because of the daily cap pauses all processes until the cap is reset at midnight
-///   UTC. Then one run starts as a probe, and the others follow when it was not refused.
+///   UTC. Then one run starts as a probe, and the others follow if it is accepted.
 /// - The slot of a process that vanished stays occupied for 15 minutes, because its run may still
 ///   be running. [`StoreRunLimiterBuilder::unresolved_run_hold`] sets this time.
 pub struct StoreRunLimiter {
@@ -48,8 +48,7 @@ pub struct StoreRunLimiter {
 struct Shared {
     store: Store,
     limits: Limits,
-    /// The slots of this process.
-    slots: Mutex<HashSet<i64>>,
+    slots: Mutex<Slots>,
     lost_permits: AtomicU64,
 }
 
@@ -58,6 +57,14 @@ impl fmt::Debug for StoreRunLimiter {
         let name = &self.shared.limits.name;
         f.debug_struct("StoreRunLimiter").field("name", name).field("batch", &self.batch).finish_non_exhaustive()
     }
+}
+
+/// The slots of this process.
+#[derive(Default)]
+struct Slots {
+    numbers: HashSet<i64>,
+    /// Whether a task renews them.
+    is_renewing: bool,
 }
 
 /// The settings of a [`StoreRunLimiter`].
@@ -94,8 +101,8 @@ impl StoreRunLimiterBuilder {
         self
     }
 
-    /// Sets what happens to an interactive run if the database fails. The default is
-    /// [`OnStoreFailure::Fail`].
+    /// Sets the behavior of an interactive run without a callback if the database fails. The
+    /// default is [`OnStoreFailure::Fail`].
     #[must_use]
     pub fn on_store_failure(mut self, action: OnStoreFailure) -> Self {
         self.limits.on_store_failure = action;
@@ -127,7 +134,7 @@ impl StoreRunLimiter {
         Arc::new(Self { shared: Arc::clone(&self.shared), batch: Some(batch.to_owned()) })
     }
 
-    /// Returns the number of permits that this process lost before their runs ended, because it
+    /// Returns the number of permits that this limiter lost before their runs ended, because it
     /// could not renew them in time. While a permit is lost, more runs than allowed may be running.
     pub fn lost_permits(&self) -> u64 {
         self.shared.lost_permits.load(Ordering::Relaxed)
@@ -197,7 +204,7 @@ impl StoreRunLimiter {
 }
 
 impl Shared {
-    fn slots(&self) -> MutexGuard<'_, HashSet<i64>> {
+    fn slots(&self) -> MutexGuard<'_, Slots> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -209,11 +216,11 @@ impl Shared {
         operation.await
     }
 
-    /// Renews a slot in the background. One task per process renews all its slots.
+    /// Renews a slot in the background. One task per limiter renews all its slots.
     fn hold(self: &Arc<Self>, slot: i64) {
         let mut slots = self.slots();
-        slots.insert(slot);
-        if slots.len() == 1 {
+        slots.numbers.insert(slot);
+        if !std::mem::replace(&mut slots.is_renewing, true) {
             tokio::spawn(renew(Arc::downgrade(self), self.limits.lease));
         }
     }
@@ -240,11 +247,12 @@ async fn renew(limiter: Weak<Shared>, lease: Duration) {
         tokio::time::sleep(lease / 3).await;
         let Some(limiter) = limiter.upgrade() else { return };
         let slots: Vec<_> = {
-            let slots = limiter.slots();
-            if slots.is_empty() {
+            let mut slots = limiter.slots();
+            if slots.numbers.is_empty() {
+                slots.is_renewing = false;
                 return;
             }
-            slots.iter().copied().collect()
+            slots.numbers.iter().copied().collect()
         };
         for slot in slots {
             let limits = limiter.limits.clone();
@@ -252,7 +260,7 @@ async fn renew(limiter: Weak<Shared>, lease: Duration) {
                 .store
                 .transaction(Box::new(move |tx| Box::pin(async move { grant::renew(tx, &limits, slot).await })));
             match renewed.await {
-                Ok(false) if limiter.slots().remove(&slot) => {
+                Ok(false) if limiter.slots().numbers.remove(&slot) => {
                     limiter.lost_permits.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(limit = limiter.limits.name, slot, "a run slot was lost");
                 }
@@ -267,7 +275,7 @@ async fn renew(limiter: Weak<Shared>, lease: Duration) {
 impl RunLimiter for StoreRunLimiter {
     async fn acquire(self: Arc<Self>, _: RunRequest<'_>) -> Result<RunPermit, BoxError> {
         let (sender, receiver) = oneshot::channel();
-        // A task of its own, so that dropping this future can leave the queue.
+        // A separate task, so that dropping this future can leave the queue.
         tokio::spawn(Arc::clone(&self).wait(sender));
         match receiver.await? {
             Err(StoreError::Database(reason)) if self.starts_anyway() => {
@@ -283,7 +291,7 @@ impl RunLimiter for StoreRunLimiter {
             return;
         }
         let slot = crate::signed(slot);
-        self.shared.slots().remove(&slot);
+        self.shared.slots().numbers.remove(&slot);
         let hold = millis(self.shared.limits.hold);
         self.shared.update(move |tx, name| {
             Box::pin(async move {

@@ -32,7 +32,8 @@ const TABLES: [&str; 13] = [
         shrunk_size BIGINT NOT NULL, shrunk_until BIGINT NOT NULL,
         paused_until BIGINT NOT NULL, reset_at BIGINT NOT NULL, probe BIGINT, probes BIGINT NOT NULL,
         day BIGINT NOT NULL, starts BIGINT NOT NULL)",
-    // `held` is 1 while the run may still be running without a holder, and 2 after its end.
+    // `held` is 0 while a process holds the slot, 1 while the run may still be running without a
+    // holder, and 2 after its end.
     "CREATE TABLE fetch_hive_slot (
         name TEXT NOT NULL, number BIGINT NOT NULL, held BIGINT NOT NULL, request_id TEXT,
         lease_end BIGINT NOT NULL, hold BIGINT NOT NULL, PRIMARY KEY (name, number))",

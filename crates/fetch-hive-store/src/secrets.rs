@@ -7,7 +7,7 @@ use fetch_hive_client::types::WebhookSecret;
 
 use crate::{Store, StoreError};
 
-/// The webhook secrets of the deployments, which [`Store::put_secret`] stores.
+/// The webhook secrets that [`Store::put_secret`] stores, one per deployment.
 ///
 /// A callback is verified with all of them, because a delivery does not name its deployment. A
 /// receiver caches them for five minutes.

@@ -55,7 +55,7 @@ impl Sqlite {
         let job: Job = Box::new(move |tx| {
             let result = tx.map(|tx| savepoint(tx, operation));
             Box::new(move |committed| {
-                let not_started = || Err(StoreError::Database("no transaction could be started".into()));
+                let not_started = || Err(StoreError::Database("cannot begin a transaction".into()));
                 drop(sender.send(match result {
                     // The error of the operation explains more than that of the commit.
                     Some(Err(error)) => Err(error),
@@ -201,7 +201,7 @@ fn commit(tx: &mut Tx, jobs: Vec<Job>) {
         let committed = if is_open(tx) {
             batch(tx, "COMMIT").map_err(reason)
         } else {
-            Err("the transaction was rolled back because of another operation".to_owned())
+            Err("another operation rolled back the transaction; retry".to_owned())
         };
         if is_open(tx) {
             let _ = batch(tx, "ROLLBACK");

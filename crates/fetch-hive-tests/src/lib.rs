@@ -23,6 +23,8 @@ mod guide {
     mod streams {}
     #[doc = include_str!("../../fetch-hive-client/docs/callbacks.md")]
     mod callbacks {}
+    #[doc = include_str!("../../fetch-hive-client/docs/uploads.md")]
+    mod uploads {}
     #[doc = include_str!("../../fetch-hive-client/docs/replicas.md")]
     mod replicas {}
     #[doc = include_str!("../../fetch-hive-client/docs/errors.md")]

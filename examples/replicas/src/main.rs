@@ -32,7 +32,7 @@ async fn main() -> Result<(), BoxError> {
         Some(server) => server.url(),
         None => directory.path().join("runs.db").to_string_lossy().into_owned(),
     };
-    println!("store: {}", if postgres.is_some() { "PostgreSQL" } else { "SQLite (PostgreSQL is not installed)" });
+    println!("store: {}", if postgres.is_some() { "PostgreSQL" } else { "SQLite (no initdb in /usr/lib/postgresql)" });
 
     let emulator = Emulator::builder()
         .deployment(Deployment::workflow("summarize").output("a summary").delay_ms(100))
@@ -66,8 +66,8 @@ async fn main() -> Result<(), BoxError> {
         replica.stop()?;
     }
     println!("runs:                          {}", emulator.runs().len());
-    println!("handled once:                  {}", total.answered);
-    println!("waits for another replica:     {}", total.received_elsewhere);
+    println!("summaries returned:            {}", total.answered);
+    println!("callbacks at another replica:  {}", total.received_elsewhere);
     println!("largest number of runs at once: {} (limit {MAX_RUNS})", emulator.max_concurrent_runs());
     println!("refused because of the limit:  {}", total.refused);
     Ok(())

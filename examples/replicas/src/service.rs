@@ -21,14 +21,14 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The plan allows this many runs at a time, in all processes together.
 pub const MAX_RUNS: u32 = 3;
 
-/// What a process has done, for the table of the example.
+/// The counters of a process, for the table of the example.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
-    /// The summaries that were returned.
+    /// The number of returned summaries.
     pub answered: usize,
-    /// The summaries whose callback arrived at another process.
+    /// The number of summaries whose callback reached another process.
     pub received_elsewhere: usize,
-    /// The runs that the service refused because of the plan.
+    /// The number of attempts that were answered with 429.
     pub refused: usize,
 }
 

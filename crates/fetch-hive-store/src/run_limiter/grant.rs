@@ -75,8 +75,8 @@ pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &App
     Ok(Step::Queued { number, remaining: free_at.map_or(longest, |end| (end - now).clamp(1, longest)) })
 }
 
-/// Locks the row of the limit, and creates it first if necessary. Returns the time at which the lock
-/// was granted.
+/// Locks the row of the limit, and creates it first if necessary. Returns the time at which the
+/// lock was granted.
 async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<(Limit, i64), StoreError> {
     let name = [limits.name.as_str().into()];
     let select = "SELECT size, last_number, shrunk_size, shrunk_until, paused_until, probe, day, starts, \

@@ -13,7 +13,7 @@ pub(super) struct Limits {
     pub(super) on_store_failure: OnStoreFailure,
 }
 
-/// What happens to an interactive run if the database fails.
+/// The behavior of an interactive run without a callback if the database fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreFailure {
