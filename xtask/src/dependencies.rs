@@ -11,8 +11,8 @@ const BUDGETS: [(&str, &str, usize); 10] = [
     ("blocking client, no transport", "-p fetch-hive-client --no-default-features --features blocking", 36),
     ("blocking client with ureq", "-p fetch-hive-client --no-default-features --features ureq", 64),
     ("store with SQLite", "-p fetch-hive-store", 47),
-    ("store with PostgreSQL", "-p fetch-hive-store --no-default-features --features postgres", 101),
-    ("store with both", "-p fetch-hive-store --all-features", 109),
+    ("store with PostgreSQL", "-p fetch-hive-store --no-default-features --features postgres", 102),
+    ("store with both", "-p fetch-hive-store --all-features", 110),
     ("testing", "-p fetch-hive-testing", 34),
 ];
 
