@@ -204,8 +204,12 @@ impl ApiError {
             (402, _) => "; check the plan and its credits",
             (404, _) => "; check the ids and the base URL",
             _ => match self.verdict() {
-                Verdict { may_have_run: true, .. } => {
+                Verdict { may_have_run: true, .. } if self.request_id().is_some() => {
                     "; the run may have started, so look it up before you invoke again"
+                }
+                Verdict { may_have_run: true, .. } => {
+                    "; the run may have started, and its request id is unknown, so check its effects before you \
+                     invoke again"
                 }
                 Verdict { may_have_taken_effect: true, .. } => "; it may have taken effect, so check before you retry",
                 Verdict { is_retryable: true, .. } => "; it is safe to retry",

@@ -117,7 +117,7 @@ impl Tx {
         }
     }
 
-    /// Runs a statement that returns no rows.
+    /// Runs a statement and discards its rows.
     pub(crate) async fn execute(&mut self, sql: &str, values: &[Value]) -> Result<(), StoreError> {
         self.query(sql, values).await.map(drop)
     }

@@ -7,7 +7,7 @@ pub enum StoreError {
     Open {
         /// The path, or the host and port.
         target: String,
-        /// The reason of the system or of the database.
+        /// The message of the operating system or the database.
         reason: String,
     },
     /// The tables were created by a newer version of this crate.
@@ -19,7 +19,7 @@ pub enum StoreError {
         supported: i64,
     },
     /// The database rejected an operation, or the connection was lost.
-    #[error("the store failed: {0}")]
+    #[error("database error: {0}")]
     Database(String),
     /// Another PostgreSQL server answers, such as a promoted standby. It may have lost the last
     /// committed runs, so no limiter of the store starts a run before
@@ -43,7 +43,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Converts an error of a seam, whose callers distinguish a lost claim.
+    /// Converts the error, and maps `ClaimLost` to the type of the client, which callers check for.
     pub(crate) fn boxed(self) -> fetch_hive_client::BoxError {
         match self {
             Self::ClaimLost => fetch_hive_client::callback::ClaimLost.into(),

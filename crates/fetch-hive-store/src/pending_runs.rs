@@ -64,8 +64,8 @@ impl StorePendingRuns {
                 Box::pin(async move {
                     let now = tx.now().await?;
                     let sql = format!(
-                        "UPDATE fetch_hive_run SET {set}, changed = $3 WHERE token = $1 AND number = $2 \
-                         AND state = 1 AND lease_end > 0 AND $4 >= 0 RETURNING number"
+                        "UPDATE fetch_hive_run SET {set} lease_end = $4, changed = $3 WHERE token = $1 AND number = $2 \
+                         AND state = 1 AND lease_end > 0 RETURNING number"
                     );
                     let lease_end = now.saturating_add(millis(lease));
                     let values = [run.into(), crate::signed(number).into(), now.into(), lease_end.into()];
@@ -248,11 +248,11 @@ impl PendingRuns for StorePendingRuns {
     }
 
     async fn renew(&self, token: &RunToken, number: u64, lease: Duration) -> Result<(), BoxError> {
-        self.update_taken(token, number, "lease_end = $4", lease).await.map_err(StoreError::boxed)
+        self.update_taken(token, number, "", lease).await.map_err(StoreError::boxed)
     }
 
     async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
-        let set = "state = 2, delivery = NULL, secret = NULL";
+        let set = "state = 2, delivery = NULL, secret = NULL,";
         self.update_taken(token, number, set, Duration::ZERO).await.map_err(StoreError::boxed)
     }
 

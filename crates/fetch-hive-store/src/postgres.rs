@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take to begin a transaction, before it counts as broken.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Longer than the timeouts of the server.
+/// The timeout of a transaction, longer than the timeouts of the server.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(35);
 
 /// How long sent bytes may stay unacknowledged, and when an idle connection is checked.
@@ -331,7 +331,7 @@ pub(crate) async fn query(tx: &OpenTransaction, sql: &str, values: &[Value]) -> 
     Ok(result)
 }
 
-/// Returns the messages of an error and its sources.
+/// Returns the message of an error, followed by those of its sources.
 fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -93,8 +93,8 @@ impl StoreRunLimiterBuilder {
         self
     }
 
-    /// Sets how long a slot or a place in the queue outlives its process. Defaults to 30 s. A
-    /// process renews it after a third of this time.
+    /// Sets how long a slot or a queue entry outlives its process. Defaults to 30 s. Slots are
+    /// renewed after a third of this time, and queue entries after half.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.limits.lease = lease;
@@ -231,13 +231,21 @@ impl Shared {
         F: for<'t> FnOnce(&'t mut Tx, &'t str) -> BoxFuture<'t, Result<(), StoreError>> + Send + 'static,
     {
         let (store, name) = (self.store.clone(), self.limits.name.clone());
+        let updated = self.transaction(operation);
         self.store.detach(async move {
-            let key = name.clone();
-            let operation = store.transaction(Box::new(move |tx| Box::pin(async move { operation(tx, &name).await })));
-            operation.await?;
-            store.notify(key.as_bytes()).await;
+            updated.await?;
+            store.notify(name.as_bytes()).await;
             Ok(())
         });
+    }
+
+    /// Updates rows of this limit.
+    fn transaction<F>(&self, operation: F) -> impl Future<Output = Result<(), StoreError>> + Send + use<F>
+    where
+        F: for<'t> FnOnce(&'t mut Tx, &'t str) -> BoxFuture<'t, Result<(), StoreError>> + Send + 'static,
+    {
+        let (store, name) = (self.store.clone(), self.limits.name.clone());
+        async move { store.transaction(Box::new(move |tx| Box::pin(async move { operation(tx, &name).await }))).await }
     }
 }
 
@@ -316,12 +324,15 @@ impl RunLimiter for StoreRunLimiter {
 
     fn run_started(&self, slot: u64, request_id: &RequestId) {
         let (slot, request_id) = (crate::signed(slot), request_id.to_string());
-        self.shared.update(move |tx, name| {
+        // No slot becomes free, unless the event has arrived before.
+        self.shared.store.detach(self.shared.transaction(move |tx, name| {
             Box::pin(async move {
-                let sql = "UPDATE fetch_hive_slot SET request_id = $3 WHERE name = $1 AND number = $2";
+                let sql = "UPDATE fetch_hive_slot SET request_id = $3, held = CASE WHEN EXISTS \
+                           (SELECT 1 FROM fetch_hive_run WHERE request_id = $3 AND state > 0) THEN 2 ELSE held END \
+                           WHERE name = $1 AND number = $2";
                 tx.execute(sql, &[name.into(), slot.into(), request_id.as_str().into()]).await
             })
-        });
+        }));
     }
 
     fn run_ended(&self, request_id: &RequestId) {

@@ -22,7 +22,7 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// Reports the result of an operation, unless its transaction could not be committed.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>)>;
-/// It runs nothing without a transaction.
+/// An operation, which gets `None` if no transaction could be started.
 type Job = Box<dyn FnOnce(Option<&mut Tx>) -> Reply + Send>;
 
 #[derive(Clone)]
@@ -118,7 +118,8 @@ fn prepare(connection: Connection) -> Result<Tx, StoreError> {
     Ok(tx)
 }
 
-/// After a reboot, no holder of a lease is alive. Slots are left to their hold.
+/// After a reboot, no holder of a lease is alive. Slots stay occupied until
+/// their hold ends.
 async fn expire_leases_of_earlier_boot(tx: &mut Tx) -> Result<(), StoreError> {
     let Ok(boot) = std::fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return Ok(()) };
     let sql = "UPDATE fetch_hive_boot SET id = $1 WHERE id <> $1 RETURNING id";

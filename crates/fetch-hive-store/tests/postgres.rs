@@ -10,24 +10,14 @@ use std::time::{Duration, Instant};
 use fetch_hive_client::callback::{DeliverResult, PendingRuns, RawDelivery, RunToken, TakeResult};
 use fetch_hive_client::{RunLimiter, RunRequest};
 use fetch_hive_store::{OnStoreFailure, Store};
-use fetch_hive_testing::stores;
 use http::HeaderMap;
 use support::postgres::Postgres;
 use support::{
-    PgBouncer, SilentRelay, limiter, promote, query, root_certificate, start_postgres, start_postgres_with_tls,
-    start_standby,
+    PgBouncer, SilentRelay, check_conformance, limiter, promote, query, root_certificate, start_postgres,
+    start_postgres_with_tls, start_standby,
 };
 
 const LONG: Duration = Duration::from_secs(60);
-
-async fn check_conformance(first: &Store, second: &Store) {
-    let report = stores::check_pending_runs(&first.pending_runs(), &second.pending_runs()).await;
-    assert!(report.is_success(), "{report}");
-    let report = stores::check_dedup_store(&first.dedup(), &second.dedup()).await;
-    assert!(report.is_success(), "{report}");
-    let report = stores::check_run_limiter(first.run_limiter("plan", 2), second.run_limiter("plan", 2)).await;
-    assert!(report.is_success(), "{report}");
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn stores_conform() {

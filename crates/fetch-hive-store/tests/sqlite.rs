@@ -13,9 +13,8 @@ use fetch_hive_client::callback::{
     TakeResult, Verifier, signed_request,
 };
 use fetch_hive_store::{Purged, Store, StoreError};
-use fetch_hive_testing::stores;
 use http::HeaderMap;
-use support::{Directory, limiter};
+use support::{Directory, check_conformance, limiter};
 
 const LONG: Duration = Duration::from_secs(60);
 const TOKEN: &str = "run-0123456789abcdef0123456789abcdef";
@@ -30,12 +29,7 @@ async fn stores_conform() {
     let path = directory.path().join("runs.db");
     // Two connections to one file, as in two processes.
     let (first, second) = (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap());
-    let report = stores::check_pending_runs(&first.pending_runs(), &second.pending_runs()).await;
-    assert!(report.is_success(), "{report}");
-    let report = stores::check_dedup_store(&first.dedup(), &second.dedup()).await;
-    assert!(report.is_success(), "{report}");
-    let report = stores::check_run_limiter(first.run_limiter("plan", 2), second.run_limiter("plan", 2)).await;
-    assert!(report.is_success(), "{report}");
+    check_conformance(&first, &second).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,8 @@ use tokio::runtime::Runtime;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the service if the first argument is `--serve`, and the measurement of the client
-/// otherwise. The measurement gets the number in the first argument, or the default.
+/// otherwise. A number in the first argument replaces the default that is passed to the
+/// measurement.
 pub fn run_program<S, M>(
     name: &str,
     default: u64,
@@ -33,7 +34,7 @@ where
     }
 }
 
-/// Counts the open sockets of a process, which is its number or `self`.
+/// Counts the open sockets of a process, given by its id or `self`.
 ///
 /// # Errors
 ///
@@ -47,7 +48,7 @@ pub fn sockets(process: &str) -> Result<usize, BoxError> {
     Ok(sockets)
 }
 
-/// Returns a figure of the memory of this process in KiB, such as `VmRSS` or `VmHWM`.
+/// Returns a memory value of this process in KiB, such as `VmRSS` or `VmHWM`.
 ///
 /// # Errors
 ///

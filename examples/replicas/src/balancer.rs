@@ -1,4 +1,4 @@
-//! A load balancer, which sends each connection to the next replica.
+//! A load balancer that sends each connection to the next replica.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! An axum service in several processes that share their state, and what is needed to try it: a
-//! balancer and a throwaway PostgreSQL server.
+//! An axum service in several processes with shared state, a balancer, and a temporary PostgreSQL
+//! server for a local run.
 
 pub mod balancer;
 pub mod postgres;

@@ -87,7 +87,7 @@ impl Replica {
         Ok(Self { process, address })
     }
 
-    /// Asks the process to end after its requests, and waits for it.
+    /// Sends SIGTERM and waits until the process exits.
     fn stop(mut self) -> Result<(), BoxError> {
         Command::new("kill").arg(self.process.id().to_string()).status()?;
         let status = self.process.wait()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A temporary folder, which is removed in the end.
+/// A temporary folder that is removed when it is dropped.
 #[derive(Debug)]
 pub struct Directory(PathBuf);
 
@@ -14,7 +14,7 @@ impl Directory {
     ///
     /// # Errors
     ///
-    /// Returns an error if the system refuses it.
+    /// Returns an error if the folder cannot be created.
     pub fn new() -> io::Result<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -35,7 +35,7 @@ impl Drop for Directory {
     }
 }
 
-/// A running server, which is stopped in the end.
+/// A running server that is stopped when it is dropped.
 #[derive(Debug)]
 pub struct Postgres {
     directory: Directory,
@@ -156,7 +156,7 @@ pub fn as_postgres(program: &Path, folder: &Path) -> Command {
 ///
 /// Returns an error if the command fails.
 pub fn run(command: &mut Command) -> io::Result<()> {
-    // The server inherits no pipe, which would never be closed.
+    // A pipe that the server inherits would stay open.
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {status}"))) }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The plan allows this many runs at a time, in all processes together.
+/// The limit of concurrent runs in all processes together.
 pub const MAX_RUNS: u32 = 3;
 
 /// The counters of a process, for the table of the example.

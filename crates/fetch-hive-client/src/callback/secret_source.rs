@@ -14,8 +14,9 @@ use crate::BoxError;
 /// A source of the secrets that may have signed a callback, such as a table of the secrets of your
 /// deployments.
 ///
-/// The receiver asks it when a callback does not match any of its own secrets. The results,
-/// including empty ones, are cached, because anyone can send requests to a receiver.
+/// If a callback does not match any of the receiver's own secrets, the receiver requests more from
+/// the source. The results, including empty ones, are cached, because anyone can send requests to a
+/// receiver.
 #[async_trait]
 pub trait SecretSource: Send + Sync + 'static {
     /// Returns the secrets that may have signed the delivery.

@@ -331,6 +331,8 @@ impl Fault {
 
     /// Limits the fault to the nth matching request, connection or event, counted from 1.
     ///
+    /// A fault does not count the matches to which an earlier fault was applied.
+    ///
     /// It cannot be combined with [`every`](Self::every) or [`offset`](Self::offset).
     #[must_use]
     pub fn nth(mut self, nth: u64) -> Self {

@@ -109,7 +109,7 @@ async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<(Li
     Ok((Limit { size, last_number, paused_until, probe, starts_today }, now))
 }
 
-/// Removes places in the queue and slots whose leases have expired. A slot whose holder vanished is
+/// Removes queue entries and slots whose leases have expired. A slot whose holder vanished is
 /// held first, because its run may still be running.
 const REMOVE_EXPIRED: [&str; 3] = [
     "UPDATE fetch_hive_slot SET held = 1, lease_end = lease_end + hold \
@@ -125,8 +125,9 @@ struct Counts {
     probes: i64,
     /// The time at which the next held slot is free.
     free_at: Option<i64>,
-    /// The arrival of the applicant, and the end of its place in the queue.
+    /// The arrival of the applicant.
     since: Option<i64>,
+    /// The end of the lease of its queue entry.
     queue_lease: Option<i64>,
     /// The interactive runs, and those of batches that have waited long enough, before the
     /// applicant.
@@ -245,7 +246,7 @@ async fn start(
     Ok(slot)
 }
 
-/// Records the current database server as the right one.
+/// Records the current database server as confirmed.
 pub(crate) async fn confirm_server(tx: &mut Tx) -> Result<(), StoreError> {
     let found = tx.row(tx.server_statement(), &[]).await?.and_then(|mut row| row.text());
     match found {

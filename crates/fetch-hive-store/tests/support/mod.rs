@@ -10,8 +10,20 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use fetch_hive_store::Store;
+use fetch_hive_testing::stores;
 pub use postgres::Directory;
 use postgres::{Postgres, as_postgres, is_root, run};
+
+/// Runs the conformance kit on two handles to the same state.
+pub async fn check_conformance(first: &Store, second: &Store) {
+    let report = stores::check_pending_runs(&first.pending_runs(), &second.pending_runs()).await;
+    assert!(report.is_success(), "{report}");
+    let report = stores::check_dedup_store(&first.dedup(), &second.dedup()).await;
+    assert!(report.is_success(), "{report}");
+    let report = stores::check_run_limiter(first.run_limiter("plan", 2), second.run_limiter("plan", 2)).await;
+    assert!(report.is_success(), "{report}");
+}
 
 /// Starts a server. Returns `None` if PostgreSQL is not installed, unless
 /// `FETCH_HIVE_REQUIRE_POSTGRES` is set.

@@ -30,7 +30,7 @@ const TABLES: &str = "CREATE TABLE fleet_run (id BIGINT PRIMARY KEY, state BIGIN
 /// How long a process owns a run before another one may start it or wait for it, in milliseconds.
 const WAIT_MS: i64 = 3_000;
 
-/// A connection to the tables. It is opened again after an error.
+/// A connection to the tables. A closed PostgreSQL connection is replaced.
 pub(crate) enum Jobs {
     Postgres { url: String, client: AsyncMutex<Option<tokio_postgres::Client>> },
     Sqlite(Mutex<rusqlite::Connection>),
@@ -58,8 +58,8 @@ impl Jobs {
         Ok(Self::Sqlite(Mutex::new(connection)))
     }
 
-    /// Runs statements in one transaction, and returns the rows of the last one. A statement that
-    /// must update a row but does not fails.
+    /// Runs statements in one transaction, and returns the rows of the last one. If the commit of a
+    /// claim updates no row, rolls back and returns no rows.
     async fn run(&self, statements: &[(&str, &[Value])]) -> Result<Vec<Row>, BoxError> {
         match self {
             Self::Postgres { url, client } => {
@@ -113,8 +113,7 @@ impl Jobs {
         Ok(self.run(&[(sql, &values)]).await?.pop())
     }
 
-    /// Records that the request of a run is about to be sent. Returns whether no other process has
-    /// done so.
+    /// Marks a run as about to be sent. Returns `false` if another process has already done so.
     pub(crate) async fn set_starting(&self, id: i64) -> Result<bool, BoxError> {
         let sql = "UPDATE fleet_run SET state = 1 WHERE id = $1 AND state = 0 RETURNING id, token";
         Ok(!self.run(&[(sql, &[Value::Int(id)])]).await?.is_empty())
@@ -125,7 +124,7 @@ impl Jobs {
         self.run(&[(sql, &[Value::Int(id), Value::Text(token.to_owned())])]).await.map(drop)
     }
 
-    /// Makes a run ready again that was certainly not started.
+    /// Makes a run that was not started ready again.
     pub(crate) async fn set_ready(&self, id: i64) -> Result<(), BoxError> {
         self.set_state(id, State::Ready).await
     }
@@ -176,7 +175,7 @@ impl Jobs {
     }
 }
 
-/// Returns whether a transaction must be rolled back, because its last statement updated nothing.
+/// Returns whether the commit of a claim updated no row.
 fn has_lost_claim(sql: &str, rows: &[Row]) -> bool {
     sql.starts_with("UPDATE fetch_hive_event") && rows.is_empty()
 }

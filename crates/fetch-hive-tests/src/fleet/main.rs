@@ -1,21 +1,25 @@
-//! Runs in three processes that share a store, while processes and the database fail.
+//! A test of three processes that share a store, while processes and the database fail.
 //!
 //! `fleet postgres|sqlite RUNS` starts the runs in three replicas behind a balancer. Callbacks are
 //! redelivered, early, late and out of order, and 2 % of the 202 responses are lost. First, nothing
-//! is killed, and the runs in progress must not exceed the limit. Then a replica is killed every
-//! half second, replicas are suspended for longer than their leases, and PostgreSQL crashes twice.
-//! The test fails if an event is handled twice or not at all, or if a run starts twice.
+//! is killed, and the runs in progress must not exceed the limit. Then replicas are killed
+//! repeatedly and suspended for up to 1.5 s (the lease is 1 s), and PostgreSQL crashes twice.
+//!
+//! The test fails if an event is handled twice or not at all, if a run starts twice, or if too many
+//! runs are refused or unknown.
 
 mod jobs;
 mod replica;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use fetch_hive_emulator::{Emulator, Fault};
+use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use fetch_hive_tests::process::BoxError;
 use jobs::{Jobs, State};
 use replicas::balancer::Balancer;
@@ -28,10 +32,13 @@ const REPLICAS: usize = 3;
 /// The concurrent runs that the plan allows.
 const MAX_RUNS: usize = 3;
 
+/// How long a run takes, in milliseconds. It is longer than a start, so that the limit is reached.
+const RUN_MS: u64 = 100;
+
 const KILL_INTERVAL: Duration = Duration::from_millis(500);
 const SUSPENSIONS: usize = 50;
 
-/// The time after which the test gives up, per run.
+/// The part of the timeout of a phase per run, in addition to 120 s.
 const TIMEOUT_PER_RUN: Duration = Duration::from_millis(400);
 
 fn main() -> ExitCode {
@@ -69,21 +76,23 @@ async fn fleet(kind: &str, runs: i64) -> Result<(), BoxError> {
 
     let quiet = runs / 10;
     jobs.add(1..=quiet).await?;
-    let emulator = emulator(None).await?;
+    let emulator = emulator(1..=quiet, None).await?;
     let mut fleet = Fleet::start(&database, &emulator).await?;
-    fleet.wait_until_settled(&jobs, quiet, None, "without kills").await?;
+    fleet.wait_until_settled(&jobs, quiet, Phase::Quiet).await?;
     let most = emulator.max_concurrent_runs();
     println!("{quiet} runs without kills: at most {most} at a time (limit {MAX_RUNS})");
-    if most > MAX_RUNS {
-        return Err("the limit was exceeded".into());
+    match most.cmp(&MAX_RUNS) {
+        Ordering::Greater => return Err("the limit was exceeded".into()),
+        Ordering::Less => return Err("the limit was not reached, so it was not tested".into()),
+        Ordering::Equal => {}
     }
     drop(fleet);
     check(&jobs, &[&emulator], 0).await?;
 
     jobs.add(quiet + 1..=runs).await?;
-    let capped = self::emulator(Some(MAX_RUNS)).await?;
+    let capped = self::emulator(quiet + 1..=runs, Some(MAX_RUNS)).await?;
     let mut fleet = Fleet::start(&database, &capped).await?;
-    fleet.wait_until_settled(&jobs, runs - quiet, server.as_ref(), "with kills").await?;
+    fleet.wait_until_settled(&jobs, runs - quiet, Phase::WithFailures(server.as_ref())).await?;
     println!(
         "{} runs with kills: {} kills, {} suspensions, {} crashes of the database",
         runs - quiet,
@@ -96,9 +105,11 @@ async fn fleet(kind: &str, runs: i64) -> Result<(), BoxError> {
     check(&jobs, &[&emulator, &capped], kills).await
 }
 
-/// Starts the service. A late callback arrives after 2 s, and a lost response is one of 50.
-async fn emulator(max_runs: Option<usize>) -> Result<Emulator, BoxError> {
+/// Starts the emulator. Every 50th response is lost, and every 40th callback is 2 s late.
+async fn emulator(ids: RangeInclusive<i64>, max_runs: Option<usize>) -> Result<Emulator, BoxError> {
+    let deployment = |id| Deployment::workflow(format!("run-{id}")).delay_ms(RUN_MS);
     let builder = Emulator::builder()
+        .deployments(ids.map(deployment))
         .delivery(200, Duration::from_millis(200))
         .record_limit(1_000_000)
         .fault(Fault::close().after_run().operation("invokeWorkflow").every(50))
@@ -113,7 +124,15 @@ async fn emulator(max_runs: Option<usize>) -> Result<Emulator, BoxError> {
     Ok(builder.start().await?)
 }
 
-/// The replicas, and what happened to them.
+/// A part of the test.
+#[derive(Clone, Copy)]
+enum Phase<'a> {
+    Quiet,
+    /// With the server to crash, if there is one.
+    WithFailures(Option<&'a Postgres>),
+}
+
+/// The replicas, and counters of their failures.
 struct Fleet {
     arguments: [String; 3],
     balancer: Balancer,
@@ -139,7 +158,7 @@ impl Fleet {
     fn start_replica(&self) -> Result<(Child, SocketAddr), BoxError> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("--replica").args(&self.arguments).stdout(Stdio::piped());
-        // A replica that starts while the database is down ends, as a supervisor expects.
+        // A replica exits if the database is down, so it is started again.
         loop {
             let mut process = command.spawn()?;
             if let Ok(address) = read_address(&mut process) {
@@ -153,15 +172,9 @@ impl Fleet {
         self.balancer.set_replicas(self.replicas.iter().map(|(_, address)| *address));
     }
 
-    /// Waits until each run is settled, and causes failures meanwhile if there is a server.
-    async fn wait_until_settled(
-        &mut self,
-        jobs: &Jobs,
-        runs: i64,
-        server: Option<&Postgres>,
-        phase: &str,
-    ) -> Result<(), BoxError> {
-        let kills = phase == "with kills";
+    /// Waits until all runs are settled. In the phase with failures, kills and suspends replicas
+    /// meanwhile, and crashes the server if there is one.
+    async fn wait_until_settled(&mut self, jobs: &Jobs, runs: i64, phase: Phase<'_>) -> Result<(), BoxError> {
         let began = Instant::now();
         let timeout = Duration::from_secs(120) + TIMEOUT_PER_RUN * u32::try_from(runs)?;
         loop {
@@ -172,10 +185,11 @@ impl Fleet {
                 return Ok(());
             }
             if began.elapsed() > timeout {
-                return Err(format!("not settled after {timeout:?} {phase}: {counts:?}").into());
+                return Err(format!("not settled after {timeout:?}: {counts:?}").into());
             }
-            // The last runs are left alone, so that those of killed replicas can be told apart.
-            if !kills || open < 20 {
+            let Phase::WithFailures(server) = phase else { continue };
+            // No failures near the end, so that the last runs can settle.
+            if open < 20 {
                 continue;
             }
             self.kill()?;
@@ -254,7 +268,7 @@ async fn check(jobs: &Jobs, emulators: &[&Emulator], kills: usize) -> Result<(),
     let refused = requests.saturating_sub(starts.len());
     println!(
         "   done {}, unknown {unknown}, handled {}, handled twice {handled_twice}, missing {missing}, started twice \
-         {twice}, {requests} requests for {} runs",
+         {twice}, {refused} refused, {requests} requests for {} runs",
         count(State::Done),
         handled.len(),
         starts.len()

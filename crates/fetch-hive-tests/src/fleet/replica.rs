@@ -19,8 +19,9 @@ use tokio::time::sleep;
 
 use super::jobs::Jobs;
 
-/// The tasks that start runs, and those that wait for runs.
+/// The number of tasks that start runs.
 const STARTERS: usize = 3;
+/// The number of tasks that wait for runs.
 const WAITERS: usize = 3;
 
 /// Short, so that the test does not wait long for the leases of killed processes.
@@ -86,7 +87,7 @@ pub(crate) async fn run(database: &str, base_url: &str, callback_url: &str) -> R
         let replica = Arc::clone(&replica);
         tokio::spawn(async move {
             loop {
-                // A database that is down is tried again.
+                // Retries while the database is down.
                 if !replica.start_run().await.unwrap_or(false) {
                     sleep(PAUSE).await;
                 }
@@ -121,7 +122,8 @@ impl Replica {
                 until_stored(|| self.jobs.set_started(id, &token)).await;
             }
             Err(error) if error.may_have_run() => until_stored(|| self.jobs.set_unknown(id)).await,
-            // Nothing was sent. If another process has started the run, it is no longer ready.
+            // Nothing was sent. The state is kept, because another process may have started the
+            // run.
             Err(error) if matches!(error.kind(), ErrorKind::Store(_)) => {}
             Err(_) => until_stored(|| self.jobs.set_ready(id)).await,
         }
@@ -159,7 +161,7 @@ impl Replica {
     }
 }
 
-/// Repeats an update until the database accepts it.
+/// Retries an update until it succeeds.
 async fn until_stored<F: Future<Output = Result<(), BoxError>>>(update: impl Fn() -> F) {
     while update().await.is_err() {
         sleep(PAUSE).await;

@@ -4,7 +4,7 @@ use std::alloc::System;
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
-#[path = "https.rs"]
+#[path = "https/main.rs"]
 mod https;
 
 #[global_allocator]
