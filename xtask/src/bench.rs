@@ -6,6 +6,7 @@ mod call;
 mod https;
 mod memory;
 mod report;
+mod store;
 mod streams;
 mod verify;
 
@@ -16,7 +17,7 @@ use crate::run::run_cargo;
 /// A name and a function that measures.
 type Section = (&'static str, fn(&Binaries) -> Result<Vec<Row>, String>);
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     ("call", call::measure),
     ("https", https::calls),
     ("bodies", https::bodies),
@@ -25,6 +26,7 @@ const SECTIONS: [Section; 9] = [
     ("streams", streams::measure),
     ("verify", verify::measure),
     ("memory", memory::measure),
+    ("store", store::measure),
     ("build", build_cost::measure),
 ];
 

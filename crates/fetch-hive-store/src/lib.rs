@@ -4,6 +4,7 @@
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("fetch-hive-store needs the feature `sqlite` or `postgres`");
 
+pub mod batches;
 mod database;
 mod dedup;
 mod error;

@@ -281,7 +281,7 @@ fn encode(delivery: &RawDelivery) -> Vec<u8> {
     bytes
 }
 
-fn decode(mut bytes: &[u8]) -> Result<RawDelivery, StoreError> {
+pub(crate) fn decode(mut bytes: &[u8]) -> Result<RawDelivery, StoreError> {
     let mut field = || {
         let (length, rest) = bytes.split_first_chunk::<8>()?;
         let (field, rest) = rest.split_at_checked(usize::try_from(u64::from_be_bytes(*length)).ok()?)?;

@@ -6,20 +6,21 @@ use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use fetch_hive_client::types::RequestId;
 use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use tokio::sync::oneshot;
 
-use self::grant::{Applicant, Step};
-pub(crate) use self::grant::{confirm_server, free_slot_of};
+pub(crate) use self::daily_cap::DAY;
+pub(crate) use self::grant::{Applicant, Decision, confirm_server, decide, free_slot_of, lock};
+use self::limits::DailyCap;
+pub(crate) use self::limits::Limits;
 pub use self::limits::OnStoreFailure;
-use self::limits::{DailyCap, Limits};
 use crate::database::{BoxFuture, Tx};
 use crate::{Store, StoreError, millis};
 
@@ -49,6 +50,8 @@ struct Shared {
     store: Store,
     limits: Limits,
     slots: Mutex<Slots>,
+    /// The end of the pause because of the daily cap, in milliseconds since 1970, or 0.
+    paused_until: AtomicI64,
     lost_permits: AtomicU64,
 }
 
@@ -111,6 +114,9 @@ impl StoreRunLimiterBuilder {
 
     /// Sets the daily cap of the plan, of which `reserved_for_interactive` runs are not available
     /// to batches. The counted runs are those that this limit has started since midnight UTC.
+    ///
+    /// It never holds back interactive runs, because other programs may use the same workspace: for
+    /// them, only the refusal of the service counts.
     #[must_use]
     pub fn daily_cap(mut self, runs: u32, reserved_for_interactive: u32) -> Self {
         self.limits.daily_cap = Some(DailyCap { runs: runs.into(), reserved: reserved_for_interactive.into() });
@@ -119,8 +125,13 @@ impl StoreRunLimiterBuilder {
 
     /// Creates the limiter.
     pub fn build(self) -> Arc<StoreRunLimiter> {
-        let (slots, lost_permits) = (Mutex::default(), AtomicU64::new(0));
-        let shared = Arc::new(Shared { store: self.store, limits: self.limits, slots, lost_permits });
+        let shared = Arc::new(Shared {
+            store: self.store,
+            limits: self.limits,
+            slots: Mutex::default(),
+            paused_until: AtomicI64::new(0),
+            lost_permits: AtomicU64::new(0),
+        });
         Arc::new(StoreRunLimiter { shared, batch: None })
     }
 }
@@ -152,6 +163,17 @@ impl StoreRunLimiter {
         operation.await
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    /// Returns the permit of a granted slot, which is renewed from now on.
+    pub(crate) fn permit(&self, slot: i64) -> RunPermit {
+        self.shared.hold(slot);
+        let limiter = Self { shared: Arc::clone(&self.shared), batch: self.batch.clone() };
+        RunPermit::new(Arc::new(limiter), crate::unsigned(slot))
+    }
+
     fn starts_anyway(&self) -> bool {
         self.batch.is_none() && self.shared.limits.on_store_failure == OnStoreFailure::StartAnyway
     }
@@ -163,19 +185,21 @@ impl StoreRunLimiter {
             let changes = self.shared.store.subscribe();
             let applicant = Applicant { queued, batch: self.batch.clone() };
             let remaining = match self.shared.step(applicant).await {
-                Ok(Step::Granted(slot)) => {
-                    self.shared.hold(slot);
+                Ok(Decision::Granted(slot)) => {
                     // A permit that nobody receives is dropped and frees its slot.
-                    let limiter = Arc::<Self>::clone(&self);
-                    drop(granted.send(Ok(RunPermit::new(limiter, crate::unsigned(slot)))));
+                    drop(granted.send(Ok(self.permit(slot))));
                     return;
                 }
-                Ok(Step::Queued { number, remaining }) => {
+                Ok(Decision::Queued { number, remaining, paused_until }) => {
+                    self.shared.paused_until.store(paused_until.unwrap_or_default(), Ordering::Relaxed);
                     queued = Some(number);
                     remaining
                 }
                 Err(error) => {
                     drop(granted.send(Err(error)));
+                    if let Some(number) = queued {
+                        self.shared.leave_queue(number).await;
+                    }
                     return;
                 }
             };
@@ -191,13 +215,7 @@ impl StoreRunLimiter {
                 .await
             };
             if let (true, Some(number)) = (is_abandoned, queued) {
-                self.shared.update(move |tx, name| {
-                    Box::pin(async move {
-                        let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
-                        tx.execute(sql, &[name.into(), number.into()]).await
-                    })
-                });
-                return;
+                return self.shared.leave_queue(number).await;
             }
         }
     }
@@ -208,12 +226,33 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn step(&self, applicant: Applicant) -> Result<Step, StoreError> {
+    async fn step(&self, applicant: Applicant) -> Result<Decision, StoreError> {
         let limits = self.limits.clone();
         let operation = self.store.transaction(Box::new(move |tx| {
-            Box::pin(async move { grant::grant_or_queue(tx, &limits, &applicant).await })
+            Box::pin(async move {
+                let (limit, now) = lock(tx, &limits, &applicant).await?;
+                decide(tx, &limits, &applicant, limit, now).await
+            })
         }));
         operation.await
+    }
+
+    /// Deletes an entry of the queue, and retries while the database fails. Otherwise, the runs
+    /// behind it would wait until its lease expires.
+    async fn leave_queue(&self, number: i64) {
+        let began = Instant::now();
+        while began.elapsed() < self.limits.lease {
+            let deleted = self.transaction(move |tx, name| {
+                Box::pin(async move {
+                    let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
+                    tx.execute(sql, &[name.into(), number.into()]).await
+                })
+            });
+            if deleted.await.is_ok() {
+                return self.store.notify(self.limits.name.as_bytes()).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Renews a slot in the background. One task per limiter renews all its slots.
@@ -292,6 +331,12 @@ impl RunLimiter for StoreRunLimiter {
             }
             permit => permit.map_err(StoreError::boxed),
         }
+    }
+
+    fn paused_until(&self) -> Option<SystemTime> {
+        let until = u64::try_from(self.shared.paused_until.load(Ordering::Relaxed)).unwrap_or_default();
+        let until = SystemTime::UNIX_EPOCH + Duration::from_millis(until);
+        (until > SystemTime::now()).then_some(until)
     }
 
     fn release(&self, slot: u64, end: RunEnd) {

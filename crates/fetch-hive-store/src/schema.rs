@@ -3,9 +3,11 @@
 use crate::StoreError;
 use crate::database::Tx;
 
-const VERSION: i64 = 1;
+const VERSION: i64 = VERSIONS.len() as i64;
 
-/// Times are milliseconds since 1970.
+/// The statements that lead from each version to the next one. Times are milliseconds since 1970.
+const VERSIONS: [&[&str]; 2] = [&TABLES, &BATCHES];
+
 const TABLES: [&str; 13] = [
     "CREATE TABLE fetch_hive_boot (id TEXT NOT NULL)",
     "INSERT INTO fetch_hive_boot (id) VALUES ('')",
@@ -46,18 +48,42 @@ const TABLES: [&str; 13] = [
         name TEXT NOT NULL, batch TEXT NOT NULL, started BIGINT NOT NULL, PRIMARY KEY (name, batch))",
 ];
 
-/// Creates the tables within an exclusive transaction, or checks their version.
+const BATCHES: [&str; 5] = [
+    // `state` is 0 while rows are added, 1 while they may start, and 2 while the batch is paused.
+    // `recent` contains one bit for each of the last `recent_count` rows.
+    "CREATE TABLE fetch_hive_batch (
+        name TEXT PRIMARY KEY, definition TEXT NOT NULL, state BIGINT NOT NULL, reason TEXT,
+        rows BIGINT NOT NULL, runs BIGINT NOT NULL, day BIGINT NOT NULL, day_runs BIGINT NOT NULL,
+        tokens BIGINT NOT NULL, recent BIGINT NOT NULL, recent_count BIGINT NOT NULL,
+        not_before BIGINT NOT NULL, backoffs BIGINT NOT NULL, created BIGINT NOT NULL)",
+    // `state` is the number of a `RowState`. `due` is the time at which an accepted run is looked
+    // up.
+    "CREATE TABLE fetch_hive_batch_row (
+        batch TEXT NOT NULL, number BIGINT NOT NULL, content BYTEA NOT NULL, state BIGINT NOT NULL,
+        attempt BIGINT NOT NULL, attempt_key TEXT, started BIGINT, lease_end BIGINT NOT NULL,
+        due BIGINT NOT NULL, token BYTEA, request_id TEXT, result BYTEA, PRIMARY KEY (batch, number))",
+    "CREATE INDEX fetch_hive_batch_row_state ON fetch_hive_batch_row (batch, state, number)",
+    "CREATE INDEX fetch_hive_batch_row_token ON fetch_hive_batch_row (token) WHERE token IS NOT NULL",
+    "CREATE TABLE fetch_hive_attempt (
+        batch TEXT NOT NULL, number BIGINT NOT NULL, attempt BIGINT NOT NULL, started BIGINT NOT NULL,
+        ended BIGINT, verdict TEXT, request_id TEXT, resolution TEXT,
+        PRIMARY KEY (batch, number, attempt))",
+];
+
+/// Creates the missing tables within an exclusive transaction, or checks their version.
 pub(crate) async fn migrate(tx: &mut Tx) -> Result<(), StoreError> {
     let create = "CREATE TABLE IF NOT EXISTS fetch_hive_meta (name TEXT PRIMARY KEY, value BIGINT NOT NULL)";
     tx.execute(create, &[]).await?;
-    let version = tx.row("SELECT value FROM fetch_hive_meta WHERE name = 'version'", &[]).await?;
-    if let Some(mut row) = version {
-        return check_version(row.int());
+    let found = tx.row("SELECT value FROM fetch_hive_meta WHERE name = 'version'", &[]).await?;
+    let found = found.map_or(0, |mut row| row.int());
+    check_version(found)?;
+    for statements in VERSIONS.iter().skip(usize::try_from(found).unwrap_or_default()) {
+        for sql in *statements {
+            tx.execute(sql, &[]).await?;
+        }
     }
-    for sql in TABLES {
-        tx.execute(sql, &[]).await?;
-    }
-    let sql = "INSERT INTO fetch_hive_meta (name, value) VALUES ('version', $1)";
+    let sql = "INSERT INTO fetch_hive_meta (name, value) VALUES ('version', $1) \
+               ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     tx.execute(sql, &[VERSION.into()]).await
 }
 

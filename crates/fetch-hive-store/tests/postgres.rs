@@ -136,8 +136,8 @@ async fn committed_event_survives_a_crash_of_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silent_connections_are_replaced() {
     let Some(server) = start_postgres() else { return };
-    let relay = SilentRelay::start(server.port()).await;
-    let store = Store::connect(&relay.url()).await.unwrap();
+    let relay = SilentRelay::start((std::net::Ipv4Addr::LOCALHOST, server.port()).into()).await.unwrap();
+    let store = Store::connect(&server.relayed_url(relay.address())).await.unwrap();
     let (runs, token) = (store.pending_runs(), RunToken::random().unwrap());
     runs.open(&token).await.unwrap();
     relay.silence();

@@ -3,10 +3,14 @@
 mod callback_server;
 pub mod faults;
 pub mod process;
+mod relay;
+mod replica_set;
 mod scripted;
 pub mod stack;
 
 pub use callback_server::{CallbackListener, CallbackServer};
+pub use relay::SilentRelay;
+pub use replica_set::ReplicaSet;
 pub use scripted::{Scripted, Step};
 
 /// The programs of the README, compiled and run.

@@ -113,6 +113,11 @@ impl Postgres {
         format!("postgres://postgres@localhost:{}/postgres?hostaddr=127.0.0.1&{parameters}", self.port)
     }
 
+    /// Returns the URL of the database through a relay.
+    pub fn relayed_url(&self, relay: std::net::SocketAddr) -> String {
+        format!("postgres://postgres@{relay}/postgres?sslmode=disable")
+    }
+
     /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port

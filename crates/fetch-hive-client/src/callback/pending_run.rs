@@ -264,8 +264,9 @@ impl<C> PendingRun<C> {
         }
     }
 
-    /// Frees the slot of the run, which has ended.
-    fn run_ended(&mut self) {
+    /// Reports that the run has ended, if you learned it without waiting here, and frees its run
+    /// slot. Dropping the pending run instead keeps the slot occupied until the event arrives.
+    pub fn run_ended(&mut self) {
         match (self.permit.take(), &self.client.shared.run_limiter, &self.resume_token.request_id) {
             (Some(mut permit), ..) => permit.set_end(RunEnd::Ended),
             (None, Some(limiter), Some(request_id)) => limiter.run_ended(request_id),

@@ -12,7 +12,7 @@ use super::options::CallOptions;
 use super::{Call, Client};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, PartialResponse};
-use crate::execute::{BuildRequest, Executed, PreparedCall, ResponseMode, RunPermit, UsageReport, execute};
+use crate::execute::{BuildRequest, Executed, PreparedCall, ResponseMode, RunLimiter, RunPermit, UsageReport, execute};
 use crate::stream::EventStream;
 
 impl<E, C> Call<E, C> {
@@ -48,6 +48,14 @@ impl<E, C> Call<E, C> {
         self
     }
 
+    /// Sets the limiter that decides when this call may start, instead of the client's.
+    ///
+    /// A batch uses it to send a row for which it has already acquired a permit.
+    pub fn run_limiter(mut self, limiter: Arc<dyn RunLimiter>) -> Self {
+        self.options.run_limiter = Some(limiter);
+        self
+    }
+
     /// Returns the request as set so far.
     pub fn request(&self) -> &E {
         &self.request
@@ -61,6 +69,11 @@ impl<E, C> Call<E, C> {
     pub(super) fn map_into<W>(self, change: impl FnOnce(E) -> W) -> Call<W, C> {
         let Self { client, kind, request, options } = self;
         Call { client, kind, request: change(request), options }
+    }
+
+    /// Returns the limiter of this call, or else that of the client.
+    fn active_run_limiter(&self) -> Option<&Arc<dyn RunLimiter>> {
+        self.options.run_limiter.as_ref().or(self.client.shared.run_limiter.as_ref())
     }
 
     /// Executes an operation with the options of this call, except for the timeouts.
@@ -78,8 +91,19 @@ impl<E, C> Call<E, C> {
             return Err(Error::new(operation.name, ErrorKind::Invalid(invalid.clone())));
         }
         let (retry, on_upload_progress) = (*retry, on_upload_progress.as_ref());
-        let call =
-            PreparedCall { operation, target, timeouts, retry, headers, on_upload_progress, needs_key, mode, build };
+        let run_limiter = self.active_run_limiter();
+        let call = PreparedCall {
+            operation,
+            target,
+            timeouts,
+            retry,
+            headers,
+            on_upload_progress,
+            needs_key,
+            mode,
+            run_limiter,
+            build,
+        };
         execute(&self.client.shared, &call).await
     }
 }
@@ -94,7 +118,7 @@ impl<E: Endpoint, C> Call<E, C> {
     ) -> Result<Executed, Error> {
         let shared = &self.client.shared;
         let operation = Operation::of::<W>();
-        if operation.occupies_run_slot && shared.run_limiter.is_some() {
+        if operation.occupies_run_slot && self.active_run_limiter().is_some() {
             // Invalid input is reported before the call waits for a run slot.
             shared.validate(endpoint)?;
         }

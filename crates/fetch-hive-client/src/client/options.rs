@@ -6,6 +6,8 @@ use fetch_hive_core::{InvalidInput, Operation, ProgressHook, Timeouts};
 use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::execute::RunLimiter;
+
 /// The options of a call: timeouts, retry policy and headers.
 ///
 /// A client holds the defaults, and each call starts with a copy of them.
@@ -21,6 +23,8 @@ pub(crate) struct CallOptions {
     pub(super) retry: RetryPolicy,
     pub(super) headers: HeaderMap,
     pub(super) on_upload_progress: Option<Arc<ProgressHook>>,
+    /// The limiter of this call instead of that of the client.
+    pub(super) run_limiter: Option<Arc<dyn RunLimiter>>,
     /// The first invalid header, which is reported when the call is sent or the client is built.
     pub(super) invalid: Option<InvalidInput>,
 }
@@ -40,6 +44,7 @@ impl Default for CallOptions {
             retry,
             headers: HeaderMap::new(),
             on_upload_progress: None,
+            run_limiter: None,
             invalid: None,
         }
     }

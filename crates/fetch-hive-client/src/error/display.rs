@@ -21,6 +21,17 @@ impl fmt::Debug for Error {
     }
 }
 
+impl Inner {
+    /// Writes the error of a call that waited for the end of the daily cap.
+    fn fmt_paused(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the daily cap of API calls is reached")?;
+        if let Some(timeout) = self.timeout {
+            write!(f, ", and was not reset within {} s (timeout)", timeout.as_secs_f64())?;
+        }
+        f.write_str("; nothing was started, so retry after midnight UTC (retry_at)")
+    }
+}
+
 impl fmt::Display for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
@@ -34,6 +45,9 @@ impl fmt::Display for Inner {
             ErrorKind::Store(error) => write!(f, "the store of shared state failed: {error}; nothing was sent")?,
             ErrorKind::Transport(error) => {
                 match error.kind() {
+                    TransportErrorKind::Timeout(_) if self.paused_until.is_some() => {
+                        return self.fmt_paused(f);
+                    }
                     TransportErrorKind::Timeout(timeout) => TimeoutElapsed { timeout, after: self.timeout }.fmt(f)?,
                     _ => error.fmt(f)?,
                 }

@@ -50,6 +50,8 @@ struct Inner {
     timeout: Option<Duration>,
     /// The time of day when the call failed.
     at: Option<SystemTime>,
+    /// The end of the pause because of the daily cap, if the call waited for it.
+    paused_until: Option<SystemTime>,
     request_id: Option<RequestId>,
 }
 
@@ -135,6 +137,7 @@ impl Error {
                 starts_run: true,
                 timeout: None,
                 at: None,
+                paused_until: None,
                 request_id: None,
             }),
         }
@@ -176,6 +179,12 @@ impl Error {
         if self.status().is_some_and(|status| status.is_redirection()) {
             self.inner.base_url = Some(base_url.to_owned());
         }
+        self
+    }
+
+    /// Sets the time until which a run limiter starts no run because of the daily cap.
+    pub(crate) fn with_paused_until(mut self, until: Option<SystemTime>) -> Self {
+        self.inner.paused_until = until;
         self
     }
 
@@ -259,7 +268,7 @@ impl Error {
     /// [`may_have_run`](Error::may_have_run). It is also `false` after the daily cap, for which
     /// [`retry_at`](Error::retry_at) returns the start of the next day.
     pub fn is_retryable(&self) -> bool {
-        self.inner.verdict().is_retryable
+        self.inner.verdict().is_retryable && self.inner.paused_until.is_none()
     }
 
     /// Returns the wait that the service requested, counted from the time of the failure.
@@ -270,8 +279,11 @@ impl Error {
     /// Returns the time of day from which a retry may succeed, if it is known.
     ///
     /// It is the end of the wait that the service requested, or the next midnight UTC after the
-    /// daily cap.
+    /// daily cap. A call that waited for a run slot meanwhile returns this midnight, too.
     pub fn retry_at(&self) -> Option<SystemTime> {
+        if self.inner.paused_until.is_some() {
+            return self.inner.paused_until;
+        }
         let at = self.inner.at?;
         let api = self.api()?;
         api.resets_at(at).or_else(|| at.checked_add(api.retry_after(at)?))

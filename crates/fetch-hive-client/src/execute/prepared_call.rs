@@ -7,7 +7,7 @@ use fetch_hive_core::retry::RetryPolicy;
 use fetch_hive_core::{InvalidInput, KeyHeader, Operation, ProgressHook, RequestBody, Timeouts};
 use http::HeaderMap;
 
-use super::run_limiter::RunPermit;
+use super::run_limiter::{RunLimiter, RunPermit};
 use super::span::Span;
 use crate::transport::ResponseBody;
 
@@ -43,6 +43,7 @@ pub(crate) struct PreparedCall<'a> {
     /// Whether the operation needs the API key. Otherwise, the key is not fetched.
     pub(crate) needs_key: bool,
     pub(crate) mode: ResponseMode,
+    pub(crate) run_limiter: Option<&'a Arc<dyn RunLimiter>>,
     pub(crate) build: &'a BuildRequest<'a>,
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn run_attempts(
 ) -> Result<Executed, Error> {
     let (shared, operation) = (telemetry.shared, telemetry.operation);
     let timed_out = |timeout| Error::new(operation.name, ErrorKind::Transport(TransportError::timeout(timeout)));
-    let permit = match &shared.run_limiter {
+    let permit = match call.run_limiter {
         Some(limiter) if operation.occupies_run_slot => {
             let run = RunRequest::new(operation.name, call.target);
             let permit = if let Some(permit) = Arc::clone(limiter).try_acquire(run) {
@@ -28,7 +28,8 @@ pub(super) async fn run_attempts(
                 let acquire = pin!(Arc::clone(limiter).acquire(run));
                 let acquired = with_timeout(&*shared.clock, call.timeouts.deadline, Timeout::Queue, acquire).await;
                 telemetry.queued = telemetry.elapsed();
-                let acquired = acquired.map_err(|_| timed_out(Timeout::Queue))?;
+                let acquired =
+                    acquired.map_err(|_| timed_out(Timeout::Queue).with_paused_until(limiter.paused_until()))?;
                 acquired.map_err(|error| Error::new(operation.name, ErrorKind::Store(error)))?
             };
             Some(permit)
@@ -63,7 +64,7 @@ async fn send_attempts(
                 };
                 let request_id = result.as_ref().err().filter(|_| active).and_then(Error::request_id);
                 set_active(&mut permit, active, request_id);
-                if let (Some(limiter), Err(error)) = (&shared.run_limiter, &result) {
+                if let (Some(limiter), Err(error)) = (call.run_limiter, &result) {
                     if let Some(api) = error.api().filter(|api| api.rate_limit().is_some()) {
                         limiter.refused(api);
                     }

@@ -66,6 +66,7 @@ impl Run {
                 request_id: id.clone(),
                 deployment: name.to_owned(),
                 run_status: status.to_owned(),
+                metadata: body.get("metadata").and_then(Value::as_object).cloned().unwrap_or_default(),
             });
         }
         Self { state: Arc::clone(state), id, origin: request.origin.clone() }

@@ -3,6 +3,7 @@ use std::fmt;
 use crate::state::log::LogEntry;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Version};
+use serde_json::{Map, Value};
 
 /// A request that the emulator received.
 ///
@@ -51,6 +52,8 @@ pub struct RecordedRun {
     pub deployment: String,
     /// The status of the run, such as `running` or `completed`.
     pub run_status: String,
+    /// The metadata of the request.
+    pub metadata: Map<String, Value>,
 }
 
 /// One attempt to deliver a callback.
@@ -93,7 +96,7 @@ impl LogEntry for RecordedRequest {
 
 impl LogEntry for RecordedRun {
     fn body_size(&self) -> usize {
-        0
+        self.metadata.iter().map(|(name, value)| name.len() + value.as_str().map_or(8, str::len)).sum()
     }
 }
 

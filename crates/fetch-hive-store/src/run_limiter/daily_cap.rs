@@ -9,7 +9,7 @@ use crate::StoreError;
 use crate::database::Tx;
 
 /// A day in milliseconds.
-pub(super) const DAY: i64 = 24 * 60 * 60 * 1_000;
+pub(crate) const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 const MINUTE: i64 = 60 * 1_000;
 

@@ -14,21 +14,26 @@ const POLL: i64 = 1_000;
 const MAX_BATCH_WAIT: i64 = 60_000;
 
 /// A run that asks for a slot.
-pub(super) struct Applicant {
+pub(crate) struct Applicant {
     /// Its number in the queue, unless it has just arrived.
-    pub(super) queued: Option<i64>,
-    pub(super) batch: Option<String>,
+    pub(crate) queued: Option<i64>,
+    pub(crate) batch: Option<String>,
 }
 
-pub(super) enum Step {
+pub(crate) enum Decision {
     /// The number of the slot.
     Granted(i64),
     /// The number in the queue, and the milliseconds until a slot may be free.
-    Queued { number: i64, remaining: i64 },
+    Queued {
+        number: i64,
+        remaining: i64,
+        /// The end of the pause because of the daily cap, in milliseconds since 1970.
+        paused_until: Option<i64>,
+    },
 }
 
 /// The row of a limit, which is locked until the end of the transaction.
-struct Limit {
+pub(crate) struct Limit {
     size: i64,
     last_number: i64,
     paused_until: i64,
@@ -36,10 +41,15 @@ struct Limit {
     starts_today: i64,
 }
 
-/// Grants a slot to an applicant, or puts it into the queue.
-pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<Step, StoreError> {
+/// Grants a slot to an applicant, or puts it into the queue. The limit is locked.
+pub(crate) async fn decide(
+    tx: &mut Tx,
+    limits: &Limits,
+    applicant: &Applicant,
+    limit: Limit,
+    now: i64,
+) -> Result<Decision, StoreError> {
     let name = limits.name.as_str();
-    let (limit, now) = lock(tx, limits, applicant).await?;
     let number = applicant.queued.unwrap_or(limit.last_number + 1);
     let batches_blocked = limits.daily_cap.is_some_and(|cap| limit.starts_today >= cap.runs - cap.reserved);
     let Counts { taken, probes, free_at, since, queue_lease, urgent_ahead } =
@@ -56,7 +66,7 @@ pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &App
         };
         let free = if limit.probe.is_some() { 1 } else { limit.size - taken };
         if ahead < free {
-            return start(tx, limits, applicant, &limit, number, now).await.map(Step::Granted);
+            return start(tx, limits, applicant, &limit, number, now).await.map(Decision::Granted);
         }
     }
     if applicant.queued.is_none() {
@@ -72,12 +82,18 @@ pub(super) async fn grant_or_queue(tx: &mut Tx, limits: &Limits, applicant: &App
         tx.execute(sql, &[name.into(), number.into(), batch.into(), since.into(), lease_end.into()]).await?;
     }
     let longest = POLL.min(millis(limits.lease) / 3).max(1);
-    Ok(Step::Queued { number, remaining: free_at.map_or(longest, |end| (end - now).clamp(1, longest)) })
+    let remaining = free_at.map_or(longest, |end| (end - now).clamp(1, longest));
+    let paused_until = if limit.paused_until > now {
+        Some(limit.paused_until)
+    } else {
+        (batches_blocked && applicant.batch.is_some()).then(|| (now / DAY + 1) * DAY)
+    };
+    Ok(Decision::Queued { number, remaining, paused_until })
 }
 
 /// Locks the row of the limit, and creates it first if necessary. Returns the time at which the
 /// lock was granted.
-async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<(Limit, i64), StoreError> {
+pub(crate) async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<(Limit, i64), StoreError> {
     let name = [limits.name.as_str().into()];
     let select = "SELECT size, last_number, shrunk_size, shrunk_until, paused_until, probe, day, starts, \
                   (SELECT value FROM fetch_hive_meta WHERE name = 'version') \

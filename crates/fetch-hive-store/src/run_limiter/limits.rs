@@ -2,8 +2,8 @@ use std::time::Duration;
 
 /// The settings of a limiter.
 #[derive(Clone)]
-pub(super) struct Limits {
-    pub(super) name: String,
+pub(crate) struct Limits {
+    pub(crate) name: String,
     pub(super) max_runs: i64,
     /// How long a slot or a place in the queue outlives its process.
     pub(super) lease: Duration,
@@ -27,7 +27,7 @@ pub enum OnStoreFailure {
 
 /// The daily cap of the plan, and the share that no batch may use.
 #[derive(Clone, Copy)]
-pub(super) struct DailyCap {
+pub(crate) struct DailyCap {
     pub(super) runs: i64,
     pub(super) reserved: i64,
 }

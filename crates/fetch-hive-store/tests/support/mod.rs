@@ -4,6 +4,8 @@
 pub mod limiter;
 #[path = "../../../../examples/replicas/src/postgres.rs"]
 pub mod postgres;
+#[path = "../../../fetch-hive-tests/src/relay.rs"]
+pub mod relay;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,7 @@ use fetch_hive_store::Store;
 use fetch_hive_testing::stores;
 pub use postgres::Directory;
 use postgres::{Postgres, as_postgres, is_root, run};
+pub use relay::SilentRelay;
 
 /// Runs the conformance kit on two handles to the same state.
 pub async fn check_conformance(first: &Store, second: &Store) {
@@ -134,43 +137,6 @@ impl Drop for PgBouncer {
         // `runuser` passes the signal on to PgBouncer.
         drop(Command::new("kill").arg(self.process.id().to_string()).status());
         drop(self.process.wait());
-    }
-}
-
-/// A relay in front of a server that can stop forwarding without closing its connections.
-pub struct SilentRelay {
-    port: u16,
-    silence: tokio::sync::watch::Sender<()>,
-}
-
-impl SilentRelay {
-    pub async fn start(server: u16) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (silence, receiver) = tokio::sync::watch::channel(());
-        tokio::spawn(async move {
-            while let Ok((mut inbound, _)) = listener.accept().await {
-                let mut silenced = receiver.clone();
-                silenced.mark_unchanged();
-                tokio::spawn(async move {
-                    let mut outbound = tokio::net::TcpStream::connect(("127.0.0.1", server)).await.unwrap();
-                    tokio::select! {
-                        _ = tokio::io::copy_bidirectional(&mut inbound, &mut outbound) => {}
-                        _ = silenced.changed() => std::future::pending().await,
-                    }
-                });
-            }
-        });
-        Self { port, silence }
-    }
-
-    /// Stops forwarding the open connections. New ones are forwarded.
-    pub fn silence(&self) {
-        self.silence.send_replace(());
-    }
-
-    pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
     }
 }
 

@@ -30,6 +30,9 @@ const TABLES: &str = "CREATE TABLE fleet_run (id BIGINT PRIMARY KEY, state BIGIN
 /// How long a process owns a run before another one may start it or wait for it, in milliseconds.
 const WAIT_MS: i64 = 3_000;
 
+/// How long the database may take for a transaction, before its connection counts as broken.
+const SILENCE: Duration = Duration::from_secs(8);
+
 /// A connection to the tables. A closed PostgreSQL connection is replaced.
 pub(crate) enum Jobs {
     Postgres { url: String, client: AsyncMutex<Option<tokio_postgres::Client>> },
@@ -59,7 +62,7 @@ impl Jobs {
     }
 
     /// Runs statements in one transaction, and returns the rows of the last one. If the commit of a
-    /// claim updates no row, rolls back and returns no rows.
+    /// claim updates no row, rolls back and returns no rows. Replaces a connection that is silent.
     async fn run(&self, statements: &[(&str, &[Value])]) -> Result<Vec<Row>, BoxError> {
         match self {
             Self::Postgres { url, client } => {
@@ -69,8 +72,12 @@ impl Jobs {
                     tokio::spawn(connection);
                     *client = Some(new);
                 }
-                let Some(client) = client.as_mut() else { return Err("not connected".into()) };
-                run_on_postgres(client, statements).await
+                let Some(connected) = client.as_mut() else { return Err("not connected".into()) };
+                let finished = tokio::time::timeout(SILENCE, run_on_postgres(connected, statements)).await;
+                if finished.is_err() {
+                    *client = None;
+                }
+                finished?
             }
             Self::Sqlite(connection) => tokio::task::block_in_place(|| {
                 let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);

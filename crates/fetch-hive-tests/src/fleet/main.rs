@@ -3,7 +3,8 @@
 //! `fleet postgres|sqlite RUNS` starts the runs in three replicas behind a balancer. Callbacks are
 //! redelivered, early, late and out of order, and 2 % of the 202 responses are lost. First, nothing
 //! is killed, and the runs in progress must not exceed the limit. Then replicas are killed
-//! repeatedly and suspended for up to 1.5 s (the lease is 1 s), and PostgreSQL crashes twice.
+//! repeatedly and suspended for up to 1.5 s (the lease is 1 s). PostgreSQL crashes twice, and a relay
+//! in front of it silently stops forwarding the open connections three times.
 //!
 //! The test fails if an event is handled twice or not at all, if a run starts twice, or if too many
 //! runs are refused or unknown.
@@ -13,18 +14,16 @@ mod replica;
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher as _, Hasher as _};
-use std::net::SocketAddr;
+use std::net::Ipv4Addr;
 use std::ops::RangeInclusive;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use fetch_hive_tests::process::BoxError;
+use fetch_hive_tests::{ReplicaSet, SilentRelay};
 use jobs::{Jobs, State};
-use replicas::balancer::Balancer;
 use replicas::postgres::{Directory, Postgres};
-use replicas::service::read_address;
 use tokio::time::sleep;
 
 const REPLICAS: usize = 3;
@@ -37,6 +36,9 @@ const RUN_MS: u64 = 100;
 
 const KILL_INTERVAL: Duration = Duration::from_millis(500);
 const SUSPENSIONS: usize = 50;
+
+/// It is longer than the leases.
+const MAX_SUSPENSION: Duration = Duration::from_millis(1_500);
 
 /// The part of the timeout of a phase per run, in addition to 120 s.
 const TIMEOUT_PER_RUN: Duration = Duration::from_millis(400);
@@ -91,16 +93,25 @@ async fn fleet(kind: &str, runs: i64) -> Result<(), BoxError> {
 
     jobs.add(quiet + 1..=runs).await?;
     let capped = self::emulator(quiet + 1..=runs, Some(MAX_RUNS)).await?;
-    let mut fleet = Fleet::start(&database, &capped).await?;
-    fleet.wait_until_settled(&jobs, runs - quiet, Phase::WithFailures(server.as_ref())).await?;
+    let (relay, relayed_database) = match &server {
+        Some(server) => {
+            let relay = SilentRelay::start((Ipv4Addr::LOCALHOST, server.port()).into()).await?;
+            let url = server.relayed_url(relay.address());
+            (Some(relay), url)
+        }
+        None => (None, database),
+    };
+    let mut fleet = Fleet::start(&relayed_database, &capped).await?;
+    fleet.wait_until_settled(&jobs, runs - quiet, Phase::WithFailures(server.as_ref().zip(relay.as_ref()))).await?;
     println!(
-        "{} runs with kills: {} kills, {} suspensions, {} crashes of the database",
+        "{} runs with kills: {} kills, {} suspensions, {} crashes of the database, {} silences of its relay",
         runs - quiet,
-        fleet.kills,
-        fleet.suspensions,
-        fleet.crashes
+        fleet.replicas.killed.len(),
+        fleet.replicas.suspensions,
+        fleet.crashes,
+        fleet.silences
     );
-    let kills = fleet.kills;
+    let kills = fleet.replicas.killed.len();
     drop(fleet);
     check(&jobs, &[&emulator, &capped], kills).await
 }
@@ -128,52 +139,26 @@ async fn emulator(ids: RangeInclusive<i64>, max_runs: Option<usize>) -> Result<E
 #[derive(Clone, Copy)]
 enum Phase<'a> {
     Quiet,
-    /// With the server to crash, if there is one.
-    WithFailures(Option<&'a Postgres>),
+    /// With the server to crash and the relay to silence, if there is a server.
+    WithFailures(Option<(&'a Postgres, &'a SilentRelay)>),
 }
 
-/// The replicas, and counters of their failures.
+/// The replicas, and counters of the failures around them.
 struct Fleet {
-    arguments: [String; 3],
-    balancer: Balancer,
-    replicas: Vec<(Child, SocketAddr)>,
-    kills: usize,
-    suspensions: usize,
+    replicas: ReplicaSet,
     crashes: i64,
+    silences: i64,
 }
 
 impl Fleet {
     async fn start(database: &str, emulator: &Emulator) -> Result<Self, BoxError> {
-        let balancer = Balancer::start().await?;
-        let callback_url = format!("http://{}/callbacks", balancer.address());
-        let arguments = [database.to_owned(), emulator.base_url(), callback_url];
-        let mut fleet = Self { arguments, balancer, replicas: Vec::new(), kills: 0, suspensions: 0, crashes: 0 };
-        for _ in 0..REPLICAS {
-            fleet.replicas.push(fleet.start_replica()?);
-        }
-        fleet.update_balancer();
-        Ok(fleet)
-    }
-
-    fn start_replica(&self) -> Result<(Child, SocketAddr), BoxError> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.arg("--replica").args(&self.arguments).stdout(Stdio::piped());
-        // A replica exits if the database is down, so it is started again.
-        loop {
-            let mut process = command.spawn()?;
-            if let Ok(address) = read_address(&mut process) {
-                return Ok((process, address));
-            }
-            process.wait()?;
-        }
-    }
-
-    fn update_balancer(&self) {
-        self.balancer.set_replicas(self.replicas.iter().map(|(_, address)| *address));
+        let (database, base_url) = (database.to_owned(), emulator.base_url());
+        let arguments = |callback_url| vec!["--replica".to_owned(), database, base_url, callback_url];
+        Ok(Self { replicas: ReplicaSet::start(REPLICAS, arguments).await?, crashes: 0, silences: 0 })
     }
 
     /// Waits until all runs are settled. In the phase with failures, kills and suspends replicas
-    /// meanwhile, and crashes the server if there is one.
+    /// meanwhile, crashes the server twice and silences its relay three times.
     async fn wait_until_settled(&mut self, jobs: &Jobs, runs: i64, phase: Phase<'_>) -> Result<(), BoxError> {
         let began = Instant::now();
         let timeout = Duration::from_secs(120) + TIMEOUT_PER_RUN * u32::try_from(runs)?;
@@ -192,54 +177,22 @@ impl Fleet {
             if open < 20 {
                 continue;
             }
-            self.kill()?;
-            if self.suspensions < SUSPENSIONS {
-                self.suspend().await?;
+            self.replicas.kill()?;
+            if self.replicas.suspensions < SUSPENSIONS {
+                self.replicas.suspend(MAX_SUSPENSION).await?;
             }
-            if let Some(server) = server.filter(|_| self.crashes < 2 && open < runs * (2 - self.crashes) / 3) {
+            let Some((server, relay)) = server else { continue };
+            if self.crashes < 2 && open < runs * (2 - self.crashes) / 3 {
                 self.crashes += 1;
                 server.stop("immediate")?;
                 sleep(Duration::from_secs(1)).await;
                 server.restart()?;
+            } else if self.silences < 3 && open < runs * (7 - 2 * self.silences) / 8 {
+                self.silences += 1;
+                relay.silence();
             }
         }
     }
-
-    /// Kills a random replica and starts another one.
-    fn kill(&mut self) -> Result<(), BoxError> {
-        let victim = random(self.replicas.len());
-        let (mut process, _) = self.replicas.swap_remove(victim);
-        process.kill()?;
-        process.wait()?;
-        self.kills += 1;
-        self.replicas.push(self.start_replica()?);
-        self.update_balancer();
-        Ok(())
-    }
-
-    /// Suspends a random replica for up to 1.5 s, which is longer than its leases.
-    async fn suspend(&mut self) -> Result<(), BoxError> {
-        let id = self.replicas[random(self.replicas.len())].0.id().to_string();
-        Command::new("kill").args(["-STOP", &id]).status()?;
-        sleep(Duration::from_millis(random(1_500) as u64)).await;
-        Command::new("kill").args(["-CONT", &id]).status()?;
-        self.suspensions += 1;
-        Ok(())
-    }
-}
-
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        for (process, _) in &mut self.replicas {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-    }
-}
-
-fn random(end: usize) -> usize {
-    let bits = std::hash::RandomState::new().build_hasher().finish();
-    usize::try_from(bits % end as u64).unwrap_or_default()
 }
 
 fn open(counts: &BTreeMap<State, i64>) -> i64 {

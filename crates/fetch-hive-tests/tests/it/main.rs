@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
+mod batch;
 mod blocking;
 mod blocking_callbacks;
 mod call_setters;

@@ -8,13 +8,11 @@ use std::time::Duration;
 
 use fetch_hive_client::{Client, HyperTransport, HyperTransportBuilder, RetryPolicy};
 use fetch_hive_emulator::{Emulator, Fault};
-use fetch_hive_tests::{Scripted, Step};
+use fetch_hive_tests::{Scripted, SilentRelay, Step};
 use futures_util::future::join_all;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::watch;
 
 const DONE: &str = r#"{"request_id":"req_1","run_status":"completed","output":"done"}"#;
 
@@ -25,40 +23,9 @@ fn client(base_url: &str, transport: HyperTransportBuilder) -> Client {
     builder.transport(transport.build().unwrap()).build().unwrap()
 }
 
-/// Forwards connections to a server until it forgets them: they stay open, and carry no more bytes.
-struct Relay {
-    address: SocketAddr,
-    forget: watch::Sender<usize>,
-}
-
-impl Relay {
-    async fn start(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (forget, forgotten) = watch::channel(0);
-        tokio::spawn(async move {
-            while let Ok((mut inbound, _)) = listener.accept().await {
-                let mut forgotten = forgotten.clone();
-                forgotten.mark_unchanged();
-                tokio::spawn(async move {
-                    let mut outbound = TcpStream::connect(server).await.unwrap();
-                    tokio::select! {
-                        _ = copy_bidirectional(&mut inbound, &mut outbound) => {}
-                        _ = forgotten.changed() => std::future::pending().await,
-                    }
-                });
-            }
-        });
-        Self { address, forget }
-    }
-
-    fn forget_connections(&self) {
-        self.forget.send_modify(|times| *times += 1);
-    }
-
-    fn base_url(&self, server: &Emulator) -> String {
-        server.base_url().replace(&server.address().port().to_string(), &self.address.port().to_string())
-    }
+/// Returns the base URL of the emulator with the port of the relay.
+fn base_url(relay: &SilentRelay, server: &Emulator) -> String {
+    server.base_url().replace(&server.address().port().to_string(), &relay.address().port().to_string())
 }
 
 fn with_fast_pings(emulator: &Emulator) -> HyperTransportBuilder {
@@ -72,11 +39,11 @@ fn with_fast_pings(emulator: &Emulator) -> HyperTransportBuilder {
 async fn forgotten_http2_connection_takes_no_new_call() {
     fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::builder().tls(true).start().await.unwrap();
-    let relay = Relay::start(emulator.address()).await;
-    let client = client(&relay.base_url(&emulator), with_fast_pings(&emulator));
+    let relay = SilentRelay::start(emulator.address()).await.unwrap();
+    let client = client(&base_url(&relay, &emulator), with_fast_pings(&emulator));
     client.invoke_workflow("d").await.unwrap();
     for calls in 2..=3 {
-        relay.forget_connections();
+        relay.silence();
         // More than the interval and the timeout of the pings.
         tokio::time::sleep(Duration::from_millis(400)).await;
         let run = client.invoke_workflow("d").timeout(Duration::from_secs(5)).await.unwrap();
@@ -88,13 +55,13 @@ async fn forgotten_http2_connection_takes_no_new_call() {
 async fn call_on_a_forgotten_http2_connection_fails_after_the_ping_timeout() {
     fetch_hive_tests::needs!(Hyper);
     let emulator = Emulator::builder().tls(true).fault(Fault::hang()).start().await.unwrap();
-    let relay = Relay::start(emulator.address()).await;
-    let client = client(&relay.base_url(&emulator), with_fast_pings(&emulator));
+    let relay = SilentRelay::start(emulator.address()).await.unwrap();
+    let client = client(&base_url(&relay, &emulator), with_fast_pings(&emulator));
     let call = tokio::spawn(client.invoke_workflow("d").into_future());
     while emulator.requests().is_empty() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    relay.forget_connections();
+    relay.silence();
     let error = tokio::time::timeout(Duration::from_secs(10), call).await.unwrap().unwrap().unwrap_err();
     assert!(error.may_have_run(), "{error:?}");
     assert!(format!("{error:?}").contains("KeepAliveTimedOut"), "{error:?}");

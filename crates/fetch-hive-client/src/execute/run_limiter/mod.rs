@@ -4,6 +4,7 @@ mod memory;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use fetch_hive_core::ApiError;
@@ -48,6 +49,12 @@ pub trait RunLimiter: Send + Sync + 'static {
     /// freed early. The default does nothing.
     fn run_ended(&self, request_id: &RequestId) {
         let _ = request_id;
+    }
+
+    /// Returns the time until which no run starts because of the daily cap, if the cap was reached.
+    /// The default returns `None`.
+    fn paused_until(&self) -> Option<SystemTime> {
+        None
     }
 
     /// Reports an error response with status 429. The default does nothing.

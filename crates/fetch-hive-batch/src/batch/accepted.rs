@@ -1,0 +1,45 @@
+//! Rows whose runs were accepted: their events and look-ups settle them.
+
+use std::time::Duration;
+
+use fetch_hive_client::callback::Delivery;
+use fetch_hive_client::types::RequestId;
+use fetch_hive_store::batches::{DueRow, RowEvent, RowUpdate};
+
+use super::judge::{AttemptId, LOOK_UP_INTERVAL};
+
+/// Returns the change for the event of a run, which is verified.
+pub(super) fn after_event(event: &RowEvent) -> RowUpdate {
+    let id = AttemptId { number: event.number, attempt: event.attempt, started: event.started };
+    let delivery = Delivery::from_verified(event.delivery.body.clone());
+    let mut update = id.after_run(delivery.event.to_run(), &event.delivery.body);
+    update.acknowledges_event = true;
+    update
+}
+
+/// Looks up a run, and returns the change, if there is one.
+pub(super) async fn look_up(
+    client: &fetch_hive_client::Client,
+    row: &DueRow,
+    max_run_time: Duration,
+) -> Option<RowUpdate> {
+    let id = AttemptId { number: row.number, attempt: row.attempt, started: row.started };
+    let expired = row.age >= max_run_time;
+    let unknown = |reason: String| expired.then(|| id.unknown(&reason, row.request_id.clone()));
+    let Some(request_id) = row.request_id.clone().map(RequestId::from) else {
+        return unknown(format!("no callback arrived within {max_run_time:?}, and the run has no known id"));
+    };
+    match client.requests().get(request_id).await {
+        Ok(record) if record.has_ended() => Some(id.after_run(record.to_run(), record.body())),
+        Ok(record) => {
+            let status = record.to_run().run_status.map(|status| status.to_string()).unwrap_or_default();
+            unknown(format!("the run has not ended within {max_run_time:?}: its status is {status:?}"))
+        }
+        Err(error) => unknown(format!("no callback arrived within {max_run_time:?}, and the look-up failed: {error}")),
+    }
+}
+
+/// Returns how long to wait between two look-ups of a row.
+pub(super) fn look_up_interval(max_run_time: Duration) -> Duration {
+    LOOK_UP_INTERVAL.min(max_run_time)
+}

@@ -1,0 +1,235 @@
+//! The decision what a response means for its row.
+
+use std::time::{Duration, SystemTime};
+
+use fetch_hive_client::types::{
+    InvokeAgentResponse, InvokePromptResponse, InvokeWorkflowResponse, OutputError, RunStatus, TokenUsage,
+};
+use fetch_hive_client::{ApiError, ApiResponse, Error as ClientError, ErrorKind, ErrorPayload};
+use fetch_hive_store::batches::{RowState, RowUpdate};
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use crate::{RowResult, RowStatus};
+
+/// How an accepted run without a callback is looked up.
+pub(super) const LOOK_UP_INTERVAL: Duration = Duration::from_secs(60);
+
+/// An attempt of a row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AttemptId {
+    pub(super) number: u64,
+    pub(super) attempt: u64,
+    pub(super) started: SystemTime,
+}
+
+/// Converts the response of a run into the form of a workflow's response.
+pub(super) trait ToRun {
+    fn to_run(&self) -> InvokeWorkflowResponse;
+}
+
+impl ToRun for InvokeWorkflowResponse {
+    fn to_run(&self) -> InvokeWorkflowResponse {
+        self.clone()
+    }
+}
+
+impl ToRun for InvokePromptResponse {
+    fn to_run(&self) -> InvokeWorkflowResponse {
+        let mut run = InvokeWorkflowResponse::default();
+        run.request_id.clone_from(&self.request_id);
+        run.run_status = Some(RunStatus::Completed);
+        run.output = self.response.clone().map(Value::String);
+        run
+    }
+}
+
+impl ToRun for InvokeAgentResponse {
+    fn to_run(&self) -> InvokeWorkflowResponse {
+        let mut run = InvokeWorkflowResponse::default();
+        run.request_id.clone_from(&self.request_id);
+        let status = self.status.as_ref().map_or("completed", |status| status.as_str());
+        run.run_status = Some(RunStatus::from(status));
+        run.output = self.response.clone().map(Value::String);
+        run
+    }
+}
+
+impl AttemptId {
+    /// Returns the change for a response.
+    pub(super) fn after_response<R: ToRun>(&self, response: &Result<ApiResponse<R>, ClientError>) -> RowUpdate {
+        match response {
+            Ok(response) => self.after_run(response.to_run(), response.body()),
+            Err(error) => self.after_error(error),
+        }
+    }
+
+    /// Returns the change for a run whose status is known.
+    pub(super) fn after_run(&self, run: InvokeWorkflowResponse, body: &[u8]) -> RowUpdate {
+        let body = json(body);
+        let mut result = RowResult { request_id: run.request_id.clone(), ..RowResult::default() };
+        result.tokens = tokens(&body);
+        result.seconds = self.seconds();
+        let request_id = run.request_id.as_ref().map(ToString::to_string);
+        let (state, verdict) = match run.into_output() {
+            Ok(output) => {
+                result.output = Some(output);
+                (RowState::Succeeded, "completed".to_owned())
+            }
+            Err(OutputError::Failed(failed)) => {
+                result.error = Some(failed.to_string());
+                (RowState::Failed, "failed".to_owned())
+            }
+            // The run has not ended, or its end is not readable.
+            Err(error @ OutputError::NotCompleted { run_status: Some(_), .. }) => {
+                let mut update = self.update(RowState::Accepted, error.to_string(), request_id, None);
+                update.look_up_in = Some(LOOK_UP_INTERVAL);
+                return update;
+            }
+            Err(error) => {
+                result.error = Some(format!("{error}; see the response in the details"));
+                (RowState::Succeeded, "completed without a readable output".to_owned())
+            }
+        };
+        result.details.insert("response".to_owned(), body);
+        self.update(state, verdict, request_id, Some(result))
+    }
+
+    /// Returns the change for an error.
+    pub(super) fn after_error(&self, error: &ClientError) -> RowUpdate {
+        let request_id = error.request_id();
+        let text = error.to_string();
+        let mut result = RowResult { request_id: request_id.clone(), ..RowResult::default() };
+        result.error = Some(text.clone());
+        result.seconds = self.seconds();
+        if let Some(body) = error.body().filter(|body| !body.is_empty()) {
+            result.details.insert("response".to_owned(), json(body));
+            result.tokens = tokens(&json(body));
+        }
+        let request_id = request_id.map(|id| id.to_string());
+        match verdict(error) {
+            Verdict::NotStarted { pause } => {
+                let mut update = self.update(RowState::Ready, format!("not started: {text}"), request_id, None);
+                update.retry_after = error.retry_after();
+                update.pause = pause;
+                update
+            }
+            // The service has accepted the run, and its event or a look-up tells the rest.
+            Verdict::Settled(RowState::Accepted) => {
+                let mut update = self.update(RowState::Accepted, text, request_id, None);
+                update.look_up_in = Some(LOOK_UP_INTERVAL);
+                update
+            }
+            Verdict::Settled(state) => self.update(state, text, request_id, Some(result)),
+        }
+    }
+
+    /// Returns the change for a run whose end never became known.
+    pub(super) fn unknown(&self, reason: &str, request_id: Option<String>) -> RowUpdate {
+        let mut result = RowResult { request_id: request_id.clone().map(Into::into), ..RowResult::default() };
+        result.error = Some(reason.to_owned());
+        self.update(RowState::Unknown, reason.to_owned(), request_id, Some(result))
+    }
+
+    fn update(
+        &self,
+        state: RowState,
+        verdict: String,
+        request_id: Option<String>,
+        result: Option<RowResult>,
+    ) -> RowUpdate {
+        let mut update = RowUpdate::new(self.number, self.attempt, state, verdict);
+        update.request_id = request_id;
+        if let Some(mut result) = result {
+            update.tokens = result.tokens.unwrap_or_default();
+            result.status = status(state);
+            // Serializing these types cannot fail.
+            update.result = serde_json::to_vec(&result).ok();
+        }
+        update
+    }
+
+    /// Returns the seconds since the start of the attempt, in milliseconds.
+    fn seconds(&self) -> Option<f64> {
+        let elapsed = SystemTime::now().duration_since(self.started).ok()?;
+        Some((elapsed.as_secs_f64() * 1e3).round() / 1e3)
+    }
+}
+
+/// Converts the state of a row to the status in the results.
+pub(super) fn status(state: RowState) -> RowStatus {
+    match state {
+        RowState::Ready => RowStatus::Ready,
+        RowState::Starting => RowStatus::Starting,
+        RowState::Accepted => RowStatus::Accepted,
+        RowState::Succeeded => RowStatus::Succeeded,
+        RowState::Failed => RowStatus::Failed,
+        RowState::Rejected => RowStatus::Rejected,
+        _ => RowStatus::Unknown,
+    }
+}
+
+enum Verdict {
+    /// The run was surely not started, so the row is sent again later.
+    NotStarted {
+        pause: Option<String>,
+    },
+    Settled(RowState),
+}
+
+fn verdict(error: &ClientError) -> Verdict {
+    match error.kind() {
+        // The configuration is wrong for every row.
+        ErrorKind::Credentials(_) => Verdict::NotStarted { pause: Some(error.to_string()) },
+        ErrorKind::Store(_) => Verdict::NotStarted { pause: None },
+        ErrorKind::Invalid(_) => Verdict::Settled(RowState::Rejected),
+        // A success response that cannot be read settles the row, and its body is kept.
+        ErrorKind::Decode(_) | ErrorKind::TooLarge { .. } => Verdict::Settled(RowState::Succeeded),
+        ErrorKind::Wait(_) if error.request_id().is_some() => Verdict::Settled(RowState::Accepted),
+        ErrorKind::Api(api) => api_verdict(api, error),
+        _ if error.may_have_run() => Verdict::Settled(RowState::Unknown),
+        _ => Verdict::NotStarted { pause: None },
+    }
+}
+
+fn api_verdict(api: &ApiError, error: &ClientError) -> Verdict {
+    let is_own_body = matches!(api.payload, ErrorPayload::Documented(_));
+    let code = error.code().map_or("", |code| code.as_str());
+    // These concern every row, so the batch waits for a person.
+    let concerns_all = matches!(
+        code,
+        "model_deprecated"
+            | "personal_model_missing_credentials"
+            | "personal_model_invalid_credentials"
+            | "account_credit_cap_reached"
+    );
+    match api.status.as_u16() {
+        _ if concerns_all && !api.status.is_server_error() => Verdict::NotStarted { pause: Some(error.to_string()) },
+        401..=404 => Verdict::NotStarted { pause: Some(error.to_string()) },
+        // The limiter shrinks, or pauses all runs until the daily cap is reset.
+        429 => Verdict::NotStarted { pause: None },
+        400 | 422 if is_own_body => Verdict::Settled(RowState::Rejected),
+        500..=599 if is_own_body => Verdict::Settled(RowState::Failed),
+        _ if error.may_have_run() => Verdict::Settled(RowState::Unknown),
+        // A redirect or the page of a proxy concerns every row.
+        _ if !is_own_body => Verdict::NotStarted { pause: Some(error.to_string()) },
+        _ => Verdict::Settled(RowState::Rejected),
+    }
+}
+
+/// Returns a body as JSON without its secret, or as text if it is not JSON.
+fn json(body: &[u8]) -> Value {
+    let Ok(mut value) = serde_json::from_slice(body) else {
+        return Value::String(String::from_utf8_lossy(body).into_owned());
+    };
+    if let Value::Object(fields) = &mut value {
+        fields.remove("webhook_secret");
+    }
+    value
+}
+
+/// Returns the number of tokens in the `usage` of a response or an event.
+fn tokens(body: &Value) -> Option<u64> {
+    let usage = body.get("usage").or_else(|| body.get("data")?.get("usage"))?;
+    TokenUsage::deserialize(usage).ok()?.total()
+}

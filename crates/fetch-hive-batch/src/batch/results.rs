@@ -1,0 +1,146 @@
+use fetch_hive_store::batches::{Attempt, RowState, RowUpdate, StoredRow};
+
+use super::Batch;
+use super::judge::status;
+use crate::{Error, Export, Row, RowResult, RowStatus, Written};
+
+/// The number of rows that an export reads at a time.
+const PAGE: u32 = 200;
+
+/// The decision of a person about a row whose outcome is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Resolution {
+    /// The run did not start, so the row is sent again.
+    DidNotRun,
+    /// The run has ended, and its output is not known. The row counts as succeeded without output.
+    Ran,
+    /// The row is sent again, although the run may have been charged.
+    RunAgain,
+}
+
+/// A row that a person should look at: unknown, failed or rejected.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UnsettledRow {
+    /// The row of the input.
+    pub row: Row,
+    /// The result so far.
+    pub result: RowResult,
+    /// The attempts of the row, the last one at the end.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Batch {
+    /// Writes the original columns and the results of all rows, in input order, also while the
+    /// batch runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a name occurs twice, if the file cannot be written, or if the database
+    /// fails.
+    pub async fn export(&self, export: &Export) -> Result<Written, Error> {
+        let mut writer = export.create(&std::sync::Arc::new(self.definition.header.clone()))?;
+        let mut after = 0;
+        loop {
+            let page = self.batches().rows(&self.name, None, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = last.number;
+            for stored in &page {
+                let row = self.parse_row(stored.number, &stored.content)?;
+                writer.write(&row, &self.result_of(stored)?)?;
+            }
+        }
+        writer.finish()
+    }
+
+    /// Lists the rows with a status, and what is known about them.
+    ///
+    /// Returns at most `limit` rows whose numbers are greater than `after`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn rows(&self, with: RowStatus, after: u64, limit: u32) -> Result<Vec<UnsettledRow>, Error> {
+        let state = RowState::ALL.into_iter().find(|state| status(*state) == with);
+        let mut rows = Vec::new();
+        for stored in self.batches().rows(&self.name, state, after, limit).await? {
+            let attempts = self.batches().attempts(&self.name, Some(stored.number)).await?;
+            let row = self.parse_row(stored.number, &stored.content)?;
+            rows.push(UnsettledRow { row, result: self.result_of(&stored)?, attempts });
+        }
+        Ok(rows)
+    }
+
+    /// Records the decision of a person about an unknown row.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the row is not unknown, or if the database fails.
+    pub async fn resolve(&self, number: u64, resolution: Resolution) -> Result<(), Error> {
+        let batches = self.batches();
+        let found = batches.rows(&self.name, Some(RowState::Unknown), number.saturating_sub(1), 1).await?;
+        let Some(row) = found.into_iter().find(|row| row.number == number) else {
+            let reason = format!("row {number} is not unknown; list the unknown rows first");
+            return Err(Error::Stored { name: self.name.clone(), reason });
+        };
+        match resolution {
+            Resolution::DidNotRun => {
+                batches.run_again(&self.name, RowState::Unknown, Some(number)).await?;
+                batches.record_resolution(&self.name, number, "did not run").await?;
+            }
+            Resolution::RunAgain => {
+                batches.run_again(&self.name, RowState::Unknown, Some(number)).await?;
+            }
+            Resolution::Ran => {
+                let mut result = self.result_of(&row)?;
+                result.status = RowStatus::Succeeded;
+                result.error = Some("resolved by a person: the run has ended, and its output is not known".to_owned());
+                let mut update = RowUpdate::new(number, row.attempts, RowState::Succeeded, "resolved by a person");
+                update.result = serde_json::to_vec(&result).ok();
+                batches.update(&self.name, &update).await?;
+                batches.record_resolution(&self.name, number, "ran").await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes all failed or all rejected rows ready for another attempt. Returns how many there were.
+    ///
+    /// A failed row may be charged again. Unknown rows are never included; see
+    /// [`resolve`](Self::resolve).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for another status, or if the database fails.
+    pub async fn retry(&self, with: RowStatus) -> Result<u64, Error> {
+        let state = match with {
+            RowStatus::Failed => RowState::Failed,
+            RowStatus::Rejected => RowState::Rejected,
+            other => {
+                let reason = format!("rows that are {other} are not retried; only failed and rejected rows are");
+                return Err(Error::Stored { name: self.name.clone(), reason });
+            }
+        };
+        Ok(self.batches().run_again(&self.name, state, None).await?)
+    }
+
+    /// Returns the result of a stored row.
+    pub(super) fn result_of(&self, row: &StoredRow) -> Result<RowResult, Error> {
+        let mut result = match &row.result {
+            Some(result) => serde_json::from_slice(result).map_err(|error| Error::Stored {
+                name: self.name.clone(),
+                reason: format!("row {}: {error}", row.number),
+            })?,
+            None => RowResult::default(),
+        };
+        result.status = status(row.state);
+        result.attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
+        result.request_id = result.request_id.or_else(|| row.request_id.clone().map(Into::into));
+        result.started_at = row.started.map(|time| humantime::format_rfc3339_millis(time).to_string().into());
+        if row.state == RowState::Unknown && result.error.is_none() {
+            result.error = Some("its worker disappeared while the request was sent; the run may be charged".to_owned());
+        }
+        Ok(result)
+    }
+}

@@ -1,0 +1,211 @@
+//! Sending the request of one row.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use async_trait::async_trait;
+use fetch_hive_client::callback::{
+    AcceptedRun, DeliverResult, PendingRun, PendingRunState, PendingRuns, RawDelivery, Receiver, RunToken, TakeResult,
+};
+use fetch_hive_client::types::{InvokeWorkflow, RequestId, WebhookSecret};
+use fetch_hive_client::{
+    ApiError, BoxError, Call, Client, Endpoint, Error as ClientError, RetryPolicy, RunEnd, RunLimiter, RunPermit,
+    RunRequest as PermitRequest,
+};
+use fetch_hive_store::batches::{RowUpdate, StartedRow, StoreBatches};
+use fetch_hive_store::{Store, StorePendingRuns, StoreRunLimiter};
+
+use super::judge::{AttemptId, ToRun};
+use crate::RunRequest;
+
+/// The time since the transaction that stored the intent began.
+#[derive(Clone, Copy)]
+pub(super) struct Began {
+    monotonic: Instant,
+    wall_clock: SystemTime,
+    lease: Duration,
+}
+
+impl Began {
+    pub(super) fn now(lease: Duration) -> Self {
+        Self { monotonic: Instant::now(), wall_clock: SystemTime::now(), lease }
+    }
+
+    /// Returns whether so much of the lease has passed that another worker may soon take the row
+    /// for abandoned. One of the clocks stops while the machine is suspended.
+    fn is_late(self) -> bool {
+        let wall_clock = self.wall_clock.elapsed().unwrap_or(Duration::MAX);
+        self.monotonic.elapsed().max(wall_clock) > self.lease / 2
+    }
+}
+
+/// A limiter that returns the permit that was acquired with the row.
+struct Granted {
+    permit: Mutex<Option<RunPermit>>,
+    limiter: Arc<StoreRunLimiter>,
+    began: Began,
+}
+
+#[async_trait]
+impl RunLimiter for Granted {
+    async fn acquire(self: Arc<Self>, run: PermitRequest<'_>) -> Result<RunPermit, BoxError> {
+        self.try_acquire(run).ok_or_else(|| "the worker was suspended before it sent the row".into())
+    }
+
+    fn try_acquire(self: Arc<Self>, _: PermitRequest<'_>) -> Option<RunPermit> {
+        // The last moment before the request is sent.
+        if self.began.is_late() {
+            return None;
+        }
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    // The permit belongs to the limiter of the store.
+    fn release(&self, _: u64, _: RunEnd) {}
+
+    fn run_ended(&self, request_id: &RequestId) {
+        self.limiter.run_ended(request_id);
+    }
+
+    fn refused(&self, error: &ApiError) {
+        self.limiter.refused(error);
+    }
+}
+
+/// Pending runs that store the token of a callback with its row.
+struct RowPendingRuns {
+    inner: StorePendingRuns,
+    batches: StoreBatches,
+    batch: String,
+    id: AttemptId,
+}
+
+#[async_trait]
+impl PendingRuns for RowPendingRuns {
+    async fn open(&self, token: &RunToken) -> Result<(), BoxError> {
+        let AttemptId { number, attempt, .. } = self.id;
+        let is_current = self.batches.open_run(&self.batch, number, attempt, token).await?;
+        if is_current { Ok(()) } else { Err("another worker has taken the row for abandoned".into()) }
+    }
+
+    async fn started(&self, token: &RunToken, run: AcceptedRun) -> Result<Vec<RawDelivery>, BoxError> {
+        self.inner.started(token, run).await
+    }
+
+    async fn cancel(&self, token: &RunToken) -> Result<(), BoxError> {
+        self.inner.cancel(token).await
+    }
+
+    async fn find(&self, token: &RunToken) -> Result<Option<PendingRunState>, BoxError> {
+        self.inner.find(token).await
+    }
+
+    async fn deliver(
+        &self,
+        token: &RunToken,
+        delivery: RawDelivery,
+        verified: bool,
+    ) -> Result<DeliverResult, BoxError> {
+        self.inner.deliver(token, delivery, verified).await
+    }
+
+    async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError> {
+        self.inner.take(token, lease).await
+    }
+
+    async fn renew(&self, token: &RunToken, number: u64, lease: Duration) -> Result<(), BoxError> {
+        self.inner.renew(token, number, lease).await
+    }
+
+    async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
+        self.inner.acknowledge(token, number).await
+    }
+
+    async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
+        self.inner.give_back(token, number).await
+    }
+}
+
+/// The outcome of sending a row.
+pub(super) struct Sent {
+    pub(super) update: RowUpdate,
+    /// A run that ends by callback. It keeps its slot until this is dropped.
+    pub(super) pending: Option<PendingRun>,
+    /// The secret of the deployment, if the response contains one.
+    pub(super) secret: Option<WebhookSecret>,
+}
+
+impl Sent {
+    fn direct(update: RowUpdate) -> Self {
+        Self { update, pending: None, secret: None }
+    }
+}
+
+/// What all rows of a worker have in common.
+pub(super) struct Sender {
+    pub(super) client: Client,
+    pub(super) limiter: Arc<StoreRunLimiter>,
+    pub(super) batches: StoreBatches,
+    pub(super) store: Store,
+    pub(super) batch: String,
+    pub(super) receiver: Option<Receiver>,
+    pub(super) max_run_time: Duration,
+}
+
+impl Sender {
+    /// Sends the request of a row once.
+    pub(super) async fn send(&self, row: StartedRow, request: RunRequest, began: Began) -> Sent {
+        let id = AttemptId { number: row.number, attempt: row.attempt, started: began.wall_clock };
+        let permit = Mutex::new(Some(row.permit));
+        let limiter = Arc::new(Granted { permit, limiter: Arc::clone(&self.limiter), began });
+        match request {
+            RunRequest::Workflow(request) => match &self.receiver {
+                Some(receiver) => self.start(id, request, receiver, limiter).await,
+                None => Sent::direct(self.direct(id, request, limiter).await),
+            },
+            RunRequest::Prompt(request) => Sent::direct(self.direct(id, request, limiter).await),
+            RunRequest::Agent(request) => Sent::direct(self.direct(id, request, limiter).await),
+        }
+    }
+
+    fn call<E: Endpoint + 'static>(&self, request: E, limiter: Arc<Granted>) -> Call<E> {
+        self.client.call(request).retry(RetryPolicy::never()).timeout(self.max_run_time).run_limiter(limiter)
+    }
+
+    async fn direct<E>(&self, id: AttemptId, request: E, limiter: Arc<Granted>) -> RowUpdate
+    where
+        E: Endpoint + 'static,
+        E::Response: ToRun,
+    {
+        id.after_response(&self.call(request, limiter).await)
+    }
+
+    /// Starts a workflow whose outcome is delivered to the receiver.
+    async fn start(&self, id: AttemptId, request: InvokeWorkflow, receiver: &Receiver, limiter: Arc<Granted>) -> Sent {
+        let receiver = receiver.clone().pending_runs(RowPendingRuns {
+            inner: self.store.pending_runs(),
+            batches: self.batches.clone(),
+            batch: self.batch.clone(),
+            id,
+        });
+        match self.call(request, limiter).start(&receiver).await {
+            Ok(started) => {
+                let secret = started.webhook_secret().cloned();
+                let mut update = id.after_run(started.response.to_run(), started.response.body());
+                if update.look_up_in.is_some() {
+                    update.look_up_in = Some(self.max_run_time);
+                }
+                Sent { update, pending: Some(started.pending), secret }
+            }
+            Err(error) => Sent::direct(self.after_failed_start(id, &error)),
+        }
+    }
+
+    fn after_failed_start(&self, id: AttemptId, error: &ClientError) -> RowUpdate {
+        let mut update = id.after_error(error);
+        if update.look_up_in.is_some() {
+            update.look_up_in = Some(self.max_run_time);
+        }
+        update
+    }
+}

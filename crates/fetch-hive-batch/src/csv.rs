@@ -1,0 +1,210 @@
+use encoding_rs::Encoding;
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::text::TextReader;
+
+/// The delimiters that are tried, in the order of preference.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+/// The form of a CSV file, so that results can be written in the same form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialect {
+    pub(crate) delimiter: char,
+    pub(crate) encoding: String,
+    pub(crate) byte_order_mark: bool,
+    pub(crate) line_end: String,
+}
+
+impl Default for Dialect {
+    /// Returns the form of RFC 4180: commas, CR LF and UTF-8 without a byte-order mark.
+    fn default() -> Self {
+        Self { delimiter: ',', encoding: "UTF-8".to_owned(), byte_order_mark: false, line_end: "\r\n".to_owned() }
+    }
+}
+
+impl Dialect {
+    /// Returns the character between two cells.
+    pub fn delimiter(&self) -> char {
+        self.delimiter
+    }
+
+    /// Returns the name of the encoding.
+    pub fn encoding(&self) -> &str {
+        &self.encoding
+    }
+
+    /// Returns whether the file starts with a byte-order mark.
+    pub fn has_byte_order_mark(&self) -> bool {
+        self.byte_order_mark
+    }
+
+    /// Returns the characters that end a line of the file: CR LF, LF or CR.
+    pub fn line_end(&self) -> &str {
+        &self.line_end
+    }
+}
+
+/// Returns the encoding of a name such as `latin1`, `windows-1252` or `utf-16le`.
+pub(crate) fn encoding(name: &str) -> Result<&'static Encoding, String> {
+    Encoding::for_label_no_replacement(name.as_bytes()).ok_or_else(|| {
+        let name = crate::error::quoted(name);
+        format!("unknown encoding {name}; use a name such as \"utf-8\", \"utf-16le\" or \"windows-1252\"")
+    })
+}
+
+/// A reader of the records of a CSV file.
+///
+/// Unlike other readers, it rejects a quote that is never closed and text after a closing quote.
+/// Both shift cells, so a request could contain the text of another row.
+pub(crate) struct CsvReader {
+    text: TextReader,
+    delimiter: u8,
+    line_end: Option<&'static str>,
+}
+
+/// A record with the line that it starts on.
+pub(crate) struct Record {
+    pub(crate) line: u64,
+    pub(crate) cells: Vec<String>,
+}
+
+impl CsvReader {
+    /// Creates a reader, and finds the delimiter if it is not given.
+    pub(crate) fn new(mut text: TextReader, delimiter: Option<u8>) -> Result<Self, Error> {
+        let delimiter = if let Some(delimiter) = delimiter {
+            delimiter
+        } else {
+            let (sample, complete) = text.sample()?;
+            find_delimiter(sample, complete)
+        };
+        Ok(Self { text, delimiter, line_end: None })
+    }
+
+    /// Returns the form of the file. The line end is known after the first record.
+    pub(crate) fn dialect(&self) -> Dialect {
+        Dialect {
+            delimiter: char::from(self.delimiter),
+            encoding: self.text.encoding().name().to_owned(),
+            byte_order_mark: self.text.has_byte_order_mark(),
+            line_end: self.line_end.unwrap_or("\r\n").to_owned(),
+        }
+    }
+
+    /// Reads the next record. A blank line is a record with one empty cell.
+    pub(crate) fn read(&mut self) -> Result<Option<Record>, Error> {
+        if self.text.peek()?.is_none() {
+            return Ok(None);
+        }
+        let line = self.text.line();
+        let mut cells = Vec::new();
+        loop {
+            cells.push(self.read_cell()?);
+            match self.text.peek()? {
+                Some(byte) if byte == self.delimiter => self.text.skip(byte),
+                Some(byte) => {
+                    self.text.skip(byte);
+                    let line_end = match (byte, self.text.peek()) {
+                        (b'\r', Ok(Some(b'\n'))) => {
+                            self.text.skip(b'\n');
+                            "\r\n"
+                        }
+                        (b'\r', _) => "\r",
+                        _ => "\n",
+                    };
+                    self.line_end.get_or_insert(line_end);
+                    return Ok(Some(Record { line, cells }));
+                }
+                None => return Ok(Some(Record { line, cells })),
+            }
+        }
+    }
+
+    fn read_cell(&mut self) -> Result<String, Error> {
+        let mut cell = String::new();
+        if self.text.peek()? != Some(b'"') {
+            self.text.take_until(&[self.delimiter, b'\r', b'\n'], &mut cell)?;
+            return Ok(cell);
+        }
+        let first_line = self.text.line();
+        self.text.skip(b'"');
+        loop {
+            self.text.take_until(b"\"\r\n", &mut cell)?;
+            match self.text.peek()? {
+                None => {
+                    return Err(self.text.error(
+                        first_line,
+                        "a quote opens here and is never closed; close it, or write \"\" for a quote within a cell",
+                    ));
+                }
+                Some(b'"') => {
+                    self.text.skip(b'"');
+                    if self.text.peek()? != Some(b'"') {
+                        break;
+                    }
+                    self.text.skip(b'"');
+                    cell.push('"');
+                }
+                Some(byte) => {
+                    self.text.skip(byte);
+                    cell.push(char::from(byte));
+                }
+            }
+        }
+        match self.text.peek()? {
+            Some(byte) if byte != self.delimiter && byte != b'\r' && byte != b'\n' => Err(self.text.error(
+                self.text.line(),
+                format!(
+                    "text follows a closing quote; write \"\" for a quote within a cell, or set the delimiter (now {:?})",
+                    char::from(self.delimiter)
+                ),
+            )),
+            _ => Ok(cell),
+        }
+    }
+}
+
+/// Returns the delimiter that divides a sample into records of the same length.
+///
+/// The header must have at least two cells. If several delimiters fit equally, the one with the
+/// most cells wins. If none fits, the file has one column, and the delimiter is a comma.
+fn find_delimiter(sample: &str, complete: bool) -> u8 {
+    let mut best = None;
+    for delimiter in DELIMITERS {
+        let Some((regular, columns)) = measure(sample, complete, delimiter) else { continue };
+        if best.is_none_or(|(best_regular, best_columns, _)| (regular, columns) > (best_regular, best_columns)) {
+            best = Some((regular, columns, delimiter));
+        }
+    }
+    best.map_or(b',', |(.., delimiter)| delimiter)
+}
+
+/// Returns the share of records, in thousandths, that have as many cells as the first, and that
+/// number. Returns `None` if the delimiter does not fit.
+fn measure(sample: &str, complete: bool, delimiter: u8) -> Option<(usize, usize)> {
+    const RECORDS: usize = 200;
+    let mut reader = CsvReader { text: TextReader::from_text(sample, "".into()), delimiter, line_end: None };
+    let mut lengths = Vec::new();
+    loop {
+        match reader.read() {
+            Ok(Some(record)) if record.cells.iter().all(String::is_empty) => {}
+            Ok(Some(record)) => lengths.push(record.cells.len()),
+            Ok(None) => {
+                // The last record of an incomplete sample may be cut.
+                if !complete && lengths.len() > 1 {
+                    lengths.pop();
+                }
+                break;
+            }
+            // The error may be the cut itself, if it is a quote that is not closed.
+            Err(_) if !complete && reader.text.peek().is_ok_and(|byte| byte.is_none()) => break,
+            Err(_) => return None,
+        }
+        if lengths.len() == RECORDS {
+            break;
+        }
+    }
+    let columns = *lengths.first()?;
+    let regular = lengths.iter().filter(|length| **length == columns).count();
+    (columns > 1).then(|| (regular * 1000 / lengths.len(), columns))
+}

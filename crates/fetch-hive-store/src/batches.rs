@@ -1,0 +1,224 @@
+//! The tables of batches. `fetch-hive-batch` decides what is written to them.
+
+mod records;
+mod rows;
+mod start;
+mod update;
+
+use std::fmt;
+
+use self::records::batch_record;
+pub use self::records::{BatchRecord, BatchState, RowState};
+pub use self::rows::{Attempt, DueRow, RowEvent, StoredRow};
+pub use self::start::{Start, StartRequest, StartedRow};
+pub use self::update::RowUpdate;
+use crate::{Store, StoreError};
+
+/// The batches of a [`Store`], for `fetch-hive-batch`.
+///
+/// A batch is a list of rows, each of which becomes a run at most once unless a person allows it
+/// again. Its methods change one or a few rows in one transaction. The contents of rows and results
+/// are opaque here, and they are sealed if the store has a key.
+#[derive(Clone)]
+pub struct StoreBatches(pub(crate) Store);
+
+impl fmt::Debug for StoreBatches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreBatches").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Returns the batches of the store.
+    pub fn batches(&self) -> StoreBatches {
+        StoreBatches(self.clone())
+    }
+}
+
+const COLUMNS: &str =
+    "SELECT name, definition, state, reason, rows, runs, tokens, created, not_before FROM fetch_hive_batch";
+
+impl StoreBatches {
+    /// Creates a batch without rows, which cannot run before it is [complete](Self::complete).
+    ///
+    /// Replaces a batch of the same name that is not complete. Returns `false` if there is a
+    /// complete one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn create(&self, name: &str) -> Result<bool, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let name = [batch.as_str().into()];
+                let sql = "DELETE FROM fetch_hive_batch WHERE name = $1 AND state = 0";
+                tx.execute(sql, &name).await?;
+                let now = tx.now().await?;
+                let sql = "INSERT INTO fetch_hive_batch (name, definition, state, rows, runs, day, day_runs, tokens, \
+                           recent, recent_count, not_before, backoffs, created) \
+                           VALUES ($1, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $2) \
+                           ON CONFLICT (name) DO NOTHING RETURNING state";
+                if tx.row(sql, &[batch.as_str().into(), now.into()]).await?.is_none() {
+                    return Ok(false);
+                }
+                for sql in DELETE_ROWS {
+                    tx.execute(sql, &name).await?;
+                }
+                Ok(true)
+            })
+        }));
+        operation.await
+    }
+
+    /// Adds rows to a batch that is not complete, each with its number and its content.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a number occurs twice, or if the database fails.
+    pub async fn add_rows(&self, name: &str, rows: Vec<(u64, Vec<u8>)>) -> Result<(), StoreError> {
+        let batch = name.to_owned();
+        let mut sealed = Vec::with_capacity(rows.len());
+        for (number, content) in rows {
+            sealed.push((crate::signed(number), self.seal(name, number, &content)?));
+        }
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "INSERT INTO fetch_hive_batch_row (batch, number, content, state, attempt, due, lease_end) \
+                           VALUES ($1, $2, $3, 0, 0, 0, 0)";
+                let values: Vec<_> = sealed
+                    .into_iter()
+                    .map(|(number, content)| [batch.as_str().into(), number.into(), content.into()])
+                    .collect();
+                let statements: Vec<_> = values.iter().map(|values| (sql, values.as_slice())).collect();
+                tx.pipeline(&statements).await.map(drop)
+            })
+        }));
+        operation.await
+    }
+
+    /// Allows a batch to run. The definition describes it, and is returned by [`get`](Self::get).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn complete(&self, name: &str, definition: &str) -> Result<(), StoreError> {
+        let (batch, definition) = (name.to_owned(), definition.to_owned());
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE fetch_hive_batch SET state = 1, definition = $2, \
+                           rows = (SELECT COUNT(*) FROM fetch_hive_batch_row WHERE batch = $1) \
+                           WHERE name = $1 AND state = 0";
+                tx.execute(sql, &[batch.as_str().into(), definition.as_str().into()]).await
+            })
+        }));
+        operation.await
+    }
+
+    /// Returns a complete batch.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn get(&self, name: &str) -> Result<Option<BatchRecord>, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = format!("{COLUMNS} WHERE name = $1 AND state > 0");
+                tx.row(&sql, &[batch.as_str().into()]).await
+            })
+        }));
+        Ok(operation.await?.map(batch_record))
+    }
+
+    /// Returns the complete batches, the newest first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn list(&self) -> Result<Vec<BatchRecord>, StoreError> {
+        let operation = self.0.transaction(Box::new(|tx| {
+            Box::pin(async move {
+                let sql = format!("{COLUMNS} WHERE state > 0 ORDER BY created DESC, name");
+                tx.query(&sql, &[]).await
+            })
+        }));
+        Ok(operation.await?.into_iter().map(batch_record).collect())
+    }
+
+    /// Pauses a batch: no row starts until it is [resumed](Self::resume). Runs in progress continue.
+    /// The first reason is kept.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn pause(&self, name: &str, reason: &str) -> Result<(), StoreError> {
+        let (batch, reason) = (name.to_owned(), reason.to_owned());
+        let operation =
+            self.0.transaction(Box::new(move |tx| Box::pin(async move { update::pause(tx, &batch, &reason).await })));
+        operation.await?;
+        self.0.notify(name.as_bytes()).await;
+        Ok(())
+    }
+
+    /// Resumes a paused batch, and resets its circuit breaker and its delay.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn resume(&self, name: &str) -> Result<(), StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE fetch_hive_batch SET state = 1, reason = NULL, recent = 0, recent_count = 0, \
+                           not_before = 0, backoffs = 0 WHERE name = $1 AND state > 0";
+                tx.execute(sql, &[batch.as_str().into()]).await
+            })
+        }));
+        operation.await?;
+        self.0.notify(name.as_bytes()).await;
+        Ok(())
+    }
+
+    /// Deletes a batch with its rows and its results. Returns whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn delete(&self, name: &str) -> Result<bool, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let name = [batch.as_str().into()];
+                for sql in DELETE_ROWS {
+                    tx.execute(sql, &name).await?;
+                }
+                let sql = "DELETE FROM fetch_hive_batch WHERE name = $1 RETURNING name";
+                Ok(tx.row(sql, &name).await?.is_some())
+            })
+        }));
+        operation.await
+    }
+
+    /// Waits until something in the store changes, but not longer than a time.
+    pub async fn changed(&self, longest: std::time::Duration) {
+        self.0.subscribe().wait(crate::millis(longest).max(1)).await;
+    }
+
+    fn seal(&self, batch: &str, number: u64, content: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.0.sealer().seal(format!("{batch}/{number}").as_bytes(), content)
+    }
+
+    fn unseal(&self, batch: &str, number: u64, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        self.0.sealer().open(format!("{batch}/{number}").as_bytes(), sealed)
+    }
+}
+
+/// The rows of all tables that belong to a batch.
+const DELETE_ROWS: [&str; 4] = [
+    "DELETE FROM fetch_hive_run WHERE token IN \
+     (SELECT token FROM fetch_hive_batch_row WHERE batch = $1 AND token IS NOT NULL)",
+    "DELETE FROM fetch_hive_batch_row WHERE batch = $1",
+    "DELETE FROM fetch_hive_attempt WHERE batch = $1",
+    "DELETE FROM fetch_hive_batch_start WHERE batch = $1",
+];

@@ -1,0 +1,90 @@
+use std::time::{Duration, SystemTime};
+
+use crate::database::Row;
+
+/// The state of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BatchState {
+    /// Its rows may start.
+    Running,
+    /// No row starts until a person resumes the batch.
+    Paused {
+        /// The reason for the pause.
+        reason: String,
+    },
+}
+
+/// The record of a batch.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BatchRecord {
+    /// The name of the batch.
+    pub name: String,
+    /// The description that was stored with the batch.
+    pub definition: String,
+    /// The state of the batch.
+    pub state: BatchState,
+    /// The number of rows.
+    pub rows: u64,
+    /// The number of attempts that were started and were not returned as surely not started.
+    pub runs: u64,
+    /// The number of tokens of the settled rows.
+    pub tokens: u64,
+    /// The creation of the batch, by the clock of the database.
+    pub created: SystemTime,
+    /// The time before which no row starts, because the service could not be reached or refused
+    /// the last run. It is in the past if there is no delay.
+    pub not_before: SystemTime,
+}
+
+/// Reads the columns of a batch.
+pub(super) fn batch_record(mut row: Row) -> BatchRecord {
+    let (name, definition) = (row.text().unwrap_or_default(), row.text().unwrap_or_default());
+    let (state, reason) = (row.int(), row.text());
+    let state =
+        if state == 2 { BatchState::Paused { reason: reason.unwrap_or_default() } } else { BatchState::Running };
+    let [rows, runs, tokens] = [row.int(), row.int(), row.int()].map(crate::unsigned);
+    let (created, not_before) = (system_time(row.int()), system_time(row.int()));
+    BatchRecord { name, definition, state, rows, runs, tokens, created, not_before }
+}
+
+/// Converts milliseconds since 1970.
+pub(super) fn system_time(millis: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
+}
+
+/// The state of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum RowState {
+    /// The row was not sent, or surely did not start.
+    Ready,
+    /// The intent to send the row is committed.
+    Starting,
+    /// The service has accepted the run.
+    Accepted,
+    /// The run has completed.
+    Succeeded,
+    /// The run has failed.
+    Failed,
+    /// The service rejected the request.
+    Rejected,
+    /// The run may have started, and its outcome is unknown.
+    Unknown,
+}
+
+impl RowState {
+    /// All states, in the order of their numbers in the database.
+    pub const ALL: [Self; 7] =
+        [Self::Ready, Self::Starting, Self::Accepted, Self::Succeeded, Self::Failed, Self::Rejected, Self::Unknown];
+
+    pub(super) fn number(self) -> i64 {
+        self as i64
+    }
+
+    pub(super) fn from_number(number: i64) -> Self {
+        let known = usize::try_from(number).ok().and_then(|index| Self::ALL.get(index));
+        known.copied().unwrap_or(Self::Unknown)
+    }
+}

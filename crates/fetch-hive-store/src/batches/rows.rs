@@ -1,0 +1,300 @@
+use std::collections::HashSet;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use fetch_hive_client::callback::{RawDelivery, RunToken};
+
+use super::records::system_time;
+use super::{RowState, StoreBatches};
+use crate::pending_runs::decode;
+use crate::{StoreError, millis};
+
+/// A row with its state.
+#[non_exhaustive]
+pub struct StoredRow {
+    /// The number of the row.
+    pub number: u64,
+    /// The content of the row.
+    pub content: Vec<u8>,
+    /// The state of the row.
+    pub state: RowState,
+    /// The number of attempts, including those that were surely not started.
+    pub attempts: u64,
+    /// The start of the last attempt.
+    pub started: Option<SystemTime>,
+    /// The request id of the run.
+    pub request_id: Option<String>,
+    /// The key of the last attempt, which names its worker.
+    pub attempt_key: Option<String>,
+    /// The result that was stored with the last change.
+    pub result: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for StoredRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredRow")
+            .field("number", &self.number)
+            .field("state", &self.state)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A row whose run has ended by callback.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RowEvent {
+    /// The number of the row.
+    pub number: u64,
+    /// The number of the attempt.
+    pub attempt: u64,
+    /// The start of the attempt.
+    pub started: SystemTime,
+    /// The verified delivery.
+    pub delivery: RawDelivery,
+}
+
+/// An accepted row whose run should be looked up.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct DueRow {
+    /// The number of the row.
+    pub number: u64,
+    /// The number of the attempt.
+    pub attempt: u64,
+    /// The start of the attempt.
+    pub started: SystemTime,
+    /// The time since the start, by the clock of the database.
+    pub age: Duration,
+    /// The request id of the run, if it is known.
+    pub request_id: Option<String>,
+}
+
+/// A record of the ledger: one attempt, which is at most one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The number of the row.
+    pub number: u64,
+    /// The number of the attempt, counted from 1.
+    pub attempt: u64,
+    /// The time at which the intent was stored.
+    pub started: SystemTime,
+    /// The time of the last change.
+    pub ended: Option<SystemTime>,
+    /// The outcome in words.
+    pub verdict: Option<String>,
+    /// The request id of the run.
+    pub request_id: Option<String>,
+    /// The decision of a person about the attempt.
+    pub resolution: Option<String>,
+}
+
+impl StoreBatches {
+    /// Counts the rows in each state, in the order of [`RowState::ALL`].
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn counts(&self, name: &str) -> Result<[u64; 7], StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT state, COUNT(*) FROM fetch_hive_batch_row WHERE batch = $1 GROUP BY state";
+                tx.query(sql, &[batch.as_str().into()]).await
+            })
+        }));
+        let mut counts = [0; 7];
+        for mut row in operation.await? {
+            let state = RowState::from_number(row.int());
+            counts[state as usize] += crate::unsigned(row.int());
+        }
+        Ok(counts)
+    }
+
+    /// Returns rows in order, starting after a number.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails, or if a row cannot be decrypted.
+    pub async fn rows(
+        &self,
+        name: &str,
+        state: Option<RowState>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredRow>, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let condition = if state.is_some() { "state = $4" } else { "state >= $4" };
+                let sql = format!(
+                    "SELECT number, content, state, attempt, started, request_id, attempt_key, result FROM fetch_hive_batch_row \
+                     WHERE batch = $1 AND number > $2 AND {condition} ORDER BY number LIMIT $3"
+                );
+                let state = state.map_or(0, RowState::number);
+                let values =
+                    [batch.as_str().into(), crate::signed(after).into(), i64::from(limit).into(), state.into()];
+                tx.query(&sql, &values).await
+            })
+        }));
+        let mut rows = Vec::new();
+        for mut row in operation.await? {
+            let number = crate::unsigned(row.int());
+            let content = self.unseal(name, number, &row.blob().unwrap_or_default())?;
+            let (state, attempts) = (RowState::from_number(row.int()), crate::unsigned(row.int()));
+            let started = row.opt_int().map(system_time);
+            let (request_id, attempt_key) = (row.text(), row.text());
+            let result = row.blob().map(|sealed| self.unseal(name, number, &sealed)).transpose()?;
+            rows.push(StoredRow { number, content, state, attempts, started, request_id, attempt_key, result });
+        }
+        Ok(rows)
+    }
+
+    /// Stores the token of a run's callback with the row, before the request is sent. Returns
+    /// whether the attempt is still the current one of the row.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn open_run(&self, name: &str, number: u64, attempt: u64, token: &RunToken) -> Result<bool, StoreError> {
+        let (batch, token) = (name.to_owned(), crate::digest(token.as_str()));
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let now = tx.now().await?;
+                let sql = "UPDATE fetch_hive_batch_row SET token = $4 \
+                           WHERE batch = $1 AND number = $2 AND attempt = $3 AND state = 1 RETURNING number";
+                let (number, attempt) = (crate::signed(number), crate::signed(attempt));
+                let values = [batch.as_str().into(), number.into(), attempt.into(), token.clone().into()];
+                let is_current = tx.row(sql, &values).await?.is_some();
+                if is_current {
+                    let sql = "INSERT INTO fetch_hive_run (token, started, state, number, lease_end, changed) \
+                               VALUES ($1, 0, 0, 0, 0, $2)";
+                    tx.execute(sql, &[token.into(), now.into()]).await?;
+                }
+                Ok(is_current)
+            })
+        }));
+        operation.await
+    }
+
+    /// Returns the rows whose runs have ended by callback and are not settled.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails, or if a delivery cannot be decrypted.
+    pub async fn events(&self, name: &str, limit: u32) -> Result<Vec<RowEvent>, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT r.number, r.attempt, r.started, e.token, e.delivery FROM fetch_hive_batch_row r \
+                           JOIN fetch_hive_run e ON e.token = r.token \
+                           WHERE r.batch = $1 AND r.state IN (1, 2, 6) AND e.state = 1 LIMIT $2";
+                tx.query(sql, &[batch.as_str().into(), i64::from(limit).into()]).await
+            })
+        }));
+        let mut events = Vec::new();
+        for mut row in operation.await? {
+            let (number, attempt) = (crate::unsigned(row.int()), crate::unsigned(row.int()));
+            let started = system_time(row.int());
+            let (token, sealed) = (row.blob().unwrap_or_default(), row.blob().unwrap_or_default());
+            let delivery = decode(&self.0.sealer().open(&token, &sealed)?)?;
+            events.push(RowEvent { number, attempt, started, delivery });
+        }
+        Ok(events)
+    }
+
+    /// Returns the numbers and the attempts of the accepted rows.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn accepted(&self, name: &str) -> Result<HashSet<(u64, u64)>, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT number, attempt FROM fetch_hive_batch_row WHERE batch = $1 AND state = 2";
+                tx.query(sql, &[batch.as_str().into()]).await
+            })
+        }));
+        let rows = operation.await?.into_iter();
+        Ok(rows.map(|mut row| (crate::unsigned(row.int()), crate::unsigned(row.int()))).collect())
+    }
+
+    /// Takes accepted rows whose look-up is due, and sets the time of the next one.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn take_due(&self, name: &str, next: Duration, limit: u32) -> Result<Vec<DueRow>, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let now = tx.now().await?;
+                let sql = "SELECT number, attempt, started, request_id FROM fetch_hive_batch_row \
+                           WHERE batch = $1 AND state = 2 AND due <= $2 ORDER BY number LIMIT $3 FOR UPDATE";
+                let rows = tx.query(sql, &[batch.as_str().into(), now.into(), i64::from(limit).into()]).await?;
+                let mut due = Vec::new();
+                for mut row in rows {
+                    let (number, attempt, started) = (row.int(), row.int(), row.int());
+                    let sql = "UPDATE fetch_hive_batch_row SET due = $3 WHERE batch = $1 AND number = $2";
+                    tx.execute(sql, &[batch.as_str().into(), number.into(), (now + millis(next)).into()]).await?;
+                    due.push(DueRow {
+                        number: crate::unsigned(number),
+                        attempt: crate::unsigned(attempt),
+                        started: system_time(started),
+                        age: Duration::from_millis(u64::try_from(now - started).unwrap_or_default()),
+                        request_id: row.text(),
+                    });
+                }
+                Ok(due)
+            })
+        }));
+        operation.await
+    }
+
+    /// Returns the attempts of a row, or of all rows, in order.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn attempts(&self, name: &str, number: Option<u64>) -> Result<Vec<Attempt>, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT number, attempt, started, ended, verdict, request_id, resolution \
+                           FROM fetch_hive_attempt WHERE batch = $1 AND number = COALESCE($2, number) \
+                           ORDER BY number, attempt";
+                tx.query(sql, &[batch.as_str().into(), number.map(crate::signed).into()]).await
+            })
+        }));
+        let attempts = operation.await?.into_iter().map(|mut row| Attempt {
+            number: crate::unsigned(row.int()),
+            attempt: crate::unsigned(row.int()),
+            started: system_time(row.int()),
+            ended: row.opt_int().map(system_time),
+            verdict: row.text(),
+            request_id: row.text(),
+            resolution: row.text(),
+        });
+        Ok(attempts.collect())
+    }
+
+    /// Records the decision of a person about the last attempt of a row.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn record_resolution(&self, name: &str, number: u64, resolution: &str) -> Result<(), StoreError> {
+        let (batch, resolution) = (name.to_owned(), resolution.to_owned());
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE fetch_hive_attempt SET resolution = $3 WHERE batch = $1 AND number = $2 AND attempt = \
+                           (SELECT attempt FROM fetch_hive_batch_row WHERE batch = $1 AND number = $2)";
+                let number = crate::signed(number);
+                tx.execute(sql, &[batch.as_str().into(), number.into(), resolution.as_str().into()]).await
+            })
+        }));
+        operation.await
+    }
+}

@@ -1,0 +1,271 @@
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use fetch_hive_client::RunPermit;
+
+use super::records::system_time;
+use super::{RowState, StoreBatches};
+use crate::database::{Row, Tx};
+use crate::run_limiter::{Applicant, DAY, Decision, StoreRunLimiter, decide, lock};
+use crate::{StoreError, millis};
+
+/// The settings of [`StoreBatches::start`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StartRequest {
+    /// A key of the attempt that no other attempt has. If the commit is not confirmed,
+    /// [`StoreBatches::undo_start`] finds the attempt by it.
+    pub attempt_key: String,
+    /// The place in the queue of the limiter that the previous call returned.
+    pub queued: Option<u64>,
+    /// How long the row outlives its worker before it becomes unknown.
+    pub lease: Duration,
+    /// The number of runs after which the batch is paused.
+    pub max_runs: Option<u64>,
+    /// The number of runs per day (UTC) after which no row starts until the next day.
+    pub max_runs_per_day: Option<u64>,
+    /// The number of tokens after which the batch is paused.
+    pub max_tokens: Option<u64>,
+}
+
+impl StartRequest {
+    /// Creates a request without limits of its own.
+    pub fn new(attempt_key: impl Into<String>, lease: Duration) -> Self {
+        let attempt_key = attempt_key.into();
+        Self { attempt_key, queued: None, lease, max_runs: None, max_runs_per_day: None, max_tokens: None }
+    }
+}
+
+/// The result of [`StoreBatches::start`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Start {
+    /// The row has a slot, and the intent to send it is committed.
+    Started(StartedRow),
+    /// No slot is free. Call again after a change or after the time.
+    Queued {
+        /// The place in the queue, for the next call.
+        number: u64,
+        /// How long to wait at most.
+        wait: Duration,
+        /// The time until which the daily cap pauses all runs.
+        paused_until: Option<SystemTime>,
+    },
+    /// No row may start before this time.
+    Delayed {
+        /// The end of the delay.
+        until: SystemTime,
+        /// How long to wait.
+        wait: Duration,
+        /// Whether the limit of runs per day is the reason.
+        is_daily_limit: bool,
+    },
+    /// No row is ready, but some are in progress.
+    InProgress,
+    /// A person must resume the batch.
+    Paused {
+        /// The reason for the pause.
+        reason: String,
+    },
+    /// Every row is settled or unknown.
+    Finished,
+    /// There is no such batch.
+    NotFound,
+}
+
+/// A row whose intent is committed.
+pub struct StartedRow {
+    /// The number of the row.
+    pub number: u64,
+    /// The number of the attempt, counted from 1.
+    pub attempt: u64,
+    /// The content of the row.
+    pub content: Vec<u8>,
+    /// The permit of the run.
+    pub permit: RunPermit,
+}
+
+impl fmt::Debug for StartedRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { number, attempt, content: _, permit: _ } = self;
+        f.debug_struct("StartedRow").field("number", number).field("attempt", attempt).finish_non_exhaustive()
+    }
+}
+
+/// The result of the transaction, before the content is decrypted.
+enum Started {
+    Row { number: i64, attempt: i64, content: Vec<u8>, slot: i64 },
+    Other(Start),
+}
+
+impl StoreBatches {
+    /// Takes the next row of a batch: acquires a slot of the limiter and commits the intent to send
+    /// the row, in one transaction.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails or has changed. If the commit was not confirmed, the
+    /// intent may be stored; call [`undo_start`](Self::undo_start) before the next start.
+    pub async fn start(
+        &self,
+        name: &str,
+        limiter: &StoreRunLimiter,
+        request: StartRequest,
+    ) -> Result<Start, StoreError> {
+        let (batch, limits) = (name.to_owned(), limiter.limits().clone());
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let found = tx.query(SELECT_BATCH, &[batch.as_str().into()]).await?.pop();
+                let Some(found) = found else { return Ok(Started::Other(Start::NotFound)) };
+                let now = tx.now().await?;
+                if let Some(other) = check(tx, &batch, found, &request, now).await? {
+                    return Ok(Started::Other(other));
+                }
+                let queued = request.queued.map(crate::signed);
+                let applicant = Applicant { queued, batch: Some(batch.clone()) };
+                let (limit, now) = lock(tx, &limits, &applicant).await?;
+                // The lock orders the starts of all workers, so no other worker takes this row.
+                let Some(mut row) = tx.row(NEXT_ROW, &[batch.as_str().into()]).await? else {
+                    return Ok(Started::Other(Start::InProgress));
+                };
+                let (number, attempt) = (row.int(), row.int() + 1);
+                let content = row.blob().unwrap_or_default();
+                let slot = match decide(tx, &limits, &applicant, limit, now).await? {
+                    Decision::Granted(slot) => slot,
+                    Decision::Queued { number, remaining, paused_until } => {
+                        let paused_until = paused_until.map(system_time);
+                        let wait = Duration::from_millis(crate::unsigned(remaining));
+                        let number = crate::unsigned(number);
+                        return Ok(Started::Other(Start::Queued { number, wait, paused_until }));
+                    }
+                };
+                commit_intent(tx, &batch, &request, (number, attempt), now).await?;
+                Ok(Started::Row { number, attempt, content, slot })
+            })
+        }));
+        match operation.await? {
+            Started::Other(other) => Ok(other),
+            Started::Row { number, attempt, content, slot } => {
+                let permit = limiter.permit(slot);
+                let number = crate::unsigned(number);
+                let content = self.unseal(name, number, &content)?;
+                Ok(Start::Started(StartedRow { number, attempt: crate::unsigned(attempt), content, permit }))
+            }
+        }
+    }
+
+    /// Returns a row whose intent may have been stored by a commit without an answer, and which was
+    /// not sent. Its slot is freed by its lease.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn undo_start(&self, name: &str, limiter: &StoreRunLimiter, attempt_key: &str) -> Result<(), StoreError> {
+        let (batch, key, limit) = (name.to_owned(), attempt_key.to_owned(), limiter.limits().name.clone());
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                // Waits for a commit that is still in progress.
+                let sql = "SELECT name FROM fetch_hive_limit WHERE name = $1 FOR UPDATE";
+                tx.query(sql, &[limit.as_str().into()]).await?;
+                let values = [batch.as_str().into(), key.as_str().into()];
+                let sql = "UPDATE fetch_hive_batch_row SET state = 0, attempt_key = NULL \
+                           WHERE batch = $1 AND attempt_key = $2 AND state IN (1, 6) RETURNING number, attempt";
+                if let Some(mut row) = tx.row(sql, &values).await? {
+                    let sql = "UPDATE fetch_hive_attempt SET verdict = 'not sent' \
+                               WHERE batch = $1 AND number = $2 AND attempt = $3";
+                    tx.execute(sql, &[batch.as_str().into(), row.int().into(), row.int().into()]).await?;
+                    let sql = "UPDATE fetch_hive_batch SET runs = runs - 1, day_runs = day_runs - 1 WHERE name = $1";
+                    tx.execute(sql, &[batch.as_str().into()]).await?;
+                }
+                Ok(())
+            })
+        }));
+        operation.await
+    }
+
+    /// Removes a worker from the queue of the limiter.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn leave_queue(&self, limiter: &StoreRunLimiter, queued: u64) -> Result<(), StoreError> {
+        let limit = limiter.limits().name.clone();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
+                tx.execute(sql, &[limit.as_str().into(), crate::signed(queued).into()]).await
+            })
+        }));
+        operation.await
+    }
+}
+
+const SELECT_BATCH: &str = "SELECT state, reason, runs, day, day_runs, tokens, not_before FROM fetch_hive_batch \
+                            WHERE name = $1 AND state > 0";
+
+const NEXT_ROW: &str = "SELECT number, attempt, content FROM fetch_hive_batch_row \
+                        WHERE batch = $1 AND state = 0 ORDER BY number LIMIT 1 FOR UPDATE";
+
+/// Returns the reason why no row of the batch may start now.
+async fn check(
+    tx: &mut Tx,
+    batch: &str,
+    mut found: Row,
+    request: &StartRequest,
+    now: i64,
+) -> Result<Option<Start>, StoreError> {
+    let (state, reason) = (found.int(), found.text());
+    let (runs, day, day_runs) = (crate::unsigned(found.int()), found.int(), crate::unsigned(found.int()));
+    let (tokens, not_before) = (crate::unsigned(found.int()), found.int());
+    let sql = "SELECT (SELECT number FROM fetch_hive_batch_row WHERE batch = $1 AND state = 0 LIMIT 1), \
+               (SELECT number FROM fetch_hive_batch_row WHERE batch = $1 AND state IN (1, 2) LIMIT 1)";
+    let row = tx.row(sql, &[batch.into()]).await?;
+    let (ready, in_progress) = row.map_or((None, None), |mut row| (row.opt_int(), row.opt_int()));
+    if ready.is_none() {
+        return Ok(Some(if in_progress.is_some() { Start::InProgress } else { Start::Finished }));
+    }
+    if state == 2 {
+        return Ok(Some(Start::Paused { reason: reason.unwrap_or_default() }));
+    }
+    let reached = |limit: Option<u64>, value: u64| limit.filter(|limit| value >= *limit);
+    let pause = match (reached(request.max_runs, runs), reached(request.max_tokens, tokens)) {
+        (Some(limit), _) => Some(format!("the limit of {limit} runs is reached")),
+        (_, Some(limit)) => Some(format!("the limit of {limit} tokens is reached")),
+        _ => None,
+    };
+    if let Some(reason) = pause {
+        super::update::pause(tx, batch, &reason).await?;
+        return Ok(Some(Start::Paused { reason }));
+    }
+    let is_daily_limit = day == now / DAY && reached(request.max_runs_per_day, day_runs).is_some();
+    let until = if is_daily_limit { (day + 1) * DAY } else { not_before };
+    if until > now {
+        let wait = Duration::from_millis(crate::unsigned(until - now));
+        return Ok(Some(Start::Delayed { until: system_time(until), wait, is_daily_limit }));
+    }
+    Ok(None)
+}
+
+async fn commit_intent(
+    tx: &mut Tx,
+    batch: &str,
+    request: &StartRequest,
+    (number, attempt): (i64, i64),
+    now: i64,
+) -> Result<(), StoreError> {
+    let key = request.attempt_key.as_str();
+    let update_row = "UPDATE fetch_hive_batch_row SET state = $3, attempt = $4, attempt_key = $5, started = $6, \
+                      lease_end = $7, token = NULL, request_id = NULL, result = NULL WHERE batch = $1 AND number = $2";
+    let insert_attempt = "INSERT INTO fetch_hive_attempt (batch, number, attempt, started) VALUES ($1, $2, $3, $4)";
+    let update_batch = "UPDATE fetch_hive_batch SET runs = runs + 1, \
+                        day_runs = CASE WHEN day = $2 THEN day_runs + 1 ELSE 1 END, day = $2 WHERE name = $1";
+    let lease_end = now + millis(request.lease);
+    let starting = RowState::Starting.number();
+    let row_values =
+        [batch.into(), number.into(), starting.into(), attempt.into(), key.into(), now.into(), lease_end.into()];
+    let attempt_values = [batch.into(), number.into(), attempt.into(), now.into()];
+    let batch_values = [batch.into(), (now / DAY).into()];
+    tx.pipeline(&[(update_row, &row_values), (insert_attempt, &attempt_values), (update_batch, &batch_values)])
+        .await
+        .map(drop)
+}

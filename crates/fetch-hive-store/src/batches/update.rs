@@ -1,0 +1,324 @@
+use std::fmt;
+use std::time::Duration;
+
+use super::{RowState, StoreBatches};
+use crate::database::Tx;
+use crate::{StoreError, millis};
+
+/// The circuit breaker pauses a batch if its first rows are all failed or unknown.
+const FIRST_ROWS: i64 = 3;
+
+/// The number of last rows that the circuit breaker considers, and how many of them may be failed
+/// or unknown.
+const LAST_ROWS: u32 = 50;
+const MAX_FAILURES: u32 = 10;
+
+/// The longest delay after the service could not be reached, in milliseconds.
+const MAX_BACKOFF: i64 = 60_000;
+
+/// A change of the state of a row.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct RowUpdate {
+    /// The number of the row.
+    pub number: u64,
+    /// The attempt to which the change belongs. It has no effect on a later attempt.
+    pub attempt: u64,
+    /// The new state.
+    pub state: RowState,
+    /// The result of the row, if it has one.
+    pub result: Option<Vec<u8>>,
+    /// The reason for the state, for the ledger.
+    pub verdict: String,
+    /// The request id of the run.
+    pub request_id: Option<String>,
+    /// The tokens of the run.
+    pub tokens: u64,
+    /// When an accepted run is looked up.
+    pub look_up_in: Option<Duration>,
+    /// For a row that becomes ready again: how long the service asked to wait. The whole batch
+    /// waits for at least a second, and longer after each further refusal.
+    pub retry_after: Option<Duration>,
+    /// The reason to pause the batch.
+    pub pause: Option<String>,
+    /// Whether the event of the run is acknowledged.
+    pub acknowledges_event: bool,
+}
+
+impl RowUpdate {
+    /// Creates a change to a state.
+    pub fn new(number: u64, attempt: u64, state: RowState, verdict: impl Into<String>) -> Self {
+        Self {
+            number,
+            attempt,
+            state,
+            result: None,
+            verdict: verdict.into(),
+            request_id: None,
+            tokens: 0,
+            look_up_in: None,
+            retry_after: None,
+            pause: None,
+            acknowledges_event: false,
+        }
+    }
+}
+
+impl fmt::Debug for RowUpdate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowUpdate")
+            .field("number", &self.number)
+            .field("attempt", &self.attempt)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl StoreBatches {
+    /// Changes the state of a row. Returns whether it had an effect: a settled row and a later
+    /// attempt stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails. The change can be repeated.
+    pub async fn update(&self, name: &str, update: &RowUpdate) -> Result<bool, StoreError> {
+        let (batch, update) = (name.to_owned(), update.clone());
+        let result = update.result.as_ref().map(|result| self.seal(name, update.number, result)).transpose()?;
+        let operation =
+            self.0.transaction(Box::new(move |tx| Box::pin(async move { apply(tx, &batch, &update, result).await })));
+        let applied = operation.await?;
+        if applied {
+            self.0.notify(name.as_bytes()).await;
+        }
+        Ok(applied)
+    }
+
+    /// Extends the leases of rows that this worker has started.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn renew(&self, name: &str, rows: &[(u64, u64)], lease: Duration) -> Result<(), StoreError> {
+        let (batch, rows) = (name.to_owned(), rows.to_vec());
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let lease_end = tx.now().await? + millis(lease);
+                let sql = "UPDATE fetch_hive_batch_row SET lease_end = $4 \
+                           WHERE batch = $1 AND number = $2 AND attempt = $3 AND state = 1";
+                for (number, attempt) in rows {
+                    let (number, attempt) = (crate::signed(number), crate::signed(attempt));
+                    tx.execute(sql, &[batch.as_str().into(), number.into(), attempt.into(), lease_end.into()]).await?;
+                }
+                Ok(())
+            })
+        }));
+        operation.await
+    }
+
+    /// Marks rows as unknown whose workers disappeared while they sent the request. Returns their
+    /// numbers.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn sweep(&self, name: &str) -> Result<Vec<u64>, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let now = tx.now().await?;
+                let sql = "SELECT number, attempt FROM fetch_hive_batch_row \
+                           WHERE batch = $1 AND state = 1 AND lease_end <= $2 ORDER BY number";
+                let mut swept = Vec::new();
+                for mut row in tx.query(sql, &[batch.as_str().into(), now.into()]).await? {
+                    let (number, attempt) = (crate::unsigned(row.int()), crate::unsigned(row.int()));
+                    let update = RowUpdate::new(number, attempt, RowState::Unknown, "its worker disappeared");
+                    if apply(tx, &batch, &update, None).await? {
+                        swept.push(number);
+                    }
+                }
+                Ok(swept)
+            })
+        }));
+        operation.await
+    }
+
+    /// Makes settled or unknown rows ready for another attempt, because a person allows it. Returns
+    /// how many there were.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn run_again(&self, name: &str, state: RowState, number: Option<u64>) -> Result<u64, StoreError> {
+        let batch = name.to_owned();
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let select = "SELECT number, attempt FROM fetch_hive_batch_row WHERE batch = $1 AND state = $2 \
+                              AND number = COALESCE($3, number) FOR UPDATE";
+                let number = number.map(crate::signed);
+                let rows = tx.query(select, &[batch.as_str().into(), state.number().into(), number.into()]).await?;
+                let count = rows.len() as u64;
+                for mut row in rows {
+                    let values = [batch.as_str().into(), row.int().into(), row.int().into()];
+                    let sql = "UPDATE fetch_hive_batch_row SET state = 0, attempt_key = NULL \
+                               WHERE batch = $1 AND number = $2 AND attempt = $3";
+                    let ledger = "UPDATE fetch_hive_attempt SET resolution = 'run again' \
+                                  WHERE batch = $1 AND number = $2 AND attempt = $3";
+                    tx.pipeline(&[(sql, &values), (ledger, &values)]).await?;
+                }
+                Ok(count)
+            })
+        }));
+        let count = operation.await?;
+        self.0.notify(name.as_bytes()).await;
+        Ok(count)
+    }
+}
+
+/// Pauses a running batch.
+pub(super) async fn pause(tx: &mut Tx, batch: &str, reason: &str) -> Result<(), StoreError> {
+    let sql = "UPDATE fetch_hive_batch SET state = 2, reason = $2 WHERE name = $1 AND state = 1";
+    tx.execute(sql, &[batch.into(), reason.into()]).await
+}
+
+/// Returns the condition under which a row can change to a state. A ready row with an earlier
+/// attempt is one whose intent a promoted standby has lost.
+fn condition(state: RowState) -> &'static str {
+    match state {
+        // An attempt that was surely not sent may have been marked as unknown before.
+        RowState::Ready => "attempt = $3 AND state IN (1, 6)",
+        RowState::Accepted => "attempt = $3 AND state IN (1, 6) OR attempt < $3 AND state = 0",
+        RowState::Unknown => "attempt = $3 AND state IN (1, 2) OR attempt < $3 AND state = 0",
+        _ => "attempt = $3 AND state IN (1, 2, 6) OR attempt < $3 AND state = 0",
+    }
+}
+
+async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<u8>>) -> Result<bool, StoreError> {
+    let RowUpdate { state, verdict, request_id, tokens, look_up_in, .. } = update;
+    let (number, attempt) = (crate::signed(update.number), crate::signed(update.attempt));
+    let lock = "SELECT recent, recent_count, backoffs FROM fetch_hive_batch WHERE name = $1 FOR UPDATE";
+    let name = [batch.into()];
+    let mut found = tx.pipeline(&[(lock, &name), (tx.now_statement(), &[])]).await?.into_iter();
+    let mut first = || found.next().and_then(|rows| rows.into_iter().next());
+    let (Some(mut counters), Some(mut now)) = (first(), first()) else { return Ok(false) };
+    let (recent, recent_count, backoffs, now) = (counters.int(), counters.int(), counters.int(), now.int());
+
+    let due = look_up_in.map_or(0, |wait| now + millis(wait));
+    let sql = format!(
+        "UPDATE fetch_hive_batch_row SET state = $4, result = COALESCE($5, result), \
+         request_id = COALESCE($6, request_id), due = $7, attempt = $3 \
+         WHERE batch = $1 AND number = $2 AND ({}) RETURNING token",
+        condition(*state)
+    );
+    let row_values = [
+        batch.into(),
+        number.into(),
+        attempt.into(),
+        state.number().into(),
+        result.into(),
+        request_id.clone().into(),
+        due.into(),
+    ];
+    let Some(mut row) = tx.row(&sql, &row_values).await? else { return Ok(false) };
+    if let Some(token) = row.blob().filter(|_| update.acknowledges_event) {
+        let sql = "UPDATE fetch_hive_run SET state = 2, delivery = NULL, secret = NULL, changed = $2 WHERE token = $1";
+        tx.execute(sql, &[token.into(), now.into()]).await?;
+    }
+    let ledger = "INSERT INTO fetch_hive_attempt (batch, number, attempt, started, ended, verdict, request_id) \
+                  VALUES ($1, $2, $3, $4, $4, $5, $6) ON CONFLICT (batch, number, attempt) DO UPDATE SET \
+                  ended = excluded.ended, verdict = excluded.verdict, \
+                  request_id = COALESCE(excluded.request_id, fetch_hive_attempt.request_id)";
+    let ledger_values =
+        [batch.into(), number.into(), attempt.into(), now.into(), verdict.as_str().into(), request_id.clone().into()];
+    let breaker = Breaker { recent, count: recent_count }.after(*state);
+    let is_not_sent = i64::from(*state == RowState::Ready);
+    let (not_before, backoffs) = if is_not_sent == 0 || update.pause.is_some() {
+        (0, 0)
+    } else {
+        let backoff = (1_000 << backoffs.min(6)).min(MAX_BACKOFF);
+        (now + backoff.max(update.retry_after.map_or(0, millis)), backoffs + 1)
+    };
+    let sql = "UPDATE fetch_hive_batch SET tokens = tokens + $2, recent = $3, recent_count = $4, \
+               runs = runs - $5, day_runs = day_runs - $5, not_before = $6, backoffs = $7 WHERE name = $1";
+    let tokens = crate::signed(*tokens);
+    let batch_values = [
+        batch.into(),
+        tokens.into(),
+        breaker.recent.into(),
+        breaker.count.into(),
+        is_not_sent.into(),
+        not_before.into(),
+        backoffs.into(),
+    ];
+    tx.pipeline(&[(ledger, &ledger_values), (sql, &batch_values)]).await?;
+    if let Some(reason) = update.pause.clone().or_else(|| breaker.reason(*state)) {
+        pause(tx, batch, &reason).await?;
+    }
+    Ok(true)
+}
+
+/// The outcomes of the last rows, one bit each, where 1 is failed or unknown.
+struct Breaker {
+    recent: i64,
+    count: i64,
+}
+
+impl Breaker {
+    fn after(self, state: RowState) -> Self {
+        let failed = match state {
+            RowState::Failed | RowState::Unknown => 1,
+            RowState::Succeeded | RowState::Rejected => 0,
+            _ => return self,
+        };
+        let window = (1_i64 << LAST_ROWS) - 1;
+        Self { recent: ((self.recent << 1) | failed) & window, count: self.count + 1 }
+    }
+
+    /// Returns the reason to pause the batch after a row with this outcome.
+    fn reason(&self, state: RowState) -> Option<String> {
+        let failures = self.recent.count_ones();
+        if !matches!(state, RowState::Failed | RowState::Unknown) {
+            None
+        } else if self.count == FIRST_ROWS && i64::from(failures) == FIRST_ROWS {
+            Some(format!("the first {FIRST_ROWS} rows are failed or unknown"))
+        } else if failures > MAX_FAILURES {
+            Some(format!("{failures} of the last {LAST_ROWS} rows are failed or unknown"))
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(states: impl IntoIterator<Item = RowState>) -> Option<String> {
+        let mut breaker = Breaker { recent: 0, count: 0 };
+        let mut reason = None;
+        for state in states {
+            breaker = breaker.after(state);
+            reason = breaker.reason(state).or(reason);
+        }
+        reason
+    }
+
+    #[test]
+    fn breaker_trips_after_three_first_failures() {
+        let tripped = reason([RowState::Failed, RowState::Unknown, RowState::Failed]);
+        assert_eq!(tripped.as_deref(), Some("the first 3 rows are failed or unknown"));
+        assert_eq!(reason([RowState::Failed, RowState::Succeeded, RowState::Failed]), None);
+        assert_eq!(reason([RowState::Rejected; 3]), None);
+    }
+
+    #[test]
+    fn breaker_trips_above_a_fifth_of_the_last_fifty() {
+        let rows = |failed: usize| {
+            (0..50).map(move |row| if row % 5 < failed { RowState::Failed } else { RowState::Succeeded })
+        };
+        assert_eq!(reason([RowState::Succeeded].into_iter().chain(rows(1))), None);
+        let one_more = [RowState::Succeeded].into_iter().chain(rows(1)).chain([RowState::Unknown]);
+        assert_eq!(reason(one_more), None, "the first failure left the window");
+        let tripped = reason([RowState::Succeeded].into_iter().chain(rows(2)));
+        assert_eq!(tripped.as_deref(), Some("11 of the last 50 rows are failed or unknown"));
+    }
+}
