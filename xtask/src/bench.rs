@@ -1,5 +1,6 @@
 //! Measurements against named peers. `BENCHMARKS.md` contains the results and describes the method.
 
+mod batch;
 mod binaries;
 mod build_cost;
 mod call;
@@ -17,7 +18,7 @@ use crate::run::run_cargo;
 /// A name and a function that measures.
 type Section = (&'static str, fn(&Binaries) -> Result<Vec<Row>, String>);
 
-const SECTIONS: [Section; 10] = [
+const SECTIONS: [Section; 11] = [
     ("call", call::measure),
     ("https", https::calls),
     ("bodies", https::bodies),
@@ -27,6 +28,7 @@ const SECTIONS: [Section; 10] = [
     ("verify", verify::measure),
     ("memory", memory::measure),
     ("store", store::measure),
+    ("batch", batch::measure),
     ("build", build_cost::measure),
 ];
 

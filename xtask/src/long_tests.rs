@@ -31,6 +31,18 @@ pub(crate) fn fleet(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
+/// Runs a batch of 6,000 rows by default while its workers are killed, on SQLite and PostgreSQL, and
+/// then with faults of PostgreSQL.
+pub(crate) fn batch_kill(arguments: &[String]) -> Result<(), String> {
+    let rows = arguments.first().map_or("6000", String::as_str);
+    for database in ["sqlite", "postgres"] {
+        let command = format!("run --quiet -p fetch-hive-tests --bin batch-kill -- {database} {rows}");
+        run_cargo(&format!("batch on {database}"), &command, &[])?;
+    }
+    let command = format!("run --quiet -p fetch-hive-tests --bin batch-kill -- postgres {rows} faults");
+    run_cargo("batch on postgres with faults", &command, &[])
+}
+
 /// Uploads a file over HTTP/1.1 and HTTP/2, of 2,048 MB by default, with limited memory.
 pub(crate) fn large_upload(arguments: &[String]) -> Result<(), String> {
     let megabytes = arguments.first().map_or("2048", String::as_str);

@@ -79,6 +79,11 @@ const COMMANDS: &[Command] = &[
         long_tests::fleet,
     ),
     command(
+        "batch-kill",
+        "[ROWS]  Run a batch of 6,000 rows, or ROWS, while its workers and its database fail",
+        long_tests::batch_kill,
+    ),
+    command(
         "large-upload",
         "[MEGABYTES]  Upload a file over HTTP/1.1 and HTTP/2 with limited memory; 2,048 MB by default",
         long_tests::large_upload,

@@ -18,6 +18,9 @@ pub mod uploads {}
 #[doc = include_str!("../docs/replicas.md")]
 pub mod replicas {}
 
+#[doc = include_str!("../docs/batch.md")]
+pub mod batch {}
+
 #[doc = include_str!("../docs/errors.md")]
 pub mod errors {}
 

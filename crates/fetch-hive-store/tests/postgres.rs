@@ -13,8 +13,7 @@ use fetch_hive_store::{OnStoreFailure, Store};
 use http::HeaderMap;
 use support::postgres::Postgres;
 use support::{
-    PgBouncer, SilentRelay, check_conformance, limiter, promote, query, root_certificate, start_postgres,
-    start_postgres_with_tls, start_standby,
+    PgBouncer, SilentRelay, check_conformance, limiter, root_certificate, start_postgres, start_postgres_with_tls,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -57,7 +56,7 @@ async fn is_encrypted(server: &Postgres, url: &str) -> Result<bool, String> {
         "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                        WHERE application_name = '{name}'"
     );
-    Ok(query(server, &sql) == "t")
+    Ok(server.query(&sql).unwrap() == "t")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,9 +99,9 @@ async fn promoted_standby_starts_nothing_before_it_is_confirmed() {
     let store = Store::connect(&primary.url()).await.unwrap();
     let run = RunRequest::new("invokeWorkflow", None);
     drop(store.run_limiter("plan", 1).acquire(run).await.unwrap());
-    let standby = start_standby(&primary);
+    let standby = primary.start_standby().unwrap();
     primary.stop("immediate").unwrap();
-    promote(&standby);
+    standby.promote().unwrap();
     let store = Store::connect(&standby.url()).await.unwrap();
     let error = store.run_limiter("plan", 1).acquire(run).await.unwrap_err().to_string();
     assert!(error.contains("server changed") && error.contains("confirm_server"), "{error}");
@@ -163,12 +162,12 @@ async fn newer_schema_stops_new_runs() {
     let store = Store::connect(&server.url()).await.unwrap();
     let (run, limiter) = (RunRequest::new("invokeWorkflow", None), store.run_limiter("plan", 1));
     let held = Arc::clone(&limiter).acquire(run).await.unwrap();
-    query(&server, "UPDATE fetch_hive_meta SET value = 99 WHERE name = 'version'");
+    server.query("UPDATE fetch_hive_meta SET value = 99 WHERE name = 'version'").unwrap();
     // What runs may end, but nothing new starts.
     drop(held);
     let error = limiter.acquire(run).await.unwrap_err().to_string();
     assert!(error.contains("schema version 99"), "{error}");
-    assert_eq!(query(&server, "SELECT count(*) FROM fetch_hive_slot"), "0");
+    assert_eq!(server.query("SELECT count(*) FROM fetch_hive_slot").unwrap(), "0");
 }
 
 #[tokio::test]

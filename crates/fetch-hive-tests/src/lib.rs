@@ -6,12 +6,14 @@ pub mod process;
 mod relay;
 mod replica_set;
 mod scripted;
+mod skip;
 pub mod stack;
 
 pub use callback_server::{CallbackListener, CallbackServer};
 pub use relay::SilentRelay;
 pub use replica_set::ReplicaSet;
 pub use scripted::{Scripted, Step};
+pub use skip::report_skipped;
 
 /// The programs of the README, compiled and run.
 #[cfg(doctest)]
@@ -31,6 +33,8 @@ mod guide {
     mod uploads {}
     #[doc = include_str!("../../fetch-hive-client/docs/replicas.md")]
     mod replicas {}
+    #[doc = include_str!("../../fetch-hive-client/docs/batch.md")]
+    mod batch {}
     #[doc = include_str!("../../fetch-hive-client/docs/errors.md")]
     mod errors {}
     #[doc = include_str!("../../fetch-hive-client/docs/retries.md")]

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct SilentRelay {
     address: SocketAddr,
+    server: watch::Sender<SocketAddr>,
     silence: watch::Sender<()>,
     dropped_commits: Arc<AtomicU64>,
 }
@@ -36,14 +37,17 @@ impl SilentRelay {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (silence, receiver) = watch::channel(());
+        let server = watch::Sender::new(server);
+        let current = server.subscribe();
         let (commits, dropped_commits) = (Arc::new(AtomicU64::new(0)), Arc::<AtomicU64>::default());
         let dropped = Arc::clone(&dropped_commits);
         tokio::spawn(async move {
             while let Ok((mut inbound, _)) = listener.accept().await {
-                let mut silenced = receiver.clone();
+                let (mut silenced, mut redirected) = (receiver.clone(), current.clone());
                 silenced.mark_unchanged();
                 let (commits, dropped) = (Arc::clone(&commits), Arc::clone(&dropped));
                 tokio::spawn(async move {
+                    let server = *redirected.borrow_and_update();
                     let Ok(mut outbound) = TcpStream::connect(server).await else { return };
                     let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
                         (inbound.split(), outbound.split());
@@ -58,11 +62,12 @@ impl SilentRelay {
                         }
                         _ = copy(&mut from_server, &mut to_client) => {}
                         _ = silenced.changed() => std::future::pending().await,
+                        _ = redirected.changed() => {}
                     }
                 });
             }
         });
-        Ok(Self { address, silence, dropped_commits })
+        Ok(Self { address, server, silence, dropped_commits })
     }
 
     /// Returns the address of the relay.
@@ -73,6 +78,11 @@ impl SilentRelay {
     /// Stops forwarding the open connections. New ones are forwarded.
     pub fn silence(&self) {
         self.silence.send_replace(());
+    }
+
+    /// Closes the open connections, and forwards new ones to another server.
+    pub fn redirect(&self, server: SocketAddr) {
+        self.server.send_replace(server);
     }
 
     /// Returns how many answers to a `COMMIT` were dropped.

@@ -72,6 +72,15 @@ impl ReplicaSet {
         Ok(())
     }
 
+    /// Kills all processes.
+    pub fn kill_all(&mut self) {
+        for (mut process, _) in self.replicas.drain(..) {
+            let _ = process.kill();
+            let _ = process.wait();
+            self.killed.insert(process.id());
+        }
+    }
+
     /// Suspends a random process for a random time.
     ///
     /// # Errors
@@ -89,10 +98,7 @@ impl ReplicaSet {
 
 impl Drop for ReplicaSet {
     fn drop(&mut self) {
-        for (process, _) in &mut self.replicas {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
+        self.kill_all();
     }
 }
 

@@ -113,6 +113,44 @@ impl Postgres {
         format!("postgres://postgres@localhost:{}/postgres?hostaddr=127.0.0.1&{parameters}", self.port)
     }
 
+    /// Starts a standby of this server with a copy of its data.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if PostgreSQL is not installed, or if the standby does not start.
+    pub fn start_standby(&self) -> io::Result<Self> {
+        let standby = Self::install()?.ok_or_else(|| io::Error::other("PostgreSQL is not installed"))?;
+        let mut backup = standby.command("pg_basebackup");
+        backup.args(["-h", "127.0.0.1", "-U", "postgres", "-R", "-c", "fast", "-p"]).arg(self.port.to_string());
+        run(backup.arg("-D").arg(standby.data()))?;
+        standby.restart()?;
+        Ok(standby)
+    }
+
+    /// Makes a standby the primary server.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the server is not a running standby.
+    pub fn promote(&self) -> io::Result<()> {
+        run(self.command("pg_ctl").arg("-D").arg(self.data()).args(["-w", "promote"]))
+    }
+
+    /// Returns the result of a query as text.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the query fails.
+    pub fn query(&self, sql: &str) -> io::Result<String> {
+        let mut psql = self.command("psql");
+        psql.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string(), "-Atc", sql]);
+        let output = psql.output()?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
     /// Returns the URL of the database through a relay.
     pub fn relayed_url(&self, relay: std::net::SocketAddr) -> String {
         format!("postgres://postgres@{relay}/postgres?sslmode=disable")

@@ -20,6 +20,19 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// The API key that every client sends.
 pub const KEY: &str = "fhk_0123456789abcdef0123456789abcdef";
 
+/// Returns a memory value of this process in bytes, such as `VmRSS` or `VmHWM`.
+///
+/// # Panics
+///
+/// Panics if the system does not report it.
+#[must_use]
+pub fn memory_bytes(figure: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let found = status.lines().find_map(|line| line.strip_prefix(figure)?.strip_prefix(':'));
+    let kib = found.and_then(|value| value.trim().trim_end_matches(" kB").parse::<usize>().ok());
+    kib.unwrap_or_else(|| panic!("no {figure} in /proc/self/status")) * 1024
+}
+
 /// Parses the n-th argument of the command line.
 ///
 /// # Panics

@@ -1,4 +1,5 @@
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use super::binaries::Binaries;
@@ -12,10 +13,7 @@ const REPETITIONS: usize = 3;
 pub(crate) fn measure(binaries: &Binaries) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     let rates = best(REPETITIONS, |client| {
-        let folder = workspace_root().join("target/bench/store");
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        let file = folder.join("runs.db").display().to_string();
+        let file = new_folder()?.join("runs.db").display().to_string();
         binaries.run("store", &[client, "deliveries", &file, "20000"])?.first("per_second")
     })?;
     let title = "deliveries stored per second, SQLite, vs a bare writer with group commit";
@@ -44,6 +42,14 @@ pub(crate) fn measure(binaries: &Binaries) -> Result<Vec<Row>, String> {
         rows.push(row.target(Target::AtMost(3.0)));
     }
     Ok(rows)
+}
+
+/// Returns an empty folder for a database.
+pub(super) fn new_folder() -> Result<PathBuf, String> {
+    let folder = workspace_root().join("target/bench/store");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Ok(folder)
 }
 
 /// Measures ours and the bare loop in turn, and returns the highest rate of each.

@@ -81,7 +81,7 @@ impl fmt::Display for Progress {
 }
 
 /// What the settled rows of a batch say about the rest.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Sample {
     /// The number of rows with a duration.

@@ -557,8 +557,10 @@ impl Run {
         let result = if is_due {
             self.next_upkeep = Instant::now() + self.interval();
             self.upkeep_all().await
-        } else {
+        } else if self.worker.receiver.is_some() {
             self.settle_events().await
+        } else {
+            Ok(())
         };
         if let Err(error) = result {
             self.state.store_failed(&error);
@@ -593,9 +595,6 @@ impl Run {
     }
 
     async fn settle_events(&mut self) -> Result<(), StoreError> {
-        if self.worker.receiver.is_none() {
-            return Ok(());
-        }
         let (batches, name) = (self.worker.batch.batches(), &self.worker.batch.name);
         for event in batches.events(name, EVENTS).await? {
             batches.update(name, &after_event(&event)).await?;

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::database::Row;
@@ -15,8 +16,8 @@ pub enum BatchState {
     },
 }
 
-/// The record of a batch.
-#[derive(Clone, Debug)]
+/// The record of a batch. `Debug` does not show its definition.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct BatchRecord {
     /// The name of the batch.
@@ -36,6 +37,17 @@ pub struct BatchRecord {
     /// The time before which no row starts, because the service could not be reached or refused
     /// the last run. It is in the past if there is no delay.
     pub not_before: SystemTime,
+}
+
+impl fmt::Debug for BatchRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchRecord")
+            .field("name", &self.name)
+            .field("state", &self.state)
+            .field("rows", &self.rows)
+            .field("runs", &self.runs)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reads the columns of a batch.

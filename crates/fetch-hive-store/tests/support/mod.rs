@@ -6,6 +6,8 @@ pub mod limiter;
 pub mod postgres;
 #[path = "../../../fetch-hive-tests/src/relay.rs"]
 pub mod relay;
+#[path = "../../../fetch-hive-tests/src/skip.rs"]
+mod skip;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,7 @@ use fetch_hive_testing::stores;
 pub use postgres::Directory;
 use postgres::{Postgres, as_postgres, is_root, run};
 pub use relay::SilentRelay;
+pub use skip::report_skipped;
 
 /// Runs the conformance kit on two handles to the same state.
 pub async fn check_conformance(first: &Store, second: &Store) {
@@ -62,30 +65,6 @@ pub fn start_postgres_with_tls() -> Option<Postgres> {
 
 pub fn root_certificate(server: &Postgres) -> PathBuf {
     server.folder().join("root.crt")
-}
-
-/// Starts a standby that replicates a server asynchronously.
-pub fn start_standby(primary: &Postgres) -> Postgres {
-    let server = Postgres::install().unwrap().unwrap();
-    let mut backup = server.command("pg_basebackup");
-    backup.args(["-h", "127.0.0.1", "-U", "postgres", "-R", "-c", "fast", "-p"]).arg(primary.port().to_string());
-    run(backup.arg("-D").arg(server.data())).unwrap();
-    server.restart().unwrap();
-    server
-}
-
-/// Makes a standby the primary server.
-pub fn promote(standby: &Postgres) {
-    run(standby.command("pg_ctl").arg("-D").arg(standby.data()).args(["-w", "promote"])).unwrap();
-}
-
-/// Returns the result of a query as text.
-pub fn query(server: &Postgres, sql: &str) -> String {
-    let mut psql = server.command("psql");
-    psql.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &server.port().to_string(), "-Atc", sql]);
-    let output = psql.output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// PgBouncer in transaction mode in front of a server.
@@ -148,12 +127,4 @@ fn free_port() -> u16 {
 fn report_missing(program: &str) {
     assert!(std::env::var_os("FETCH_HIVE_REQUIRE_POSTGRES").is_none(), "{program} was not found");
     report_skipped(program);
-}
-
-/// Reports the current test as skipped. The test runner does not capture what is written directly.
-pub fn report_skipped(missing: &str) {
-    use std::io::Write;
-    let thread = std::thread::current();
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "skipped {}: {missing} was not found", thread.name().unwrap_or_default()).unwrap();
 }

@@ -118,17 +118,16 @@ impl Phase<'_> {
         let arguments = |callback_url| vec!["--worker".to_owned(), database, base_url, name, folder, callback_url];
         let mut workers = ReplicaSet::start(WORKERS, arguments).await?;
         let pauses = self.fail_workers(&mut workers, &batch, relay.as_ref()).await?;
-        let killed = workers.killed.clone();
         println!(
             "{}: {} kills, {} suspensions, {} dropped answers to COMMIT, {pauses} pauses by the circuit breaker",
             self.name,
-            killed.len(),
+            workers.killed.len(),
             workers.suspensions,
             relay.as_ref().map_or(0, SilentRelay::dropped_commits)
         );
-        drop(workers);
+        workers.kill_all();
         self.finish(&store, &batch, &emulator).await?;
-        self.check(&store, &batch, &emulator, &killed).await
+        self.check(&store, &batch, &emulator, &workers.killed).await
     }
 
     /// Kills workers until few rows are left. Returns how often the circuit breaker paused the

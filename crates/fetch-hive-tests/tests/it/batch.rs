@@ -1,9 +1,11 @@
 //! Batches against the emulator: the states of rows, pauses, limits and stops.
 
 mod callbacks;
+mod disk;
 mod limits;
 mod outcomes;
 mod resume;
+mod standby;
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -66,6 +66,7 @@ macro_rules! print_json {
     })+};
 }
 
+mod batch;
 mod client;
 mod core;
 mod store;
@@ -74,9 +75,14 @@ mod types;
 /// Returns the types in the snapshots.
 fn declared() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    for package in
-        ["fetch-hive-types", "fetch-hive-core", "fetch-hive-client", "fetch-hive-store", "fetch-hive-testing"]
-    {
+    for package in [
+        "fetch-hive-types",
+        "fetch-hive-core",
+        "fetch-hive-client",
+        "fetch-hive-store",
+        "fetch-hive-batch",
+        "fetch-hive-testing",
+    ] {
         let path = format!("{}/../{package}/public-api.txt", env!("CARGO_MANIFEST_DIR"));
         for line in std::fs::read_to_string(path).unwrap().lines() {
             let line = line.strip_prefix("#[non_exhaustive] ").unwrap_or(line);
@@ -112,6 +118,8 @@ async fn public_types_show_no_key_secret_or_body() {
     core::core(&mut printed);
     client::client(&mut printed).await;
     store::store(&mut printed).await;
+    batch::batch(&mut printed);
+    batch::stored_batch(&mut printed).await;
     assert!(printed.unread.is_empty(), "{:#?}", printed.unread);
     let declared = declared();
     assert!(declared.len() > 250, "{}", declared.len());

@@ -15,7 +15,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use bytes::Bytes;
-use fetch_hive_bench::{KEY, argument, cpu_time, line};
+use fetch_hive_bench::{KEY, argument, cpu_time, line, memory_bytes};
 use fetch_hive_client::callback::{Delivery, Receiver, Verifier, signed_request};
 use fetch_hive_client::types::InvokeWorkflowResponse;
 use fetch_hive_client::{ApiResponse, Client, Clock, Error};
@@ -48,11 +48,13 @@ async fn callbacks(client: &str, count: usize, bytes: usize) {
                 assert!(black_box(delivery).event.output().is_some());
                 Ok::<_, std::convert::Infallible>(())
             };
-            Router::new().route("/", post(move |request: Request| async move { receiver.receive(request, handle).await }))
+            Router::new()
+                .route("/", post(move |request: Request| async move { receiver.receive(request, handle).await }))
         }
         "bare" => {
             let key = Arc::new(ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes()));
-            Router::new().route("/", post(move |headers: HeaderMap, body: Bytes| async move { bare(&key, &headers, &body) }))
+            Router::new()
+                .route("/", post(move |headers: HeaderMap, body: Bytes| async move { bare(&key, &headers, &body) }))
         }
         other => panic!("unknown client {other}"),
     };
@@ -116,7 +118,7 @@ fn queue(client: &str, count: usize) {
         })
     };
     assert!(holder.as_mut().poll(&mut cx).is_pending());
-    let before = resident();
+    let before = memory_bytes("VmRSS");
     let start = Instant::now();
     for n in 0..count {
         let call = client.invoke_workflow("weekly-report").input("n", n);
@@ -133,7 +135,7 @@ fn queue(client: &str, count: usize) {
         waiting.push(call);
     }
     let wall_ns = start.elapsed().as_secs_f64() * 1e9 / count as f64;
-    let bytes = resident().saturating_sub(before) as f64 / count as f64;
+    let bytes = memory_bytes("VmRSS").saturating_sub(before) as f64 / count as f64;
     // The waiting calls leave the queue before the slot is free.
     drop(waiting);
     drop(holder);
@@ -158,10 +160,4 @@ impl Clock for NoTimers {
     fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(std::future::pending())
     }
-}
-
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
-    line.trim().trim_end_matches(" kB").parse::<usize>().unwrap_or_default() * 1024
 }

@@ -51,11 +51,11 @@ where
     for _ in 0..WARM_UP {
         open_streams.push(open().await?);
     }
-    let before = resident_memory()?;
+    let before = memory_bytes("VmRSS");
     for _ in 0..streams {
         open_streams.push(open().await?);
     }
-    let after = resident_memory()?;
+    let after = memory_bytes("VmRSS");
     assert_eq!(open_streams.len(), streams + WARM_UP);
     Ok(after.saturating_sub(before) as f64 / streams as f64)
 }
@@ -79,11 +79,4 @@ async fn raw_hyper(client: HyperClient, url: String) -> Result<http::Response<In
     let frame = response.body_mut().frame().await.ok_or("no event")??;
     assert!(frame.is_data());
     Ok(response)
-}
-
-/// Returns the resident memory of this process, in bytes.
-fn resident_memory() -> Result<usize, BoxError> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<usize>()? * 1024)
 }
