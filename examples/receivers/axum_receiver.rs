@@ -39,7 +39,7 @@ impl App {
         let receiver = receiver
             .dedup(store.clone())
             .lease(Duration::from_secs(3))
-            .on_outcome(|outcome| eprintln!("callback {outcome}"));
+            .on_delivery(|report| eprintln!("callback {}", report.outcome));
         Self { receiver, store }
     }
 

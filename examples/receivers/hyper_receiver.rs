@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A dedup store in memory is sufficient for a single process.
     let receiver = Receiver::new(Verifier::new(["whsec_example"]))
         .dedup(MemoryDedupStore::new())
-        .on_outcome(|outcome| println!("callback {outcome}"));
+        .on_delivery(|report| println!("callback {}", report.outcome));
     let (sender, mut outputs) = mpsc::unbounded_channel();
     tokio::spawn(serve(listener, receiver, sender));
 

@@ -59,20 +59,22 @@ impl Receiver {
         H: FnOnce(Delivery) -> Result<(), E>,
         E: Into<BoxError>,
     {
+        let receiver = self.clone().or_clock(ThreadClock);
+        let mut telemetry = receiver.delivery_telemetry();
         let (parts, body) = request.into_parts();
         let outcome = match read_body(&parts, body, self.max_body_bytes) {
             Err(outcome) => outcome,
-            Ok(body) => match block_on(self.clone().or_clock(ThreadClock).verify_and_claim(&parts, body))? {
+            Ok(body) => match block_on(receiver.verify_and_claim(&parts, body, &mut telemetry))? {
                 Err(outcome) => outcome,
                 Ok((key, delivery)) => {
                     let claim = delivery.claim.clone();
                     // Outside of `block_on`, so that the handler may call the blocking client.
                     let result = handler(delivery).map_err(Into::into);
-                    block_on(self.finish(key, claim, result))?
+                    block_on(receiver.finish(key, claim, result))?
                 }
             },
         };
-        Ok(self.respond(outcome))
+        Ok(receiver.respond(outcome, &telemetry))
     }
 
     /// Runs the handler for a request whose body is already in memory, blocks until it returns, and

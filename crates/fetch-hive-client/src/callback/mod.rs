@@ -30,6 +30,7 @@
 //! [`Requests::wait`](crate::resources::Requests::wait).
 
 mod dedup;
+mod delivery_report;
 mod endpoint;
 mod memory_pending_runs;
 mod outcome;
@@ -46,6 +47,7 @@ pub use fetch_hive_core::callback::{CallbackError, Claim, Delivery, EventKey, Ve
 pub use fetch_hive_core::signature::{BodyHmac, SIGNATURE_HEADER, SignatureError, SignatureScheme, sign};
 
 pub use dedup::{ClaimLost, ClaimResult, DedupStore, MemoryDedupStore};
+pub use delivery_report::DeliveryReport;
 pub use endpoint::CallbackEndpoint;
 pub use memory_pending_runs::MemoryPendingRuns;
 pub use outcome::Outcome;

@@ -11,6 +11,7 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 
 use super::dedup::{ClaimResult, DedupStore};
+use super::delivery_report::{DeliveryHook, DeliveryReport, DeliveryTelemetry};
 use super::memory_pending_runs::MemoryPendingRuns;
 use super::outcome::Outcome;
 use super::pending_runs::PendingRuns;
@@ -45,11 +46,10 @@ pub struct Receiver {
     dedup_store: Option<Arc<dyn DedupStore>>,
     pub(super) lease: Duration,
     event_key: Option<Arc<EventKeyFunction>>,
-    on_outcome: Option<Arc<OutcomeHook>>,
+    on_delivery: Option<Arc<DeliveryHook>>,
 }
 
 type EventKeyFunction = dyn Fn(&Delivery) -> EventKey + Send + Sync;
-type OutcomeHook = dyn Fn(&Outcome) + Send + Sync;
 
 impl Receiver {
     /// Creates a receiver that accepts the callbacks accepted by the verifier.
@@ -66,7 +66,7 @@ impl Receiver {
             dedup_store: None,
             lease: Duration::from_secs(60),
             event_key: None,
-            on_outcome: None,
+            on_delivery: None,
         }
     }
 
@@ -106,7 +106,7 @@ impl Receiver {
         self
     }
 
-    /// Sets the clock for the renewal of leases. Defaults to tokio's, if the feature `hyper` is
+    /// Sets the clock for the renewal of leases and the duration of deliveries. Defaults to tokio's, if the feature `hyper` is
     /// enabled and the receiver is used within a tokio runtime.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
@@ -176,12 +176,12 @@ impl Receiver {
         self
     }
 
-    /// Sets a function that is called with the outcome of each delivery, for logs and metrics.
+    /// Calls a function with a report of each delivery, for logs and metrics.
     ///
     /// It runs before the response is returned, so it should not block.
     #[must_use]
-    pub fn on_outcome(mut self, hook: impl Fn(&Outcome) + Send + Sync + 'static) -> Self {
-        self.on_outcome = Some(Arc::new(hook));
+    pub fn on_delivery(mut self, hook: impl Fn(DeliveryReport<'_>) + Send + Sync + 'static) -> Self {
+        self.on_delivery = Some(Arc::new(hook));
         self
     }
 
@@ -211,16 +211,17 @@ impl Receiver {
         F: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
+        let mut telemetry = self.delivery_telemetry();
         let (parts, body) = request.into_parts();
         let outcome = if parts.method == Method::POST {
             match read_body(body, self.max_body_bytes).await {
-                Ok(body) => self.handle(&parts, body, handler).await,
+                Ok(body) => self.handle(&parts, body, handler, &mut telemetry).await,
                 Err(outcome) => outcome,
             }
         } else {
             Outcome::MethodNotAllowed
         };
-        self.respond(outcome)
+        self.respond(outcome, &telemetry)
     }
 
     /// Runs the handler for a request whose body is already in memory, and returns the response.
@@ -232,6 +233,7 @@ impl Receiver {
         F: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
+        let mut telemetry = self.delivery_telemetry();
         let (parts, body) = request.into_parts();
         let limit = self.max_body_bytes;
         let outcome = if parts.method != Method::POST {
@@ -239,25 +241,33 @@ impl Receiver {
         } else if body.len() > limit {
             Outcome::TooLarge { limit }
         } else {
-            self.handle(&parts, body, handler).await
+            self.handle(&parts, body, handler, &mut telemetry).await
         };
-        self.respond(outcome)
+        self.respond(outcome, &telemetry)
     }
 
-    pub(crate) fn respond(&self, outcome: Outcome) -> Response<String> {
-        if let Some(hook) = &self.on_outcome {
-            hook(&outcome);
-        }
+    pub(crate) fn delivery_telemetry(&self) -> DeliveryTelemetry {
+        DeliveryTelemetry::start(self.on_delivery.as_ref(), self.running_clock())
+    }
+
+    pub(crate) fn respond(&self, outcome: Outcome, telemetry: &DeliveryTelemetry) -> Response<String> {
+        telemetry.end(&outcome, self.running_clock());
         outcome.into_response()
     }
 
-    async fn handle<H, F, E>(&self, parts: &Parts, body: Bytes, handler: H) -> Outcome
+    async fn handle<H, F, E>(
+        &self,
+        parts: &Parts,
+        body: Bytes,
+        handler: H,
+        telemetry: &mut DeliveryTelemetry,
+    ) -> Outcome
     where
         H: FnOnce(Delivery) -> F,
         F: Future<Output = Result<(), E>>,
         E: Into<BoxError>,
     {
-        match self.verify_and_claim(parts, body).await {
+        match self.verify_and_claim(parts, body, telemetry).await {
             Err(outcome) => outcome,
             Ok((key, delivery)) => {
                 let claim = delivery.claim.clone();
@@ -296,14 +306,20 @@ impl Receiver {
     /// Verifies a request and claims its event.
     ///
     /// Returns the delivery for the handler, or the outcome if there is nothing to handle.
-    pub(crate) async fn verify_and_claim(&self, parts: &Parts, body: Bytes) -> Result<(EventKey, Delivery), Outcome> {
+    pub(crate) async fn verify_and_claim(
+        &self,
+        parts: &Parts,
+        body: Bytes,
+        telemetry: &mut DeliveryTelemetry,
+    ) -> Result<(EventKey, Delivery), Outcome> {
         let mut delivery = match RunToken::from_path(parts.uri.path()) {
-            Some(token) => self.deliver_to_run(&token, parts, body).await?,
+            Some(token) => self.deliver_to_run(&token, parts, body, telemetry).await?,
             None => self.verify(&self.verifier, parts.uri.path(), &parts.headers, &body).await?,
         };
+        telemetry.verified(&delivery);
         let key = match &self.event_key {
             Some(key) => key(&delivery),
-            None if self.dedup_store.is_some() || self.on_outcome.is_some() => delivery.key(),
+            None if self.dedup_store.is_some() || self.on_delivery.is_some() => delivery.key(),
             // Nobody sees the key, which may need a digest of the body.
             None => EventKey::new(String::new()),
         };

@@ -7,6 +7,7 @@ use fetch_hive_core::callback::Delivery;
 use http::Uri;
 use http::request::Parts;
 
+use super::delivery_report::DeliveryTelemetry;
 use super::outcome::Outcome;
 use super::pending_runs::{AcceptedRun, DeliverResult, PendingRunState, RawDelivery};
 use super::receiver::Receiver;
@@ -27,6 +28,7 @@ impl Receiver {
         token: &RunToken,
         parts: &Parts,
         body: Bytes,
+        telemetry: &mut DeliveryTelemetry,
     ) -> Result<Delivery, Outcome> {
         let store_failed = |error| Outcome::StoreFailed { key: None, error };
         let raw = || RawDelivery::new(parts.headers.clone(), body.clone());
@@ -42,7 +44,10 @@ impl Receiver {
             let with_secret = secret.map(|secret| self.verifier.with_secret(secret));
             let verifier = with_secret.as_ref().unwrap_or(&self.verifier);
             match self.verify(verifier, parts.uri.path(), &parts.headers, &body).await {
-                Ok(delivery) => return self.end_run(token, accepted.as_ref(), delivery, raw()).await,
+                Ok(delivery) => {
+                    telemetry.verified(&delivery);
+                    return self.end_run(token, accepted.as_ref(), delivery, raw()).await;
+                }
                 Err(Outcome::Rejected(_)) if accepted.is_none() => {
                     match self.pending_runs.deliver(token, raw(), false).await.map_err(store_failed)? {
                         DeliverResult::Started => {}

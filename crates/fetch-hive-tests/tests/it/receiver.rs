@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_client::callback::{
-    CallbackError, Claim, ClaimResult, DedupStore, Delivery, EventKey, MemoryDedupStore, Outcome, Receiver,
+    CallbackError, Claim, ClaimResult, DedupStore, Delivery, DeliveryReport, EventKey, MemoryDedupStore, Receiver,
     SecretSource, SignatureError, UnverifiedDelivery, Verifier, sign, signed_request,
 };
 use fetch_hive_client::types::{CallbackEventType, RunStatus, WebhookSecret};
@@ -42,7 +42,7 @@ async fn status_depends_on_the_outcome() {
     let seen = Arc::clone(&outcomes);
     let receiver = receiver()
         .max_body_bytes(1_000)
-        .on_outcome(move |outcome| seen.lock().unwrap().push(format!("{outcome} {outcome:?}")));
+        .on_delivery(move |report| seen.lock().unwrap().push(format!("{} {report:?}", report.outcome)));
 
     let good = || signed_request(SECRET, DONE);
     assert_eq!(receiver.receive_bytes(good(), succeed).await.status(), 200);
@@ -210,7 +210,7 @@ async fn handler_that_outlives_its_lease_cannot_commit_or_release() {
             .dedup(MemoryDedupStore::new())
             .lease(Duration::from_millis(20))
             .clock(SuspendedClock)
-            .on_outcome(move |outcome| seen.lock().unwrap().push(outcome.to_string()));
+            .on_delivery(move |report| seen.lock().unwrap().push(report.outcome.to_string()));
         let deliver = || signed_request(SECRET, DONE);
         let (finish, finished) = tokio::sync::oneshot::channel::<()>();
         let (enter, entered) = tokio::sync::oneshot::channel::<()>();
@@ -302,8 +302,8 @@ async fn store_failure_stops_the_handler_but_not_its_success() {
     let outcomes = Arc::new(Mutex::new(Vec::new()));
     let with = |can_claim| {
         let seen = Arc::clone(&outcomes);
-        let hook = move |outcome: &Outcome| seen.lock().unwrap().push(outcome.to_string());
-        receiver().dedup(FailingStore { can_claim }).on_outcome(hook)
+        let hook = move |report: DeliveryReport<'_>| seen.lock().unwrap().push(report.outcome.to_string());
+        receiver().dedup(FailingStore { can_claim }).on_delivery(hook)
     };
     assert_eq!(with(false).receive_bytes(signed_request(SECRET, DONE), unreachable).await.status(), 503);
     assert_eq!(with(true).receive_bytes(signed_request(SECRET, DONE), succeed).await.status(), 200);
