@@ -31,7 +31,7 @@ pub use clock::TokioClock;
 pub use credentials::CredentialProvider;
 pub use error::{BoxError, Error, ErrorKind, PartialResponse, Timeout, TransportError, TransportErrorKind, WaitError};
 pub use execute::{
-    AttemptReport, CallReport, MemoryRunLimiter, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest,
+    AttemptReport, CallReport, MemoryRunLimiter, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunReport, RunRequest,
     UsageReport,
 };
 pub use fetch_hive_core::retry::RetryPolicy;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fetch_hive_core::Timeouts;
 use fetch_hive_core::stream::{Event, EventReader, StreamError, StreamingEndpoint};
-use fetch_hive_core::types::{RequestId, StreamEvent};
+use fetch_hive_core::types::{AgentRunStatus, RequestId, StreamEvent};
 use futures_core::Stream;
 use http::response::Parts;
 use http::{HeaderMap, StatusCode};
@@ -17,13 +17,17 @@ use http_body::Body;
 
 use crate::clock::{IdleTimer, Sleep};
 use crate::error::{Error, ErrorKind, PartialResponse, Timeout, TransportError};
-use crate::execute::{Executed, RunEnd, RunPermit, Shared, Span, UsageReport};
+use crate::execute::{CANCELLED, Executed, RunEnd, RunPermit, RunTelemetry, Shared, Span, UsageReport};
 use crate::transport::ResponseBody;
 
 /// The number of bytes kept of a response that is not an event stream.
 const MAX_START_BYTES: usize = 64 << 10;
 /// The number of malformed events kept of a stream that is collected.
 const MAX_MALFORMED: usize = 100;
+
+/// The statuses of a run whose stream states none.
+const COMPLETED: &str = "completed";
+const FAILED: &str = "failed";
 
 /// A [`Stream`] of the events of a streamed prompt or agent.
 ///
@@ -35,10 +39,12 @@ const MAX_MALFORMED: usize = 100;
 pub struct EventStream<E> {
     shared: Arc<Shared>,
     operation: &'static str,
-    target: String,
+    target: Box<str>,
     parts: Parts,
     span: Span,
     permit: Option<RunPermit>,
+    /// The report of the run, until its result is received.
+    run: Option<Box<RunTelemetry>>,
     attempts: u32,
     waited: Duration,
     /// The id of the run, once an event contains it.
@@ -64,14 +70,15 @@ impl<E: StreamingEndpoint> EventStream<E> {
         executed: Executed,
         body: ResponseBody,
     ) -> Self {
-        let Executed { response, permit, span, attempts, waited, .. } = executed;
+        let Executed { response, permit, run, span, attempts, waited, .. } = executed;
         Self {
             operation: E::NAME,
-            target: request.target().unwrap_or_default().to_owned(),
+            target: request.target().unwrap_or_default().into(),
             deadline: timeouts.deadline.map(|deadline| shared.clock.sleep(deadline)),
             parts: response.into_parts().0,
             span,
             permit,
+            run,
             attempts,
             waited,
             request_id: None,
@@ -133,7 +140,7 @@ impl<E: StreamingEndpoint> EventStream<E> {
             if self.reader.is_done() {
                 self.body = None;
                 if self.reader.is_concluded() {
-                    self.run_ended();
+                    self.run_ended(Some(COMPLETED), None);
                 }
                 self.permit = None;
                 return Poll::Ready(None);
@@ -192,7 +199,9 @@ impl<E: StreamingEndpoint> EventStream<E> {
                         (ErrorKind::Stream(StreamError::Cut { unfinished, unframed }), body)
                     }
                 };
-                Some(Err(self.error(kind).with_partial(Some(PartialResponse {
+                let error = self.error(kind);
+                self.report_run(None, Some(error.error_type()));
+                Some(Err(error.with_partial(Some(PartialResponse {
                     status: self.parts.status,
                     headers: self.parts.headers.clone(),
                     body,
@@ -204,12 +213,15 @@ impl<E: StreamingEndpoint> EventStream<E> {
     }
 
     fn convert(&mut self, event: Result<Event, StreamError>) -> Result<Event, Error> {
-        if matches!(&event, Ok(event) if matches!(event.event, StreamEvent::Usage(_)))
-            || matches!(event, Err(StreamError::Failed { .. }))
-        {
-            self.run_ended();
+        if let Ok(Event { event: StreamEvent::Usage(end), .. }) = &event {
+            self.run_ended(Some(end.status.as_ref().map_or(COMPLETED, AgentRunStatus::as_str)), None);
         }
-        let event = event.map_err(|error| self.error(ErrorKind::Stream(error)))?;
+        let has_failed = matches!(event, Err(StreamError::Failed { .. }));
+        let event = event.map_err(|error| self.error(ErrorKind::Stream(error)));
+        if let (true, Err(error)) = (has_failed, &event) {
+            self.run_ended(Some(FAILED), Some(error.error_type()));
+        }
+        let event = event?;
         if self.request_id.is_none() {
             self.request_id = event.event.request_id().cloned();
             if let Some(id) = &self.request_id {
@@ -224,10 +236,17 @@ impl<E: StreamingEndpoint> EventStream<E> {
         Ok(event)
     }
 
-    /// Frees the slot of the run, which has ended.
-    fn run_ended(&mut self) {
+    /// Frees the slot of the run, which has ended, and reports its result.
+    fn run_ended(&mut self, status: Option<&str>, error_type: Option<&str>) {
         if let Some(mut permit) = self.permit.take() {
             permit.set_end(RunEnd::Ended);
+        }
+        self.report_run(status, error_type);
+    }
+
+    fn report_run(&mut self, status: Option<&str>, error_type: Option<&str>) {
+        if let Some(run) = self.run.take() {
+            run.end(status, error_type);
         }
     }
 
@@ -275,6 +294,14 @@ impl<E: StreamingEndpoint> Stream for EventStream<E> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll(cx)
+    }
+}
+
+impl<E> Drop for EventStream<E> {
+    fn drop(&mut self) {
+        if let Some(run) = self.run.take() {
+            run.end(None, Some(CANCELLED));
+        }
     }
 }
 

@@ -120,6 +120,11 @@ pub trait Endpoint: Send + Sync {
     fn usage(_response: &Self::Response) -> Option<&TokenUsage> {
         None
     }
+
+    /// Returns the status of the run that a response reports, such as `completed`.
+    fn run_status(_response: &Self::Response) -> Option<&str> {
+        None
+    }
 }
 
 /// The condition under which a request may be retried.

@@ -74,6 +74,7 @@ async fn spans_and_hooks_report_each_attempt_and_call() {
         .start()
         .await
         .unwrap();
+    let port = emulator.address().port();
     let told = Arc::new(Mutex::new(Vec::new()));
     let (attempts, calls) = (Arc::clone(&told), Arc::clone(&told));
     let client = stack::client(&emulator)
@@ -82,11 +83,13 @@ async fn spans_and_hooks_report_each_attempt_and_call() {
             let status = report.status.map(|status| status.as_u16());
             let text = format!("{} {} {status:?} {:?}", report.operation.name, report.attempt, report.error_type);
             assert_eq!(report.request_id.is_some(), status == Some(200));
+            assert_eq!((report.server_address, report.server_port), ("127.0.0.1", port));
             attempts.lock().unwrap().push(text);
         })
         .on_call(move |report| {
             assert!(report.duration >= report.waited && report.queued == Duration::ZERO);
-            let text = format!("{} of {} {:?}", report.attempts, report.operation.path, report.error_type);
+            let (attempts, path) = (report.attempts, report.operation.path);
+            let text = format!("{attempts} of {path} {:?} may have run: {}", report.error_type, report.may_have_run);
             calls.lock().unwrap().push(text);
         })
         .build()
@@ -103,9 +106,9 @@ async fn spans_and_hooks_report_each_attempt_and_call() {
         [
             "invokeWorkflow 1 Some(429) Some(\"429\")",
             "invokeWorkflow 2 Some(200) None",
-            "2 of /workflow/invoke None",
+            "2 of /workflow/invoke None may have run: false",
             "invokeWorkflow 1 None Some(\"cancelled\")",
-            "1 of /workflow/invoke Some(\"cancelled\")",
+            "1 of /workflow/invoke Some(\"cancelled\") may have run: true",
         ]
     );
 
@@ -113,7 +116,7 @@ async fn spans_and_hooks_report_each_attempt_and_call() {
     let names: Vec<_> = kept.iter().map(|(name, _)| name.as_str()).collect();
     let attempt = "fetch_hive.attempt";
     assert_eq!(names, [attempt, "event", attempt, "fetch_hive.call", attempt, "fetch_hive.call"]);
-    let port = emulator.address().port().to_string();
+    let port = port.to_string();
     let first = &kept[0].1;
     for (field, value) in [
         ("otel.name", "POST /workflow/invoke"),

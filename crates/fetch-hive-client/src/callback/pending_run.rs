@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fetch_hive_core::callback::Delivery;
-use fetch_hive_core::types::{RequestId, WebhookSecret};
+use fetch_hive_core::types::{RequestId, RunStatus, WebhookSecret};
 use fetch_hive_core::{ApiResponse, InvalidInput};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use super::receiver::Receiver;
 use super::renewal::with_renewal;
 use super::run_token::RunToken;
 use crate::clock::{Stopwatch, completes_within};
-use crate::execute::{RunEnd, RunPermit};
+use crate::execute::{RunEnd, RunPermit, RunTelemetry};
 use crate::poll_run::{DEFAULT_TIMEOUT, WAIT};
 use crate::{BoxError, Client, Error, ErrorKind, WaitError};
 
@@ -79,6 +79,8 @@ pub struct PendingRun<C = Client> {
     timeout: Option<Duration>,
     /// The permit of the run, until its end is known.
     permit: Option<RunPermit>,
+    /// The report of the run, until its result is received.
+    pub(super) run: Option<Box<RunTelemetry>>,
     /// The number of the event that was taken and not acknowledged yet.
     taken: Option<u64>,
 }
@@ -90,7 +92,7 @@ impl<C> PendingRun<C> {
         let resume_token = ResumeToken { request_id: None, token: run_token.as_str().to_owned(), webhook_secret: None };
         let kind = PhantomData;
         let timeout = Some(DEFAULT_TIMEOUT);
-        Ok(Self { client, kind, receiver, run_token, resume_token, timeout, permit: None, taken: None })
+        Ok(Self { client, kind, receiver, run_token, resume_token, timeout, permit: None, run: None, taken: None })
     }
 
     /// Forgets a run that was certainly not started. If the store fails, it forgets the run later.
@@ -229,7 +231,11 @@ impl<C> PendingRun<C> {
                 TakeResult::Event { delivery, taken } => {
                     self.taken = Some(taken);
                     self.run_ended();
-                    return Ok(Delivery::from_verified(delivery.body));
+                    let delivery = Delivery::from_verified(delivery.body);
+                    if let Some(run) = self.run.take() {
+                        run.end(delivery.event.run_status().as_ref().map(RunStatus::as_str), None);
+                    }
+                    return Ok(delivery);
                 }
                 TakeResult::Acknowledged | TakeResult::UnknownRun => {
                     return Err(self.error(|request_id| WaitError::AlreadyTaken { request_id }));

@@ -71,7 +71,7 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
         let mut pending =
             PendingRun::open(call.client().clone(), receiver.clone(), token).await.map_err(store_failed)?;
         let request = call.request().clone();
-        let (response, permit) = match call.response_and_permit().await {
+        let (response, permit, run) = match call.response_and_permit().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 if !error.may_have_run() {
@@ -81,6 +81,7 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
             }
         };
         let (request_id, secret) = (E::request_id(&response).cloned(), request.webhook_secret(&response));
+        pending.run = run;
         pending.set_started(E::NAME, request_id, secret, permit).await?;
         Ok(StartedRun { response, pending })
     }

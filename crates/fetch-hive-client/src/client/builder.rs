@@ -11,8 +11,8 @@ use crate::clock::Clock;
 use crate::credentials::{CredentialProvider, Credentials};
 use crate::error::Error;
 use crate::execute::{
-    AttemptHook, AttemptReport, CallHook, CallReport, MemoryRunLimiter, RunLimiter, Server, Shared, UsageHook,
-    UsageReport,
+    AttemptHook, AttemptReport, CallHook, CallReport, MemoryRunLimiter, RunHook, RunLimiter, RunReport, Server, Shared,
+    UsageHook, UsageReport,
 };
 use crate::transport::Transport;
 
@@ -40,6 +40,7 @@ pub struct ClientBuilder<C = Client> {
     on_usage: Option<UsageHook>,
     on_attempt: Option<AttemptHook>,
     on_call: Option<CallHook>,
+    on_run: Option<RunHook>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) clock: Option<Arc<dyn Clock>>,
     kind: PhantomData<fn() -> C>,
@@ -64,6 +65,7 @@ impl<C> ClientBuilder<C> {
             on_usage: None,
             on_attempt: None,
             on_call: None,
+            on_run: None,
             transport: None,
             clock: None,
             kind: PhantomData,
@@ -187,6 +189,18 @@ impl<C> ClientBuilder<C> {
         self
     }
 
+    /// Calls a function with a report of each run whose result was received, for metrics.
+    ///
+    /// A direct run and a stream are reported by the call. A run that ends by callback is reported
+    /// when a [`PendingRun`](crate::callback::PendingRun) of this client receives its event. A run
+    /// that was [resumed](Client::resume) and the run of a raw request are not reported.
+    ///
+    /// The function runs in the task of the call, so it should return quickly.
+    pub fn on_run(mut self, hook: impl Fn(RunReport<'_>) + Send + Sync + 'static) -> Self {
+        self.on_run = Some(Arc::new(hook));
+        self
+    }
+
     /// Calls a function with the token usage of each response and stream that reports it.
     ///
     /// The function runs in the task of the call, so it should return quickly.
@@ -260,6 +274,7 @@ impl<C> ClientBuilder<C> {
             on_usage: self.on_usage,
             on_attempt: self.on_attempt,
             on_call: self.on_call,
+            on_run: self.on_run,
         };
         Ok(Client { shared: Arc::new(shared), defaults: Arc::new(self.options) })
     }

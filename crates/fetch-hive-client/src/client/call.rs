@@ -7,13 +7,20 @@ use std::time::Duration;
 
 use fetch_hive_core::stream::{Streaming, StreamingEndpoint};
 use fetch_hive_core::{ApiResponse, Auth, Endpoint, Operation, Timeouts};
+use http::StatusCode;
 
 use super::options::CallOptions;
 use super::{Call, Client};
 use crate::clock::Stopwatch;
 use crate::error::{Error, ErrorKind, PartialResponse};
-use crate::execute::{BuildRequest, Executed, PreparedCall, ResponseMode, RunLimiter, RunPermit, UsageReport, execute};
+use crate::execute::{
+    BuildRequest, Executed, PreparedCall, ResponseMode, RunLimiter, RunPermit, RunTelemetry, UsageReport, execute,
+};
 use crate::stream::EventStream;
+
+/// The response to the start of a run that ends by callback, and the permit and the report of the
+/// run.
+pub(crate) type Accepted<R> = (ApiResponse<R>, Option<RunPermit>, Option<Box<RunTelemetry>>);
 
 impl<E, C> Call<E, C> {
     pub(crate) fn new(client: Client, request: E) -> Self {
@@ -143,22 +150,35 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
         self.client.shared.validate(&self.request)
     }
 
-    /// Sends the call, and returns the permit of the run that continues until its callback.
-    pub(crate) async fn response_and_permit(&self) -> Result<(ApiResponse<E::Response>, Option<RunPermit>), Error> {
+    /// Sends the call, and returns the permit and the report of the run that continues until its
+    /// callback.
+    pub(crate) async fn response_and_permit(&self) -> Result<Accepted<E::Response>, Error> {
         let timeouts = self.options.timeouts_of(&Operation::of::<E>());
         let mut executed = self.execute_endpoint(&self.request, &timeouts, ResponseMode::UntilCallback).await?;
-        let permit = executed.permit.take();
-        Ok((self.parse(executed)?, permit))
+        let (permit, run) = (executed.permit.take(), executed.run.take());
+        Ok((self.parse(executed)?, permit, run))
     }
 
     fn parse(&self, executed: Executed) -> Result<ApiResponse<E::Response>, Error> {
         let (attempts, waited) = (executed.attempts, executed.waited);
-        let response = fetch_hive_core::parse_response::<E>(executed.response).map_err(|error| {
-            Error::from_core(E::NAME, error).with_attempts(attempts, waited).with_operation(&Operation::of::<E>())
-        })?;
+        // After 202, the result arrives by callback.
+        let run = executed.run.filter(|_| executed.response.status() != StatusCode::ACCEPTED);
+        let response = match fetch_hive_core::parse_response::<E>(executed.response) {
+            Ok(response) => response,
+            Err(error) => {
+                let error = Error::from_core(E::NAME, error).with_attempts(attempts, waited);
+                if let Some(run) = run {
+                    run.end(None, Some(error.error_type()));
+                }
+                return Err(error.with_operation(&Operation::of::<E>()));
+            }
+        };
         let hook = self.client.shared.on_usage.as_ref();
         if let (Some(hook), Some(usage), Some(target)) = (hook, E::usage(&response), self.request.target()) {
             hook(UsageReport { operation: E::NAME, target, usage });
+        }
+        if let Some(run) = run {
+            run.end(E::run_status(&response), None);
         }
         Ok(response.with_attempts(attempts, waited))
     }
@@ -219,9 +239,11 @@ impl<E: StreamingEndpoint + Clone + 'static, C> Call<E, C> {
             let (parts, body) = executed.response.into_parts();
             let received = body.len() as u64;
             let partial = PartialResponse { status: parts.status, headers: parts.headers, body, received };
-            return Err(Error::new(E::NAME, ErrorKind::NotAStream)
-                .with_partial(Some(partial))
-                .with_attempts(executed.attempts, executed.waited));
+            let error = Error::new(E::NAME, ErrorKind::NotAStream).with_partial(Some(partial));
+            if let Some(run) = executed.run {
+                run.end(None, Some(error.error_type()));
+            }
+            return Err(error.with_attempts(executed.attempts, executed.waited));
         };
         timeouts.deadline = timeouts.deadline.map(|deadline| started.remaining(clock, deadline));
         Ok(EventStream::new(Arc::clone(&self.client.shared), &self.request, timeouts, executed, body))

@@ -13,13 +13,14 @@ mod timeout;
 
 pub(crate) use self::body_buffer::{BodyBuffer, BodyTooLarge};
 pub(crate) use self::prepared_call::{BuildRequest, Executed, PreparedCall, ResponseMode, random_bits};
-pub(crate) use self::report::{AttemptHook, CallHook, UsageHook};
-pub use self::report::{AttemptReport, CallReport, UsageReport};
+pub(crate) use self::report::{AttemptHook, CallHook, RunHook, UsageHook};
+pub use self::report::{AttemptReport, CallReport, RunReport, UsageReport};
 use self::run_attempts::run_attempts;
 pub use self::run_limiter::{MemoryRunLimiter, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 pub(crate) use self::shared::Shared;
 pub(crate) use self::span::{Server, Span};
 use self::telemetry::CallTelemetry;
+pub(crate) use self::telemetry::{CANCELLED, RunTelemetry};
 use crate::error::Error;
 
 /// Executes one call as the retry engine decides.

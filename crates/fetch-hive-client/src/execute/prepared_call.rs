@@ -9,6 +9,7 @@ use http::HeaderMap;
 
 use super::run_limiter::{RunLimiter, RunPermit};
 use super::span::Span;
+use super::telemetry::RunTelemetry;
 use crate::transport::ResponseBody;
 
 /// Builds the request of one attempt.
@@ -54,6 +55,8 @@ pub(crate) struct Executed {
     pub(crate) stream_body: Option<ResponseBody>,
     /// The permit of the run, if the run continues after the response.
     pub(crate) permit: Option<RunPermit>,
+    /// The report of the run, if the call started a run and a hook is set.
+    pub(crate) run: Option<Box<RunTelemetry>>,
     pub(crate) span: Span,
     pub(crate) attempts: u32,
     pub(crate) waited: Duration,

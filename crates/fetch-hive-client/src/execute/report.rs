@@ -26,6 +26,10 @@ pub struct AttemptReport<'a> {
     pub duration: Duration,
     /// The id of the run, if the response contains it.
     pub request_id: Option<&'a RequestId>,
+    /// The host of the base URL.
+    pub server_address: &'a str,
+    /// The port of the base URL.
+    pub server_port: u16,
 }
 
 /// A report of one call with all its attempts and waits, for metrics.
@@ -49,6 +53,30 @@ pub struct CallReport<'a> {
     /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled`
     /// if the call was dropped.
     pub error_type: Option<&'a str>,
+    /// Whether the call failed or was dropped although its run may have started, as in
+    /// [`Error::may_have_run`](crate::Error::may_have_run).
+    pub may_have_run: bool,
+}
+
+/// A report of one run whose result was received in a response, a stream or a callback, for
+/// metrics.
+///
+/// A result that cannot be read and a stream that ends early are reported with their error.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RunReport<'a> {
+    /// The name of the operation that started the run, such as `invokeWorkflow`.
+    pub operation: &'static str,
+    /// The deployment or the agent that was invoked, if the operation has one.
+    pub target: Option<&'a str>,
+    /// The status of the run, such as `completed`, `failed` or `awaiting_approval`, if it is known.
+    pub status: Option<&'a str>,
+    /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled`
+    /// if the stream was dropped before its end.
+    pub error_type: Option<&'a str>,
+    /// The time from the start of the call until the result was received, without the time in the
+    /// queue of the run limiter.
+    pub duration: Duration,
 }
 
 /// A report of the tokens that one response or stream states.
@@ -65,4 +93,5 @@ pub struct UsageReport<'a> {
 
 pub(crate) type AttemptHook = Arc<dyn Fn(AttemptReport<'_>) + Send + Sync>;
 pub(crate) type CallHook = Arc<dyn Fn(CallReport<'_>) + Send + Sync>;
+pub(crate) type RunHook = Arc<dyn Fn(RunReport<'_>) + Send + Sync>;
 pub(crate) type UsageHook = Arc<dyn Fn(UsageReport<'_>) + Send + Sync>;

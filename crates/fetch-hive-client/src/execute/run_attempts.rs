@@ -57,7 +57,9 @@ async fn send_attempts(
         match step {
             NextStep::Send(timeouts) => {
                 set_active(&mut permit, true, None);
+                telemetry.is_sending = true;
                 let result = last.insert(attempt(telemetry, call, timeouts).await);
+                telemetry.is_sending = false;
                 let active = match result {
                     Ok((_, stream_body)) => stream_body.is_some() || until_callback,
                     Err(error) => error.run_may_be_active(),
@@ -99,6 +101,7 @@ async fn send_attempts(
         response,
         permit: permit.filter(|_| stream_body.is_some() || until_callback),
         stream_body,
+        run: telemetry.run(),
         span: telemetry.span.clone(),
         attempts: telemetry.attempts,
         waited: telemetry.waited,

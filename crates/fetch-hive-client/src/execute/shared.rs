@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use fetch_hive_core::{Api, Endpoint};
 
-use super::report::{AttemptHook, CallHook, UsageHook};
+use super::report::{AttemptHook, CallHook, RunHook, UsageHook};
 use super::run_limiter::RunLimiter;
 use super::span::Server;
 use crate::clock::Clock;
@@ -24,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) on_usage: Option<UsageHook>,
     pub(crate) on_attempt: Option<AttemptHook>,
     pub(crate) on_call: Option<CallHook>,
+    pub(crate) on_run: Option<RunHook>,
 }
 
 impl Shared {

@@ -7,12 +7,10 @@ pub(crate) use disabled::Span;
 #[cfg(feature = "tracing")]
 pub(crate) use enabled::Span;
 
-/// The address of the service in spans.
+/// The address of the service in spans and reports.
 #[derive(Debug, Default)]
 pub(crate) struct Server {
-    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "read by spans only"))]
     pub(crate) address: String,
-    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "read by spans only"))]
     pub(crate) port: u16,
 }
 

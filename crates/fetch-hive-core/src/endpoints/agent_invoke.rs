@@ -1,4 +1,4 @@
-use fetch_hive_types::{InvokeAgent, InvokeAgentResponse, StreamEvent, TokenUsage, ToolInvocation};
+use fetch_hive_types::{AgentRunStatus, InvokeAgent, InvokeAgentResponse, StreamEvent, TokenUsage, ToolInvocation};
 
 use super::endpoint;
 use crate::checks::{attachments, metadata, not_blank, reject_if};
@@ -44,6 +44,10 @@ endpoint! {
 
     fn usage(response: &InvokeAgentResponse) -> Option<&TokenUsage> {
         response.usage.as_ref()
+    }
+
+    fn run_status(response: &InvokeAgentResponse) -> Option<&str> {
+        response.status.as_ref().map(AgentRunStatus::as_str)
     }
 }
 

@@ -30,6 +30,11 @@ endpoint! {
     fn usage(response: &InvokePromptResponse) -> Option<&TokenUsage> {
         response.usage.as_ref()
     }
+
+    /// The response of a prompt states no status. A prompt that failed has no answer.
+    fn run_status(response: &InvokePromptResponse) -> Option<&str> {
+        response.response.is_some().then_some("completed")
+    }
 }
 
 impl StreamingEndpoint for InvokePrompt {

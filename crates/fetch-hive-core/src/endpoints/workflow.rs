@@ -1,4 +1,4 @@
-use fetch_hive_types::InvokeWorkflowResponse;
+use fetch_hive_types::{InvokeWorkflowResponse, RunStatus};
 
 use super::endpoint;
 use crate::checks::{inputs, metadata, not_blank, require_callback_url};
@@ -32,5 +32,9 @@ endpoint! {
 
     fn target(&self) -> Option<&str> {
         Some(&self.deployment)
+    }
+
+    fn run_status(response: &InvokeWorkflowResponse) -> Option<&str> {
+        response.run_status.as_ref().map(RunStatus::as_str)
     }
 }

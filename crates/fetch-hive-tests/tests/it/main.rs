@@ -21,6 +21,7 @@ mod pending_runs;
 mod poll_run;
 mod receiver;
 mod redaction;
+mod reports;
 mod response_edges;
 mod restart;
 mod run_limit;

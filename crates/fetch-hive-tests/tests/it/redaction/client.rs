@@ -39,7 +39,7 @@ pub(crate) async fn client(printed: &mut Printed) {
         Emulator::builder().stream("s", Script::new().text(BODY).wait(Duration::from_secs(60))).start().await.unwrap();
     let told = Told::default();
     let builder = || {
-        let [attempts, calls, usage] = [(); 3].map(|()| Arc::clone(&told));
+        let [attempts, calls, runs, usage] = [(); 4].map(|()| Arc::clone(&told));
         Client::builder()
             .api_key(KEY)
             .base_url(emulator.base_url())
@@ -48,6 +48,7 @@ pub(crate) async fn client(printed: &mut Printed) {
                 attempts.lock().unwrap().push(("fetch_hive_client::AttemptReport", format!("{report:?}")));
             })
             .on_call(move |report| calls.lock().unwrap().push(("fetch_hive_client::CallReport", format!("{report:?}"))))
+            .on_run(move |report| runs.lock().unwrap().push(("fetch_hive_client::RunReport", format!("{report:?}"))))
             .on_usage(move |report| {
                 usage.lock().unwrap().push(("fetch_hive_client::UsageReport", format!("{report:?}")));
             })
@@ -161,6 +162,13 @@ pub(crate) async fn client(printed: &mut Printed) {
         fetch_hive_testing::Mismatch = replay.finish().unwrap_err();
         fetch_hive_client::TransportError = TransportError::not_sent("no");
     }
+    let deliveries = Arc::clone(&told);
+    let receiver = Receiver::new(Verifier::new([SECRET])).on_delivery(move |report| {
+        deliveries.lock().unwrap().push(("fetch_hive_client::callback::DeliveryReport", format!("{report:?}")));
+    });
+    let mut delivery = Request::post("/callbacks").body(body).unwrap();
+    *delivery.headers_mut() = headers;
+    receiver.receive_bytes(delivery, |_| async { Ok::<_, BoxError>(()) }).await;
     for outcome in [
         Outcome::Handled(key.clone()),
         Outcome::CommitFailed { key: key.clone(), error: "no".into() },
