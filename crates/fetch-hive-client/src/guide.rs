@@ -21,6 +21,9 @@ pub mod replicas {}
 #[doc = include_str!("../docs/batch.md")]
 pub mod batch {}
 
+#[doc = include_str!("../docs/observability.md")]
+pub mod observability {}
+
 #[doc = include_str!("../docs/errors.md")]
 pub mod errors {}
 

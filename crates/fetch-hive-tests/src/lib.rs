@@ -35,6 +35,8 @@ mod guide {
     mod replicas {}
     #[doc = include_str!("../../fetch-hive-client/docs/batch.md")]
     mod batch {}
+    #[doc = include_str!("../../fetch-hive-client/docs/observability.md")]
+    mod observability {}
     #[doc = include_str!("../../fetch-hive-client/docs/errors.md")]
     mod errors {}
     #[doc = include_str!("../../fetch-hive-client/docs/retries.md")]

@@ -106,8 +106,10 @@ impl Receiver {
         self
     }
 
-    /// Sets the clock for the renewal of leases and the duration of deliveries. Defaults to tokio's, if the feature `hyper` is
-    /// enabled and the receiver is used within a tokio runtime.
+    /// Sets the clock for the renewal of leases and the duration of deliveries.
+    ///
+    /// Defaults to tokio's, if the feature `hyper` is enabled and the receiver is used within a
+    /// tokio runtime.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));

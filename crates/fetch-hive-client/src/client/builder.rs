@@ -191,9 +191,11 @@ impl<C> ClientBuilder<C> {
 
     /// Calls a function with a report of each run whose result was received, for metrics.
     ///
-    /// A direct run and a stream are reported by the call. A run that ends by callback is reported
-    /// when a [`PendingRun`](crate::callback::PendingRun) of this client receives its event. A run
-    /// that was [resumed](Client::resume) and the run of a raw request are not reported.
+    /// A direct run is reported when its call returns, and a stream when it ends or is dropped. A
+    /// run that ends by callback is reported when its
+    /// [`PendingRun`](crate::callback::PendingRun) receives the event. A run that was
+    /// [resumed](Client::resume), a run whose callback URL you set yourself, and the run of a raw
+    /// request are not reported.
     ///
     /// The function runs in the task of the call, so it should return quickly.
     pub fn on_run(mut self, hook: impl Fn(RunReport<'_>) + Send + Sync + 'static) -> Self {
