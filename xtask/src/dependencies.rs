@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use crate::run::{capture_output, cargo};
 
 /// A name, the arguments for `cargo tree`, and the maximum number of crates.
-const BUDGETS: [(&str, &str, usize); 10] = [
+const BUDGETS: [(&str, &str, usize); 12] = [
     ("types", "-p fetch-hive-types", 14),
     ("core", "-p fetch-hive-core", 24),
     ("client", "-p fetch-hive-client", 80),
@@ -13,6 +13,8 @@ const BUDGETS: [(&str, &str, usize); 10] = [
     ("store with SQLite", "-p fetch-hive-store", 47),
     ("store with PostgreSQL", "-p fetch-hive-store --no-default-features --features postgres", 102),
     ("store with both", "-p fetch-hive-store --all-features", 110),
+    ("batch", "-p fetch-hive-batch", 76),
+    ("batch with PostgreSQL", "-p fetch-hive-batch --all-features", 136),
     ("testing", "-p fetch-hive-testing", 34),
 ];
 

@@ -5,11 +5,12 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// The published crates.
-pub(crate) const PUBLISHED: [&str; 6] = [
+pub(crate) const PUBLISHED: [&str; 7] = [
     "fetch-hive-types",
     "fetch-hive-core",
     "fetch-hive-client",
     "fetch-hive-store",
+    "fetch-hive-batch",
     "fetch-hive-testing",
     "fetch-hive-emulator",
 ];

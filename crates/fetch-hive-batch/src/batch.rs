@@ -4,7 +4,9 @@ mod accepted;
 mod judge;
 mod progress;
 mod results;
+mod run;
 mod send;
+mod shared;
 mod spill;
 mod stop;
 mod worker;
@@ -19,7 +21,7 @@ use fetch_hive_store::{Store, StoreRunLimiter};
 use serde::{Deserialize, Serialize};
 
 pub use self::progress::{Progress, Sample};
-pub use self::results::{Resolution, UnsettledRow};
+pub use self::results::{Resolution, RowReport};
 pub use self::stop::Stop;
 pub use self::worker::{End, Worker};
 use crate::error::quoted;
@@ -30,8 +32,8 @@ const CHUNK: usize = 256;
 
 /// A batch in a [`Store`]: rows, the mapping to requests, and the results so far.
 ///
-/// Each row is sent at most once, unless a person allows another attempt with
-/// [`resolve`](Self::resolve) or [`retry`](Self::retry). Several processes may work on one batch.
+/// At most one run starts per row, unless a person allows another with [`resolve`](Self::resolve) or
+/// [`retry`](Self::retry). Several processes may work on one batch.
 ///
 /// ```no_run
 /// # use fetch_hive_batch::{Batch, Export, Mapping, Rows, Stop};
@@ -40,7 +42,7 @@ const CHUNK: usize = 256;
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let client = Client::from_env()?;
 /// let store = Store::open("runs.db").await?;
-/// let mapping = Mapping::workflow("summarise").input("review", "Review Text");
+/// let mapping = Mapping::workflow("summarize").input("review", "Review Text");
 /// let batch = Batch::create(&store, "reviews", Rows::open("reviews.csv")?, &mapping).await?;
 ///
 /// let limiter = store.run_limiter("plan", 3);
@@ -71,7 +73,7 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// The settings for creating a batch.
+/// A builder for a [`Batch`].
 #[derive(Clone, Debug)]
 pub struct BatchBuilder {
     name: String,
@@ -151,7 +153,7 @@ impl Batch {
         Worker::new(self.clone(), client.clone(), limiter.for_batch(&self.name))
     }
 
-    /// Pauses the batch: no row starts, and running rows finish.
+    /// Pauses the batch: no row starts, and running rows finish. The first reason is kept.
     ///
     /// # Errors
     ///
@@ -160,7 +162,7 @@ impl Batch {
         Ok(self.batches().pause(&self.name, reason).await?)
     }
 
-    /// Allows a paused batch to run again. Start a [`worker`](Self::worker) if none is running.
+    /// Allows a paused batch to run again, and resets its failure count and its delay. Start a [`worker`](Self::worker) if none is running.
     ///
     /// # Errors
     ///
@@ -185,11 +187,14 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// Returns an error if a row is being sent or is accepted, or if the database fails.
+    /// Returns an error if a row is running, or if the database fails.
     pub async fn delete(self) -> Result<(), Error> {
         let progress = self.progress().await?;
         if progress.running() > 0 {
-            let reason = format!("has {} running rows; stop its workers first", progress.running());
+            let reason = format!(
+                "cannot be deleted: {} rows are running; run a worker until they have ended",
+                progress.running()
+            );
             return Err(Error::Stored { name: self.name, reason });
         }
         self.batches().delete(&self.name).await?;
@@ -227,17 +232,21 @@ impl BatchBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the input or the mapping is invalid, if an id occurs twice, or if the
-    /// database fails. Returns [`Error::Different`] if a batch of this name has other rows or
+    /// Returns an error if the input or the mapping is invalid, if an id occurs twice, if another
+    /// process creates a batch of this name, or if the database fails. Returns [`Error::Different`] if a batch of this name has other rows or
     /// another mapping.
     pub async fn create(self, store: &Store, mut rows: Rows, mapping: &Mapping) -> Result<Batch, Error> {
         let Self { name, id_column } = self;
         let header = Header::clone(rows.header());
         let bound = mapping.bind(&header)?;
         let batches = store.batches();
+        let creator = self::worker::unique_key();
         let existing = Batch::find(store, &name).await?;
-        if existing.is_none() && !batches.create(&name).await? {
-            return Err(Error::Stored { name, reason: "is being created by another process".to_owned() });
+        if existing.is_none() && !batches.create(&name, &creator).await? {
+            return Err(Error::Stored {
+                name,
+                reason: "was created by another process meanwhile; run again to continue it".to_owned(),
+            });
         }
         let mut check = RowCheck::new(&name, &header, &bound, id_column.as_deref())?;
         let mut fingerprint = Fingerprint::builder(&header, mapping)?;
@@ -246,7 +255,7 @@ impl BatchBuilder {
             // Reading is quick compared with a transaction, and files are read in small parts.
             let row = rows.next().transpose()?;
             if existing.is_none() && (chunk.len() == CHUNK || (row.is_none() && !chunk.is_empty())) {
-                batches.add_rows(&name, std::mem::take(&mut chunk)).await?;
+                batches.add_rows(&name, &creator, std::mem::take(&mut chunk)).await?;
             }
             let Some(row) = row else { break };
             check.row(&row)?;
@@ -267,7 +276,7 @@ impl BatchBuilder {
         let definition = Definition { header, mapping: mapping.clone(), fingerprint, id_column };
         let text = serde_json::to_string(&definition)
             .map_err(|error| Error::Stored { name: name.clone(), reason: error.to_string() })?;
-        batches.complete(&name, &text).await?;
+        batches.complete(&name, &creator, &text).await?;
         Ok(Batch { store: store.clone(), name, definition: Arc::new(definition) })
     }
 }
@@ -282,17 +291,13 @@ struct RowCheck<'a> {
 
 impl<'a> RowCheck<'a> {
     fn new(name: &'a str, header: &'a Header, mapping: &'a BoundMapping, id: Option<&str>) -> Result<Self, Error> {
-        let id = match id {
-            None => None,
-            Some(column) => match header.position(column) {
-                Some(position) => Some((position, HashSet::new())),
-                None => {
-                    let names = crate::error::list(header.names());
-                    let reason = format!("there is no id column {}; the columns are {names}", quoted(column));
-                    return Err(Error::input(header.file(), None, reason));
-                }
-            },
+        let Some(column) = id else { return Ok(Self { name, header, mapping, id: None }) };
+        let Some(position) = header.position(column) else {
+            let names = crate::error::list(header.names());
+            let reason = format!("there is no id column {}; the columns are {names}", quoted(column));
+            return Err(Error::input(header.file(), None, reason));
         };
+        let id = Some((position, HashSet::new()));
         Ok(Self { name, header, mapping, id })
     }
 

@@ -47,14 +47,17 @@ pub enum Error {
         reason: String,
     },
     /// There is no batch of this name.
-    #[error("there is no batch {}; list the batches", EscapedLine(name))]
+    #[error("there is no batch named {}; see `Batch::list`", EscapedLine(name))]
     #[non_exhaustive]
     NotFound {
         /// The name of the batch.
         name: String,
     },
     /// A batch of this name has other rows or another mapping.
-    #[error("the batch {} is different: {difference}; use another name, or the original input", EscapedLine(name))]
+    #[error(
+        "a batch named {} has other rows or another mapping: {difference}; use another name, or the original input",
+        EscapedLine(name)
+    )]
     #[non_exhaustive]
     Different {
         /// The name of the batch.

@@ -196,7 +196,7 @@ impl fmt::Debug for FingerprintBuilder {
 }
 
 /// Formats a digest in hexadecimal digits.
-fn hex(digest: &Digest) -> String {
+pub(crate) fn hex(digest: &Digest) -> String {
     digest.as_ref().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

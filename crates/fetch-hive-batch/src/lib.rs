@@ -18,7 +18,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-pub use batch::{Batch, BatchBuilder, End, Progress, Resolution, Sample, Stop, UnsettledRow, Worker};
+pub use batch::{Batch, BatchBuilder, End, Progress, Resolution, RowReport, Sample, Stop, Worker};
 pub use csv::Dialect;
 pub use error::Error;
 pub use export::{Export, ResultWriter, Written, output_keys};

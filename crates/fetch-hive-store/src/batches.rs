@@ -12,12 +12,13 @@ pub use self::records::{BatchRecord, BatchState, RowState};
 pub use self::rows::{Attempt, DueRow, RowEvent, StoredRow};
 pub use self::start::{Start, StartRequest, StartedRow};
 pub use self::update::RowUpdate;
+use crate::database::Tx;
 use crate::{Store, StoreError};
 
 /// The batches of a [`Store`], for `fetch-hive-batch`.
 ///
 /// A batch is a list of rows, each of which becomes a run at most once unless a person allows it
-/// again. Its methods change one or a few rows in one transaction. The contents of rows and results
+/// again. Each method runs one transaction. The contents of rows and results
 /// are opaque here, and they are sealed if the store has a key.
 #[derive(Clone)]
 pub struct StoreBatches(pub(crate) Store);
@@ -41,14 +42,14 @@ const COLUMNS: &str =
 impl StoreBatches {
     /// Creates a batch without rows, which cannot run before it is [complete](Self::complete).
     ///
-    /// Replaces a batch of the same name that is not complete. Returns `false` if there is a
-    /// complete one.
+    /// `creator` is a key that no other process has. If an incomplete batch has this name, it is
+    /// replaced, and the next call of its creator fails. Returns `false` if there is a complete one.
     ///
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn create(&self, name: &str) -> Result<bool, StoreError> {
-        let batch = name.to_owned();
+    pub async fn create(&self, name: &str, creator: &str) -> Result<bool, StoreError> {
+        let (batch, creator) = (name.to_owned(), creator.to_owned());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let name = [batch.as_str().into()];
@@ -57,9 +58,9 @@ impl StoreBatches {
                 let now = tx.now().await?;
                 let sql = "INSERT INTO fetch_hive_batch (name, definition, state, rows, runs, day, day_runs, tokens, \
                            recent, recent_count, not_before, backoffs, created) \
-                           VALUES ($1, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $2) \
+                           VALUES ($1, $3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $2) \
                            ON CONFLICT (name) DO NOTHING RETURNING state";
-                if tx.row(sql, &[batch.as_str().into(), now.into()]).await?.is_none() {
+                if tx.row(sql, &[batch.as_str().into(), now.into(), creator.as_str().into()]).await?.is_none() {
                     return Ok(false);
                 }
                 for sql in DELETE_ROWS {
@@ -75,15 +76,17 @@ impl StoreBatches {
     ///
     /// # Errors
     ///
-    /// Returns an error if a number occurs twice, or if the database fails.
-    pub async fn add_rows(&self, name: &str, rows: Vec<(u64, Vec<u8>)>) -> Result<(), StoreError> {
-        let batch = name.to_owned();
+    /// Returns an error if another process creates the batch, if a number occurs twice, or if the
+    /// database fails.
+    pub async fn add_rows(&self, name: &str, creator: &str, rows: Vec<(u64, Vec<u8>)>) -> Result<(), StoreError> {
+        let (batch, creator) = (name.to_owned(), creator.to_owned());
         let mut sealed = Vec::with_capacity(rows.len());
         for (number, content) in rows {
             sealed.push((crate::signed(number), self.seal(name, number, &content)?));
         }
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
+                lock_incomplete(tx, &batch, &creator).await?;
                 let sql = "INSERT INTO fetch_hive_batch_row (batch, number, content, state, attempt, due, lease_end) \
                            VALUES ($1, $2, $3, 0, 0, 0, 0)";
                 let values: Vec<_> = sealed
@@ -101,11 +104,12 @@ impl StoreBatches {
     ///
     /// # Errors
     ///
-    /// Returns an error if the database fails.
-    pub async fn complete(&self, name: &str, definition: &str) -> Result<(), StoreError> {
-        let (batch, definition) = (name.to_owned(), definition.to_owned());
+    /// Returns an error if another process creates the batch, or if the database fails.
+    pub async fn complete(&self, name: &str, creator: &str, definition: &str) -> Result<(), StoreError> {
+        let (batch, creator, definition) = (name.to_owned(), creator.to_owned(), definition.to_owned());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
+                lock_incomplete(tx, &batch, &creator).await?;
                 let sql = "UPDATE fetch_hive_batch SET state = 1, definition = $2, \
                            rows = (SELECT COUNT(*) FROM fetch_hive_batch_row WHERE batch = $1) \
                            WHERE name = $1 AND state = 0";
@@ -200,7 +204,7 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Waits until something in the store changes, but not longer than a time.
+    /// Waits for a change in the store, for at most `longest`.
     pub async fn changed(&self, longest: std::time::Duration) {
         self.0.subscribe().wait(crate::millis(longest).max(1)).await;
     }
@@ -212,6 +216,15 @@ impl StoreBatches {
     fn unseal(&self, batch: &str, number: u64, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         self.0.sealer().open(format!("{batch}/{number}").as_bytes(), sealed)
     }
+}
+
+/// Locks a batch that is not complete. Fails if another process has replaced it.
+async fn lock_incomplete(tx: &mut Tx, batch: &str, creator: &str) -> Result<(), StoreError> {
+    let sql = "SELECT name FROM fetch_hive_batch WHERE name = $1 AND state = 0 AND definition = $2 FOR UPDATE";
+    if tx.row(sql, &[batch.into(), creator.into()]).await?.is_none() {
+        return Err(StoreError::BatchReplaced { name: batch.to_owned() });
+    }
+    Ok(())
 }
 
 /// The rows of all tables that belong to a batch.

@@ -3,7 +3,7 @@
 use crate::StoreError;
 use crate::database::Tx;
 
-const VERSION: i64 = VERSIONS.len() as i64;
+const VERSION: i64 = 2;
 
 /// The statements that lead from each version to the next one. Times are milliseconds since 1970.
 const VERSIONS: [&[&str]; 2] = [&TABLES, &BATCHES];
@@ -50,6 +50,7 @@ const TABLES: [&str; 13] = [
 
 const BATCHES: [&str; 5] = [
     // `state` is 0 while rows are added, 1 while they may start, and 2 while the batch is paused.
+    // In state 0, `definition` is the key of the creator.
     // `recent` contains one bit for each of the last `recent_count` rows.
     "CREATE TABLE fetch_hive_batch (
         name TEXT PRIMARY KEY, definition TEXT NOT NULL, state BIGINT NOT NULL, reason TEXT,
@@ -60,8 +61,9 @@ const BATCHES: [&str; 5] = [
     // up.
     "CREATE TABLE fetch_hive_batch_row (
         batch TEXT NOT NULL, number BIGINT NOT NULL, content BYTEA NOT NULL, state BIGINT NOT NULL,
-        attempt BIGINT NOT NULL, attempt_key TEXT, started BIGINT, lease_end BIGINT NOT NULL,
-        due BIGINT NOT NULL, token BYTEA, request_id TEXT, result BYTEA, PRIMARY KEY (batch, number))",
+        attempt BIGINT NOT NULL, attempt_key TEXT, slot BIGINT, started BIGINT,
+        lease_end BIGINT NOT NULL, due BIGINT NOT NULL, token BYTEA, request_id TEXT, result BYTEA,
+        PRIMARY KEY (batch, number))",
     "CREATE INDEX fetch_hive_batch_row_state ON fetch_hive_batch_row (batch, state, number)",
     "CREATE INDEX fetch_hive_batch_row_token ON fetch_hive_batch_row (token) WHERE token IS NOT NULL",
     "CREATE TABLE fetch_hive_attempt (

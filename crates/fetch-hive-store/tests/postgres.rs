@@ -56,7 +56,7 @@ async fn is_encrypted(server: &Postgres, url: &str) -> Result<bool, String> {
         "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                        WHERE application_name = '{name}'"
     );
-    Ok(server.query(&sql).unwrap() == "t")
+    Ok(server.query(&sql).map_err(|error| error.to_string())? == "t")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +136,7 @@ async fn committed_event_survives_a_crash_of_the_server() {
 async fn silent_connections_are_replaced() {
     let Some(server) = start_postgres() else { return };
     let relay = SilentRelay::start((std::net::Ipv4Addr::LOCALHOST, server.port()).into()).await.unwrap();
-    let store = Store::connect(&server.relayed_url(relay.address())).await.unwrap();
+    let store = Store::connect(&relay.database_url()).await.unwrap();
     let (runs, token) = (store.pending_runs(), RunToken::random().unwrap());
     runs.open(&token).await.unwrap();
     relay.silence();

@@ -75,6 +75,11 @@ impl SilentRelay {
         self.address
     }
 
+    /// Returns the URL of the database of a throwaway PostgreSQL server behind the relay.
+    pub fn database_url(&self) -> String {
+        format!("postgres://postgres@{}/postgres?sslmode=disable", self.address)
+    }
+
     /// Stops forwarding the open connections. New ones are forwarded.
     pub fn silence(&self) {
         self.silence.send_replace(());

@@ -89,7 +89,7 @@ impl ReplicaSet {
     pub async fn suspend(&mut self, longest: Duration) -> Result<(), BoxError> {
         let id = self.replicas[random(self.replicas.len())].0.id().to_string();
         Command::new("kill").args(["-STOP", &id]).status()?;
-        tokio::time::sleep(longest.mul_f64(random(1_000) as f64 / 1e3)).await;
+        tokio::time::sleep(longest.mul_f64(f64::from(u16::try_from(random(1_000)).unwrap_or_default()) / 1e3)).await;
         Command::new("kill").args(["-CONT", &id]).status()?;
         self.suspensions += 1;
         Ok(())

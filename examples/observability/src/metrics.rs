@@ -90,7 +90,7 @@ impl Metrics {
         }))
     }
 
-    /// Sets the hooks of a client, for the async and the blocking client.
+    /// Sets the four hooks of an async or a blocking client, and replaces hooks that were set before.
     pub fn observe_client<C>(&self, builder: ClientBuilder<C>) -> ClientBuilder<C> {
         let [attempts, calls, runs, usage] = [(); 4].map(|()| Arc::clone(&self.0));
         builder
@@ -100,7 +100,7 @@ impl Metrics {
             .on_usage(move |report| usage.usage(&report))
     }
 
-    /// Sets the hook of a callback receiver.
+    /// Sets the hook of a callback receiver, and replaces one that was set before.
     #[must_use]
     pub fn observe_receiver(&self, receiver: Receiver) -> Receiver {
         let instruments = Arc::clone(&self.0);

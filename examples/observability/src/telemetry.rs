@@ -84,7 +84,8 @@ impl Telemetry {
         prometheus_text(&self.registry)
     }
 
-    /// Exports what was not exported yet, and stops the export. It blocks the thread.
+    /// Exports the remaining metrics and traces, and stops the exporters. Blocks the thread. If the
+    /// traces fail, the metrics are not exported.
     ///
     /// # Errors
     ///

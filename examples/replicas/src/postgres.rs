@@ -151,11 +151,6 @@ impl Postgres {
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 
-    /// Returns the URL of the database through a relay.
-    pub fn relayed_url(&self, relay: std::net::SocketAddr) -> String {
-        format!("postgres://postgres@{relay}/postgres?sslmode=disable")
-    }
-
     /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port

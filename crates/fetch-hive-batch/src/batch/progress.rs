@@ -9,26 +9,29 @@ use crate::{Error, RowStatus};
 /// The progress of a batch at one moment.
 ///
 /// `Display` shows one line, such as
-/// `412/2024 ok 405 failed 3 rejected 0 unknown 1 running 3`.
+/// `409/2024 ok 405 failed 3 rejected 0 unknown 1 running 3`, where 409 rows are settled or unknown.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {
     /// The number of rows in each state, in the order of [`RowState::ALL`].
     pub(super) counts: [u64; 7],
-    /// The attempts that were started, except for those that were surely not started.
+    /// The number of attempts that may have started a run.
     pub runs: u64,
-    /// The tokens of the settled rows.
+    /// The number of tokens of the settled rows.
     pub tokens: u64,
     /// The reason why the batch is paused.
     pub paused: Option<String>,
-    /// The time until which no row starts: because of the daily cap, because of `max_runs_per_day`,
-    /// or because the service could not be reached.
+    /// The time until which no row starts, because the service could not be reached or refused a
+    /// run. [`Worker::on_progress`](super::Worker::on_progress) also considers the daily cap and
+    /// `max_runs_per_day`.
     pub paused_until: Option<SystemTime>,
-    /// The rows per minute that this worker has settled recently.
+    /// The rows per minute that this worker has settled recently. Only
+    /// [`Worker::on_progress`](super::Worker::on_progress) sets it and the next two fields.
     pub rows_per_minute: Option<f64>,
-    /// The expected time until the last row ends. It considers the slots and the limit per day.
+    /// The expected time until the last row ends, at the recent rate of this worker and with its
+    /// limit of runs per day.
     pub time_left: Option<Duration>,
-    /// The results of this worker that are not stored yet, because the database fails.
+    /// The number of results of this worker that are not stored yet, because the database fails.
     pub unsaved: u64,
 }
 
@@ -80,7 +83,7 @@ impl fmt::Display for Progress {
     }
 }
 
-/// What the settled rows of a batch say about the rest.
+/// An estimate for the remaining rows, from the succeeded ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Sample {
@@ -90,7 +93,7 @@ pub struct Sample {
     pub seconds_per_row: f64,
     /// The average tokens per row.
     pub tokens_per_row: f64,
-    /// The rows that are not settled.
+    /// The number of rows that are ready or running.
     pub remaining_rows: u64,
     /// The expected seconds until all rows are settled, with these slots.
     pub remaining_seconds: f64,
@@ -130,8 +133,8 @@ impl Batch {
         Ok(progress)
     }
 
-    /// Extrapolates the settled rows to all rows, with a number of slots. Returns `None` if no row
-    /// has succeeded.
+    /// Estimates the time and the tokens of the remaining rows from succeeded rows, for a number of
+    /// slots. Returns `None` if no row has succeeded.
     ///
     /// Run a few rows with [`Worker::stop_after`](super::Worker::stop_after) first.
     ///

@@ -19,10 +19,10 @@ pub enum Resolution {
     RunAgain,
 }
 
-/// A row that a person should look at: unknown, failed or rejected.
+/// A row of a batch with its result and its attempts.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct UnsettledRow {
+pub struct RowReport {
     /// The row of the input.
     pub row: Row,
     /// The result so far.
@@ -61,13 +61,13 @@ impl Batch {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn rows(&self, with: RowStatus, after: u64, limit: u32) -> Result<Vec<UnsettledRow>, Error> {
+    pub async fn rows(&self, with: RowStatus, after: u64, limit: u32) -> Result<Vec<RowReport>, Error> {
         let state = RowState::ALL.into_iter().find(|state| status(*state) == with);
         let mut rows = Vec::new();
         for stored in self.batches().rows(&self.name, state, after, limit).await? {
             let attempts = self.batches().attempts(&self.name, Some(stored.number)).await?;
             let row = self.parse_row(stored.number, &stored.content)?;
-            rows.push(UnsettledRow { row, result: self.result_of(&stored)?, attempts });
+            rows.push(RowReport { row, result: self.result_of(&stored)?, attempts });
         }
         Ok(rows)
     }
@@ -81,7 +81,7 @@ impl Batch {
         let batches = self.batches();
         let found = batches.rows(&self.name, Some(RowState::Unknown), number.saturating_sub(1), 1).await?;
         let Some(row) = found.into_iter().find(|row| row.number == number) else {
-            let reason = format!("row {number} is not unknown; list the unknown rows first");
+            let reason = format!("row {number} cannot be resolved: it is not `unknown`; see `Batch::rows`");
             return Err(Error::Stored { name: self.name.clone(), reason });
         };
         match resolution {
@@ -118,7 +118,9 @@ impl Batch {
             RowStatus::Failed => RowState::Failed,
             RowStatus::Rejected => RowState::Rejected,
             other => {
-                let reason = format!("rows that are {other} are not retried; only failed and rejected rows are");
+                let reason = format!(
+                    "rows with status `{other}` are not retried, only `failed` and `rejected` ones; for `unknown`, see `resolve`"
+                );
                 return Err(Error::Stored { name: self.name.clone(), reason });
             }
         };

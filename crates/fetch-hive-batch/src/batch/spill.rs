@@ -32,11 +32,11 @@ struct Record {
 
 impl Spill {
     pub(super) fn new(folder: &Path, batch: &str, worker: &str) -> Self {
+        let safe: String = batch.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
         // The digest keeps two batches apart whose names differ only in other characters.
         let digest = ring::digest::digest(&ring::digest::SHA256, batch.as_bytes());
-        let digest = &digest.as_ref()[..4];
-        let safe: String = batch.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-        let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = crate::fingerprint::hex(&digest);
+        let digits = &digits[..8];
         let prefix = format!("fetch-hive-spill-{safe}-{digits}-");
         Self { folder: folder.to_owned(), file: folder.join(format!("{prefix}{worker}.jsonl")), prefix }
     }

@@ -11,7 +11,7 @@ pub(super) enum Level {
     Run,
     /// No new rows start, and running rows finish.
     Finish,
-    /// Running rows become unknown.
+    /// Rows in flight become unknown.
     Abandon,
 }
 
@@ -30,8 +30,8 @@ impl Stop {
     /// Requests a stop, for example when the process receives a signal.
     ///
     /// After the first call, no new rows start, and the workers return when the running rows have
-    /// finished. After the second call, the workers return at once, and running rows become
-    /// unknown.
+    /// finished. After the second call, the workers return at once. Rows whose request is in flight
+    /// become unknown, and a later worker settles accepted rows.
     pub fn request(&self) {
         self.0.send_modify(|level| {
             *level = if *level == Level::Run { Level::Finish } else { Level::Abandon };

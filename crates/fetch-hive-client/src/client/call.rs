@@ -51,7 +51,7 @@ impl<E, C> Call<E, C> {
     /// # Ok(()) }
     /// ```
     pub fn on_upload_progress(mut self, hook: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
-        self.options.on_upload_progress = Some(Arc::new(hook));
+        self.options.hooks().on_upload_progress = Some(Arc::new(hook));
         self
     }
 
@@ -59,7 +59,7 @@ impl<E, C> Call<E, C> {
     ///
     /// A batch uses it to send a row for which it has already acquired a permit.
     pub fn run_limiter(mut self, limiter: Arc<dyn RunLimiter>) -> Self {
-        self.options.run_limiter = Some(limiter);
+        self.options.hooks().run_limiter = Some(limiter);
         self
     }
 
@@ -80,7 +80,8 @@ impl<E, C> Call<E, C> {
 
     /// Returns the limiter of this call, or else that of the client.
     fn active_run_limiter(&self) -> Option<&Arc<dyn RunLimiter>> {
-        self.options.run_limiter.as_ref().or(self.client.shared.run_limiter.as_ref())
+        let own = self.options.hooks.as_ref().and_then(|hooks| hooks.run_limiter.as_ref());
+        own.or(self.client.shared.run_limiter.as_ref())
     }
 
     /// Executes an operation with the options of this call, except for the timeouts.
@@ -93,11 +94,12 @@ impl<E, C> Call<E, C> {
         mode: ResponseMode,
         build: &BuildRequest<'_>,
     ) -> Result<Executed, Error> {
-        let CallOptions { retry, headers, invalid, on_upload_progress, .. } = &self.options;
+        let CallOptions { retry, headers, invalid, hooks, .. } = &self.options;
         if let Some(invalid) = invalid {
             return Err(Error::new(operation.name, ErrorKind::Invalid(invalid.clone())));
         }
-        let (retry, on_upload_progress) = (*retry, on_upload_progress.as_ref());
+        let on_upload_progress = hooks.as_ref().and_then(|hooks| hooks.on_upload_progress.as_ref());
+        let retry = *retry;
         let run_limiter = self.active_run_limiter();
         let call = PreparedCall {
             operation,

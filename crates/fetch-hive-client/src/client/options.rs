@@ -22,11 +22,18 @@ pub(crate) struct CallOptions {
     idle_is_set: bool,
     pub(super) retry: RetryPolicy,
     pub(super) headers: HeaderMap,
+    /// Boxed, because few calls set them.
+    pub(super) hooks: Option<Box<CallHooks>>,
+    /// The first invalid header, which is reported when the call is sent or the client is built.
+    pub(super) invalid: Option<InvalidInput>,
+}
+
+/// What only a call can set.
+#[derive(Clone, Default)]
+pub(super) struct CallHooks {
     pub(super) on_upload_progress: Option<Arc<ProgressHook>>,
     /// The limiter of this call instead of that of the client.
     pub(super) run_limiter: Option<Arc<dyn RunLimiter>>,
-    /// The first invalid header, which is reported when the call is sent or the client is built.
-    pub(super) invalid: Option<InvalidInput>,
 }
 
 impl Default for CallOptions {
@@ -43,8 +50,7 @@ impl Default for CallOptions {
             idle_is_set: false,
             retry,
             headers: HeaderMap::new(),
-            on_upload_progress: None,
-            run_limiter: None,
+            hooks: None,
             invalid: None,
         }
     }
@@ -98,6 +104,10 @@ impl CallOptions {
             self.invalid.get_or_insert(InvalidInput::new(setting, "must not be zero; `None` disables it"));
         }
         timeout
+    }
+
+    pub(super) fn hooks(&mut self) -> &mut CallHooks {
+        self.hooks.get_or_insert_default()
     }
 
     pub(super) fn retry(mut self, policy: RetryPolicy) -> Self {

@@ -28,7 +28,7 @@ pub struct BatchRecord {
     pub state: BatchState,
     /// The number of rows.
     pub rows: u64,
-    /// The number of attempts that were started and were not returned as surely not started.
+    /// The number of attempts that may have started a run.
     pub runs: u64,
     /// The number of tokens of the settled rows.
     pub tokens: u64,

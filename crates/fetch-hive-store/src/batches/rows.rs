@@ -70,7 +70,7 @@ pub struct DueRow {
     pub request_id: Option<String>,
 }
 
-/// A record of the ledger: one attempt, which is at most one request.
+/// An attempt of a row, which sends at most one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -112,7 +112,8 @@ impl StoreBatches {
         Ok(counts)
     }
 
-    /// Returns rows in order, starting after a number.
+    /// Returns at most `limit` rows whose numbers are greater than `after`, in order. `state` selects
+    /// a state.
     ///
     /// # Errors
     ///
@@ -178,7 +179,7 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Returns the rows whose runs have ended by callback and are not settled.
+    /// Returns at most `limit` rows whose runs have ended by callback and that are not settled.
     ///
     /// # Errors
     ///
@@ -221,7 +222,8 @@ impl StoreBatches {
         Ok(rows.map(|mut row| (crate::unsigned(row.int()), crate::unsigned(row.int()))).collect())
     }
 
-    /// Takes accepted rows whose look-up is due, and sets the time of the next one.
+    /// Takes at most `limit` accepted rows whose look-up is due, and delays the next look-up of each
+    /// by `next`.
     ///
     /// # Errors
     ///

@@ -16,9 +16,9 @@ pub struct StartRequest {
     /// A key of the attempt that no other attempt has. If the commit is not confirmed,
     /// [`StoreBatches::undo_start`] finds the attempt by it.
     pub attempt_key: String,
-    /// The place in the queue of the limiter that the previous call returned.
+    /// The number of the queue entry that the previous call returned.
     pub queued: Option<u64>,
-    /// How long the row outlives its worker before it becomes unknown.
+    /// The lease of the row, after which it becomes unknown.
     pub lease: Duration,
     /// The number of runs after which the batch is paused.
     pub max_runs: Option<u64>,
@@ -29,7 +29,7 @@ pub struct StartRequest {
 }
 
 impl StartRequest {
-    /// Creates a request without limits of its own.
+    /// Creates a request without limits for runs or tokens.
     pub fn new(attempt_key: impl Into<String>, lease: Duration) -> Self {
         let attempt_key = attempt_key.into();
         Self { attempt_key, queued: None, lease, max_runs: None, max_runs_per_day: None, max_tokens: None }
@@ -42,9 +42,9 @@ impl StartRequest {
 pub enum Start {
     /// The row has a slot, and the intent to send it is committed.
     Started(StartedRow),
-    /// No slot is free. Call again after a change or after the time.
+    /// No slot is free. Call again after a change in the store, or after `wait`.
     Queued {
-        /// The place in the queue, for the next call.
+        /// The number of the queue entry, for the next call.
         number: u64,
         /// How long to wait at most.
         wait: Duration,
@@ -104,8 +104,8 @@ impl StoreBatches {
     ///
     /// # Errors
     ///
-    /// Returns an error if the database fails or has changed. If the commit was not confirmed, the
-    /// intent may be stored; call [`undo_start`](Self::undo_start) before the next start.
+    /// Returns an error if the database fails, or if a standby was promoted
+    /// ([`StoreError::ServerChanged`]). If the commit was not confirmed, the intent may be stored; call [`undo_start`](Self::undo_start) before the next start.
     pub async fn start(
         &self,
         name: &str,
@@ -139,7 +139,7 @@ impl StoreBatches {
                         return Ok(Started::Other(Start::Queued { number, wait, paused_until }));
                     }
                 };
-                commit_intent(tx, &batch, &request, (number, attempt), now).await?;
+                commit_intent(tx, &batch, &request, [number, attempt, slot], now).await?;
                 Ok(Started::Row { number, attempt, content, slot })
             })
         }));
@@ -154,8 +154,8 @@ impl StoreBatches {
         }
     }
 
-    /// Returns a row whose intent may have been stored by a commit without an answer, and which was
-    /// not sent. Its slot is freed by its lease.
+    /// Undoes a [`start`](Self::start) whose commit was not confirmed: makes the row ready and frees
+    /// its slot. The row must not have been sent.
     ///
     /// # Errors
     ///
@@ -169,8 +169,10 @@ impl StoreBatches {
                 tx.query(sql, &[limit.as_str().into()]).await?;
                 let values = [batch.as_str().into(), key.as_str().into()];
                 let sql = "UPDATE fetch_hive_batch_row SET state = 0, attempt_key = NULL \
-                           WHERE batch = $1 AND attempt_key = $2 AND state IN (1, 6) RETURNING number, attempt";
+                           WHERE batch = $1 AND attempt_key = $2 AND state IN (1, 6) RETURNING slot, number, attempt";
                 if let Some(mut row) = tx.row(sql, &values).await? {
+                    let sql = "DELETE FROM fetch_hive_slot WHERE name = $1 AND number = $2";
+                    tx.execute(sql, &[limit.as_str().into(), row.int().into()]).await?;
                     let sql = "UPDATE fetch_hive_attempt SET verdict = 'not sent' \
                                WHERE batch = $1 AND number = $2 AND attempt = $3";
                     tx.execute(sql, &[batch.as_str().into(), row.int().into(), row.int().into()]).await?;
@@ -229,8 +231,8 @@ async fn check(
     }
     let reached = |limit: Option<u64>, value: u64| limit.filter(|limit| value >= *limit);
     let pause = match (reached(request.max_runs, runs), reached(request.max_tokens, tokens)) {
-        (Some(limit), _) => Some(format!("the limit of {limit} runs is reached")),
-        (_, Some(limit)) => Some(format!("the limit of {limit} tokens is reached")),
+        (Some(limit), _) => Some(format!("the limit of {limit} runs is reached (max_runs); raise it, then resume")),
+        (_, Some(limit)) => Some(format!("the limit of {limit} tokens is reached (max_tokens); raise it, then resume")),
         _ => None,
     };
     if let Some(reason) = pause {
@@ -250,19 +252,27 @@ async fn commit_intent(
     tx: &mut Tx,
     batch: &str,
     request: &StartRequest,
-    (number, attempt): (i64, i64),
+    [number, attempt, slot]: [i64; 3],
     now: i64,
 ) -> Result<(), StoreError> {
     let key = request.attempt_key.as_str();
     let update_row = "UPDATE fetch_hive_batch_row SET state = $3, attempt = $4, attempt_key = $5, started = $6, \
-                      lease_end = $7, token = NULL, request_id = NULL, result = NULL WHERE batch = $1 AND number = $2";
+                      lease_end = $7, slot = $8, token = NULL, request_id = NULL, result = NULL WHERE batch = $1 AND number = $2";
     let insert_attempt = "INSERT INTO fetch_hive_attempt (batch, number, attempt, started) VALUES ($1, $2, $3, $4)";
     let update_batch = "UPDATE fetch_hive_batch SET runs = runs + 1, \
                         day_runs = CASE WHEN day = $2 THEN day_runs + 1 ELSE 1 END, day = $2 WHERE name = $1";
     let lease_end = now + millis(request.lease);
     let starting = RowState::Starting.number();
-    let row_values =
-        [batch.into(), number.into(), starting.into(), attempt.into(), key.into(), now.into(), lease_end.into()];
+    let row_values = [
+        batch.into(),
+        number.into(),
+        starting.into(),
+        attempt.into(),
+        key.into(),
+        now.into(),
+        lease_end.into(),
+        slot.into(),
+    ];
     let attempt_values = [batch.into(), number.into(), attempt.into(), now.into()];
     let batch_values = [batch.into(), (now / DAY).into()];
     tx.pipeline(&[(update_row, &row_values), (insert_attempt, &attempt_values), (update_batch, &batch_values)])

@@ -34,7 +34,7 @@ pub struct RowUpdate {
     pub request_id: Option<String>,
     /// The tokens of the run.
     pub tokens: u64,
-    /// When an accepted run is looked up.
+    /// The delay before an accepted run is looked up.
     pub look_up_in: Option<Duration>,
     /// For a row that becomes ready again: how long the service asked to wait. The whole batch
     /// waits for at least a second, and longer after each further refusal.
@@ -279,9 +279,10 @@ impl Breaker {
         if !matches!(state, RowState::Failed | RowState::Unknown) {
             None
         } else if self.count == FIRST_ROWS && i64::from(failures) == FIRST_ROWS {
-            Some(format!("the first {FIRST_ROWS} rows are failed or unknown"))
+            Some(format!("the first {FIRST_ROWS} rows are failed or unknown; check them, then resume"))
         } else if failures > MAX_FAILURES {
-            Some(format!("{failures} of the last {LAST_ROWS} rows are failed or unknown"))
+            let rows = self.count.min(LAST_ROWS.into());
+            Some(format!("{failures} of the last {rows} rows are failed or unknown; check them, then resume"))
         } else {
             None
         }
@@ -305,7 +306,7 @@ mod tests {
     #[test]
     fn breaker_trips_after_three_first_failures() {
         let tripped = reason([RowState::Failed, RowState::Unknown, RowState::Failed]);
-        assert_eq!(tripped.as_deref(), Some("the first 3 rows are failed or unknown"));
+        assert_eq!(tripped.as_deref(), Some("the first 3 rows are failed or unknown; check them, then resume"));
         assert_eq!(reason([RowState::Failed, RowState::Succeeded, RowState::Failed]), None);
         assert_eq!(reason([RowState::Rejected; 3]), None);
     }
@@ -319,6 +320,6 @@ mod tests {
         let one_more = [RowState::Succeeded].into_iter().chain(rows(1)).chain([RowState::Unknown]);
         assert_eq!(reason(one_more), None, "the first failure left the window");
         let tripped = reason([RowState::Succeeded].into_iter().chain(rows(2)));
-        assert_eq!(tripped.as_deref(), Some("11 of the last 50 rows are failed or unknown"));
+        assert_eq!(tripped.as_deref(), Some("11 of the last 27 rows are failed or unknown; check them, then resume"));
     }
 }

@@ -18,6 +18,7 @@ use fetch_hive_store::Store;
 use fetch_hive_testing::stores;
 pub use postgres::Directory;
 use postgres::{Postgres, as_postgres, is_root, run};
+#[allow(unused_imports, reason = "only for PostgreSQL")]
 pub use relay::SilentRelay;
 pub use skip::report_skipped;
 

@@ -111,7 +111,7 @@ impl Phase<'_> {
             None => None,
         };
         let database = match (self.server, &relay) {
-            (Some(server), Some(relay)) => server.relayed_url(relay.address()),
+            (Some(_), Some(relay)) => relay.database_url(),
             _ => self.database.to_owned(),
         };
         let (base_url, name, folder) = (emulator.base_url(), self.name.to_owned(), self.folder.display().to_string());

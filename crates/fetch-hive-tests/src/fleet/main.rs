@@ -96,7 +96,7 @@ async fn fleet(kind: &str, runs: i64) -> Result<(), BoxError> {
     let (relay, relayed_database) = match &server {
         Some(server) => {
             let relay = SilentRelay::start((Ipv4Addr::LOCALHOST, server.port()).into()).await?;
-            let url = server.relayed_url(relay.address());
+            let url = relay.database_url();
             (Some(relay), url)
         }
         None => (None, database),

@@ -34,7 +34,9 @@ async fn full_disk_child() {
 
     let (sender, mut unsaved) = tokio::sync::watch::channel(0);
     let worker = batch.worker(&client, &store.run_limiter("plan", 3)).spill_folder(&folder);
-    let worker = worker.on_progress(Duration::from_millis(20), move |progress| drop(sender.send(progress.unsaved)));
+    let worker = worker.on_progress(Duration::from_millis(20), move |progress| {
+        let _ = sender.send(progress.unsaved);
+    });
     let running = tokio::spawn(async move { worker.run(&Stop::new()).await });
     tokio::time::timeout(20 * SECOND, unsaved.wait_for(|unsaved| *unsaved > 0)).await.unwrap().unwrap();
     let spilled = std::fs::read_dir(&folder).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());

@@ -49,7 +49,7 @@ async fn breaker_pauses_after_three_failures() {
     .await;
     let batch = setup.batch(50).await;
     let end = setup.worker(&batch).run(&Stop::new()).await.unwrap();
-    assert_eq!(paused(&end), "the first 3 rows are failed or unknown");
+    assert_eq!(paused(&end), "the first 3 rows are failed or unknown; check them, then resume");
     // Rows that were already sent may fail, too.
     let failed = count(&batch, RowStatus::Failed).await;
     assert!((3..=5).contains(&failed), "{failed}");
@@ -60,7 +60,7 @@ async fn runs_and_tokens_are_limited() {
     let setup = Setup::start(|emulator| emulator).await;
     let batch = setup.batch(10).await;
     let end = setup.worker(&batch).max_runs(4).run(&Stop::new()).await.unwrap();
-    assert_eq!(paused(&end), "the limit of 4 runs is reached");
+    assert_eq!(paused(&end), "the limit of 4 runs is reached (max_runs); raise it, then resume");
     assert_eq!(setup.runs(), 4);
 
     batch.resume().await.unwrap();

@@ -103,6 +103,26 @@ async fn unreadable_success_keeps_its_body() {
 }
 
 #[tokio::test]
+async fn errors_of_prompts_and_agents_settle_their_rows() {
+    let own = r#"{"error":"provider failed","error_code":"internal_server_error"}"#;
+    for mapping in [Mapping::prompt("tagline").columns(["text"]), Mapping::agent("researcher", "text")] {
+        let setup = Setup::start(|emulator| {
+            emulator
+                .deployment(Deployment::prompt("tagline"))
+                .deployment(Deployment::agent("researcher"))
+                .fault(Fault::status(502).body(own).nth(2))
+                .fault(Fault::status(502).body("<html>Bad Gateway</html>").nth(4))
+        })
+        .await;
+        let batch = setup.batch_of(8, &mapping).await;
+        assert_eq!(setup.worker(&batch).run(&Stop::new()).await.unwrap(), End::Finished);
+        let progress = batch.progress().await.unwrap();
+        let counts = [RowStatus::Succeeded, RowStatus::Failed, RowStatus::Unknown].map(|status| progress.count(status));
+        assert_eq!((counts, setup.emulator.requests().len()), ([6, 1, 1], 8), "{mapping:?}");
+    }
+}
+
+#[tokio::test]
 async fn prompts_and_agents_run_without_callbacks() {
     let setup = Setup::start(|emulator| {
         emulator.deployment(Deployment::prompt("tagline")).deployment(Deployment::agent("researcher"))

@@ -21,7 +21,7 @@ async fn lagging_standby_sends_nothing_twice() {
         return fetch_hive_tests::report_skipped("initdb of PostgreSQL");
     };
     let relay = SilentRelay::start((Ipv4Addr::LOCALHOST, primary.port()).into()).await.unwrap();
-    let store = Store::connect(&primary.relayed_url(relay.address())).await.unwrap();
+    let store = Store::connect(&relay.database_url()).await.unwrap();
     let emulator =
         Emulator::builder().deployment(Deployment::workflow("summarise").delay_ms(20)).start().await.unwrap();
     let client = Client::builder().api_key("fhk_test").base_url(emulator.base_url()).build().unwrap();

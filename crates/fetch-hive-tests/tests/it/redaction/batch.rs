@@ -128,7 +128,7 @@ pub(crate) async fn stored_batch(printed: &mut Printed) {
         fetch_hive_batch::Resolution = Resolution::Ran;
         fetch_hive_batch::Sample = sample;
         fetch_hive_batch::Stop = Stop::new();
-        fetch_hive_batch::UnsettledRow = batch.rows(RowStatus::Accepted, 0, 1).await.unwrap().remove(0);
+        fetch_hive_batch::RowReport = batch.rows(RowStatus::Accepted, 0, 1).await.unwrap().remove(0);
         fetch_hive_batch::Worker = worker;
         fetch_hive_store::batches::Attempt = batches.attempts("b", None).await.unwrap().remove(0);
         fetch_hive_store::batches::BatchRecord = Batch::list(&store).await.unwrap().remove(0);

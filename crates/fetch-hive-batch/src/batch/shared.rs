@@ -1,0 +1,169 @@
+//! The state that the tasks of a worker share, and storing the outcomes of rows.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fetch_hive_client::callback::PendingRun;
+use fetch_hive_client::types::WebhookSecret;
+use fetch_hive_store::StoreError;
+use fetch_hive_store::batches::{RowState, RowUpdate, StartedRow};
+
+use super::judge::AttemptId;
+use super::send::{Began, Sender, Sent};
+use super::spill::Spill;
+use super::stop::{Level, Stop};
+
+/// How long results are retried after a stop, while the database fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The pause after the database failed.
+pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
+
+/// The settled rows that a worker remembers, in case that a promoted standby has lost them.
+const MAX_REMEMBERED: usize = 1_000;
+const MAX_REMEMBERED_BYTES: usize = 16 << 20;
+
+/// The state that the tasks of a worker share.
+pub(super) struct Shared {
+    pub(super) sender: Sender,
+    pub(super) spill: Spill,
+    pub(super) stop: Stop,
+    /// The last time at which the database failed, or the start of the worker.
+    pub(super) last_failure: Mutex<Instant>,
+    /// The rows that are being sent, whose leases are renewed.
+    pub(super) in_flight: Mutex<HashMap<u64, AttemptId>>,
+    /// The accepted rows of this worker, which keep their slots.
+    pub(super) accepted: Mutex<HashMap<u64, (u64, PendingRun)>>,
+    pub(super) remembered: Mutex<Remembered>,
+    pub(super) known_secret: Mutex<Option<WebhookSecret>>,
+    /// The times at which this worker settled its last rows.
+    pub(super) settled: Mutex<VecDeque<Instant>>,
+    pub(super) unsaved: AtomicU64,
+}
+
+#[derive(Default)]
+pub(super) struct Remembered {
+    updates: VecDeque<RowUpdate>,
+    bytes: usize,
+}
+
+impl Remembered {
+    fn push(&mut self, update: RowUpdate) {
+        self.bytes += size(&update);
+        self.updates.push_back(update);
+        while self.updates.len() > MAX_REMEMBERED || self.bytes > MAX_REMEMBERED_BYTES {
+            let Some(oldest) = self.updates.pop_front() else { return };
+            self.bytes -= size(&oldest);
+        }
+    }
+}
+
+fn size(update: &RowUpdate) -> usize {
+    update.result.as_ref().map_or(0, Vec::len)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    pub(super) fn store_failed(&self, error: &StoreError) {
+        tracing::warn!(batch = self.sender.batch, %error, "the store of the batch failed");
+        *lock(&self.last_failure) = Instant::now();
+    }
+
+    /// Sends a row and stores its outcome.
+    pub(super) async fn send(
+        self: Arc<Self>,
+        row: StartedRow,
+        request: crate::RunRequest,
+        began: Began,
+        id: AttemptId,
+    ) {
+        let Sent { update, pending, secret } = self.sender.send(row, request, began).await;
+        if let Some(secret) = secret {
+            self.learn_secret(secret).await;
+        }
+        let is_accepted = update.state == RowState::Accepted;
+        if let Some(pending) = pending.filter(|_| is_accepted) {
+            lock(&self.accepted).insert(id.number, (id.attempt, pending));
+        }
+        let has_changed = self.store(update).await;
+        if is_accepted && !has_changed {
+            // The event has arrived before the response.
+            self.run_ended(id.number);
+        }
+        lock(&self.in_flight).remove(&id.number);
+    }
+
+    /// Frees the slot of a row that is settled.
+    pub(super) fn run_ended(&self, number: u64) {
+        if let Some((_, mut pending)) = lock(&self.accepted).remove(&number) {
+            pending.run_ended();
+        }
+    }
+
+    /// Stores the secret of the deployment, so that the events of runs whose response was lost can
+    /// be verified.
+    async fn learn_secret(&self, secret: WebhookSecret) {
+        if lock(&self.known_secret).as_ref() == Some(&secret) {
+            return;
+        }
+        let deployment = format!("batch {}", self.sender.batch);
+        match self.sender.store.put_secret(&deployment, &secret).await {
+            Ok(()) => *lock(&self.known_secret) = Some(secret),
+            Err(error) => self.store_failed(&error),
+        }
+    }
+
+    /// Stores a change, and retries while the database fails. After the first failure, the change
+    /// is also in a file. Returns whether the change had an effect.
+    async fn store(&self, update: RowUpdate) -> bool {
+        let mut is_spilled = false;
+        let mut failing_since = None;
+        let has_changed = loop {
+            match self.sender.batches.update(&self.sender.batch, &update).await {
+                Ok(has_changed) => break has_changed,
+                Err(error) => self.store_failed(&error),
+            }
+            if !is_spilled {
+                self.unsaved.fetch_add(1, Ordering::Relaxed);
+                is_spilled = true;
+                if let Err(error) = self.spill.append(&update) {
+                    tracing::error!(path = %self.spill.path().display(), %error, "a result cannot be written to a file");
+                }
+            }
+            let since = *failing_since.get_or_insert_with(Instant::now);
+            let gives_up =
+                self.stop.level() == Level::Abandon || (self.stop.is_requested() && since.elapsed() > PATIENCE);
+            if gives_up {
+                return true;
+            }
+            tokio::time::sleep(STORE_PAUSE).await;
+        };
+        if is_spilled {
+            self.unsaved.fetch_sub(1, Ordering::Relaxed);
+        }
+        if !matches!(update.state, RowState::Ready | RowState::Accepted) {
+            let mut settled = lock(&self.settled);
+            settled.push_back(Instant::now());
+            if settled.len() > 100 {
+                settled.pop_front();
+            }
+        }
+        lock(&self.remembered).push(update);
+        has_changed
+    }
+
+    /// Stores the last changes again, because a promoted standby may have lost them.
+    pub(super) async fn store_again(&self) {
+        let updates: Vec<_> = lock(&self.remembered).updates.iter().cloned().collect();
+        for update in updates {
+            if let Err(error) = self.sender.batches.update(&self.sender.batch, &update).await {
+                return self.store_failed(&error);
+            }
+        }
+    }
+}
