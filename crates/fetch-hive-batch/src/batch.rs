@@ -54,6 +54,7 @@ const CHUNK: usize = 256;
 #[derive(Clone)]
 pub struct Batch {
     store: Store,
+    id: String,
     name: String,
     definition: Arc<Definition>,
 }
@@ -114,7 +115,8 @@ impl Batch {
         let Some(record) = store.batches().get(name).await? else { return Ok(None) };
         let definition = serde_json::from_str(&record.definition)
             .map_err(|error| Error::Stored { name: name.to_owned(), reason: error.to_string() })?;
-        Ok(Some(Self { store: store.clone(), name: name.to_owned(), definition: Arc::new(definition) }))
+        let (store, id, name) = (store.clone(), record.id, record.name);
+        Ok(Some(Self { store, id, name, definition: Arc::new(definition) }))
     }
 
     /// Returns the records of all batches, the newest first.
@@ -124,6 +126,13 @@ impl Batch {
     /// Returns an error if the database fails.
     pub async fn list(store: &Store) -> Result<Vec<BatchRecord>, Error> {
         Ok(store.batches().list().await?)
+    }
+
+    /// Returns the id of the batch, for
+    /// [`StoreBatches`](fetch_hive_store::batches::StoreBatches). A batch that is deleted and created
+    /// again has another id.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// Returns the name of the batch.
@@ -150,7 +159,7 @@ impl Batch {
     ///
     /// The client's own limiter and its retry policy are not used.
     pub fn worker(&self, client: &Client, limiter: &StoreRunLimiter) -> Worker {
-        Worker::new(self.clone(), client.clone(), limiter.for_batch(&self.name))
+        Worker::new(self.clone(), client.clone(), limiter.for_batch(&self.id))
     }
 
     /// Pauses the batch: no row starts, and running rows finish. The first reason is kept.
@@ -159,7 +168,7 @@ impl Batch {
     ///
     /// Returns an error if the database fails.
     pub async fn pause(&self, reason: &str) -> Result<(), Error> {
-        Ok(self.batches().pause(&self.name, reason).await?)
+        Ok(self.batches().pause(&self.id, reason).await?)
     }
 
     /// Allows a paused batch to run again, and resets its failure count and its delay. Start a [`worker`](Self::worker) if none is running.
@@ -168,7 +177,7 @@ impl Batch {
     ///
     /// Returns an error if the database fails.
     pub async fn resume(&self) -> Result<(), Error> {
-        Ok(self.batches().resume(&self.name).await?)
+        Ok(self.batches().resume(&self.id).await?)
     }
 
     /// Returns the reason why the batch is paused, or `None` if it may run.
@@ -197,7 +206,7 @@ impl Batch {
             );
             return Err(Error::Stored { name: self.name, reason });
         }
-        self.batches().delete(&self.name).await?;
+        self.batches().delete(&self.id).await?;
         Ok(())
     }
 
@@ -206,7 +215,7 @@ impl Batch {
     }
 
     async fn record(&self) -> Result<BatchRecord, Error> {
-        let record = self.batches().get(&self.name).await?;
+        let record = self.batches().get(&self.name).await?.filter(|record| record.id == self.id);
         record.ok_or_else(|| Error::NotFound { name: self.name.clone() })
     }
 
@@ -240,9 +249,9 @@ impl BatchBuilder {
         let header = Header::clone(rows.header());
         let bound = mapping.bind(&header)?;
         let batches = store.batches();
-        let creator = self::worker::unique_key();
+        let id = self::worker::unique_key();
         let existing = Batch::find(store, &name).await?;
-        if existing.is_none() && !batches.create(&name, &creator).await? {
+        if existing.is_none() && !batches.create(&name, &id).await? {
             return Err(Error::Stored {
                 name,
                 reason: "was created by another process meanwhile; run again to continue it".to_owned(),
@@ -255,7 +264,7 @@ impl BatchBuilder {
             // Reading is quick compared with a transaction, and files are read in small parts.
             let row = rows.next().transpose()?;
             if existing.is_none() && (chunk.len() == CHUNK || (row.is_none() && !chunk.is_empty())) {
-                batches.add_rows(&name, &creator, std::mem::take(&mut chunk)).await?;
+                batches.add_rows(&id, std::mem::take(&mut chunk)).await?;
             }
             let Some(row) = row else { break };
             check.row(&row)?;
@@ -276,8 +285,8 @@ impl BatchBuilder {
         let definition = Definition { header, mapping: mapping.clone(), fingerprint, id_column };
         let text = serde_json::to_string(&definition)
             .map_err(|error| Error::Stored { name: name.clone(), reason: error.to_string() })?;
-        batches.complete(&name, &creator, &text).await?;
-        Ok(Batch { store: store.clone(), name, definition: Arc::new(definition) })
+        batches.complete(&id, &text).await?;
+        Ok(Batch { store: store.clone(), id, name, definition: Arc::new(definition) })
     }
 }
 

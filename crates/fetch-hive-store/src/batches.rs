@@ -37,36 +37,31 @@ impl Store {
 }
 
 const COLUMNS: &str =
-    "SELECT name, definition, state, reason, rows, runs, tokens, created, not_before FROM fetch_hive_batch";
+    "SELECT id, name, definition, state, reason, rows, runs, tokens, created, not_before FROM fetch_hive_batch";
 
 impl StoreBatches {
     /// Creates a batch without rows, which cannot run before it is [complete](Self::complete).
     ///
-    /// `creator` is a key that no other process has. If an incomplete batch has this name, it is
-    /// replaced, and the next call of its creator fails. Returns `false` if there is a complete one.
+    /// `id` is a key that no other batch has. If an incomplete batch has this name, it is replaced,
+    /// and the next call of its creator fails. Returns `false` if there is a complete one.
     ///
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn create(&self, name: &str, creator: &str) -> Result<bool, StoreError> {
-        let (batch, creator) = (name.to_owned(), creator.to_owned());
+    pub async fn create(&self, name: &str, id: &str) -> Result<bool, StoreError> {
+        let (name, id) = (name.to_owned(), id.to_owned());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                let name = [batch.as_str().into()];
-                let sql = "DELETE FROM fetch_hive_batch WHERE name = $1 AND state = 0";
-                tx.execute(sql, &name).await?;
+                let sql = "DELETE FROM fetch_hive_batch WHERE name = $1 AND state = 0 RETURNING id";
+                if let Some(replaced) = tx.row(sql, &[name.as_str().into()]).await?.and_then(|mut row| row.text()) {
+                    delete_rows(tx, &replaced).await?;
+                }
                 let now = tx.now().await?;
-                let sql = "INSERT INTO fetch_hive_batch (name, definition, state, rows, runs, day, day_runs, tokens, \
+                let sql = "INSERT INTO fetch_hive_batch (id, name, definition, state, rows, runs, day, day_runs, tokens, \
                            recent, recent_count, not_before, backoffs, created) \
-                           VALUES ($1, $3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $2) \
-                           ON CONFLICT (name) DO NOTHING RETURNING state";
-                if tx.row(sql, &[batch.as_str().into(), now.into(), creator.as_str().into()]).await?.is_none() {
-                    return Ok(false);
-                }
-                for sql in DELETE_ROWS {
-                    tx.execute(sql, &name).await?;
-                }
-                Ok(true)
+                           VALUES ($1, $2, '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, $3) \
+                           ON CONFLICT (name) DO NOTHING RETURNING id";
+                Ok(tx.row(sql, &[id.as_str().into(), name.as_str().into(), now.into()]).await?.is_some())
             })
         }));
         operation.await
@@ -78,15 +73,15 @@ impl StoreBatches {
     ///
     /// Returns an error if another process creates the batch, if a number occurs twice, or if the
     /// database fails.
-    pub async fn add_rows(&self, name: &str, creator: &str, rows: Vec<(u64, Vec<u8>)>) -> Result<(), StoreError> {
-        let (batch, creator) = (name.to_owned(), creator.to_owned());
+    pub async fn add_rows(&self, id: &str, rows: Vec<(u64, Vec<u8>)>) -> Result<(), StoreError> {
+        let batch = id.to_owned();
         let mut sealed = Vec::with_capacity(rows.len());
         for (number, content) in rows {
-            sealed.push((crate::signed(number), self.seal(name, number, &content)?));
+            sealed.push((crate::signed(number), self.seal(id, number, &content)?));
         }
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                lock_incomplete(tx, &batch, &creator).await?;
+                lock_incomplete(tx, &batch).await?;
                 let sql = "INSERT INTO fetch_hive_batch_row (batch, number, content, state, attempt, due, lease_end) \
                            VALUES ($1, $2, $3, 0, 0, 0, 0)";
                 let values: Vec<_> = sealed
@@ -105,14 +100,14 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if another process creates the batch, or if the database fails.
-    pub async fn complete(&self, name: &str, creator: &str, definition: &str) -> Result<(), StoreError> {
-        let (batch, creator, definition) = (name.to_owned(), creator.to_owned(), definition.to_owned());
+    pub async fn complete(&self, id: &str, definition: &str) -> Result<(), StoreError> {
+        let (batch, definition) = (id.to_owned(), definition.to_owned());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                lock_incomplete(tx, &batch, &creator).await?;
+                lock_incomplete(tx, &batch).await?;
                 let sql = "UPDATE fetch_hive_batch SET state = 1, definition = $2, \
                            rows = (SELECT COUNT(*) FROM fetch_hive_batch_row WHERE batch = $1) \
-                           WHERE name = $1 AND state = 0";
+                           WHERE id = $1 AND state = 0";
                 tx.execute(sql, &[batch.as_str().into(), definition.as_str().into()]).await
             })
         }));
@@ -156,12 +151,12 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn pause(&self, name: &str, reason: &str) -> Result<(), StoreError> {
-        let (batch, reason) = (name.to_owned(), reason.to_owned());
+    pub async fn pause(&self, id: &str, reason: &str) -> Result<(), StoreError> {
+        let (batch, reason) = (id.to_owned(), reason.to_owned());
         let operation =
             self.0.transaction(Box::new(move |tx| Box::pin(async move { update::pause(tx, &batch, &reason).await })));
         operation.await?;
-        self.0.notify(name.as_bytes()).await;
+        self.0.notify(id.as_bytes()).await;
         Ok(())
     }
 
@@ -170,17 +165,17 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn resume(&self, name: &str) -> Result<(), StoreError> {
-        let batch = name.to_owned();
+    pub async fn resume(&self, id: &str) -> Result<(), StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let sql = "UPDATE fetch_hive_batch SET state = 1, reason = NULL, recent = 0, recent_count = 0, \
-                           not_before = 0, backoffs = 0 WHERE name = $1 AND state > 0";
+                           not_before = 0, backoffs = 0 WHERE id = $1 AND state > 0";
                 tx.execute(sql, &[batch.as_str().into()]).await
             })
         }));
         operation.await?;
-        self.0.notify(name.as_bytes()).await;
+        self.0.notify(id.as_bytes()).await;
         Ok(())
     }
 
@@ -189,19 +184,27 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn delete(&self, name: &str) -> Result<bool, StoreError> {
-        let batch = name.to_owned();
+    pub async fn delete(&self, id: &str) -> Result<bool, StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                let name = [batch.as_str().into()];
-                for sql in DELETE_ROWS {
-                    tx.execute(sql, &name).await?;
-                }
-                let sql = "DELETE FROM fetch_hive_batch WHERE name = $1 RETURNING name";
-                Ok(tx.row(sql, &name).await?.is_some())
+                delete_rows(tx, &batch).await?;
+                let sql = "DELETE FROM fetch_hive_batch WHERE id = $1 RETURNING id";
+                Ok(tx.row(sql, &[batch.as_str().into()]).await?.is_some())
             })
         }));
         operation.await
+    }
+
+    /// Returns an identifier of the database server, which changes when a standby is promoted.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn server(&self) -> Result<Option<String>, StoreError> {
+        let operation =
+            self.0.transaction(Box::new(|tx| Box::pin(async move { tx.row(tx.server_statement(), &[]).await })));
+        Ok(operation.await?.and_then(|mut row| row.text()))
     }
 
     /// Waits for a change in the store, for at most `longest`.
@@ -219,10 +222,14 @@ impl StoreBatches {
 }
 
 /// Locks a batch that is not complete. Fails if another process has replaced it.
-async fn lock_incomplete(tx: &mut Tx, batch: &str, creator: &str) -> Result<(), StoreError> {
-    let sql = "SELECT name FROM fetch_hive_batch WHERE name = $1 AND state = 0 AND definition = $2 FOR UPDATE";
-    if tx.row(sql, &[batch.into(), creator.into()]).await?.is_none() {
-        return Err(StoreError::BatchReplaced { name: batch.to_owned() });
+async fn lock_incomplete(tx: &mut Tx, batch: &str) -> Result<(), StoreError> {
+    let sql = "SELECT id FROM fetch_hive_batch WHERE id = $1 AND state = 0 FOR UPDATE";
+    tx.row(sql, &[batch.into()]).await?.map(drop).ok_or(StoreError::BatchReplaced)
+}
+
+async fn delete_rows(tx: &mut Tx, batch: &str) -> Result<(), StoreError> {
+    for sql in DELETE_ROWS {
+        tx.execute(sql, &[batch.into()]).await?;
     }
     Ok(())
 }

@@ -35,11 +35,8 @@ pub enum StoreError {
         found: String,
     },
     /// Another process has replaced or completed the batch that this process was creating.
-    #[error("another process replaced or completed the batch {name}; run again")]
-    BatchReplaced {
-        /// The name of the batch.
-        name: String,
-    },
+    #[error("another process replaced or completed the batch; run again")]
+    BatchReplaced,
     /// A value cannot be sealed or decrypted.
     #[error("a value cannot be sealed or decrypted; check the key of seal_with")]
     Sealed,

@@ -49,6 +49,8 @@ struct Shared {
     database: Database,
     sealer: Sealer,
     changes: watch::Sender<u64>,
+    /// The number of operations in the background.
+    background: watch::Sender<usize>,
     /// The listening connection is closed when the last receiver is dropped.
     receiver: watch::Receiver<u64>,
     runtime: tokio::runtime::Handle,
@@ -116,7 +118,8 @@ impl StoreBuilder {
 
     fn build(self, database: Database, changes: watch::Sender<u64>, receiver: watch::Receiver<u64>) -> Store {
         let runtime = tokio::runtime::Handle::current();
-        Store(Arc::new(Shared { database, sealer: self.sealer, changes, receiver, runtime }))
+        let background = watch::Sender::new(0);
+        Store(Arc::new(Shared { database, sealer: self.sealer, changes, background, receiver, runtime }))
     }
 }
 
@@ -216,12 +219,21 @@ impl Store {
         &self.0.sealer
     }
 
+    /// Waits until all changes in the background are stored, such as freed run slots. Call it before
+    /// the process ends, with a timeout for the case that the database fails.
+    pub async fn flush(&self) {
+        drop(self.0.background.subscribe().wait_for(|count| *count == 0).await);
+    }
+
     /// Runs an operation in the background.
     fn detach(&self, operation: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
+        let background = self.0.background.clone();
+        background.send_modify(|count| *count += 1);
         self.0.runtime.spawn(async move {
             if let Err(error) = operation.await {
                 tracing::warn!(%error, "an update of the store failed");
             }
+            background.send_modify(|count| *count -= 1);
         });
     }
 }

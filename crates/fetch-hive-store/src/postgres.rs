@@ -33,7 +33,7 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Starts a transaction whose commit is durable and whose waits are limited. A suspended process
 /// holds its locks for 5 s at most.
-const BEGIN: &str = "BEGIN; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; \
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; \
                      SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
 #[derive(Clone)]

@@ -17,7 +17,9 @@ use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunLi
 use tokio::sync::oneshot;
 
 pub(crate) use self::daily_cap::DAY;
-pub(crate) use self::grant::{Applicant, Decision, confirm_server, decide, free_slot_of, lock};
+pub(crate) use self::grant::{
+    Applicant, CONFIRMED_SERVER, Decision, check_server, confirm_server, decide, free_slot_of, lock,
+};
 use self::limits::DailyCap;
 pub(crate) use self::limits::Limits;
 pub use self::limits::OnStoreFailure;
@@ -264,16 +266,26 @@ impl Shared {
         }
     }
 
-    /// Updates rows of this limit in the background, and then wakes the waiters.
+    /// Updates rows of this limit in the background, and then wakes the waiters. While the database
+    /// fails, it retries for as long as the rows would keep a slot occupied.
     fn update<F>(&self, operation: F)
     where
-        F: for<'t> FnOnce(&'t mut Tx, &'t str) -> BoxFuture<'t, Result<(), StoreError>> + Send + 'static,
+        F: for<'t> Fn(&'t mut Tx, &'t str) -> BoxFuture<'t, Result<(), StoreError>> + Clone + Send + 'static,
     {
-        let (store, name) = (self.store.clone(), self.limits.name.clone());
-        let updated = self.transaction(operation);
+        let (store, limits) = (self.store.clone(), self.limits.clone());
         self.store.detach(async move {
-            updated.await?;
-            store.notify(name.as_bytes()).await;
+            let began = Instant::now();
+            loop {
+                let (name, operation) = (limits.name.clone(), operation.clone());
+                let updated =
+                    store.transaction(Box::new(move |tx| Box::pin(async move { operation(tx, &name).await })));
+                match updated.await {
+                    Ok(()) => break,
+                    Err(error) if began.elapsed() > limits.lease + limits.hold => return Err(error),
+                    Err(_) => tokio::time::sleep(Duration::from_secs(1)).await,
+                }
+            }
+            store.notify(limits.name.as_bytes()).await;
             Ok(())
         });
     }
@@ -347,6 +359,7 @@ impl RunLimiter for StoreRunLimiter {
         self.shared.slots().numbers.remove(&slot);
         let hold = millis(self.shared.limits.hold);
         self.shared.update(move |tx, name| {
+            let end = end.clone();
             Box::pin(async move {
                 let mut next_probe = None;
                 if let RunEnd::MayBeRunning { request_id } = end {
@@ -382,7 +395,10 @@ impl RunLimiter for StoreRunLimiter {
 
     fn run_ended(&self, request_id: &RequestId) {
         let request_id = request_id.to_string();
-        self.shared.update(move |tx, _| Box::pin(async move { grant::free_slot_of(tx, &request_id).await }));
+        self.shared.update(move |tx, _| {
+            let request_id = request_id.clone();
+            Box::pin(async move { free_slot_of(tx, &request_id).await })
+        });
     }
 
     fn refused(&self, error: &ApiError) {

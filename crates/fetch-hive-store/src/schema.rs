@@ -50,11 +50,11 @@ const TABLES: [&str; 13] = [
 
 const BATCHES: [&str; 5] = [
     // `state` is 0 while rows are added, 1 while they may start, and 2 while the batch is paused.
-    // In state 0, `definition` is the key of the creator.
+    // The other tables refer to the id, because a deleted batch can be created again.
     // `recent` contains one bit for each of the last `recent_count` rows.
     "CREATE TABLE fetch_hive_batch (
-        name TEXT PRIMARY KEY, definition TEXT NOT NULL, state BIGINT NOT NULL, reason TEXT,
-        rows BIGINT NOT NULL, runs BIGINT NOT NULL, day BIGINT NOT NULL, day_runs BIGINT NOT NULL,
+        id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, definition TEXT NOT NULL, state BIGINT NOT NULL,
+        reason TEXT, rows BIGINT NOT NULL, runs BIGINT NOT NULL, day BIGINT NOT NULL, day_runs BIGINT NOT NULL,
         tokens BIGINT NOT NULL, recent BIGINT NOT NULL, recent_count BIGINT NOT NULL,
         not_before BIGINT NOT NULL, backoffs BIGINT NOT NULL, created BIGINT NOT NULL)",
     // `state` is the number of a `RowState`. `due` is the time at which an accepted run is looked

@@ -59,13 +59,14 @@ impl AttemptId {
     /// Returns the change for a response.
     pub(super) fn after_response<R: ToRun>(&self, response: &Result<ApiResponse<R>, ClientError>) -> RowUpdate {
         match response {
-            Ok(response) => self.after_run(response.to_run(), response.body()),
+            Ok(response) => self.after_run(response.to_run(), response.body(), false),
             Err(error) => self.after_error(error),
         }
     }
 
-    /// Returns the change for a run whose status is known.
-    pub(super) fn after_run(&self, run: InvokeWorkflowResponse, body: &[u8]) -> RowUpdate {
+    /// Returns the change for a run whose status is known. A run that has ended is settled also if
+    /// its status is neither `completed` nor `failed`.
+    pub(super) fn after_run(&self, run: InvokeWorkflowResponse, body: &[u8], has_ended: bool) -> RowUpdate {
         let body = json(body);
         let mut result = RowResult { request_id: run.request_id.clone(), ..RowResult::default() };
         result.tokens = tokens(&body);
@@ -80,7 +81,10 @@ impl AttemptId {
                 result.error = Some(failed.to_string());
                 (RowState::Failed, "failed".to_owned())
             }
-            // The run has not ended, or its end is not readable.
+            Err(OutputError::NotCompleted { run_status: Some(status), .. }) if has_ended => {
+                result.error = Some(format!("the run ended with the status `{status}`"));
+                (RowState::Failed, format!("ended as {status}"))
+            }
             Err(error @ OutputError::NotCompleted { run_status: Some(_), .. }) => {
                 let mut update = self.update(RowState::Accepted, error.to_string(), request_id, None);
                 update.look_up_in = Some(LOOK_UP_INTERVAL);
@@ -182,6 +186,10 @@ fn verdict(error: &ClientError) -> Verdict {
         // The configuration is wrong for every row.
         ErrorKind::Credentials(_) => Verdict::NotStarted { pause: Some(error.to_string()) },
         ErrorKind::Store(_) => Verdict::NotStarted { pause: None },
+        // These concern every row.
+        ErrorKind::Invalid(invalid) if invalid.field == "api_key" || invalid.field.ends_with("callback_url") => {
+            Verdict::NotStarted { pause: Some(error.to_string()) }
+        }
         ErrorKind::Invalid(_) => Verdict::Settled(RowState::Rejected),
         // A success response that cannot be read settles the row, and its body is kept.
         ErrorKind::Decode(_) | ErrorKind::TooLarge { .. } => Verdict::Settled(RowState::Succeeded),
@@ -208,6 +216,8 @@ fn api_verdict(api: &ApiError, error: &ClientError) -> Verdict {
         401..=404 => Verdict::NotStarted { pause: Some(error.to_string()) },
         // The limiter shrinks, or pauses all runs until the daily cap is reset.
         429 => Verdict::NotStarted { pause: None },
+        // A part of the request is too large, which concerns this row only.
+        413 | 414 | 431 => Verdict::Settled(RowState::Rejected),
         400 | 422 if is_own_body => Verdict::Settled(RowState::Rejected),
         500..=599 if is_own_body => Verdict::Settled(RowState::Failed),
         _ if error.may_have_run() => Verdict::Settled(RowState::Unknown),

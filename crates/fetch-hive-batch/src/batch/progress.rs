@@ -123,7 +123,7 @@ impl Batch {
     ///
     /// Returns an error if the batch was deleted, or if the database fails.
     pub async fn progress(&self) -> Result<Progress, Error> {
-        let counts = self.batches().counts(&self.name).await?;
+        let counts = self.batches().counts(&self.id).await?;
         let record = self.record().await?;
         let mut progress = Progress { counts, runs: record.runs, tokens: record.tokens, ..Progress::default() };
         if let fetch_hive_store::batches::BatchState::Paused { reason } = record.state {
@@ -146,7 +146,7 @@ impl Batch {
         let mut after = 0;
         // The first rows are representative enough.
         while rows < 1_000 {
-            let page = self.batches().rows(&self.name, Some(RowState::Succeeded), after, 100).await?;
+            let page = self.batches().rows(&self.id, Some(RowState::Succeeded), after, 100).await?;
             let Some(last) = page.last() else { break };
             after = last.number;
             for row in page {

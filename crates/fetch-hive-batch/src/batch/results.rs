@@ -43,7 +43,7 @@ impl Batch {
         let mut writer = export.create(&std::sync::Arc::new(self.definition.header.clone()))?;
         let mut after = 0;
         loop {
-            let page = self.batches().rows(&self.name, None, after, PAGE).await?;
+            let page = self.batches().rows(&self.id, None, after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = last.number;
             for stored in &page {
@@ -64,8 +64,8 @@ impl Batch {
     pub async fn rows(&self, with: RowStatus, after: u64, limit: u32) -> Result<Vec<RowReport>, Error> {
         let state = RowState::ALL.into_iter().find(|state| status(*state) == with);
         let mut rows = Vec::new();
-        for stored in self.batches().rows(&self.name, state, after, limit).await? {
-            let attempts = self.batches().attempts(&self.name, Some(stored.number)).await?;
+        for stored in self.batches().rows(&self.id, state, after, limit).await? {
+            let attempts = self.batches().attempts(&self.id, Some(stored.number)).await?;
             let row = self.parse_row(stored.number, &stored.content)?;
             rows.push(RowReport { row, result: self.result_of(&stored)?, attempts });
         }
@@ -79,18 +79,18 @@ impl Batch {
     /// Returns an error if the row is not unknown, or if the database fails.
     pub async fn resolve(&self, number: u64, resolution: Resolution) -> Result<(), Error> {
         let batches = self.batches();
-        let found = batches.rows(&self.name, Some(RowState::Unknown), number.saturating_sub(1), 1).await?;
+        let found = batches.rows(&self.id, Some(RowState::Unknown), number.saturating_sub(1), 1).await?;
         let Some(row) = found.into_iter().find(|row| row.number == number) else {
             let reason = format!("row {number} cannot be resolved: it is not `unknown`; see `Batch::rows`");
             return Err(Error::Stored { name: self.name.clone(), reason });
         };
         match resolution {
             Resolution::DidNotRun => {
-                batches.run_again(&self.name, RowState::Unknown, Some(number)).await?;
-                batches.record_resolution(&self.name, number, "did not run").await?;
+                batches.run_again(&self.id, RowState::Unknown, Some(number)).await?;
+                batches.record_resolution(&self.id, number, "did not run").await?;
             }
             Resolution::RunAgain => {
-                batches.run_again(&self.name, RowState::Unknown, Some(number)).await?;
+                batches.run_again(&self.id, RowState::Unknown, Some(number)).await?;
             }
             Resolution::Ran => {
                 let mut result = self.result_of(&row)?;
@@ -98,8 +98,8 @@ impl Batch {
                 result.error = Some("resolved by a person: the run has ended, and its output is not known".to_owned());
                 let mut update = RowUpdate::new(number, row.attempts, RowState::Succeeded, "resolved by a person");
                 update.result = serde_json::to_vec(&result).ok();
-                batches.update(&self.name, &update).await?;
-                batches.record_resolution(&self.name, number, "ran").await?;
+                batches.update(&self.id, &update).await?;
+                batches.record_resolution(&self.id, number, "ran").await?;
             }
         }
         Ok(())
@@ -124,7 +124,24 @@ impl Batch {
                 return Err(Error::Stored { name: self.name.clone(), reason });
             }
         };
-        Ok(self.batches().run_again(&self.name, state, None).await?)
+        Ok(self.batches().run_again(&self.id, state, None).await?)
+    }
+
+    /// Rejects a ready row, so that the batch continues without it. Use it for a row whose content
+    /// pauses the batch again and again, for example because a proxy refuses it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the row is not ready, or if the database fails.
+    pub async fn reject(&self, number: u64, reason: &str) -> Result<(), Error> {
+        let mut result = RowResult::new(RowStatus::Rejected);
+        result.error = Some(format!("rejected by a person: {reason}"));
+        let result = serde_json::to_vec(&result).unwrap_or_default();
+        if self.batches().reject(&self.id, number, &result).await? {
+            return Ok(());
+        }
+        let reason = format!("row {number} cannot be rejected: it is not `ready`; see `Batch::rows`");
+        Err(Error::Stored { name: self.name.clone(), reason })
     }
 
     /// Returns the result of a stored row.

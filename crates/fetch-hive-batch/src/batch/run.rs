@@ -5,15 +5,15 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use fetch_hive_store::StoreError;
-use fetch_hive_store::batches::{Start, StartRequest, StartedRow};
+use fetch_hive_store::batches::{RowState, Start, StartRequest, StartedRow};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::accepted::{after_event, look_up, look_up_interval};
+use super::accepted::{after_event, look_up_interval};
 use super::judge::AttemptId;
 use super::progress::{Progress, float};
 use super::send::Began;
-use super::shared::{STORE_PAUSE, Shared, lock};
+use super::shared::{PATIENCE, STORE_PAUSE, Shared, lock};
 use super::stop::Level;
 use super::worker::{End, Worker};
 use crate::{BoundMapping, Error, RunLabel};
@@ -33,6 +33,9 @@ pub(super) struct Run {
     undo: Option<String>,
     tasks: JoinSet<()>,
     paused_until: Option<SystemTime>,
+    /// The database server, which changes when a standby is promoted.
+    server: Option<Option<String>>,
+    stopping_since: Option<Instant>,
     next_upkeep: Instant,
     next_progress: Instant,
 }
@@ -56,6 +59,8 @@ impl Run {
             undo: None,
             tasks: JoinSet::new(),
             paused_until: None,
+            server: None,
+            stopping_since: None,
             next_upkeep: Instant::now(),
             next_progress: Instant::now(),
         }
@@ -63,27 +68,79 @@ impl Run {
 
     pub(super) async fn run(&mut self) -> Result<End, Error> {
         let mut stop_requests = self.shared.stop.subscribe();
+        // After an error, running rows finish before it is returned.
+        let mut failed = None;
         loop {
             self.upkeep().await;
             self.report_progress(false).await;
-            let is_stopping = self.shared.stop.is_requested()
-                || self.worker.stop_after.is_some_and(|rows| self.starts >= rows && self.undo.is_none());
             if self.shared.stop.level() == Level::Abandon {
                 self.abandon().await;
-                return Ok(self.stopped());
+                return failed.map_or(Ok(self.stopped()), Err);
             }
-            let step = if is_stopping {
-                self.leave_queue().await;
-                if self.is_idle() { Step::End(self.stopped()) } else { Step::Wait(self.interval()) }
+            let has_started_enough = self.worker.stop_after.is_some_and(|rows| self.starts >= rows);
+            let next = if failed.is_some() || has_started_enough || self.shared.stop.is_requested() {
+                self.finish_running().await
             } else {
-                self.start_next().await?
+                match self.start_next().await {
+                    Ok(step) => step,
+                    Err(error) => {
+                        failed.get_or_insert(error);
+                        Step::Again
+                    }
+                }
             };
-            match step {
+            match next {
                 Step::Again => {}
-                Step::End(end) => return Ok(end),
+                Step::End(end) => match self.restore_after_promotion().await {
+                    Ok(()) => return failed.map_or(Ok(end), Err),
+                    Err(error) => {
+                        self.shared.store_failed(&error);
+                        if self.patience_is_over() {
+                            return failed.map_or(Ok(end), Err);
+                        }
+                        self.wait(STORE_PAUSE, &mut stop_requests).await;
+                    }
+                },
                 Step::Wait(wait) => self.wait(wait, &mut stop_requests).await,
             }
         }
+    }
+
+    /// Waits for the running rows, and then ends.
+    async fn finish_running(&mut self) -> Step {
+        self.leave_queue().await;
+        if self.undo.is_some() && self.undo_start().await.is_err() && !self.patience_is_over() {
+            return Step::Wait(STORE_PAUSE);
+        }
+        if self.is_idle() { Step::End(self.stopped()) } else { Step::Wait(self.interval()) }
+    }
+
+    /// Returns whether the worker has waited long enough for the database since the stop.
+    fn patience_is_over(&mut self) -> bool {
+        let is_stopping = self.shared.stop.is_requested();
+        is_stopping && self.stopping_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE
+    }
+
+    /// Returns a row whose commit was not confirmed.
+    async fn undo_start(&mut self) -> Result<(), StoreError> {
+        let Some(key) = &self.undo else { return Ok(()) };
+        let batches = self.worker.batch.batches();
+        let undone = batches.undo_start(&self.worker.batch.id, &self.worker.limiter, key).await;
+        match &undone {
+            Ok(()) => self.undo = None,
+            Err(error) => self.shared.store_failed(error),
+        }
+        undone
+    }
+
+    /// Stores the last changes again if another server answers than before.
+    async fn restore_after_promotion(&mut self) -> Result<(), StoreError> {
+        let server = self.worker.batch.batches().server().await?;
+        if self.server.as_ref().is_some_and(|known| *known != server) {
+            self.shared.store_again().await?;
+        }
+        self.server = Some(server);
+        Ok(())
     }
 
     fn is_idle(&self) -> bool {
@@ -118,14 +175,10 @@ impl Run {
     /// Starts the next row, if there is one and it may start.
     async fn start_next(&mut self) -> Result<Step, Error> {
         let batches = self.worker.batch.batches();
-        let (name, limiter) = (self.worker.batch.name.clone(), Arc::clone(&self.worker.limiter));
+        let (name, limiter) = (self.worker.batch.id.clone(), Arc::clone(&self.worker.limiter));
         let (name, limiter) = (name.as_str(), &*limiter);
-        if let Some(key) = self.undo.clone() {
-            if let Err(error) = batches.undo_start(name, limiter, &key).await {
-                self.shared.store_failed(&error);
-                return Ok(Step::Wait(STORE_PAUSE));
-            }
-            self.undo = None;
+        if self.undo.is_some() && self.undo_start().await.is_err() {
+            return Ok(Step::Wait(STORE_PAUSE));
         }
         self.starts += 1;
         let key = format!("{}-{}", self.worker_key, self.starts);
@@ -149,7 +202,7 @@ impl Run {
         }
         match started {
             Ok(Start::Started(row)) => {
-                self.spawn(row, began)?;
+                self.spawn(row, began);
                 Ok(Step::Again)
             }
             Ok(Start::Queued { number, wait, paused_until }) => {
@@ -163,15 +216,24 @@ impl Run {
             }
             Ok(Start::Paused { reason }) if self.is_idle() => Ok(Step::End(End::Paused { reason })),
             Ok(Start::Finished) if self.is_idle() => Ok(Step::End(End::Finished)),
-            Ok(Start::NotFound) => Err(Error::NotFound { name: name.to_owned() }),
+            Ok(Start::NotFound) => Err(Error::NotFound { name: self.worker.batch.name.clone() }),
             Ok(_) => Ok(Step::Wait(interval)),
             Err(error @ StoreError::ServerChanged { .. }) => {
-                self.shared.store_again().await;
                 let reason = error.to_string();
-                if let Err(error) = batches.pause(name, &reason).await {
-                    self.shared.store_failed(&error);
+                // Paused only after the results are stored again.
+                let restored = self.restore_after_promotion().await;
+                let paused = match restored {
+                    Ok(()) => batches.pause(name, &reason).await,
+                    Err(error) => Err(error),
+                };
+                match paused {
+                    Err(error) => {
+                        self.shared.store_failed(&error);
+                        Ok(Step::Wait(STORE_PAUSE))
+                    }
+                    Ok(()) if self.is_idle() => Ok(Step::End(End::Paused { reason })),
+                    Ok(()) => Ok(Step::Wait(interval)),
                 }
-                Ok(if self.is_idle() { Step::End(End::Paused { reason }) } else { Step::Wait(interval) })
             }
             Err(error @ (StoreError::NewerSchema { .. } | StoreError::Sealed)) => Err(error.into()),
             Err(error) => {
@@ -182,14 +244,16 @@ impl Run {
         }
     }
 
-    fn spawn(&mut self, row: StartedRow, began: Began) -> Result<(), Error> {
+    fn spawn(&mut self, row: StartedRow, began: Began) {
         let id = AttemptId { number: row.number, attempt: row.attempt, started: SystemTime::now() };
-        let parsed = self.worker.batch.parse_row(row.number, &row.content)?;
-        let attempt = u32::try_from(row.attempt).unwrap_or(u32::MAX);
-        let request = self.mapping.request(&parsed, RunLabel::new(&self.worker.batch.name, attempt))?;
         lock(&self.shared.in_flight).insert(row.number, id);
-        self.tasks.spawn(Arc::clone(&self.shared).send(row, request, began, id));
-        Ok(())
+        let attempt = u32::try_from(row.attempt).unwrap_or(u32::MAX);
+        let label = RunLabel::new(&self.worker.batch.name, attempt);
+        let request = self.worker.batch.parse_row(row.number, &row.content);
+        match request.and_then(|parsed| self.mapping.request(&parsed, label)) {
+            Ok(request) => drop(self.tasks.spawn(Arc::clone(&self.shared).send(row, request, began, id))),
+            Err(error) => drop(self.tasks.spawn(Arc::clone(&self.shared).return_unsent(row, id, error.to_string()))),
+        }
     }
 
     async fn leave_queue(&mut self) {
@@ -219,11 +283,12 @@ impl Run {
     }
 
     async fn upkeep_all(&mut self) -> Result<(), StoreError> {
-        let (batches, name) = (self.worker.batch.batches(), self.worker.batch.name.clone());
+        let (batches, name) = (self.worker.batch.batches(), self.worker.batch.id.clone());
         let in_flight: Vec<_> = lock(&self.shared.in_flight).values().map(|id| (id.number, id.attempt)).collect();
         if !in_flight.is_empty() {
             batches.renew(&name, &in_flight, self.worker.lease).await?;
         }
+        self.restore_after_promotion().await?;
         self.settle_events().await?;
         self.release_settled().await?;
         // After an outage, the leases of other workers had no chance to be renewed.
@@ -232,9 +297,8 @@ impl Run {
         }
         let max_run_time = self.worker.max_run_time;
         for row in batches.take_due(&name, look_up_interval(max_run_time), 10).await? {
-            if let Some(update) = look_up(&self.worker.client, &row, max_run_time).await {
-                batches.update(&name, &update).await?;
-            }
+            // A slow look-up must not delay the renewal of leases.
+            self.tasks.spawn(Arc::clone(&self.shared).look_up(row, max_run_time));
         }
         match self.shared.spill.import(&batches, &name).await {
             Ok(0) => {}
@@ -246,7 +310,7 @@ impl Run {
     }
 
     async fn settle_events(&mut self) -> Result<(), StoreError> {
-        let (batches, name) = (self.worker.batch.batches(), &self.worker.batch.name);
+        let (batches, name) = (self.worker.batch.batches(), &self.worker.batch.id);
         for event in batches.events(name, EVENTS).await? {
             batches.update(name, &after_event(&event)).await?;
             self.shared.run_ended(event.number);
@@ -254,21 +318,23 @@ impl Run {
         Ok(())
     }
 
-    /// Releases the slots of accepted rows that another worker has settled.
+    /// Frees the slots of accepted rows that another worker has settled.
     async fn release_settled(&mut self) -> Result<(), StoreError> {
-        if lock(&self.shared.accepted).is_empty() {
+        let mut rows: Vec<_> =
+            lock(&self.shared.accepted).iter().map(|(number, (attempt, _))| (*number, *attempt)).collect();
+        // A row in flight is accepted here before its change is stored.
+        rows.retain(|(number, _)| !lock(&self.shared.in_flight).contains_key(number));
+        if rows.is_empty() {
             return Ok(());
         }
-        let accepted = self.worker.batch.batches().accepted(&self.worker.batch.name).await?;
-        // A row in flight is accepted here before its change is stored.
-        let in_flight: Vec<_> = lock(&self.shared.in_flight).keys().copied().collect();
-        let ended: Vec<_> = lock(&self.shared.accepted)
-            .iter()
-            .filter(|(number, (attempt, _))| !in_flight.contains(number) && !accepted.contains(&(**number, *attempt)))
-            .map(|(number, _)| *number)
-            .collect();
-        for number in ended {
-            self.shared.run_ended(number);
+        let states = self.worker.batch.batches().states(&self.worker.batch.id, &rows).await?;
+        for ((number, _), state) in rows.into_iter().zip(states) {
+            match state {
+                Some(RowState::Accepted) => {}
+                // The run may still be running, so its slot is held.
+                Some(RowState::Unknown) => drop(lock(&self.shared.accepted).remove(&number)),
+                _ => self.shared.run_ended(number),
+            }
         }
         Ok(())
     }
@@ -276,12 +342,14 @@ impl Run {
     /// Marks the running rows as unknown.
     async fn abandon(&mut self) {
         self.leave_queue().await;
-        let in_flight: Vec<_> = lock(&self.shared.in_flight).values().copied().collect();
+        drop(self.undo_start().await);
         self.tasks.abort_all();
+        self.shared.spill_unstored();
+        let in_flight: Vec<_> = lock(&self.shared.in_flight).values().copied().collect();
         let batches = self.worker.batch.batches();
         for id in in_flight {
             let update = id.unknown("the worker was stopped before the response arrived; the run may be charged", None);
-            if let Err(error) = batches.update(&self.worker.batch.name, &update).await {
+            if let Err(error) = batches.update(&self.worker.batch.id, &update).await {
                 self.shared.store_failed(&error);
             }
         }

@@ -9,10 +9,10 @@ use fetch_hive_client::callback::{
 };
 use fetch_hive_client::types::{InvokeWorkflow, RequestId, WebhookSecret};
 use fetch_hive_client::{
-    ApiError, BoxError, Call, Client, Endpoint, Error as ClientError, RetryPolicy, RunEnd, RunLimiter, RunPermit,
-    RunRequest as PermitRequest,
+    ApiError, BoxError, Call, Client, Endpoint, Error as ClientError, ErrorKind, RetryPolicy, RunEnd, RunLimiter,
+    RunPermit, RunRequest as PermitRequest,
 };
-use fetch_hive_store::batches::{RowUpdate, StartedRow, StoreBatches};
+use fetch_hive_store::batches::{RowState, RowUpdate, StartedRow, StoreBatches};
 use fetch_hive_store::{Store, StorePendingRuns, StoreRunLimiter};
 
 use super::judge::{AttemptId, ToRun};
@@ -191,7 +191,7 @@ impl Sender {
         match self.call(request, limiter).start(&receiver).await {
             Ok(started) => {
                 let secret = started.webhook_secret().cloned();
-                let mut update = id.after_run(started.response.to_run(), started.response.body());
+                let mut update = id.after_run(started.response.to_run(), started.response.body(), false);
                 if update.look_up_in.is_some() {
                     update.look_up_in = Some(self.max_run_time);
                 }
@@ -203,6 +203,12 @@ impl Sender {
 
     fn after_failed_start(&self, id: AttemptId, error: &ClientError) -> RowUpdate {
         let mut update = id.after_error(error);
+        // The run was accepted, and its event contains the result.
+        if matches!(error.kind(), ErrorKind::Decode(_) | ErrorKind::TooLarge { .. }) {
+            update.state = RowState::Accepted;
+            update.result = None;
+            update.look_up_in = Some(self.max_run_time);
+        }
         if update.look_up_in.is_some() {
             update.look_up_in = Some(self.max_run_time);
         }

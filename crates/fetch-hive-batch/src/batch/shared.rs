@@ -8,15 +8,16 @@ use std::time::{Duration, Instant};
 use fetch_hive_client::callback::PendingRun;
 use fetch_hive_client::types::WebhookSecret;
 use fetch_hive_store::StoreError;
-use fetch_hive_store::batches::{RowState, RowUpdate, StartedRow};
+use fetch_hive_store::batches::{DueRow, RowState, RowUpdate, StartedRow};
 
+use super::accepted::look_up;
 use super::judge::AttemptId;
 use super::send::{Began, Sender, Sent};
 use super::spill::Spill;
 use super::stop::{Level, Stop};
 
 /// How long results are retried after a stop, while the database fails.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The pause after the database failed.
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     /// The accepted rows of this worker, which keep their slots.
     pub(super) accepted: Mutex<HashMap<u64, (u64, PendingRun)>>,
     pub(super) remembered: Mutex<Remembered>,
+    /// The changes that are being stored, by the number of their row.
+    pub(super) unstored: Mutex<HashMap<u64, RowUpdate>>,
     pub(super) known_secret: Mutex<Option<WebhookSecret>>,
     /// The times at which this worker settled its last rows.
     pub(super) settled: Mutex<VecDeque<Instant>>,
@@ -98,6 +101,22 @@ impl Shared {
         lock(&self.in_flight).remove(&id.number);
     }
 
+    /// Returns a row that cannot be sent, and pauses the batch.
+    pub(super) async fn return_unsent(self: Arc<Self>, row: StartedRow, id: AttemptId, reason: String) {
+        drop(row.permit);
+        let mut update = RowUpdate::new(id.number, id.attempt, RowState::Ready, reason.as_str());
+        update.pause = Some(reason);
+        self.store(update).await;
+        lock(&self.in_flight).remove(&id.number);
+    }
+
+    /// Looks up an accepted run, and stores its outcome.
+    pub(super) async fn look_up(self: Arc<Self>, row: DueRow, max_run_time: Duration) {
+        if let Some(update) = look_up(&self.sender.client, &row, max_run_time).await {
+            self.store(update).await;
+        }
+    }
+
     /// Frees the slot of a row that is settled.
     pub(super) fn run_ended(&self, number: u64) {
         if let Some((_, mut pending)) = lock(&self.accepted).remove(&number) {
@@ -121,29 +140,30 @@ impl Shared {
     /// Stores a change, and retries while the database fails. After the first failure, the change
     /// is also in a file. Returns whether the change had an effect.
     async fn store(&self, update: RowUpdate) -> bool {
-        let mut is_spilled = false;
+        lock(&self.unstored).insert(update.number, update.clone());
+        let (mut is_unsaved, mut is_spilled) = (false, false);
         let mut failing_since = None;
         let has_changed = loop {
             match self.sender.batches.update(&self.sender.batch, &update).await {
                 Ok(has_changed) => break has_changed,
                 Err(error) => self.store_failed(&error),
             }
-            if !is_spilled {
+            if !is_unsaved {
                 self.unsaved.fetch_add(1, Ordering::Relaxed);
-                is_spilled = true;
-                if let Err(error) = self.spill.append(&update) {
-                    tracing::error!(path = %self.spill.path().display(), %error, "a result cannot be written to a file");
-                }
+                is_unsaved = true;
             }
+            is_spilled = is_spilled || self.append_to_spill(&update);
             let since = *failing_since.get_or_insert_with(Instant::now);
             let gives_up =
                 self.stop.level() == Level::Abandon || (self.stop.is_requested() && since.elapsed() > PATIENCE);
-            if gives_up {
+            if gives_up && is_spilled {
+                lock(&self.unstored).remove(&update.number);
                 return true;
             }
             tokio::time::sleep(STORE_PAUSE).await;
         };
-        if is_spilled {
+        lock(&self.unstored).remove(&update.number);
+        if is_unsaved {
             self.unsaved.fetch_sub(1, Ordering::Relaxed);
         }
         if !matches!(update.state, RowState::Ready | RowState::Accepted) {
@@ -157,13 +177,31 @@ impl Shared {
         has_changed
     }
 
+    /// Writes a change to the file. Returns whether it is stored there.
+    fn append_to_spill(&self, update: &RowUpdate) -> bool {
+        let appended = self.spill.append(update);
+        if let Err(error) = &appended {
+            tracing::error!(path = %self.spill.path().display(), %error, "a result cannot be written to a file");
+        }
+        appended.is_ok()
+    }
+
+    /// Writes the changes to the file that are not stored yet, because their tasks are aborted.
+    pub(super) fn spill_unstored(&self) {
+        let unstored: Vec<_> = lock(&self.unstored).drain().map(|(_, update)| update).collect();
+        self.unsaved.fetch_max(unstored.len() as u64, Ordering::Relaxed);
+        for update in unstored {
+            lock(&self.in_flight).remove(&update.number);
+            self.append_to_spill(&update);
+        }
+    }
+
     /// Stores the last changes again, because a promoted standby may have lost them.
-    pub(super) async fn store_again(&self) {
+    pub(super) async fn store_again(&self) -> Result<(), StoreError> {
         let updates: Vec<_> = lock(&self.remembered).updates.iter().cloned().collect();
         for update in updates {
-            if let Err(error) = self.sender.batches.update(&self.sender.batch, &update).await {
-                return self.store_failed(&error);
-            }
+            self.sender.batches.update(&self.sender.batch, &update).await?;
         }
+        Ok(())
     }
 }

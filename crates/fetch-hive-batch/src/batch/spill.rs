@@ -10,6 +10,9 @@ use serde_json::value::RawValue;
 
 use crate::Error;
 
+/// The end of the name of a file that is kept, because a line cannot be read.
+const UNREADABLE: &str = ".unreadable";
+
 /// A folder with the spill files of a batch. Each worker appends to its own file.
 #[derive(Clone, Debug)]
 pub(super) struct Spill {
@@ -31,10 +34,10 @@ struct Record {
 }
 
 impl Spill {
-    pub(super) fn new(folder: &Path, batch: &str, worker: &str) -> Self {
-        let safe: String = batch.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-        // The digest keeps two batches apart whose names differ only in other characters.
-        let digest = ring::digest::digest(&ring::digest::SHA256, batch.as_bytes());
+    pub(super) fn new(folder: &Path, name: &str, id: &str, worker: &str) -> Self {
+        let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+        // The digest tells apart batches of the same name in other stores, and deleted ones.
+        let digest = ring::digest::digest(&ring::digest::SHA256, id.as_bytes());
         let digits = crate::fingerprint::hex(&digest);
         let digits = &digits[..8];
         let prefix = format!("fetch-hive-spill-{safe}-{digits}-");
@@ -65,50 +68,67 @@ impl Spill {
             options.mode(0o600);
         }
         let mut file = options.open(&self.file)?;
-        let mut line = serde_json::to_vec(&record)?;
+        // The first byte ends a line that an earlier write could not complete.
+        let mut line = vec![b'\n'];
+        serde_json::to_writer(&mut line, &record)?;
         line.push(b'\n');
         file.write_all(&line)?;
         file.sync_all()?;
         File::open(&self.folder).and_then(|folder| folder.sync_all()).or(Ok(()))
     }
 
-    /// Stores the changes of all files, and deletes the files. A last line that was cut by a crash
-    /// is skipped. Returns the number of changes that had an effect.
+    /// Stores the changes of all files, and deletes the files. A file with a line that cannot be read
+    /// is kept under another name. Returns the number of changes that had an effect.
     pub(super) async fn import(&self, batches: &StoreBatches, batch: &str) -> Result<u64, Error> {
         let mut imported = 0;
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(0) };
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if !name.starts_with(&self.prefix) {
+            if !name.starts_with(&self.prefix) || name.ends_with(UNREADABLE) {
                 continue;
             }
             // Renamed first, so that a running worker starts a new file.
-            let taken = path.with_extension("importing");
+            let taken = self.folder.join(format!("{}{}.importing", self.prefix, super::worker::unique_key()));
             if fs::rename(&path, &taken).is_err() {
                 // Another worker imports it.
                 continue;
             }
-            for update in read(&taken)? {
+            let (updates, is_complete) = read(&taken)?;
+            for update in updates {
                 imported += u64::from(batches.update(batch, &update).await?);
             }
-            fs::remove_file(&taken).map_err(Error::io("delete", &taken))?;
+            if is_complete {
+                fs::remove_file(&taken).map_err(Error::io("delete", &taken))?;
+            } else {
+                let kept = taken.with_extension(UNREADABLE.trim_start_matches('.'));
+                tracing::error!(path = %kept.display(), "a file of results has a line that cannot be read");
+                fs::rename(&taken, &kept).map_err(Error::io("rename", &taken))?;
+            }
         }
         Ok(imported)
     }
 }
 
-fn read(path: &Path) -> Result<Vec<RowUpdate>, Error> {
+/// Reads the changes of a file. Returns whether every line could be read.
+fn read(path: &Path) -> Result<(Vec<RowUpdate>, bool), Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;
-    let mut updates = Vec::new();
+    let (mut updates, mut is_complete) = (Vec::new(), true);
     for line in BufReader::new(file).split(b'\n') {
         let line = line.map_err(Error::io("read", path))?;
-        let Ok(record) = serde_json::from_slice::<Record>(&line) else { continue };
-        let Some(state) = RowState::ALL.get(record.state) else { continue };
-        let mut update = RowUpdate::new(record.number, record.attempt, *state, record.verdict);
+        if line.is_empty() {
+            continue;
+        }
+        let record = serde_json::from_slice::<Record>(&line).ok();
+        let record = record.and_then(|record| Some((*RowState::ALL.get(record.state)?, record)));
+        let Some((state, record)) = record else {
+            is_complete = false;
+            continue;
+        };
+        let mut update = RowUpdate::new(record.number, record.attempt, state, record.verdict);
         update.request_id = record.request_id;
         update.tokens = record.tokens;
         update.result = record.result.map(|result| result.get().as_bytes().to_vec());
         updates.push(update);
     }
-    Ok(updates)
+    Ok((updates, is_complete))
 }

@@ -16,6 +16,9 @@ use super::stop::Stop;
 use super::{Batch, Progress};
 use crate::{Error, Target};
 
+/// How long the worker waits for changes in the background before it returns.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 type ProgressHook = dyn Fn(&Progress) + Send + Sync;
 
 type EndHook = dyn Fn(&End) + Send + Sync;
@@ -196,13 +199,13 @@ impl Worker {
             return Err(self.batch.invalid("the mapping sets a callback URL; remove it or the receiver"));
         }
         let worker_key = unique_key();
-        let spill = Spill::new(&self.spill_folder, &self.batch.name, &worker_key);
+        let spill = Spill::new(&self.spill_folder, &self.batch.name, &self.batch.id, &worker_key);
         let sender = Sender {
             client: self.client.clone(),
             limiter: Arc::clone(&self.limiter),
             batches: self.batch.batches(),
             store: self.batch.store.clone(),
-            batch: self.batch.name.clone(),
+            batch: self.batch.id.clone(),
             receiver: self.receiver.clone(),
             max_run_time: self.max_run_time,
         };
@@ -214,12 +217,15 @@ impl Worker {
             in_flight: Mutex::default(),
             accepted: Mutex::default(),
             remembered: Mutex::default(),
+            unstored: Mutex::default(),
             known_secret: Mutex::default(),
             settled: Mutex::default(),
             unsaved: AtomicU64::new(0),
         };
         let mut run = Run::new(self, shared, mapping, worker_key);
         let end = run.run().await;
+        // Freed slots would otherwise stay occupied until their leases expire.
+        drop(tokio::time::timeout(FLUSH_TIMEOUT, run.worker.batch.store.flush()).await);
         run.report_progress(true).await;
         if let (Some(hook), Ok(end)) = (&run.worker.on_end, &end) {
             hook(end);

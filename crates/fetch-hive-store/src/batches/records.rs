@@ -20,6 +20,8 @@ pub enum BatchState {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct BatchRecord {
+    /// The id of the batch, which the other methods of [`StoreBatches`](super::StoreBatches) take.
+    pub id: String,
     /// The name of the batch.
     pub name: String,
     /// The description that was stored with the batch.
@@ -52,13 +54,14 @@ impl fmt::Debug for BatchRecord {
 
 /// Reads the columns of a batch.
 pub(super) fn batch_record(mut row: Row) -> BatchRecord {
-    let (name, definition) = (row.text().unwrap_or_default(), row.text().unwrap_or_default());
+    let mut text = || row.text().unwrap_or_default();
+    let (id, name, definition) = (text(), text(), text());
     let (state, reason) = (row.int(), row.text());
     let state =
         if state == 2 { BatchState::Paused { reason: reason.unwrap_or_default() } } else { BatchState::Running };
     let [rows, runs, tokens] = [row.int(), row.int(), row.int()].map(crate::unsigned);
     let (created, not_before) = (system_time(row.int()), system_time(row.int()));
-    BatchRecord { name, definition, state, rows, runs, tokens, created, not_before }
+    BatchRecord { id, name, definition, state, rows, runs, tokens, created, not_before }
 }
 
 /// Converts milliseconds since 1970.

@@ -1,4 +1,3 @@
-use std::collections::HashSet;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -96,8 +95,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn counts(&self, name: &str) -> Result<[u64; 7], StoreError> {
-        let batch = name.to_owned();
+    pub async fn counts(&self, id: &str) -> Result<[u64; 7], StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let sql = "SELECT state, COUNT(*) FROM fetch_hive_batch_row WHERE batch = $1 GROUP BY state";
@@ -120,12 +119,12 @@ impl StoreBatches {
     /// Returns an error if the database fails, or if a row cannot be decrypted.
     pub async fn rows(
         &self,
-        name: &str,
+        id: &str,
         state: Option<RowState>,
         after: u64,
         limit: u32,
     ) -> Result<Vec<StoredRow>, StoreError> {
-        let batch = name.to_owned();
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let condition = if state.is_some() { "state = $4" } else { "state >= $4" };
@@ -142,11 +141,11 @@ impl StoreBatches {
         let mut rows = Vec::new();
         for mut row in operation.await? {
             let number = crate::unsigned(row.int());
-            let content = self.unseal(name, number, &row.blob().unwrap_or_default())?;
+            let content = self.unseal(id, number, &row.blob().unwrap_or_default())?;
             let (state, attempts) = (RowState::from_number(row.int()), crate::unsigned(row.int()));
             let started = row.opt_int().map(system_time);
             let (request_id, attempt_key) = (row.text(), row.text());
-            let result = row.blob().map(|sealed| self.unseal(name, number, &sealed)).transpose()?;
+            let result = row.blob().map(|sealed| self.unseal(id, number, &sealed)).transpose()?;
             rows.push(StoredRow { number, content, state, attempts, started, request_id, attempt_key, result });
         }
         Ok(rows)
@@ -158,8 +157,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn open_run(&self, name: &str, number: u64, attempt: u64, token: &RunToken) -> Result<bool, StoreError> {
-        let (batch, token) = (name.to_owned(), crate::digest(token.as_str()));
+    pub async fn open_run(&self, id: &str, number: u64, attempt: u64, token: &RunToken) -> Result<bool, StoreError> {
+        let (batch, token) = (id.to_owned(), crate::digest(token.as_str()));
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let now = tx.now().await?;
@@ -183,14 +182,14 @@ impl StoreBatches {
     ///
     /// # Errors
     ///
-    /// Returns an error if the database fails, or if a delivery cannot be decrypted.
-    pub async fn events(&self, name: &str, limit: u32) -> Result<Vec<RowEvent>, StoreError> {
-        let batch = name.to_owned();
+    /// Returns an error if the database fails. An event that cannot be decrypted is skipped.
+    pub async fn events(&self, id: &str, limit: u32) -> Result<Vec<RowEvent>, StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let sql = "SELECT r.number, r.attempt, r.started, e.token, e.delivery FROM fetch_hive_batch_row r \
                            JOIN fetch_hive_run e ON e.token = r.token \
-                           WHERE r.batch = $1 AND r.state IN (1, 2, 6) AND e.state = 1 LIMIT $2";
+                           WHERE r.batch = $1 AND r.state IN (1, 2, 6) AND e.state = 1 ORDER BY r.number LIMIT $2";
                 tx.query(sql, &[batch.as_str().into(), i64::from(limit).into()]).await
             })
         }));
@@ -199,27 +198,37 @@ impl StoreBatches {
             let (number, attempt) = (crate::unsigned(row.int()), crate::unsigned(row.int()));
             let started = system_time(row.int());
             let (token, sealed) = (row.blob().unwrap_or_default(), row.blob().unwrap_or_default());
-            let delivery = decode(&self.0.sealer().open(&token, &sealed)?)?;
+            let delivery = self.0.sealer().open(&token, &sealed).and_then(|bytes| decode(&bytes));
+            let Ok(delivery) = delivery.inspect_err(|error| {
+                tracing::warn!(batch = id, row = number, %error, "an event cannot be read; its run is looked up instead");
+            }) else {
+                continue;
+            };
             events.push(RowEvent { number, attempt, started, delivery });
         }
         Ok(events)
     }
 
-    /// Returns the numbers and the attempts of the accepted rows.
+    /// Returns the states of rows with the given numbers and attempts, in their order. The state is
+    /// `None` if the row has another attempt.
     ///
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn accepted(&self, name: &str) -> Result<HashSet<(u64, u64)>, StoreError> {
-        let batch = name.to_owned();
+    pub async fn states(&self, id: &str, rows: &[(u64, u64)]) -> Result<Vec<Option<RowState>>, StoreError> {
+        let (batch, rows) = (id.to_owned(), rows.to_vec());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT number, attempt FROM fetch_hive_batch_row WHERE batch = $1 AND state = 2";
-                tx.query(sql, &[batch.as_str().into()]).await
+                let sql = "SELECT state FROM fetch_hive_batch_row WHERE batch = $1 AND number = $2 AND attempt = $3";
+                let mut states = Vec::with_capacity(rows.len());
+                for (number, attempt) in rows {
+                    let values = [batch.as_str().into(), crate::signed(number).into(), crate::signed(attempt).into()];
+                    states.push(tx.row(sql, &values).await?.map(|mut row| RowState::from_number(row.int())));
+                }
+                Ok(states)
             })
         }));
-        let rows = operation.await?.into_iter();
-        Ok(rows.map(|mut row| (crate::unsigned(row.int()), crate::unsigned(row.int()))).collect())
+        operation.await
     }
 
     /// Takes at most `limit` accepted rows whose look-up is due, and delays the next look-up of each
@@ -228,13 +237,13 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn take_due(&self, name: &str, next: Duration, limit: u32) -> Result<Vec<DueRow>, StoreError> {
-        let batch = name.to_owned();
+    pub async fn take_due(&self, id: &str, next: Duration, limit: u32) -> Result<Vec<DueRow>, StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let now = tx.now().await?;
                 let sql = "SELECT number, attempt, started, request_id FROM fetch_hive_batch_row \
-                           WHERE batch = $1 AND state = 2 AND due <= $2 ORDER BY number LIMIT $3 FOR UPDATE";
+                           WHERE batch = $1 AND state = 2 AND due <= $2 ORDER BY due, number LIMIT $3 FOR UPDATE";
                 let rows = tx.query(sql, &[batch.as_str().into(), now.into(), i64::from(limit).into()]).await?;
                 let mut due = Vec::new();
                 for mut row in rows {
@@ -260,8 +269,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn attempts(&self, name: &str, number: Option<u64>) -> Result<Vec<Attempt>, StoreError> {
-        let batch = name.to_owned();
+    pub async fn attempts(&self, id: &str, number: Option<u64>) -> Result<Vec<Attempt>, StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let sql = "SELECT number, attempt, started, ended, verdict, request_id, resolution \
@@ -287,8 +296,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn record_resolution(&self, name: &str, number: u64, resolution: &str) -> Result<(), StoreError> {
-        let (batch, resolution) = (name.to_owned(), resolution.to_owned());
+    pub async fn record_resolution(&self, id: &str, number: u64, resolution: &str) -> Result<(), StoreError> {
+        let (batch, resolution) = (id.to_owned(), resolution.to_owned());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let sql = "UPDATE fetch_hive_attempt SET resolution = $3 WHERE batch = $1 AND number = $2 AND attempt = \

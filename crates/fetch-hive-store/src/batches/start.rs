@@ -5,8 +5,8 @@ use fetch_hive_client::RunPermit;
 
 use super::records::system_time;
 use super::{RowState, StoreBatches};
-use crate::database::{Row, Tx};
-use crate::run_limiter::{Applicant, DAY, Decision, StoreRunLimiter, decide, lock};
+use crate::database::{Row, Statement, Tx};
+use crate::run_limiter::{Applicant, CONFIRMED_SERVER, DAY, Decision, StoreRunLimiter, check_server, decide, lock};
 use crate::{StoreError, millis};
 
 /// The settings of [`StoreBatches::start`].
@@ -106,18 +106,18 @@ impl StoreBatches {
     ///
     /// Returns an error if the database fails, or if a standby was promoted
     /// ([`StoreError::ServerChanged`]). If the commit was not confirmed, the intent may be stored; call [`undo_start`](Self::undo_start) before the next start.
-    pub async fn start(
-        &self,
-        name: &str,
-        limiter: &StoreRunLimiter,
-        request: StartRequest,
-    ) -> Result<Start, StoreError> {
-        let (batch, limits) = (name.to_owned(), limiter.limits().clone());
+    pub async fn start(&self, id: &str, limiter: &StoreRunLimiter, request: StartRequest) -> Result<Start, StoreError> {
+        let (batch, limits, batches) = (id.to_owned(), limiter.limits().clone(), self.clone());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                let found = tx.query(SELECT_BATCH, &[batch.as_str().into()]).await?.pop();
+                let name = [batch.as_str().into()];
+                let statements: [Statement<'_>; 4] =
+                    [(tx.server_statement(), &[]), CONFIRMED_SERVER, (SELECT_BATCH, &name), (tx.now_statement(), &[])];
+                let mut rows = tx.pipeline(&statements).await?;
+                let now = rows.pop().and_then(|mut rows| rows.pop()).map_or(0, |mut row| row.int());
+                let found = rows.pop().and_then(|mut rows| rows.pop());
+                check_server(tx, rows).await?;
                 let Some(found) = found else { return Ok(Started::Other(Start::NotFound)) };
-                let now = tx.now().await?;
                 if let Some(other) = check(tx, &batch, found, &request, now).await? {
                     return Ok(Started::Other(other));
                 }
@@ -129,7 +129,8 @@ impl StoreBatches {
                     return Ok(Started::Other(Start::InProgress));
                 };
                 let (number, attempt) = (row.int(), row.int() + 1);
-                let content = row.blob().unwrap_or_default();
+                // Decrypted before the commit, so that an error rolls back.
+                let content = batches.unseal(&batch, crate::unsigned(number), &row.blob().unwrap_or_default())?;
                 let slot = match decide(tx, &limits, &applicant, limit, now).await? {
                     Decision::Granted(slot) => slot,
                     Decision::Queued { number, remaining, paused_until } => {
@@ -146,10 +147,8 @@ impl StoreBatches {
         match operation.await? {
             Started::Other(other) => Ok(other),
             Started::Row { number, attempt, content, slot } => {
-                let permit = limiter.permit(slot);
-                let number = crate::unsigned(number);
-                let content = self.unseal(name, number, &content)?;
-                Ok(Start::Started(StartedRow { number, attempt: crate::unsigned(attempt), content, permit }))
+                let (number, attempt) = (crate::unsigned(number), crate::unsigned(attempt));
+                Ok(Start::Started(StartedRow { number, attempt, content, permit: limiter.permit(slot) }))
             }
         }
     }
@@ -160,8 +159,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn undo_start(&self, name: &str, limiter: &StoreRunLimiter, attempt_key: &str) -> Result<(), StoreError> {
-        let (batch, key, limit) = (name.to_owned(), attempt_key.to_owned(), limiter.limits().name.clone());
+    pub async fn undo_start(&self, id: &str, limiter: &StoreRunLimiter, attempt_key: &str) -> Result<(), StoreError> {
+        let (batch, key, limit) = (id.to_owned(), attempt_key.to_owned(), limiter.limits().name.clone());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 // Waits for a commit that is still in progress.
@@ -176,7 +175,8 @@ impl StoreBatches {
                     let sql = "UPDATE fetch_hive_attempt SET verdict = 'not sent' \
                                WHERE batch = $1 AND number = $2 AND attempt = $3";
                     tx.execute(sql, &[batch.as_str().into(), row.int().into(), row.int().into()]).await?;
-                    let sql = "UPDATE fetch_hive_batch SET runs = runs - 1, day_runs = day_runs - 1 WHERE name = $1";
+                    let sql = "UPDATE fetch_hive_batch SET runs = runs - 1, \
+                               day_runs = CASE WHEN day_runs > 0 THEN day_runs - 1 ELSE 0 END WHERE id = $1";
                     tx.execute(sql, &[batch.as_str().into()]).await?;
                 }
                 Ok(())
@@ -203,7 +203,7 @@ impl StoreBatches {
 }
 
 const SELECT_BATCH: &str = "SELECT state, reason, runs, day, day_runs, tokens, not_before FROM fetch_hive_batch \
-                            WHERE name = $1 AND state > 0";
+                            WHERE id = $1 AND state > 0";
 
 const NEXT_ROW: &str = "SELECT number, attempt, content FROM fetch_hive_batch_row \
                         WHERE batch = $1 AND state = 0 ORDER BY number LIMIT 1 FOR UPDATE";
@@ -227,7 +227,9 @@ async fn check(
         return Ok(Some(if in_progress.is_some() { Start::InProgress } else { Start::Finished }));
     }
     if state == 2 {
-        return Ok(Some(Start::Paused { reason: reason.unwrap_or_default() }));
+        // A worker stays until the rows of other workers are settled or unknown.
+        let paused = Start::Paused { reason: reason.unwrap_or_default() };
+        return Ok(Some(if in_progress.is_some() { Start::InProgress } else { paused }));
     }
     let reached = |limit: Option<u64>, value: u64| limit.filter(|limit| value >= *limit);
     let pause = match (reached(request.max_runs, runs), reached(request.max_tokens, tokens)) {
@@ -260,7 +262,7 @@ async fn commit_intent(
                       lease_end = $7, slot = $8, token = NULL, request_id = NULL, result = NULL WHERE batch = $1 AND number = $2";
     let insert_attempt = "INSERT INTO fetch_hive_attempt (batch, number, attempt, started) VALUES ($1, $2, $3, $4)";
     let update_batch = "UPDATE fetch_hive_batch SET runs = runs + 1, \
-                        day_runs = CASE WHEN day = $2 THEN day_runs + 1 ELSE 1 END, day = $2 WHERE name = $1";
+                        day_runs = CASE WHEN day = $2 THEN day_runs + 1 ELSE 1 END, day = $2 WHERE id = $1";
     let lease_end = now + millis(request.lease);
     let starting = RowState::Starting.number();
     let row_values = [

@@ -81,14 +81,14 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails. The change can be repeated.
-    pub async fn update(&self, name: &str, update: &RowUpdate) -> Result<bool, StoreError> {
-        let (batch, update) = (name.to_owned(), update.clone());
-        let result = update.result.as_ref().map(|result| self.seal(name, update.number, result)).transpose()?;
+    pub async fn update(&self, id: &str, update: &RowUpdate) -> Result<bool, StoreError> {
+        let (batch, update) = (id.to_owned(), update.clone());
+        let result = update.result.as_ref().map(|result| self.seal(id, update.number, result)).transpose()?;
         let operation =
             self.0.transaction(Box::new(move |tx| Box::pin(async move { apply(tx, &batch, &update, result).await })));
         let applied = operation.await?;
         if applied {
-            self.0.notify(name.as_bytes()).await;
+            self.0.notify(id.as_bytes()).await;
         }
         Ok(applied)
     }
@@ -98,8 +98,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn renew(&self, name: &str, rows: &[(u64, u64)], lease: Duration) -> Result<(), StoreError> {
-        let (batch, rows) = (name.to_owned(), rows.to_vec());
+    pub async fn renew(&self, id: &str, rows: &[(u64, u64)], lease: Duration) -> Result<(), StoreError> {
+        let (batch, rows) = (id.to_owned(), rows.to_vec());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let lease_end = tx.now().await? + millis(lease);
@@ -121,8 +121,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn sweep(&self, name: &str) -> Result<Vec<u64>, StoreError> {
-        let batch = name.to_owned();
+    pub async fn sweep(&self, id: &str) -> Result<Vec<u64>, StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let now = tx.now().await?;
@@ -142,14 +142,33 @@ impl StoreBatches {
         operation.await
     }
 
+    /// Rejects a ready row, so that the batch continues without it. Returns whether the row was
+    /// ready.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn reject(&self, id: &str, number: u64, result: &[u8]) -> Result<bool, StoreError> {
+        let (batch, result) = (id.to_owned(), self.seal(id, number, result)?);
+        let operation = self.0.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE fetch_hive_batch_row SET state = 5, result = $3 \
+                           WHERE batch = $1 AND number = $2 AND state = 0 RETURNING number";
+                let values = [batch.as_str().into(), crate::signed(number).into(), result.into()];
+                Ok(tx.row(sql, &values).await?.is_some())
+            })
+        }));
+        operation.await
+    }
+
     /// Makes settled or unknown rows ready for another attempt, because a person allows it. Returns
     /// how many there were.
     ///
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn run_again(&self, name: &str, state: RowState, number: Option<u64>) -> Result<u64, StoreError> {
-        let batch = name.to_owned();
+    pub async fn run_again(&self, id: &str, state: RowState, number: Option<u64>) -> Result<u64, StoreError> {
+        let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
                 let select = "SELECT number, attempt FROM fetch_hive_batch_row WHERE batch = $1 AND state = $2 \
@@ -169,15 +188,15 @@ impl StoreBatches {
             })
         }));
         let count = operation.await?;
-        self.0.notify(name.as_bytes()).await;
+        self.0.notify(id.as_bytes()).await;
         Ok(count)
     }
 }
 
 /// Pauses a running batch.
 pub(super) async fn pause(tx: &mut Tx, batch: &str, reason: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE fetch_hive_batch SET state = 2, reason = $2 WHERE name = $1 AND state = 1";
-    tx.execute(sql, &[batch.into(), reason.into()]).await
+    let sql = "UPDATE fetch_hive_batch SET state = 2, reason = $2 WHERE id = $1 AND state = 1";
+    tx.execute(sql, &[batch.into(), reason.replace('\0', "").as_str().into()]).await
 }
 
 /// Returns the condition under which a row can change to a state. A ready row with an earlier
@@ -195,12 +214,17 @@ fn condition(state: RowState) -> &'static str {
 async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<u8>>) -> Result<bool, StoreError> {
     let RowUpdate { state, verdict, request_id, tokens, look_up_in, .. } = update;
     let (number, attempt) = (crate::signed(update.number), crate::signed(update.attempt));
-    let lock = "SELECT recent, recent_count, backoffs FROM fetch_hive_batch WHERE name = $1 FOR UPDATE";
-    let name = [batch.into()];
-    let mut found = tx.pipeline(&[(lock, &name), (tx.now_statement(), &[])]).await?.into_iter();
+    // PostgreSQL does not store NUL in texts.
+    let (verdict, request_id) = (verdict.replace('\0', ""), request_id.as_ref().map(|id| id.replace('\0', "")));
+    let lock = "SELECT recent, recent_count, not_before, backoffs FROM fetch_hive_batch WHERE id = $1 FOR UPDATE";
+    let old_state = "SELECT state FROM fetch_hive_batch_row WHERE batch = $1 AND number = $2";
+    let (id, row) = ([batch.into()], [batch.into(), number.into()]);
+    let mut found = tx.pipeline(&[(lock, &id), (tx.now_statement(), &[]), (old_state, &row)]).await?.into_iter();
     let mut first = || found.next().and_then(|rows| rows.into_iter().next());
-    let (Some(mut counters), Some(mut now)) = (first(), first()) else { return Ok(false) };
-    let (recent, recent_count, backoffs, now) = (counters.int(), counters.int(), counters.int(), now.int());
+    let (Some(mut counters), Some(mut now), Some(mut old)) = (first(), first(), first()) else { return Ok(false) };
+    let (recent, recent_count, not_before) = (counters.int(), counters.int(), counters.int());
+    let (backoffs, now, was_unknown) =
+        (counters.int(), now.int(), RowState::from_number(old.int()) == RowState::Unknown);
 
     let due = look_up_in.map_or(0, |wait| now + millis(wait));
     let sql = format!(
@@ -229,16 +253,19 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
                   request_id = COALESCE(excluded.request_id, fetch_hive_attempt.request_id)";
     let ledger_values =
         [batch.into(), number.into(), attempt.into(), now.into(), verdict.as_str().into(), request_id.clone().into()];
-    let breaker = Breaker { recent, count: recent_count }.after(*state);
+    // An unknown row was counted when it became unknown.
+    let breaker = Breaker { recent, count: recent_count };
+    let breaker = if was_unknown { breaker } else { breaker.after(*state) };
     let is_not_sent = i64::from(*state == RowState::Ready);
     let (not_before, backoffs) = if is_not_sent == 0 || update.pause.is_some() {
-        (0, 0)
+        // A delay that the service requested stays.
+        (not_before, 0)
     } else {
         let backoff = (1_000 << backoffs.min(6)).min(MAX_BACKOFF);
         (now + backoff.max(update.retry_after.map_or(0, millis)), backoffs + 1)
     };
     let sql = "UPDATE fetch_hive_batch SET tokens = tokens + $2, recent = $3, recent_count = $4, \
-               runs = runs - $5, day_runs = day_runs - $5, not_before = $6, backoffs = $7 WHERE name = $1";
+               runs = runs - $5, day_runs = CASE WHEN day_runs > $5 THEN day_runs - $5 ELSE 0 END, not_before = $6, backoffs = $7 WHERE id = $1";
     let tokens = crate::signed(*tokens);
     let batch_values = [
         batch.into(),
@@ -250,7 +277,7 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
         backoffs.into(),
     ];
     tx.pipeline(&[(ledger, &ledger_values), (sql, &batch_values)]).await?;
-    if let Some(reason) = update.pause.clone().or_else(|| breaker.reason(*state)) {
+    if let Some(reason) = update.pause.clone().or_else(|| breaker.reason(*state).filter(|_| !was_unknown)) {
         pause(tx, batch, &reason).await?;
     }
     Ok(true)

@@ -4,7 +4,7 @@ use fetch_hive_client::RunLimiterUsage;
 
 use super::daily_cap::DAY;
 use super::limits::Limits;
-use crate::database::{Statement, Tx};
+use crate::database::{Row, Statement, Tx};
 use crate::{StoreError, millis, schema};
 
 /// How often a waiter looks for a free slot without a notification, in milliseconds.
@@ -234,25 +234,15 @@ async fn start(
     let limit_values = [name.into(), slot.into(), day.into(), starts.into()];
     let queue_values = [name.into(), number.into()];
     let slot_values = [name.into(), slot.into(), lease_end.into(), hold.into()];
-    let server = tx.server_statement();
     let statements: [Statement<'_>; 5] = [
-        (server, &[]),
-        ("SELECT id FROM fetch_hive_server", &[]),
+        (tx.server_statement(), &[]),
+        CONFIRMED_SERVER,
         (update_limit, &limit_values),
         (leave_queue, &queue_values),
         (insert_slot, &slot_values),
     ];
-    let mut rows = tx.pipeline(&statements).await?.into_iter().map(|rows| rows.into_iter().next());
-    let mut text = || rows.next().flatten().and_then(|mut row| row.text());
-    let (found, confirmed) = (text(), text());
-    match (found, confirmed) {
-        // Another server may have lost committed runs. The error rolls the start back.
-        (Some(found), Some(confirmed)) if confirmed != found => {
-            return Err(StoreError::ServerChanged { confirmed, found });
-        }
-        (Some(found), None) => set_server(tx, &found).await?,
-        _ => {}
-    }
+    let rows = tx.pipeline(&statements).await?;
+    check_server(tx, rows).await?;
     if let Some(batch) = &applicant.batch {
         let sql = "INSERT INTO fetch_hive_batch_start (name, batch, started) VALUES ($1, $2, $3) \
                    ON CONFLICT (name, batch) DO UPDATE SET started = excluded.started";
@@ -260,6 +250,21 @@ async fn start(
         tx.execute(sql, &[name.into(), batch.as_str().into(), slot.into()]).await?;
     }
     Ok(slot)
+}
+
+/// Reads the server that was confirmed last.
+pub(crate) const CONFIRMED_SERVER: Statement<'static> = ("SELECT id FROM fetch_hive_server", &[]);
+
+/// Fails if another server answers than the confirmed one, because it may have lost committed runs.
+/// `rows` starts with the results of the server statement and of [`CONFIRMED_SERVER`].
+pub(crate) async fn check_server(tx: &mut Tx, rows: Vec<Vec<Row>>) -> Result<(), StoreError> {
+    let mut rows = rows.into_iter().map(|rows| rows.into_iter().next());
+    let mut text = || rows.next().flatten().and_then(|mut row| row.text());
+    match (text(), text()) {
+        (Some(found), Some(confirmed)) if confirmed != found => Err(StoreError::ServerChanged { confirmed, found }),
+        (Some(found), None) => set_server(tx, &found).await,
+        _ => Ok(()),
+    }
 }
 
 /// Records the current database server as confirmed.

@@ -200,7 +200,7 @@ impl Phase<'_> {
         }
         let twice = invoked.values().filter(|times| **times > 1).count();
         let progress = batch.progress().await?;
-        let unknown = store.batches().rows(self.name, Some(RowState::Unknown), 0, u32::MAX).await?;
+        let unknown = store.batches().rows(batch.id(), Some(RowState::Unknown), 0, u32::MAX).await?;
         let of_killed =
             |key: &str| key.split('-').next().and_then(|id| id.parse().ok()).is_some_and(|id| killed.contains(&id));
         let unexplained = unknown.iter().filter(|row| !row.attempt_key.as_deref().is_some_and(of_killed)).count();

@@ -99,7 +99,7 @@ async fn resume(file: &str, count: usize) {
     let progress = batch.progress().await.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(progress.rows(), count as u64);
     let request = StartRequest::new("bench-1", Duration::from_secs(60));
-    let started = store.batches().start("bench", &limiter.for_batch("bench"), request).await;
+    let started = store.batches().start(batch.id(), &limiter.for_batch(batch.id()), request).await;
     let elapsed = start.elapsed();
     assert!(matches!(started, Ok(Start::Started(_))), "{started:?}");
     print(elapsed);

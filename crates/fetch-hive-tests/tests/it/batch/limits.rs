@@ -118,7 +118,7 @@ async fn unreachable_service_delays_the_batch() {
     assert_eq!(running.await.unwrap().unwrap(), End::Stopped);
     let progress = batch.progress().await.unwrap();
     assert_eq!((progress.count(RowStatus::Ready), progress.runs), (2, 0));
-    let attempts = setup.store.batches().attempts("reviews", None).await.unwrap();
+    let attempts = setup.store.batches().attempts(batch.id(), None).await.unwrap();
     assert!((1..=6).contains(&attempts.len()), "the delay grows: {} attempts", attempts.len());
 
     batch.resume().await.unwrap();

@@ -60,7 +60,7 @@ async fn page_of_a_gateway_makes_the_row_unknown() {
     batch.resolve(unknown[0].row.number(), Resolution::RunAgain).await.unwrap();
     assert_eq!(setup.worker(&batch).run(&Stop::new()).await.unwrap(), End::Finished);
     assert_eq!(count(&batch, RowStatus::Succeeded).await, 4);
-    let attempts = setup.store.batches().attempts("reviews", Some(unknown[0].row.number())).await.unwrap();
+    let attempts = setup.store.batches().attempts(batch.id(), Some(unknown[0].row.number())).await.unwrap();
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].resolution.as_deref(), Some("run again"));
 }
@@ -97,7 +97,7 @@ async fn unreadable_success_keeps_its_body() {
     let setup = Setup::start(|emulator| emulator.fault(Fault::status(200).body("<html>ok</html>").nth(1))).await;
     let batch = setup.batch(1).await;
     assert_eq!(setup.worker(&batch).run(&Stop::new()).await.unwrap(), End::Finished);
-    let rows = setup.store.batches().rows("reviews", Some(RowState::Succeeded), 0, 10).await.unwrap();
+    let rows = setup.store.batches().rows(batch.id(), Some(RowState::Succeeded), 0, 10).await.unwrap();
     let result = String::from_utf8(rows[0].result.clone().unwrap()).unwrap();
     assert!(result.contains("<html>ok</html>"), "{result}");
 }

@@ -95,7 +95,7 @@ async fn row_of_a_vanished_worker_becomes_unknown() {
     // A worker that disappears after its commit.
     let request = fetch_hive_store::batches::StartRequest::new("key", Duration::from_millis(300));
     let limiter = setup.store.run_limiter("plan", 3);
-    let started = setup.store.batches().start("reviews", &limiter.for_batch("reviews"), request).await.unwrap();
+    let started = setup.store.batches().start(batch.id(), &limiter.for_batch(batch.id()), request).await.unwrap();
     assert!(matches!(started, fetch_hive_store::batches::Start::Started(_)), "{started:?}");
 
     let worker = setup.worker(&batch).lease(Duration::from_millis(300));

@@ -111,13 +111,13 @@ pub(crate) async fn stored_batch(printed: &mut Printed) {
     let worker = batch.worker(&client, &limiter);
     let batches = store.batches();
     let request = StartRequest::new("key-1", Duration::from_secs(60));
-    let Start::Started(started) = batches.start("b", &limiter, request.clone()).await.unwrap() else { panic!() };
+    let Start::Started(started) = batches.start(batch.id(), &limiter, request.clone()).await.unwrap() else { panic!() };
     let token = RunToken::random().unwrap();
-    assert!(batches.open_run("b", 1, 1, &token).await.unwrap());
+    assert!(batches.open_run(batch.id(), 1, 1, &token).await.unwrap());
     let mut update = RowUpdate::new(1, 1, RowState::Accepted, "accepted");
     update.result = Some(serde_json::to_vec(&json!({"output": BODY})).unwrap());
     update.look_up_in = Some(Duration::ZERO);
-    assert!(batches.update("b", &update).await.unwrap());
+    assert!(batches.update(batch.id(), &update).await.unwrap());
     store.pending_runs().deliver(&token, RawDelivery::new(HeaderMap::new(), BODY), true).await.unwrap();
     let end = End::Spilled { path: folder.join("spill"), results: 1 };
     let sample = Sample::default();
@@ -130,18 +130,18 @@ pub(crate) async fn stored_batch(printed: &mut Printed) {
         fetch_hive_batch::Stop = Stop::new();
         fetch_hive_batch::RowReport = batch.rows(RowStatus::Accepted, 0, 1).await.unwrap().remove(0);
         fetch_hive_batch::Worker = worker;
-        fetch_hive_store::batches::Attempt = batches.attempts("b", None).await.unwrap().remove(0);
+        fetch_hive_store::batches::Attempt = batches.attempts(batch.id(), None).await.unwrap().remove(0);
         fetch_hive_store::batches::BatchRecord = Batch::list(&store).await.unwrap().remove(0);
         fetch_hive_store::batches::BatchState = BatchState::Running;
-        fetch_hive_store::batches::DueRow = batches.take_due("b", Duration::ZERO, 1).await.unwrap().remove(0);
-        fetch_hive_store::batches::RowEvent = batches.events("b", 1).await.unwrap().remove(0);
+        fetch_hive_store::batches::DueRow = batches.take_due(batch.id(), Duration::ZERO, 1).await.unwrap().remove(0);
+        fetch_hive_store::batches::RowEvent = batches.events(batch.id(), 1).await.unwrap().remove(0);
         fetch_hive_store::batches::RowState = RowState::Unknown;
         fetch_hive_store::batches::RowUpdate = update;
         fetch_hive_store::batches::StartedRow = started;
         fetch_hive_store::batches::StartRequest = request.clone();
-        fetch_hive_store::batches::Start = batches.start("b", &limiter, request).await.unwrap();
+        fetch_hive_store::batches::Start = batches.start(batch.id(), &limiter, request).await.unwrap();
         fetch_hive_store::batches::StoreBatches = batches.clone();
-        fetch_hive_store::batches::StoredRow = batches.rows("b", None, 0, 1).await.unwrap().remove(0);
+        fetch_hive_store::batches::StoredRow = batches.rows(batch.id(), None, 0, 1).await.unwrap().remove(0);
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
