@@ -8,6 +8,7 @@ pub mod batches;
 mod database;
 mod dedup;
 mod error;
+mod history;
 mod maintenance;
 mod pending_runs;
 #[cfg(feature = "postgres")]
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 
 pub use dedup::{CommitStatement, StoreDedup};
 pub use error::StoreError;
+pub use history::{HistoryEntry, HistoryOutcome, StoreHistory};
 pub use maintenance::Purged;
 pub use pending_runs::StorePendingRuns;
 pub use run_limiter::{OnStoreFailure, StoreRunLimiter, StoreRunLimiterBuilder};

@@ -1,0 +1,190 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::database::{Row, Tx, Value};
+use crate::{Store, StoreError, millis};
+
+/// How many entries are kept.
+const KEPT: i64 = 10_000;
+
+/// It is not one of the tables of the schema, because few programs use it.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS fetch_hive_history (
+    number BIGINT PRIMARY KEY, started BIGINT NOT NULL, arguments TEXT NOT NULL, operation TEXT NOT NULL,
+    target TEXT, duration BIGINT, verdict TEXT, exit_code BIGINT, request_id TEXT,
+    tokens BIGINT, error TEXT)";
+
+const COLUMNS: &str = "number, started, arguments, operation, target, duration, verdict, exit_code, request_id, \
+                       tokens, error";
+
+/// The history of the commands that used a [`Store`].
+///
+/// An entry is stored before a command sends anything, so that something is left if the process is
+/// killed. The last 10,000 entries are kept.
+#[derive(Clone)]
+pub struct StoreHistory(Store);
+
+impl fmt::Debug for StoreHistory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreHistory").finish_non_exhaustive()
+    }
+}
+
+/// An entry of a [`StoreHistory`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryEntry {
+    /// The number of the entry, counted from 1.
+    pub number: i64,
+    /// The time of the start, in milliseconds since 1970.
+    pub started: i64,
+    /// The arguments of the command. They must not contain secrets.
+    pub arguments: String,
+    /// The operation, such as `invokeWorkflow`.
+    pub operation: String,
+    /// The deployment or the agent.
+    pub target: Option<String>,
+    /// The request id of the run, if it is known.
+    pub request_id: Option<String>,
+    /// The outcome, or `None` if the command has not ended or was killed.
+    pub outcome: Option<HistoryOutcome>,
+}
+
+/// The outcome of a command in a [`StoreHistory`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryOutcome {
+    /// A short verdict, such as `ok`.
+    pub verdict: String,
+    /// The exit code of the command.
+    pub exit_code: u8,
+    /// The duration.
+    pub duration: Duration,
+    /// The request id of the run.
+    pub request_id: Option<String>,
+    /// The number of tokens that the run used.
+    pub tokens: Option<u64>,
+    /// The text of the error. It must not contain secrets.
+    pub error: Option<String>,
+}
+
+impl Store {
+    /// Returns the history of commands, and creates its table if necessary.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn history(&self) -> Result<StoreHistory, StoreError> {
+        self.transaction(Box::new(|tx| Box::pin(async move { tx.execute(TABLE, &[]).await }))).await?;
+        Ok(StoreHistory(self.clone()))
+    }
+}
+
+impl StoreHistory {
+    /// Stores the start of a command, and returns the number of the entry.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn start(&self, arguments: &str, operation: &str, target: Option<&str>) -> Result<i64, StoreError> {
+        let values: [Value; 3] = [arguments.into(), operation.into(), target.map(str::to_owned).into()];
+        self.0.transaction(Box::new(move |tx| Box::pin(async move { insert(tx, values).await }))).await
+    }
+
+    /// Stores the request id of a run that has started.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn set_request_id(&self, number: i64, request_id: &str) -> Result<(), StoreError> {
+        let values = [number.into(), request_id.into()];
+        let sql = "UPDATE fetch_hive_history SET request_id = $2 WHERE number = $1";
+        self.0.transaction(Box::new(move |tx| Box::pin(async move { tx.execute(sql, &values).await }))).await
+    }
+
+    /// Stores the outcome of a command.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn finish(&self, number: i64, outcome: &HistoryOutcome) -> Result<(), StoreError> {
+        let tokens = outcome.tokens.map(|tokens| i64::try_from(tokens).unwrap_or(i64::MAX));
+        let values: [Value; 7] = [
+            number.into(),
+            millis(outcome.duration).into(),
+            outcome.verdict.as_str().into(),
+            i64::from(outcome.exit_code).into(),
+            outcome.request_id.clone().into(),
+            tokens.into(),
+            outcome.error.clone().into(),
+        ];
+        let sql = "UPDATE fetch_hive_history SET duration = $2, verdict = $3, exit_code = $4, \
+                   request_id = COALESCE($5, request_id), tokens = $6, error = $7 WHERE number = $1";
+        self.0.transaction(Box::new(move |tx| Box::pin(async move { tx.execute(sql, &values).await }))).await
+    }
+
+    /// Returns the last entries, newest first.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn list(&self, limit: u32) -> Result<Vec<HistoryEntry>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM fetch_hive_history ORDER BY number DESC LIMIT $1");
+        let values = [i64::from(limit).into()];
+        let operation = Box::pin(self.0.transaction(Box::new(move |tx: &mut Tx| {
+            Box::pin(async move { tx.query(&sql, &values).await.map(|rows| rows.into_iter().map(entry).collect()) })
+        })));
+        operation.await
+    }
+
+    /// Returns an entry.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn get(&self, number: i64) -> Result<Option<HistoryEntry>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM fetch_hive_history WHERE number = $1");
+        let values = [number.into()];
+        let operation = Box::pin(self.0.transaction(Box::new(move |tx: &mut Tx| {
+            Box::pin(async move { Ok(tx.row(&sql, &values).await?.map(entry)) })
+        })));
+        operation.await
+    }
+
+    /// Deletes all entries, and returns their number.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn clear(&self) -> Result<u64, StoreError> {
+        let sql = "DELETE FROM fetch_hive_history RETURNING number";
+        let deleted = self.0.transaction(Box::new(move |tx| Box::pin(async move { tx.query(sql, &[]).await })));
+        Ok(deleted.await?.len() as u64)
+    }
+}
+
+async fn insert(tx: &mut Tx, [arguments, operation, target]: [Value; 3]) -> Result<i64, StoreError> {
+    let sql = "INSERT INTO fetch_hive_meta (name, value) VALUES ('history', 1) \
+               ON CONFLICT (name) DO UPDATE SET value = fetch_hive_meta.value + 1 RETURNING value";
+    let number = tx.row(sql, &[]).await?.map_or(1, |mut row| row.int());
+    let now = tx.now().await?;
+    let sql = "INSERT INTO fetch_hive_history (number, started, arguments, operation, target) \
+               VALUES ($1, $2, $3, $4, $5)";
+    tx.execute(sql, &[number.into(), now.into(), arguments, operation, target]).await?;
+    tx.execute("DELETE FROM fetch_hive_history WHERE number <= $1", &[(number - KEPT).into()]).await?;
+    Ok(number)
+}
+
+fn entry(mut row: Row) -> HistoryEntry {
+    let (number, started) = (row.int(), row.int());
+    let (arguments, operation) = (row.text().unwrap_or_default(), row.text().unwrap_or_default());
+    let (target, duration, verdict) = (row.text(), row.int(), row.text());
+    let (exit_code, request_id, tokens, error) = (row.int(), row.text(), row.opt_int(), row.text());
+    let outcome = verdict.map(|verdict| HistoryOutcome {
+        verdict,
+        exit_code: u8::try_from(exit_code).unwrap_or(1),
+        duration: Duration::from_millis(u64::try_from(duration).unwrap_or_default()),
+        request_id: request_id.clone(),
+        tokens: tokens.and_then(|tokens| u64::try_from(tokens).ok()),
+        error,
+    });
+    HistoryEntry { number, started, arguments, operation, target, request_id, outcome }
+}
