@@ -1,0 +1,29 @@
+//! `fetch-hive completion`.
+
+use clap::Args;
+use clap_complete::Shell;
+
+use crate::args::Cli;
+use crate::context::Context;
+use crate::failure::Result;
+
+const EXAMPLES: &str = "\
+Examples:
+  fetch-hive completion bash > ~/.local/share/bash-completion/completions/fetch-hive
+  fetch-hive completion zsh > ~/.zfunc/_fetch-hive
+  fetch-hive completion fish > ~/.config/fish/completions/fetch-hive.fish
+  fetch-hive completion powershell >> $PROFILE";
+
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub(crate) struct Completion {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(crate) fn execute(command: &Completion, context: &Context) -> Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(command.shell, &mut Cli::description(), "fetch-hive", &mut script);
+    context.out.text(&String::from_utf8_lossy(&script))
+}

@@ -1,0 +1,88 @@
+//! `fetch-hive prompt`.
+
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use fetch_hive_client::types::InvokePrompt;
+
+use super::stream;
+use crate::args::{InputArgs, PreviewArgs};
+use crate::context::Context;
+use crate::failure::Result;
+use crate::run::{Summary, recorded};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Prompt {
+    /// Run a prompt and print its answer
+    Run(Run),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  fetch-hive prompt run tagline -i product=Hive --stream
+  fetch-hive prompt run tagline --inputs row.json --json
+  cat row.json | fetch-hive prompt run tagline --inputs -";
+
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub(crate) struct Run {
+    /// The name of the deployment
+    deployment: String,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// The variant of the deployment
+    #[arg(long, value_name = "NAME")]
+    variant: Option<String>,
+    /// Print the answer while it is generated
+    #[arg(long)]
+    stream: bool,
+    #[command(flatten)]
+    preview: PreviewArgs,
+}
+
+impl Run {
+    fn request(&self) -> Result<InvokePrompt> {
+        let mut request = InvokePrompt::new(self.deployment.as_str())
+            .variant(self.variant.clone().unwrap_or_default())
+            .inputs(self.inputs.inputs()?)
+            .metadata_from(self.inputs.metadata()?);
+        if let Some(user) = &self.inputs.user {
+            request = request.user(user.as_str());
+        }
+        Ok(request)
+    }
+}
+
+pub(crate) async fn execute(command: Prompt, context: &Context) -> Result<()> {
+    let Prompt::Run(run) = command;
+    let request = run.request()?;
+    if run.preview.show(context, &request).await? {
+        return Ok(());
+    }
+    recorded(context, "invokePrompt", Some(&run.deployment), async |id| {
+        let started = Instant::now();
+        let call = context.client().await?.call(request);
+        if run.stream {
+            let streamed = stream::print(context, call, &id).await?;
+            let learned = streamed.summary().print(context, started);
+            return Ok(((), learned));
+        }
+        let response = call.timeout(context.run_timeout()).await?;
+        let parts = response.parts();
+        let summary = Summary {
+            request_id: response.request_id.as_ref(),
+            model: response.model.as_deref(),
+            usage: response.usage.as_ref(),
+            attempts: parts.attempts,
+            waited: parts.waited,
+        };
+        let learned = summary.print(context, started);
+        if context.out.wants_json() {
+            context.out.json(response.body())?;
+        } else {
+            context.out.text(response.text())?;
+        }
+        Ok(((), learned))
+    })
+    .await
+}

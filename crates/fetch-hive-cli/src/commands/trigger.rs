@@ -1,0 +1,142 @@
+//! `fetch-hive trigger`.
+
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use fetch_hive_client::Endpoint;
+use fetch_hive_client::types::{TriggerAgent, TriggerPrompt, TriggerWorkflow, WebhookTriggerResponse};
+
+use crate::args::{InputArgs, PreviewArgs};
+use crate::context::Context;
+use crate::failure::Result;
+use crate::inputs;
+use crate::keys::secret_from_env;
+use crate::run::{Summary, recorded};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Trigger {
+    /// Start a workflow with its webhook secret, without an API key
+    #[command(before_help = "Examples:\n  fetch-hive trigger workflow endpoint_1 variant_1 --secret-env SECRET \
+                             --callback https://example.com/hooks -i topic=AI")]
+    Workflow(Deployment),
+    /// Start a prompt with its webhook secret, without an API key
+    #[command(before_help = "Examples:\n  fetch-hive trigger prompt endpoint_1 variant_1 --secret-env SECRET \
+                             --callback https://example.com/hooks -i topic=AI")]
+    Prompt(Deployment),
+    /// Send a message to an agent with its webhook secret, without an API key
+    #[command(before_help = "Examples:\n  fetch-hive trigger agent agent_1 \"What is new?\" --secret-env SECRET \
+                             --callback https://example.com/hooks")]
+    Agent(Agent),
+}
+
+/// Where the outcome goes, and the secret that starts the run.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// The environment variable that contains the webhook secret
+    #[arg(long, value_name = "NAME")]
+    secret_env: String,
+    /// The URL to which the service sends the outcome
+    #[arg(long, value_name = "URL", env = "FETCH_HIVE_CALLBACK_URL", hide_env_values = true)]
+    callback: String,
+    #[command(flatten)]
+    preview: PreviewArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deployment {
+    /// The id of the endpoint, from the URL of the webhook
+    endpoint: String,
+    /// The id of the variant, from the URL of the webhook
+    variant: String,
+    #[command(flatten)]
+    inputs: InputArgs,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    /// The id of the agent
+    agent: String,
+    /// The message
+    message: String,
+    /// The thread that the message continues or starts
+    #[arg(long, value_name = "ID")]
+    thread: Option<String>,
+    /// A metadata value, which comes back with the outcome: NAME=TEXT or NAME:=JSON
+    #[arg(short = 'm', long, value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
+    /// Your own id of the user on whose behalf the agent is started
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub(crate) async fn execute(command: Trigger, context: &Context) -> Result<()> {
+    match command {
+        Trigger::Workflow(run) => {
+            let secret = secret_from_env(&run.common.secret_env)?;
+            let mut request =
+                TriggerWorkflow::new(run.endpoint.as_str(), run.variant.as_str(), secret, &run.common.callback)
+                    .inputs(run.inputs.inputs()?)
+                    .metadata_from(run.inputs.metadata()?);
+            if let Some(user) = &run.inputs.user {
+                request = request.user(user.as_str());
+            }
+            start(context, request, &run.endpoint, &run.common.preview).await
+        }
+        Trigger::Prompt(run) => {
+            let secret = secret_from_env(&run.common.secret_env)?;
+            let mut request =
+                TriggerPrompt::new(run.endpoint.as_str(), run.variant.as_str(), secret, &run.common.callback)
+                    .inputs(run.inputs.inputs()?)
+                    .metadata_from(run.inputs.metadata()?);
+            if let Some(user) = &run.inputs.user {
+                request = request.user(user.as_str());
+            }
+            start(context, request, &run.endpoint, &run.common.preview).await
+        }
+        Trigger::Agent(run) => {
+            let secret = secret_from_env(&run.common.secret_env)?;
+            let mut request = TriggerAgent::new(run.agent.as_str(), secret, run.message.as_str(), &run.common.callback)
+                .metadata_from(inputs::pairs("--metadata", &run.metadata)?);
+            if let Some(thread) = &run.thread {
+                request = request.thread_id(thread.as_str());
+            }
+            if let Some(user) = &run.user {
+                request = request.user(user.as_str());
+            }
+            start(context, request, &run.agent, &run.common.preview).await
+        }
+    }
+}
+
+async fn start<E>(context: &Context, request: E, target: &str, preview: &PreviewArgs) -> Result<()>
+where
+    E: Endpoint<Response = WebhookTriggerResponse> + 'static,
+{
+    if preview.show(context, &request).await? {
+        return Ok(());
+    }
+    recorded(context, E::NAME, Some(target), async |id| {
+        let started = Instant::now();
+        let response = context.client().await?.call(request).await?;
+        id.set(response.request_id.as_ref());
+        let parts = response.parts();
+        let summary = Summary {
+            request_id: response.request_id.as_ref(),
+            attempts: parts.attempts,
+            waited: parts.waited,
+            ..Summary::default()
+        };
+        let learned = summary.print(context, started);
+        if context.out.wants_json() {
+            context.out.json(response.body())?;
+        } else {
+            context.out.text(learned.request_id.as_deref().unwrap_or_default())?;
+        }
+        Ok(((), learned))
+    })
+    .await
+}

@@ -1,0 +1,143 @@
+//! Shows a request instead of sending it.
+
+use std::fmt::Write as _;
+
+use fetch_hive_client::core::{Api, BodyPiece, RequestBody};
+use fetch_hive_client::types::ApiKey;
+use fetch_hive_client::{BaseUrl, Endpoint};
+
+use crate::args::PreviewArgs;
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::json::{self, MASK};
+
+/// The headers whose value is a secret.
+const SECRET_HEADERS: [&str; 2] = ["authorization", "x-fetch-hive-webhook-secret"];
+
+/// A key that is never sent.
+const NO_KEY: &str = "fhk_preview";
+
+impl PreviewArgs {
+    /// Prints the request if one of the options is set. Returns whether it was printed.
+    pub(crate) async fn show<E: Endpoint>(&self, context: &Context, endpoint: &E) -> Result<bool> {
+        if !self.dry_run && !self.curl {
+            return Ok(false);
+        }
+        let key = self.key(context)?;
+        let request = api(context).await?.request(endpoint, Some(&key)).map_err(fetch_hive_client::Error::from)?;
+        self.print(context, &request)?;
+        Ok(true)
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.dry_run || self.curl
+    }
+
+    /// Returns the key that the request shows: the real one only with `--show-secrets`.
+    pub(crate) fn key(&self, context: &Context) -> Result<ApiKey> {
+        if self.curl && context.out.show_secrets() {
+            return context.key_source()?.read();
+        }
+        ApiKey::new(NO_KEY).map_err(|error| Failure::other(error.to_string()))
+    }
+
+    pub(crate) fn print(&self, context: &Context, request: &http::Request<RequestBody>) -> Result<()> {
+        let shows_secrets = context.out.show_secrets();
+        let text = if self.curl { curl(request, shows_secrets) } else { dry_run(request, shows_secrets) };
+        context.out.text(&text)?;
+        context.out.note("nothing was sent");
+        Ok(())
+    }
+}
+
+/// Returns the builder of requests for the base URL in use.
+pub(crate) async fn api(context: &Context) -> Result<Api> {
+    let base_url = match context.base_url().await? {
+        Some(url) => BaseUrl::new(&url).map_err(fetch_hive_client::Error::from)?,
+        None => BaseUrl::default(),
+    };
+    Ok(Api::new(base_url))
+}
+
+fn dry_run(request: &http::Request<RequestBody>, show_secrets: bool) -> String {
+    let mut text = format!("{} {}\n", request.method(), request.uri());
+    for (name, value) in headers(request, show_secrets, MASK) {
+        let _ = writeln!(text, "{name}: {value}");
+    }
+    let body = body(request);
+    if !body.is_empty() {
+        text.push('\n');
+        text += &json::pretty(body.as_bytes(), show_secrets).unwrap_or(body);
+    }
+    text
+}
+
+fn curl(request: &http::Request<RequestBody>, show_secrets: bool) -> String {
+    let mut text = format!("curl -X {} {}", request.method(), quote(&request.uri().to_string()));
+    for (name, value) in headers(request, show_secrets, "$SECRET") {
+        let header = format!("{name}: {value}");
+        if value.contains("$FETCH_HIVE_API_KEY") || value.contains("$SECRET") {
+            let _ = write!(text, " \\\n  -H \"{header}\"");
+        } else {
+            let _ = write!(text, " \\\n  -H {}", quote(&header));
+        }
+    }
+    let body = body(request);
+    if !body.is_empty() {
+        let body = json::compact(body.as_bytes(), show_secrets).unwrap_or(body);
+        let _ = write!(text, " \\\n  --data-binary {}", quote(&body));
+    }
+    text
+}
+
+/// Returns the headers, with a placeholder instead of each secret.
+fn headers(request: &http::Request<RequestBody>, show_secrets: bool, mask: &str) -> Vec<(String, String)> {
+    let shown = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
+        let is_secret = SECRET_HEADERS.contains(&name.as_str());
+        let value = match (is_secret && !show_secrets, name.as_str()) {
+            (true, "authorization") => "Bearer $FETCH_HIVE_API_KEY".to_owned(),
+            (true, _) => mask.to_owned(),
+            (false, _) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
+        };
+        (name.to_string(), value)
+    };
+    request.headers().iter().map(shown).collect()
+}
+
+fn body(request: &http::Request<RequestBody>) -> String {
+    let (pieces, _) = request.body().clone().into_pieces();
+    let text = pieces.iter().map(|piece| match piece {
+        BodyPiece::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        BodyPiece::File(file) => format!("[{} bytes of {}]", file.len, file.path.display()),
+    });
+    text.collect()
+}
+
+/// Quotes a word for a POSIX shell.
+fn quote(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fetch_hive_client::types::{InvokeWorkflow, TriggerWorkflow};
+
+    #[test]
+    fn previews_hide_the_key_and_secrets() {
+        let api = Api::default();
+        let key = ApiKey::new("fhk_real_key_1234").unwrap();
+        let run = api.request(&InvokeWorkflow::new("it's").input("topic", "AI"), Some(&key)).unwrap();
+        let trigger = TriggerWorkflow::new("e", "v", "whsec_real", "https://example.com/cb");
+        let trigger = api.request(&trigger, None).unwrap();
+        for request in [&run, &trigger] {
+            for text in [curl(request, false), dry_run(request, false)] {
+                assert!(!text.contains("fhk_real") && !text.contains("whsec_real"), "{text}");
+            }
+        }
+        assert!(curl(&run, true).contains("Bearer fhk_real_key_1234"));
+        let shown = curl(&run, false);
+        assert!(shown.contains("-H \"authorization: Bearer $FETCH_HIVE_API_KEY\""), "{shown}");
+        assert!(shown.contains(r#"--data-binary '{"deployment":"it'\''s","inputs":{"topic":"AI"}}'"#), "{shown}");
+    }
+}

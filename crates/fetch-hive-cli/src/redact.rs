@@ -1,0 +1,85 @@
+//! Removes secrets from what is recorded and shown.
+
+use crate::json::MASK;
+
+/// Parts of a name that suggest that its value is a secret.
+const SECRET_NAMES: [&str; 7] = ["secret", "token", "password", "passwd", "api_key", "apikey", "credential"];
+
+/// Returns an argument of the command line without secrets.
+pub(crate) fn argument(argument: &str) -> String {
+    let masked = match argument.split_once('=') {
+        Some((name, _)) if is_secret_name(name) => format!("{name}={MASK}"),
+        _ => argument.to_owned(),
+    };
+    text(&url(&masked))
+}
+
+/// Returns all arguments of this process without secrets.
+pub(crate) fn command_line() -> Vec<String> {
+    let mut hides_next = false;
+    let mut masked = Vec::new();
+    for raw in std::env::args_os().skip(1) {
+        let raw = raw.to_string_lossy();
+        masked.push(if hides_next { MASK.to_owned() } else { argument(&raw) });
+        // The value of `--header` or of `--signature` may be a secret.
+        hides_next = matches!(&*raw, "--header" | "-H" | "--signature" | "--key-command");
+    }
+    masked
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase().replace('-', "_");
+    // `--key-env=NAME` and `--secret-env=NAME` name a variable.
+    !name.ends_with("_env") && SECRET_NAMES.iter().any(|part| name.contains(part))
+}
+
+/// Masks the keys and the webhook secrets in a text.
+pub(crate) fn text(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((start, prefix)) =
+        ["fhk_", "whsec_"].iter().filter_map(|prefix| Some((rest.find(prefix)?, *prefix))).min()
+    {
+        let end = rest[start + prefix.len()..]
+            .find(|character: char| !character.is_ascii_alphanumeric() && !matches!(character, '_' | '-'))
+            .map_or(rest.len(), |length| start + prefix.len() + length);
+        result += &rest[..start];
+        result += prefix;
+        result += MASK;
+        rest = &rest[end..];
+    }
+    result + rest
+}
+
+/// Masks the user name, the password and the query of a URL.
+pub(crate) fn url(text: &str) -> String {
+    let Some((before, after)) = text.split_once("://") else { return text.to_owned() };
+    let (address, has_query) = match after.split_once('?') {
+        Some((address, _)) => (address, true),
+        None => (after, false),
+    };
+    let authority_end = address.find('/').unwrap_or(address.len());
+    let (authority, path) = address.split_at(authority_end);
+    let host = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("{MASK}@{host}"));
+    format!("{before}://{host}{path}{}", if has_query { format!("?{MASK}") } else { String::new() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_removed_from_arguments() {
+        for (raw, masked) in [
+            ("topic=AI", "topic=AI"),
+            ("api_key=abc", "api_key=***"),
+            ("db-password:=1", "db-password:=***"),
+            ("--secret-env=S", "--secret-env=S"),
+            ("note=use fhk_abc-1 and whsec_2.", "note=use fhk_*** and whsec_***."),
+            ("--store=postgres://me:pw@db/x", "--store=postgres://***@db/x"),
+            ("https://example.com/hook?token=1", "https://example.com/hook?***"),
+        ] {
+            assert_eq!(argument(raw), masked);
+        }
+    }
+}
