@@ -1,5 +1,5 @@
 use crate::run::{Checks, PUBLISHED, read_text, run_cargo, workspace_root};
-use crate::{contract, dependencies, docs, python, python_sdk, structure};
+use crate::{cli, contract, dependencies, docs, python, python_sdk, structure};
 
 /// Runs every check that a change must pass. `--skip-tests` skips the plain `cargo test
 /// --workspace`.
@@ -40,6 +40,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     } else {
         checks.run("python-sdk", || python_sdk::python_sdk(&[]));
     }
+    checks.run("cli", || cli::cli(&[]));
     checks.run("docs", || docs::docs(&["--run".to_owned()]));
     checks.finish()
 }

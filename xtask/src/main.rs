@@ -2,6 +2,7 @@
 
 mod bench;
 mod ci;
+mod cli;
 mod conformance;
 mod contract;
 mod dependencies;
@@ -61,6 +62,11 @@ const COMMANDS: &[Command] = &[
         "conformance",
         "Run the conformance suite on every transport, and the client's tests over the other HTTP stacks",
         conformance::conformance,
+    ),
+    command(
+        "cli",
+        "Test the command line: every command of the guide, in pseudo-terminals and as an MCP server; uses PyPI",
+        cli::cli,
     ),
     command("faults", "Print the fault table: every fault, and the error that the caller receives", long_tests::faults),
     command(

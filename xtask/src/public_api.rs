@@ -1,7 +1,7 @@
 use std::fs;
 
 use crate::release::tools;
-use crate::run::{PUBLISHED, capture_output, use_own_target_dir, workspace_root};
+use crate::run::{LIBRARIES, capture_output, use_own_target_dir, workspace_root};
 
 /// Compares the public API of each published crate with its snapshot in `public-api.txt`.
 ///
@@ -12,7 +12,7 @@ pub(crate) fn public_api(arguments: &[String]) -> Result<(), String> {
     tools::require_nightly()?;
     let write = arguments.iter().any(|argument| argument == "--write");
     let mut changed = Vec::new();
-    for package in PUBLISHED {
+    for package in LIBRARIES {
         let mut command = tools::tool_cargo("cargo-public-api", "0.52.0")?;
         command.args(["public-api", "-p", package, "--all-features", "--color", "never"]);
         command.args(["--omit", "blanket-impls,auto-trait-impls,auto-derived-impls"]);

@@ -7,8 +7,8 @@ pub(crate) mod tools;
 
 use crate::public_api;
 use crate::run::{
-    Checks, PUBLISHED, capture_output, cargo, read_text, run_cargo, run_command, target_dir, toolchain_cargo,
-    use_own_target_dir, workspace_root,
+    Checks, LIBRARIES, PUBLISHED, capture_output, cargo, read_text, run_cargo, run_command, target_dir,
+    toolchain_cargo, use_own_target_dir, workspace_root,
 };
 
 /// A name, a description for the list of checks, and the function.
@@ -103,7 +103,7 @@ fn docs_rs() -> Result<(), String> {
     tools::require_nightly()?;
     let mut command = toolchain_cargo("nightly");
     command.args(["doc", "--locked", "--no-deps", "--all-features"]);
-    command.args(PUBLISHED.map(|package| format!("-p={package}")));
+    command.args(LIBRARIES.map(|package| format!("-p={package}")));
     command.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings");
     use_own_target_dir(&mut command, "nightly");
     let command_line = "RUSTDOCFLAGS='--cfg docsrs -D warnings' cargo +nightly doc --no-deps --all-features";

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 /// The published crates.
 pub(crate) const PUBLISHED: [&str; 7] = [
+/// The published crates with a library, which build with the oldest supported Rust.
+pub(crate) const LIBRARIES: [&str; 6] = [
     "fetch-hive-types",
     "fetch-hive-core",
     "fetch-hive-client",
@@ -14,6 +16,12 @@ pub(crate) const PUBLISHED: [&str; 7] = [
     "fetch-hive-testing",
     "fetch-hive-emulator",
 ];
+
+/// The published crates.
+pub(crate) const PUBLISHED: [&str; 7] = {
+    let [types, core, client, store, testing, emulator] = LIBRARIES;
+    [types, core, client, store, testing, emulator, "fetch-hive-cli"]
+};
 
 /// Returns the root of the workspace.
 pub(crate) fn workspace_root() -> PathBuf {

@@ -17,6 +17,9 @@ use crate::text;
 /// How long a run may take without `--timeout`, as the service's documentation suggests.
 pub(crate) const RUN_TIMEOUT: Duration = Duration::from_secs(600);
 
+/// What the command adds to the user agent of the library.
+pub(crate) const USER_AGENT: &str = concat!("fetch-hive-cli/", env!("CARGO_PKG_VERSION"));
+
 /// The options, the client, the output and the store of a command.
 pub(crate) struct Context {
     pub(crate) globals: Globals,
@@ -48,8 +51,7 @@ impl Context {
 
     /// Selects the key source. An unknown profile is reported when the key is needed.
     fn with_key_source(mut self) -> Self {
-        self.key_source =
-            KeySource::select(&self.globals, &self.config, self.emulates()).unwrap_or(KeySource::Missing);
+        self.key_source = KeySource::select(&self.globals, &self.config, self.emulates()).unwrap_or(KeySource::Missing);
         self
     }
 
@@ -93,9 +95,7 @@ impl Context {
 
     async fn build_client(&self) -> Result<Client> {
         self.key_source()?;
-        let mut builder = Client::builder()
-            .credentials(LazyKey::new(self.key_source.clone()))
-            .user_agent(concat!("fetch-hive-cli/", env!("CARGO_PKG_VERSION")));
+        let mut builder = Client::builder().credentials(LazyKey::new(self.key_source.clone())).user_agent(USER_AGENT);
         if let Some(url) = self.base_url().await? {
             builder = builder.base_url(url);
         }

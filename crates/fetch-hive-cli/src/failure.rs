@@ -96,8 +96,7 @@ impl From<Error> for Failure {
 }
 
 /// What to do without a key.
-const NO_KEY: &str =
-    "set FETCH_HIVE_API_KEY, or store a key with `fetch-hive auth login`; `--emulate` needs no key";
+const NO_KEY: &str = "set FETCH_HIVE_API_KEY, or store a key with `fetch-hive auth login`; `--emulate` needs no key";
 
 /// Names the options of the command instead of the settings of the library.
 fn text_of(error: &Error) -> String {
@@ -257,9 +256,7 @@ impl From<OutputError> for Failure {
                         Exit::Waiting,
                         "decide it with `fetch-hive approval list` and `fetch-hive approval decide`".to_owned(),
                     ),
-                    (Some(id), false) => {
-                        (Exit::MayHaveRun, format!("wait for it with `fetch-hive request wait {id}`"))
-                    }
+                    (Some(id), false) => (Exit::MayHaveRun, format!("wait for it with `fetch-hive request wait {id}`")),
                     (None, false) => (Exit::MayHaveRun, look_up(None)),
                 };
                 Self::new(exit, text).next(step).request(id)

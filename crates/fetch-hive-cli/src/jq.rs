@@ -23,7 +23,8 @@ pub(crate) fn apply(filter: &str, json: &[u8]) -> Result<Vec<String>> {
         let names = errors.iter().flat_map(|(_, errors)| errors).map(|(name, _)| (*name).to_owned());
         invalid(format!("unknown name: {}", names.collect::<Vec<_>>().join(", ")))
     })?;
-    let input = read::parse_single(json).map_err(|_| Failure::other("the response is not JSON, so --jq cannot read it"))?;
+    let input =
+        read::parse_single(json).map_err(|_| Failure::other("the response is not JSON, so --jq cannot read it"))?;
     let context = Ctx::<JustLut<Val>>::new(&filter.lut, Vars::new([]));
     let results = filter.id.run((context, input)).map(unwrap_valr);
     results

@@ -11,6 +11,7 @@ mod inputs;
 mod jq;
 mod json;
 mod keys;
+#[cfg(test)]
 mod operations;
 mod output;
 mod preview;

@@ -7,7 +7,7 @@ use fetch_hive_client::types::ApiKey;
 use fetch_hive_client::{BaseUrl, Endpoint};
 
 use crate::args::PreviewArgs;
-use crate::context::Context;
+use crate::context::{Context, USER_AGENT};
 use crate::failure::{Failure, Result};
 use crate::json::{self, MASK};
 
@@ -56,7 +56,8 @@ pub(crate) async fn api(context: &Context) -> Result<Api> {
         Some(url) => BaseUrl::new(&url).map_err(fetch_hive_client::Error::from)?,
         None => BaseUrl::default(),
     };
-    Ok(Api::new(base_url))
+    let api = Api::new(base_url).user_agent_suffix(USER_AGENT).map_err(fetch_hive_client::Error::from)?;
+    Ok(api)
 }
 
 fn dry_run(request: &http::Request<RequestBody>, show_secrets: bool) -> String {

@@ -93,10 +93,7 @@ impl Summary<'_> {
         }
         parts.push(text::duration(started.elapsed()));
         context.out.note(&text::one_line(&parts.join(" · ")));
-        Learned {
-            request_id: self.request_id.map(ToString::to_string),
-            tokens: self.usage.and_then(TokenUsage::total),
-        }
+        Learned { request_id: self.request_id.map(ToString::to_string), tokens: self.usage.and_then(TokenUsage::total) }
     }
 }
 

@@ -30,6 +30,9 @@ pub mod errors {}
 #[doc = include_str!("../docs/retries.md")]
 pub mod retries {}
 
+#[doc = include_str!("../docs/cli.md")]
+pub mod cli {}
+
 #[doc = include_str!("../docs/proxies.md")]
 pub mod proxies {}
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{TextFile, markdown_lines};
-use crate::run::{PUBLISHED, read_text};
+use crate::run::{LIBRARIES, read_text};
 
 /// The folder of the guide.
 const GUIDE: &str = "crates/fetch-hive-client/docs/";
@@ -37,7 +37,7 @@ impl Known {
     /// Reads the public-API snapshots, the contract and the names of the dependencies.
     pub(crate) fn load(root: &Path) -> Result<Self, String> {
         let mut known = Self::default();
-        for package in PUBLISHED {
+        for package in LIBRARIES {
             known.add_api(&read_text(&root.join("crates").join(package).join("public-api.txt"))?);
             known.names.insert(package.replace('-', "_"));
         }

@@ -160,6 +160,9 @@ async fn upload(context: &Context, path: &Path) -> Result<AttachmentDescriptor> 
             .next("find it with `fetch-hive asset list`, and pass its URL to `--attach`"));
     };
     context.out.detail(&format!("uploaded {}", path.display()));
+    // An attachment must have an https URL. Only an emulator links to http, and it never opens the
+    // link.
+    let url = url.strip_prefix("http://").map_or(url.clone(), |rest| format!("https://{rest}"));
     let mut descriptor = AttachmentDescriptor::new(url).file_type(media_type);
     if let Some(id) = asset.id {
         descriptor = descriptor.id(id);
@@ -175,7 +178,8 @@ pub(crate) async fn execute(command: Agent, context: &Context) -> Result<()> {
         Agent::List => call(context, ListAgents::new(context.workspace()?), LIST).await,
         Agent::Get { id } => call(context, GetAgent::new(context.workspace()?, id), RECORD).await,
         Agent::Create(fields) => {
-            let request = CreateAgent::new(context.workspace()?, fields.read::<fetch_hive_client::types::AgentCreate>()?);
+            let request =
+                CreateAgent::new(context.workspace()?, fields.read::<fetch_hive_client::types::AgentCreate>()?);
             change(context, request, RECORD, &fields.preview).await
         }
         Agent::Update { id, fields } => {
@@ -211,12 +215,7 @@ async fn run(command: Run, context: &Context) -> Result<()> {
     .await
 }
 
-async fn streamed(
-    context: &Context,
-    request: InvokeAgent,
-    id: &RunId,
-    started: Instant,
-) -> Result<((), Learned)> {
+async fn streamed(context: &Context, request: InvokeAgent, id: &RunId, started: Instant) -> Result<((), Learned)> {
     let streamed = stream::print(context, context.client().await?.call(request), id).await?;
     let learned = streamed.summary().print(context, started);
     let is_waiting = is_waiting(streamed.status.as_ref(), &streamed.pending);
@@ -276,7 +275,9 @@ async fn finish(
     }
     let decide = pending
         .iter()
-        .filter_map(|approval| Some(format!("`fetch-hive approval decide {} allow_once`", approval.approval_id.as_ref()?)))
+        .filter_map(|approval| {
+            Some(format!("`fetch-hive approval decide {} allow_once`", approval.approval_id.as_ref()?))
+        })
         .next()
         .unwrap_or_else(|| "`fetch-hive approval list`".to_owned());
     let wait = request_id.map_or_else(String::new, |id| format!(", and then `fetch-hive request wait {id}`"));

@@ -17,10 +17,8 @@ use crate::table::Shape;
 use crate::terminal;
 use crate::text::one_line;
 
-const LIST: Shape = Shape::List {
-    key: "approvals",
-    columns: &["id", "status", "summary", "risk_level", "expires_at", "agent_run_id"],
-};
+const LIST: Shape =
+    Shape::List { key: "approvals", columns: &["id", "status", "summary", "risk_level", "expires_at", "agent_run_id"] };
 const RECORD: Shape = Shape::Record("approval");
 
 #[derive(Debug, Subcommand)]

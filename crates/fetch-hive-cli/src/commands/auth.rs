@@ -131,9 +131,10 @@ async fn check(key: &ApiKey, base_url: Option<&str>, context: &Context) -> Resul
     let checked = builder.build()?.models().await.map_err(Failure::from);
     match checked {
         Ok(_) => Ok(()),
-        Err(failure) if failure.exit == Exit::Key => {
-            Err(Failure { next: Some("copy the key from the dashboard again; nothing was stored".to_owned()), ..failure })
-        }
+        Err(failure) if failure.exit == Exit::Key => Err(Failure {
+            next: Some("copy the key from the dashboard again; nothing was stored".to_owned()),
+            ..failure
+        }),
         Err(failure) => {
             context.out.warn(&format!("the key could not be checked: {failure}"));
             Ok(())

@@ -8,10 +8,8 @@ use crate::context::Context;
 use crate::failure::Result;
 use crate::table::Shape;
 
-const MODELS: Shape = Shape::List {
-    key: "models",
-    columns: &["slug", "name", "provider_name", "model_type", "context_limit"],
-};
+const MODELS: Shape =
+    Shape::List { key: "models", columns: &["slug", "name", "provider_name", "model_type", "context_limit"] };
 const SERVICES: Shape = Shape::List { key: "services", columns: &["service", "name", "country_value_format"] };
 const COUNTRIES: Shape = Shape::List { key: "countries", columns: &["value", "alpha2", "country_name"] };
 const ERROR_CODES: Shape = Shape::List { key: "codes", columns: &["code", "status", "category", "message"] };

@@ -174,7 +174,7 @@ async fn addresses(report: &mut Report, host: &str, port: u16) {
             return report.fail(Exit::NotStarted, "name lookup", text, "check the DNS server");
         }
     };
-    report.ok("name lookup", format!("{host} has {} addresses", addresses.len()));
+    report.ok("name lookup", format!("{host} has {} address(es)", addresses.len()));
     let mut reached = 0;
     let mut failed = Vec::new();
     for address in &addresses {

@@ -21,7 +21,7 @@ pub(crate) enum HiveAgent {
 const EXAMPLES: &str = "\
 Examples:
   fetch-hive hive-agent run analyst \"Compare the three offers\" --callback https://example.com/hooks
-  fetch-hive hive-agent run analyst \"Summarize\" --url https://example.com/a --callback https://example.com/hooks";
+  fetch-hive hive-agent run analyst \"Summarize\" --kb kb_1 --callback https://example.com/hooks";
 
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
@@ -67,12 +67,9 @@ enum Policy {
 
 impl Run {
     fn request(&self) -> Result<InvokeHiveAgent> {
-        let mut request = InvokeHiveAgent::new(
-            self.hive_agent.as_str(),
-            self.objective.as_str(),
-            self.callback.as_str(),
-        )
-        .metadata_from(inputs::pairs("--metadata", &self.metadata)?);
+        let mut request =
+            InvokeHiveAgent::new(self.hive_agent.as_str(), self.objective.as_str(), self.callback.as_str())
+                .metadata_from(inputs::pairs("--metadata", &self.metadata)?);
         if [&self.url, &self.asset, &self.kb, &self.kb_item].iter().any(|sources| !sources.is_empty()) {
             let sources = HiveAgentSources::new()
                 .website_urls(self.url.iter().cloned())

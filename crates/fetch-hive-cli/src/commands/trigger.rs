@@ -16,16 +16,16 @@ use crate::run::{Summary, recorded};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Trigger {
     /// Start a workflow with its webhook secret, without an API key
-    #[command(before_help = "Examples:\n  fetch-hive trigger workflow endpoint_1 variant_1 --secret-env SECRET \
-                             --callback https://example.com/hooks -i topic=AI")]
+    #[command(before_help = "Examples:\n  fetch-hive trigger workflow endpoint_1 variant_1 \
+                             --secret-env S --callback https://example.com")]
     Workflow(Deployment),
     /// Start a prompt with its webhook secret, without an API key
-    #[command(before_help = "Examples:\n  fetch-hive trigger prompt endpoint_1 variant_1 --secret-env SECRET \
-                             --callback https://example.com/hooks -i topic=AI")]
+    #[command(before_help = "Examples:\n  fetch-hive trigger prompt endpoint_1 variant_1 \
+                             --secret-env S --callback https://example.com")]
     Prompt(Deployment),
     /// Send a message to an agent with its webhook secret, without an API key
-    #[command(before_help = "Examples:\n  fetch-hive trigger agent agent_1 \"What is new?\" --secret-env SECRET \
-                             --callback https://example.com/hooks")]
+    #[command(before_help = "Examples:\n  fetch-hive trigger agent agent_1 \"What is new?\" \
+                             --secret-env S --callback https://example.com")]
     Agent(Agent),
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Workflow {
 
 const EXAMPLES: &str = "\
 Examples:
-  fetch-hive workflow run weekly-report -i topic=\"enterprise AI\" -i sources:='[\"news\"]' -i brief=@brief.md
+  fetch-hive workflow run weekly-report -i topic=AI -i sources:='[\"news\"]' -i brief=@brief.md
   fetch-hive workflow run weekly-report --inputs row.json --jq .output.title
   fetch-hive workflow run weekly-report --callback https://example.com/hooks";
 

@@ -71,8 +71,11 @@ fn lost() -> Exchange {
 
 #[test]
 fn invalid_input_is_a_usage_error() {
-    let seen: Seen =
-        block_on(client(Exchange::status(200)).invoke_workflow("")).map(drop).map_err(Failure::from).unwrap_err().into();
+    let seen: Seen = block_on(client(Exchange::status(200)).invoke_workflow(""))
+        .map(drop)
+        .map_err(Failure::from)
+        .unwrap_err()
+        .into();
     seen.check(2, "deployment", "correct the command line");
 }
 
@@ -164,7 +167,11 @@ fn error_responses_of_each_status() {
     let error = |code: &str| format!(r#"{{"error":"E","message":"Message","error_code":"{code}"}}"#);
     run(Exchange::status(401).body(error("unauthorized"))).check(4, "Message", "auth status");
     run(Exchange::status(403).body(error("forbidden"))).check(4, "403", "auth status");
-    run(Exchange::status(402).body(r#"{"error":"E","upgrade_url":"https://x/plans"}"#)).check(4, "402", "https://x/plans");
+    run(Exchange::status(402).body(r#"{"error":"E","upgrade_url":"https://x/plans"}"#)).check(
+        4,
+        "402",
+        "https://x/plans",
+    );
     run(Exchange::status(404).body(error("not_found"))).check(7, "404", "--workspace");
     run(Exchange::status(422).body(error("validation_error"))).check(7, "Message", "error-code list");
     run(Exchange::status(302).header("location", "https://elsewhere/")).check(7, "302", "--base-url");
@@ -252,7 +259,8 @@ fn expired_wait_says_how_to_wait_longer() {
 #[test]
 fn repeated_page_is_reported() {
     let page = || Exchange::status(200).body(r#"{"approvals":[{"id":"a1"}]}"#);
-    let client = Client::builder().api_key("fhk_test").transport(Replay::new([page(), page(), page()])).build().unwrap();
+    let client =
+        Client::builder().api_key("fhk_test").transport(Replay::new([page(), page(), page()])).build().unwrap();
     let seen = block_on(async {
         let filter = fetch_hive_client::types::ApprovalFilter::new().limit(1);
         let mut all = client.workspace("ws").approvals().all(filter);

@@ -37,7 +37,7 @@ use crate::text::{one_line, utc};
 
 const EXAMPLES: &str = "\
 Examples:
-  fetch-hive callback listen --port 4000 --forward-to http://localhost:3000/hooks --record events.jsonl
+  fetch-hive callback listen --forward-to http://localhost:3000/hooks --record events.jsonl
   fetch-hive callback listen --secret-env SECRET --count 1 --json
   fetch-hive --emulate callback listen                   # no public URL is needed
 
@@ -87,7 +87,9 @@ pub(super) async fn execute(command: Listen, context: &Context) -> Result<()> {
     let mut receiver = Receiver::new(Verifier::new(secrets)).dedup(MemoryDedupStore::new()).max_body_bytes(MAX_BODY);
     match context.store().await {
         Ok(store) => receiver = receiver.secret_source(Fresh { secrets: store.secrets(), look_ups: AtomicU64::new(0) }),
-        Err(failure) if has_secrets => context.out.warn(&format!("only the secrets of --secret-env are used: {failure}")),
+        Err(failure) if has_secrets => {
+            context.out.warn(&format!("only the secrets of --secret-env are used: {failure}"))
+        }
         Err(failure) => return Err(failure),
     }
     let out = context.out.clone();
@@ -168,7 +170,10 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Response<String>
     let headers = parts.headers.clone();
     let path = parts.uri.path().to_owned();
     let request = Request::from_parts(parts, body.clone());
-    shared.receiver.receive_bytes(request, async |delivery| shared.handle(&delivery, &path, &headers, &body).await).await
+    shared
+        .receiver
+        .receive_bytes(request, async |delivery| shared.handle(&delivery, &path, &headers, &body).await)
+        .await
 }
 
 impl Shared {
@@ -233,7 +238,10 @@ fn note_outcome(out: &Output, outcome: &Outcome) {
         Outcome::Handled(_) => {}
         Outcome::AlreadyHandled(_) => out.note("redelivered; it was handled before"),
         Outcome::HandlerFailed { error, .. } => {
-            out.warn(&format!("{}; answered with 500, so that the service redelivers it", one_line(&error.to_string())));
+            out.warn(&format!(
+                "{}; answered with 500, so that the service redelivers it",
+                one_line(&error.to_string())
+            ));
         }
         Outcome::Rejected(error) => out.warn(&format!(
             "refused with {}: {}; if it is genuine, pass its secret with --secret-env",

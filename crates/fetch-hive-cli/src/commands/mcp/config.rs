@@ -90,7 +90,8 @@ pub(super) struct ToolConfig {
 impl ToolsFile {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
-        Self::parse(&text).map_err(|failure| Failure { text: format!("{}: {}", path.display(), failure.text), ..failure })
+        Self::parse(&text)
+            .map_err(|failure| Failure { text: format!("{}: {}", path.display(), failure.text), ..failure })
     }
 
     fn parse(text: &str) -> Result<Self> {
@@ -120,7 +121,9 @@ impl Entry {
     fn tool(self) -> Result<ToolConfig> {
         let invalid = |reason: &str| Failure::usage(format!("the tool `{}` {reason}", self.name));
         let is_name = |name: &str| {
-            !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+            !name.is_empty()
+                && name.len() <= 64
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
         };
         if !is_name(&self.name) {
             return Err(invalid("needs a name of at most 64 letters, digits, `_` or `-`"));

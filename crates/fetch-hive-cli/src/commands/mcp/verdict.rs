@@ -47,7 +47,8 @@ mod tests {
     #[test]
     fn only_errors_without_a_run_may_be_repeated() {
         for exit in Exit::ALL {
-            let allows = advice(exit).contains("may call the tool once more") || advice(exit).contains("call the tool again.");
+            let allows =
+                advice(exit).contains("may call the tool once more") || advice(exit).contains("call the tool again.");
             let starts_nothing = matches!(exit, Exit::Usage | Exit::Refused | Exit::NotStarted);
             assert_eq!(allows && !advice(exit).contains("Do not"), starts_nothing, "{exit:?}: {}", advice(exit));
         }

@@ -1,0 +1,34 @@
+//! Every command line of the guide's page runs, and prints what the page shows.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::{BIN, Sandbox, fixtures};
+
+#[test]
+fn commands_of_the_guide() {
+    let sandbox = Sandbox::new();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fetch-hive-client/docs/cli.md");
+    let folder = sandbox.folder.path();
+    let copy = folder.join("cli.md");
+    fs::copy(page, &copy).unwrap();
+    let files = folder.join("cli.in");
+    fs::create_dir(&files).unwrap();
+    for file in fs::read_dir(fixtures()).unwrap() {
+        let file = file.unwrap().path();
+        fs::copy(&file, files.join(file.file_name().unwrap())).unwrap();
+    }
+    let cases = trycmd::TestCases::new();
+    cases.register_bin("fetch-hive", Path::new(BIN)).case(&copy);
+    for (name, value) in sandbox.variables() {
+        cases.env(name, value);
+    }
+    cases.env("SECRET", "whsec_guide").env("FETCH_HIVE_CALLBACK_URL", "http://127.0.0.1:9/hooks");
+    cases.run();
+    drop(cases);
+    // The output of a new command can be copied from here.
+    if std::env::var_os("TRYCMD").is_some() {
+        let updated = fs::read_to_string(&copy).unwrap();
+        println!("{updated}");
+    }
+}

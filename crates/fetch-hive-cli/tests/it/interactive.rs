@@ -1,0 +1,84 @@
+//! Commands in a pseudo-terminal, and Ctrl-C.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::Sandbox;
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn finish(mut child: Child) -> (String, Option<i32>) {
+    let mut text = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    (text, child.wait().unwrap().code())
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_says_that_the_run_continues() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["workflow", "run", "slow"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait_until("the run starts", || sandbox.emulator.active_runs() > 0);
+    let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(kill.success());
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains("continues on the service, and is charged"), "{stderr}");
+    let listed = sandbox.run(&["history", "list", "--jq", ".history[0].verdict"]);
+    assert_eq!(listed.stdout, "interrupted\n");
+}
+
+#[test]
+fn chat_in_a_terminal() {
+    let sandbox = Sandbox::new();
+    let Some(mut command) = sandbox.in_terminal(&["agent", "chat", "researcher", "--thread", "t1"]) else { return };
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let messages =
+        || sandbox.emulator.requests().iter().filter(|request| request.path.ends_with("/agent/invoke")).count();
+    stdin.write_all(b"What is new?\n").unwrap();
+    wait_until("the first message", || messages() == 1);
+    stdin.write_all(b"And now?\n").unwrap();
+    wait_until("the second message", || messages() == 2);
+    stdin.write_all(b"\n").unwrap();
+    drop(stdin);
+    let (text, code) = finish(child);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(text.matches("Nothing new.").count(), 2, "{text}");
+    assert!(text.contains("> ") && text.contains("tool search"), "{text}");
+    for request in sandbox.emulator.requests() {
+        assert!(String::from_utf8_lossy(&request.body).contains(r#""thread_id":"t1""#));
+    }
+}
+
+#[test]
+fn approval_is_decided_at_the_prompt() {
+    let sandbox = Sandbox::new();
+    let Some(mut command) = sandbox.in_terminal(&["agent", "run", "mailer", "Send it"]) else { return };
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"a\n").unwrap();
+    let (text, code) = finish(child);
+    drop(stdin);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("[a]llow once") && text.contains("Sent."), "{text}");
+}
+
+#[test]
+fn chat_reads_lines_without_a_terminal() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(&["-q", "agent", "chat", "researcher"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"one\ntwo\n").unwrap();
+    let (text, code) = finish(child);
+    assert_eq!((text.as_str(), code), ("Nothing new.\nNothing new.\n", Some(0)));
+}
