@@ -59,7 +59,7 @@ pub(crate) struct Globals {
     /// The profile to use, from `fetch-hive auth login --profile NAME`
     #[arg(long, global = true, value_name = "NAME", env = "FETCH_HIVE_PROFILE", hide_env_values = true)]
     pub(crate) profile: Option<String>,
-    /// The environment variable that contains the key [default: FETCH_HIVE_API_KEY]
+    /// The environment variable that contains the key [default: `FETCH_HIVE_API_KEY`]
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) key_env: Option<String>,
     /// The workspace of agents, knowledge bases, assets and approvals

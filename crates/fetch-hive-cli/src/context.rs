@@ -69,7 +69,14 @@ impl Context {
     }
 
     /// Returns the profile in use, if there is one.
+    ///
+    /// The default profile is not used with a key from the environment, because that key must not go
+    /// to the base URL of the profile.
     pub(crate) fn profile(&self) -> Result<Option<&Profile>> {
+        let is_other_key = matches!(self.key_source, KeySource::Variable(_));
+        if self.globals.profile.is_none() && is_other_key {
+            return Ok(None);
+        }
         match self.globals.profile.as_ref().or(self.config.default_profile.as_ref()) {
             Some(name) => self.config.profile(name).map(Some),
             None => Ok(None),

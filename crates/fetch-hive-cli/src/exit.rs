@@ -1,5 +1,7 @@
 //! The exit codes of the command.
 
+use std::fmt::Write as _;
+
 /// An exit code, which tells a script what happened without reading the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -100,9 +102,9 @@ pub(crate) fn help() -> String {
     let mut text = "Exit codes of fetch-hive\n\n".to_owned();
     for exit in Exit::ALL {
         let (meaning, next) = exit.meaning();
-        text += &format!("{:>5}  {}\n       {meaning}\n       {next}\n\n", exit.code(), exit.name());
+        let _ = writeln!(text, "{:>5}  {}\n       {meaning}\n       {next}\n", exit.code(), exit.name());
     }
-    text += "A script that runs a paid command again is safe after exit code 5 only.\n";
+    text += "Running a paid command again unchanged is both safe and useful only after exit code 5.\n";
     text
 }
 

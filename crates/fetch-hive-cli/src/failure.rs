@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use fetch_hive_client::types::OutputError;
+use fetch_hive_client::types::{OutputError, RequestId};
 use fetch_hive_client::{Error, ErrorKind, RateLimit, StreamError, TransportErrorKind, WaitError};
 use http::StatusCode;
 
@@ -168,7 +168,7 @@ fn next_of(error: &Error, exit: Exit) -> String {
                 "wait longer with `fetch-hive request wait {} --timeout 1h`; do not run it again",
                 one_line(id.as_str())
             ),
-            (_, id) => look_up(id.as_ref().map(|id| id.as_str())),
+            (_, id) => look_up(id.as_ref().map(RequestId::as_str)),
         },
         ErrorKind::Decode(_) if exit == Exit::Other => {
             "check `--base-url`: the response is not one of the service".to_owned()
@@ -188,14 +188,14 @@ fn next_of(error: &Error, exit: Exit) -> String {
             (_, Exit::NotStarted) => try_again(error),
             (404, _) => "check the names and ids, `--workspace` and `--base-url`".to_owned(),
             (300..=399, _) => "check `--base-url`; redirects are not followed".to_owned(),
-            (_, Exit::RunFailed) => failed_run(error.request_id().as_ref().map(|id| id.as_str())),
-            (_, Exit::MayHaveRun) => look_up(error.request_id().as_ref().map(|id| id.as_str())),
+            (_, Exit::RunFailed) => failed_run(error.request_id().as_ref().map(RequestId::as_str)),
+            (_, Exit::MayHaveRun) => look_up(error.request_id().as_ref().map(RequestId::as_str)),
             _ => "correct the request; `fetch-hive error-code list` explains the codes".to_owned(),
         },
         _ => match exit {
             Exit::Usage => "correct the command line; nothing was sent".to_owned(),
-            Exit::RunFailed => failed_run(error.request_id().as_ref().map(|id| id.as_str())),
-            Exit::MayHaveRun => look_up(error.request_id().as_ref().map(|id| id.as_str())),
+            Exit::RunFailed => failed_run(error.request_id().as_ref().map(RequestId::as_str)),
+            Exit::MayHaveRun => look_up(error.request_id().as_ref().map(RequestId::as_str)),
             _ => "run the command again with `-v`, and report the problem if it persists".to_owned(),
         },
     }
@@ -245,7 +245,7 @@ impl From<OutputError> for Failure {
         let text = one_line(&error.to_string());
         match error {
             OutputError::Failed(failed) => {
-                let id = failed.request_id.as_ref().map(|id| id.as_str());
+                let id = failed.request_id.as_ref().map(RequestId::as_str);
                 Self::new(Exit::RunFailed, text).next(failed_run(id)).request(id)
             }
             OutputError::NotCompleted { request_id, run_status } => {

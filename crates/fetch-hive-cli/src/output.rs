@@ -13,6 +13,7 @@ use crate::{jq, json};
 
 /// Writes results and notes.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is an option of the command")]
 pub(crate) struct Output {
     format: Option<Format>,
     jq: Option<String>,
@@ -144,6 +145,7 @@ impl Output {
     }
 
     /// Prints a warning to standard error, even with `--quiet`.
+    #[allow(clippy::unused_self, reason = "it is called like a note")]
     pub(crate) fn warn(&self, text: &str) {
         let style = anstyle::AnsiColor::Yellow.on_default().bold();
         let _ = writeln!(anstream::stderr().lock(), "{style}warning:{style:#} {}", printable(text));

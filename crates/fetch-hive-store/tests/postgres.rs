@@ -14,6 +14,8 @@ use http::HeaderMap;
 use support::postgres::Postgres;
 use support::{
     PgBouncer, SilentRelay, check_conformance, limiter, root_certificate, start_postgres, start_postgres_with_tls,
+    PgBouncer, SilentRelay, check_conformance, history, limiter, promote, query, root_certificate, start_postgres,
+    start_postgres_with_tls, start_standby,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -45,6 +47,13 @@ async fn limiter_is_shared_by_processes() {
     limiter::daily_cap_pauses_every_process(&first, &second).await;
     limiter::refusal_shrinks_the_limit(&first).await;
     limiter::unresolved_run_is_held(&first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_shared_by_processes() {
+    let Some(server) = start_postgres() else { return };
+    let (first, second) = (Store::connect(&server.url()).await.unwrap(), Store::connect(&server.url()).await.unwrap());
+    history::history_is_shared_by_processes(&first, &second).await;
 }
 
 /// Connects, and returns whether the connection uses TLS.

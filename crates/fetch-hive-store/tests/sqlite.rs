@@ -14,7 +14,7 @@ use fetch_hive_client::callback::{
 };
 use fetch_hive_store::{Purged, Store, StoreError};
 use http::HeaderMap;
-use support::{Directory, check_conformance, limiter};
+use support::{Directory, check_conformance, history, limiter};
 
 const LONG: Duration = Duration::from_secs(60);
 const TOKEN: &str = "run-0123456789abcdef0123456789abcdef";
@@ -42,6 +42,14 @@ async fn limiter_is_shared_by_processes() {
     limiter::daily_cap_pauses_every_process(&first, &second).await;
     limiter::refusal_shrinks_the_limit(&first).await;
     limiter::unresolved_run_is_held(&first).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_is_shared_by_processes() {
+    let directory = Directory::new().unwrap();
+    let path = directory.path().join("runs.db");
+    let (first, second) = (Store::open(&path).await.unwrap(), Store::open(&path).await.unwrap());
+    history::history_is_shared_by_processes(&first, &second).await;
 }
 
 #[tokio::test]

@@ -273,13 +273,11 @@ async fn finish(
     if let (true, Some(request_id)) = (can_decide, request_id) {
         return approval::decide_at_terminal(context, request_id).await;
     }
-    let decide = pending
-        .iter()
-        .filter_map(|approval| {
-            Some(format!("`fetch-hive approval decide {} allow_once`", approval.approval_id.as_ref()?))
-        })
-        .next()
-        .unwrap_or_else(|| "`fetch-hive approval list`".to_owned());
+    let id = pending.iter().find_map(|approval| approval.approval_id.as_ref());
+    let decide = id.map_or_else(
+        || "`fetch-hive approval list`".to_owned(),
+        |id| format!("`fetch-hive approval decide {id} allow_once`"),
+    );
     let wait = request_id.map_or_else(String::new, |id| format!(", and then `fetch-hive request wait {id}`"));
     Err(Failure::new(Exit::Waiting, "the run waits for an approval; it continues after the decision")
         .next(one_line(&format!("{decide}{wait}; do not run it again")))

@@ -95,12 +95,11 @@ async fn login(login: Login, context: &Context) -> Result<()> {
     if !login.offline {
         check(&key, profile.base_url.as_deref(), context).await?;
     }
-    match login.key_command {
-        Some(command) => profile.key_command = Some(command),
-        None => {
-            write_private(&file, key.expose().as_bytes())?;
-            profile.key_file = Some(file);
-        }
+    if login.key_command.is_some() {
+        profile.key_command = login.key_command;
+    } else {
+        write_private(&file, key.expose().as_bytes())?;
+        profile.key_file = Some(file);
     }
     let mut config = context.config.clone();
     config.profiles.insert(name.clone(), profile);
@@ -175,11 +174,10 @@ fn logout(context: &Context) -> Result<()> {
         config.default_profile = None;
     }
     let file = key_file(&name)?;
-    match std::fs::remove_file(&file) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::file("delete", &file, &error));
-        }
-        _ => {}
+    if let Err(error) = std::fs::remove_file(&file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Failure::file("delete", &file, &error));
     }
     config.save()?;
     context.out.note(&format!("deleted the profile {name}; the key stays valid until it is revoked in the dashboard"));

@@ -76,15 +76,12 @@ pub(crate) async fn execute(_: &Doctor, context: &Context) -> Result<()> {
     let has_key = key(&mut report, context);
     let url = base_url(&mut report, context).await;
     if let Some((host, port)) = url {
-        match proxy(&host) {
-            Some((variable, url)) => {
-                let advice = format!("if the service is reachable directly, add {host} to NO_PROXY");
-                report.note("proxy", format!("{variable} is {}", redact::url(&url)), advice);
-            }
-            None => {
-                report.ok("proxy", "none");
-                addresses(&mut report, &host, port).await;
-            }
+        if let Some((variable, url)) = proxy(&host) {
+            let advice = format!("if the service is reachable directly, add {host} to NO_PROXY");
+            report.note("proxy", format!("{variable} is {}", redact::url(&url)), advice);
+        } else {
+            report.ok("proxy", "none");
+            addresses(&mut report, &host, port).await;
         }
         service(&mut report, context, has_key).await;
     }

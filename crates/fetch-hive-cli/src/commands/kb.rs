@@ -34,7 +34,7 @@ pub(crate) enum Kb {
         id: String,
         /// The query
         query: String,
-        /// How the items are compared with the query: hybrid, vector or full_text
+        /// How the items are compared with the query: `hybrid`, `vector` or `full_text`
         #[arg(long = "type", value_name = "TYPE", default_value = "hybrid")]
         search_type: String,
         /// The largest number of results

@@ -21,8 +21,8 @@ pub(crate) struct Fields {
     #[arg(short = 'f', long = "field", value_name = "NAME=VALUE")]
     field: Vec<String>,
     /// A file with a JSON object of fields, or - for standard input; --field overrides it
-    #[arg(long, value_name = "FILE")]
-    fields: Option<PathBuf>,
+    #[arg(long = "fields", value_name = "FILE")]
+    file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) preview: PreviewArgs,
 }
@@ -30,7 +30,7 @@ pub(crate) struct Fields {
 impl Fields {
     /// Reads the fields as a type of the client, which also keeps fields that it does not know.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
-        let mut values = match &self.fields {
+        let mut values = match &self.file {
             Some(path) => inputs::object("--fields", &inputs::read_text(path)?)?,
             None => inputs::Values::new(),
         };

@@ -26,7 +26,7 @@ pub(crate) enum Trigger {
     /// Send a message to an agent with its webhook secret, without an API key
     #[command(before_help = "Examples:\n  fetch-hive trigger agent agent_1 \"What is new?\" \
                              --secret-env S --callback https://example.com")]
-    Agent(Agent),
+    Agent(AgentMessage),
 }
 
 /// Where the outcome goes, and the secret that starts the run.
@@ -55,7 +55,7 @@ pub(crate) struct Deployment {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Agent {
+pub(crate) struct AgentMessage {
     /// The id of the agent
     agent: String,
     /// The message

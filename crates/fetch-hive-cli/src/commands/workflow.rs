@@ -38,7 +38,7 @@ pub(crate) struct Run {
     /// Start the run, print its request id, and let the service send the outcome to this URL
     #[arg(long, value_name = "URL", conflicts_with = "detach")]
     callback: Option<String>,
-    /// Start the run and print its request id; the callback URL is that of FETCH_HIVE_CALLBACK_URL
+    /// Start the run and print its request id; the callback URL is that of `FETCH_HIVE_CALLBACK_URL`
     #[arg(long)]
     detach: bool,
     /// Approve all tool actions of this run automatically

@@ -53,6 +53,20 @@ fn stored_key_is_private_and_can_be_deleted() {
 }
 
 #[test]
+fn key_of_the_environment_does_not_go_to_the_base_url_of_a_profile() {
+    let sandbox = Sandbox::new();
+    assert_eq!(login(&sandbox, &[], KEY).code, Some(0));
+    let target = |arguments: &[&str]| {
+        let mut command = sandbox.command(&[&["api", "GET", "/public/models", "--dry-run"], arguments].concat());
+        let printed = Printed::from(command.env_remove("FETCH_HIVE_BASE_URL").output().unwrap());
+        printed.stdout.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(target(&[]), "GET https://api.fetchhive.com/v1/public/models");
+    let of_profile = format!("GET {}/public/models", sandbox.emulator.base_url());
+    assert_eq!(target(&["--profile", "default"]), of_profile);
+}
+
+#[test]
 fn invalid_key_is_not_stored() {
     let sandbox = Sandbox::new();
     let refused = login(&sandbox, &[], "fhk_invalid");

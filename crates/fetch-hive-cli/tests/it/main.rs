@@ -1,4 +1,5 @@
 //! Tests of the binary against the emulator.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "also in the helpers of the tests")]
 
 mod callback;
 mod guide;

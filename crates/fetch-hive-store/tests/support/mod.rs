@@ -1,6 +1,7 @@
 //! Databases for the tests.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test programs")]
 
+pub mod history;
 pub mod limiter;
 #[path = "../../../../examples/replicas/src/postgres.rs"]
 pub mod postgres;

@@ -88,7 +88,7 @@ pub(super) async fn execute(command: Listen, context: &Context) -> Result<()> {
     match context.store().await {
         Ok(store) => receiver = receiver.secret_source(Fresh { secrets: store.secrets(), look_ups: AtomicU64::new(0) }),
         Err(failure) if has_secrets => {
-            context.out.warn(&format!("only the secrets of --secret-env are used: {failure}"))
+            context.out.warn(&format!("only the secrets of --secret-env are used: {failure}"));
         }
         Err(failure) => return Err(failure),
     }

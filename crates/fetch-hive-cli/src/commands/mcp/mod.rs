@@ -10,7 +10,7 @@ use clap::Args;
 use rmcp::ServiceExt as _;
 use rmcp::transport::stdio;
 
-use self::config::ToolsFile;
+use self::config::{ToolConfig, ToolsFile};
 use self::server::Server;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -41,7 +41,7 @@ pub(crate) struct Mcp {
 pub(crate) async fn execute(command: Mcp, context: &Context) -> Result<()> {
     let tools = ToolsFile::read(&command.config)?.tools()?;
     if command.list {
-        let list: Vec<_> = tools.iter().map(|tool| tool.declaration()).collect();
+        let list: Vec<_> = tools.iter().map(ToolConfig::declaration).collect();
         let json = serde_json::to_vec(&list).map_err(|error| Failure::other(error.to_string()))?;
         return context.out.json(&json);
     }
