@@ -7,10 +7,10 @@ use fetch_hive_client::Client;
 use fetch_hive_store::Store;
 use tokio::sync::OnceCell;
 
-use crate::args::Globals;
 use crate::config::{Config, Profile, create_private_dir, data_dir};
 use crate::failure::{Failure, Result};
 use crate::keys::{KeySource, LazyKey};
+use crate::options::Globals;
 use crate::output::Output;
 use crate::text;
 
@@ -70,8 +70,8 @@ impl Context {
 
     /// Returns the profile in use, if there is one.
     ///
-    /// The default profile is not used with a key from the environment, because that key must not go
-    /// to the base URL of the profile.
+    /// The default profile is not used with a key from the environment, because that key must not
+    /// go to the base URL of the profile.
     pub(crate) fn profile(&self) -> Result<Option<&Profile>> {
         let is_other_key = matches!(self.key_source, KeySource::Variable(_));
         if self.globals.profile.is_none() && is_other_key {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde_json::value::RawValue;
 
-use crate::args::InputArgs;
 use crate::failure::{Failure, Result};
+use crate::options::InputArgs;
 
 /// Values by name, as JSON texts, so that numbers are sent as they were written.
 pub(crate) type Values = BTreeMap<String, Box<RawValue>>;

@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use fetch_hive_client::types::{ApiKey, WebhookSecret};
 use fetch_hive_client::{API_KEY_VARIABLE, BoxError, CredentialProvider};
 
-use crate::args::Globals;
 use crate::config::{Config, config_dir};
 use crate::exit::Exit;
 use crate::failure::{Failure, KeyError, Result};
+use crate::options::Globals;
 
 /// Where the key comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,6 +13,7 @@ mod json;
 mod keys;
 #[cfg(test)]
 mod operations;
+mod options;
 mod output;
 mod preview;
 mod redact;
@@ -24,9 +25,10 @@ mod text;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::args::{Cli, Color};
+use crate::args::Cli;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::options::Color;
 
 fn main() -> ExitCode {
     let cli = match Cli::from_env() {
@@ -58,7 +60,7 @@ fn run(cli: Cli) -> Result<()> {
         .map_err(|error| Failure::other(format!("cannot start the runtime: {error}")))?;
     let result = runtime.block_on(async {
         let context = Context::new(cli.globals)?;
-        commands::dispatch(cli.command, &context).await
+        commands::dispatch(cli.command, Cli::description, &context).await
     });
     // A read of standard input cannot be cancelled, and must not delay the exit.
     runtime.shutdown_background();

@@ -4,8 +4,8 @@ use std::io::{IsTerminal as _, Write as _};
 
 use serde_json::Value;
 
-use crate::args::{Format, Globals};
 use crate::failure::{Failure, Result};
+use crate::options::{Format, Globals};
 use crate::table::{self, Shape};
 use crate::terminal::{columns, stdout_is_terminal};
 use crate::text::printable;

@@ -6,10 +6,10 @@ use fetch_hive_client::core::{Api, BodyPiece, RequestBody};
 use fetch_hive_client::types::ApiKey;
 use fetch_hive_client::{BaseUrl, Endpoint};
 
-use crate::args::PreviewArgs;
 use crate::context::{Context, USER_AGENT};
 use crate::failure::{Failure, Result};
 use crate::json::{self, MASK};
+use crate::options::PreviewArgs;
 
 /// The headers whose value is a secret.
 const SECRET_HEADERS: [&str; 2] = ["authorization", "x-fetch-hive-webhook-secret"];

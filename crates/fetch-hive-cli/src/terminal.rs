@@ -2,8 +2,8 @@
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
-use crate::args::Globals;
 use crate::failure::{Failure, Result};
+use crate::options::Globals;
 
 /// Returns whether standard output is a terminal.
 pub(crate) fn stdout_is_terminal() -> bool {

@@ -12,12 +12,12 @@ use fetch_hive_client::types::{
 
 use super::resource::{Fields, call, change, delete};
 use super::{approval, stream};
-use crate::args::PreviewArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::history::Learned;
 use crate::inputs;
+use crate::options::PreviewArgs;
 use crate::run::{RunId, Summary, recorded};
 use crate::table::Shape;
 use crate::terminal;

@@ -9,11 +9,11 @@ use fetch_hive_client::core::KeyHeader;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method};
 
-use crate::args::PreviewArgs;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::history::Learned;
 use crate::inputs;
+use crate::options::PreviewArgs;
 use crate::preview::api;
 use crate::run::recorded;
 

@@ -3,7 +3,6 @@
 use clap::Args;
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::context::Context;
 use crate::failure::Result;
 
@@ -22,8 +21,8 @@ pub(crate) struct Completion {
     shell: Shell,
 }
 
-pub(crate) fn execute(command: &Completion, context: &Context) -> Result<()> {
+pub(crate) fn execute(command: &Completion, mut description: clap::Command, context: &Context) -> Result<()> {
     let mut script = Vec::new();
-    clap_complete::generate(command.shell, &mut Cli::description(), "fetch-hive", &mut script);
+    clap_complete::generate(command.shell, &mut description, "fetch-hive", &mut script);
     context.out.text(&String::from_utf8_lossy(&script))
 }

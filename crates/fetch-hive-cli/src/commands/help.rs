@@ -4,7 +4,6 @@ use std::io::Write as _;
 
 use clap::Args;
 
-use crate::args::Cli;
 use crate::context::Context;
 use crate::exit;
 use crate::failure::{Failure, Result};
@@ -21,11 +20,11 @@ pub(crate) struct Help {
     topic: Vec<String>,
 }
 
-pub(crate) fn execute(command: &Help, context: &Context) -> Result<()> {
+pub(crate) fn execute(command: &Help, description: clap::Command, context: &Context) -> Result<()> {
     if command.topic.iter().map(String::as_str).eq(["exit-codes"]) {
         return context.out.text(exit::help().trim_end());
     }
-    let mut found = Cli::description();
+    let mut found = description;
     found.build();
     for name in &command.topic {
         let Some(next) = found.find_subcommand(name) else {

@@ -6,10 +6,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use fetch_hive_client::types::{BudgetPolicy, HiveAgentSources, InvokeHiveAgent};
 
 use super::workflow::store_secret;
-use crate::args::PreviewArgs;
 use crate::context::Context;
 use crate::failure::Result;
 use crate::inputs;
+use crate::options::PreviewArgs;
 use crate::run::{Summary, recorded};
 
 #[derive(Debug, Subcommand)]

@@ -27,12 +27,86 @@ mod stream;
 pub(crate) mod trigger;
 pub(crate) mod workflow;
 
-use crate::args::Command;
+use clap::Subcommand;
+
 use crate::context::Context;
 use crate::failure::Result;
 
-/// Executes a command.
-pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<()> {
+/// A command.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run workflows
+    #[command(subcommand)]
+    Workflow(workflow::Workflow),
+    /// Run prompts
+    #[command(subcommand)]
+    Prompt(prompt::Prompt),
+    /// Run agents, chat with them and manage them
+    #[command(subcommand)]
+    Agent(agent::Agent),
+    /// Run hive agents
+    #[command(subcommand)]
+    HiveAgent(hive_agent::HiveAgent),
+    /// Look up runs and wait for them
+    #[command(subcommand)]
+    Request(request::Request),
+    /// Start deployments with their webhook secret
+    #[command(subcommand)]
+    Trigger(trigger::Trigger),
+    /// Receive and verify callbacks
+    #[command(subcommand)]
+    Callback(callback::Callback),
+    /// Show what was run from this machine
+    #[command(subcommand)]
+    History(history::History),
+    /// Manage the chats of an agent
+    #[command(subcommand)]
+    Chat(chat::Chat),
+    /// Manage and search knowledge bases
+    #[command(subcommand)]
+    Kb(kb::Kb),
+    /// Manage the items of a knowledge base
+    #[command(subcommand)]
+    KbItem(kb_item::KbItem),
+    /// List and upload assets
+    #[command(subcommand)]
+    Asset(asset::Asset),
+    /// List and decide approvals of tool actions
+    #[command(subcommand)]
+    Approval(approval::Approval),
+    /// Look up and cancel the work that agents have delegated
+    #[command(subcommand)]
+    Delegation(delegation::Delegation),
+    /// List the models
+    #[command(subcommand)]
+    Model(catalog::Model),
+    /// List the countries of the search services
+    #[command(subcommand)]
+    Country(catalog::Country),
+    /// List the error codes of the service
+    #[command(subcommand)]
+    ErrorCode(catalog::ErrorCode),
+    /// Send any request
+    Api(api::Api),
+    /// Store, show and delete keys
+    #[command(subcommand)]
+    Auth(auth::Auth),
+    /// Check the key, the network and the service
+    Doctor(doctor::Doctor),
+    /// Run an emulator of the service on this machine
+    #[cfg(feature = "emulator")]
+    Emulator(emulator::EmulatorArgs),
+    /// Offer workflows, prompts and agents as tools to an MCP client
+    #[cfg(feature = "mcp")]
+    Mcp(mcp::Mcp),
+    /// Print a completion script for a shell
+    Completion(completion::Completion),
+    /// Print the help of a command, or of a topic such as exit-codes
+    Help(help::Help),
+}
+
+/// Executes a command. The description is that of the whole command line.
+pub(crate) async fn dispatch(command: Command, description: fn() -> clap::Command, context: &Context) -> Result<()> {
     match command {
         Command::Workflow(command) => workflow::execute(command, context).await,
         Command::Prompt(command) => prompt::execute(command, context).await,
@@ -58,7 +132,7 @@ pub(crate) async fn dispatch(command: Command, context: &Context) -> Result<()> 
         Command::Emulator(command) => emulator::execute(command, context).await,
         #[cfg(feature = "mcp")]
         Command::Mcp(command) => Box::pin(mcp::execute(command, context)).await,
-        Command::Completion(command) => completion::execute(&command, context),
-        Command::Help(command) => help::execute(&command, context),
+        Command::Completion(command) => completion::execute(&command, description(), context),
+        Command::Help(command) => help::execute(&command, description(), context),
     }
 }

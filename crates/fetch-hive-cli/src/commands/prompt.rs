@@ -6,9 +6,9 @@ use clap::{Args, Subcommand};
 use fetch_hive_client::types::InvokePrompt;
 
 use super::stream;
-use crate::args::{InputArgs, PreviewArgs};
 use crate::context::Context;
 use crate::failure::Result;
+use crate::options::{InputArgs, PreviewArgs};
 use crate::run::{Summary, recorded};
 
 #[derive(Debug, Subcommand)]

@@ -27,8 +27,8 @@ pub(crate) enum Request {
     Wait {
         /// The request id of the run
         id: String,
-        /// The time before the first look-up, which doubles up to a minute; look-ups may count as API
-        /// calls
+        /// The time before the first look-up, which doubles up to a minute; look-ups may count as
+        /// API calls
         #[arg(long, value_name = "TIME", value_parser = crate::text::parse_duration, default_value = "5s")]
         interval: Duration,
     },

@@ -7,10 +7,10 @@ use fetch_hive_client::Endpoint;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::args::PreviewArgs;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::inputs;
+use crate::options::PreviewArgs;
 use crate::table::Shape;
 use crate::terminal::confirm;
 

@@ -6,11 +6,11 @@ use clap::{Args, Subcommand};
 use fetch_hive_client::Endpoint;
 use fetch_hive_client::types::{TriggerAgent, TriggerPrompt, TriggerWorkflow, WebhookTriggerResponse};
 
-use crate::args::{InputArgs, PreviewArgs};
 use crate::context::Context;
 use crate::failure::Result;
 use crate::inputs;
 use crate::keys::secret_from_env;
+use crate::options::{InputArgs, PreviewArgs};
 use crate::run::{Summary, recorded};
 
 #[derive(Debug, Subcommand)]

@@ -5,9 +5,9 @@ use std::time::Instant;
 use clap::{Args, Subcommand};
 use fetch_hive_client::types::{InvokeWorkflow, ToolApproval};
 
-use crate::args::{InputArgs, PreviewArgs};
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::options::{InputArgs, PreviewArgs};
 use crate::run::{Summary, output_text, recorded};
 
 /// The environment variable with the callback URL of `--detach`.
@@ -38,7 +38,7 @@ pub(crate) struct Run {
     /// Start the run, print its request id, and let the service send the outcome to this URL
     #[arg(long, value_name = "URL", conflicts_with = "detach")]
     callback: Option<String>,
-    /// Start the run and print its request id; the callback URL is that of `FETCH_HIVE_CALLBACK_URL`
+    /// Start the run and print its request id; the callback URL is `FETCH_HIVE_CALLBACK_URL`
     #[arg(long)]
     detach: bool,
     /// Approve all tool actions of this run automatically
