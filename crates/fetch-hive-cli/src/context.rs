@@ -35,7 +35,7 @@ pub(crate) struct Context {
 impl Context {
     pub(crate) fn new(globals: Globals) -> Result<Self> {
         let config = Config::load()?;
-        let out = Output::new(&globals);
+        let out = Output::new(&globals)?;
         Ok(Self {
             key_source: KeySource::Missing,
             client: OnceCell::new(),

@@ -24,15 +24,17 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(globals: &Globals) -> Self {
-        Self {
+    /// Reads the options. An invalid filter is reported before anything is sent.
+    pub(crate) fn new(globals: &Globals) -> Result<Self> {
+        globals.jq.as_deref().map_or(Ok(()), jq::check)?;
+        Ok(Self {
             format: if globals.json { Some(Format::Json) } else { globals.output },
             jq: globals.jq.clone(),
             show_secrets: globals.show_secrets,
             quiet: globals.quiet,
             verbose: globals.verbose,
             is_terminal: stdout_is_terminal(),
-        }
+        })
     }
 
     /// Returns whether the user asked for JSON or for a part of it.
@@ -73,7 +75,13 @@ impl Output {
     pub(crate) fn json(&self, body: &[u8]) -> Result<()> {
         if let Some(filter) = &self.jq {
             let masked = json::compact(body, self.show_secrets);
-            let lines = jq::apply(filter, masked.as_ref().map_or(body, |text| text.as_bytes()))?;
+            let lines = jq::apply(filter, masked.as_ref().map_or(body, |text| text.as_bytes()));
+            let lines = lines.map_err(|failure| {
+                // The response may be the paid output of a run, so it is not lost.
+                let body = json::pretty(body, self.show_secrets).unwrap_or_default();
+                self.warn(&format!("the filter failed, so the whole response follows\n{body}"));
+                failure.next("correct the filter; the whole response is on standard error")
+            })?;
             return lines.iter().try_for_each(|line| self.text(line));
         }
         match json::pretty(body, self.show_secrets) {

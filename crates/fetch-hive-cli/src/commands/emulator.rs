@@ -34,16 +34,31 @@ pub(crate) struct EmulatorArgs {
     /// Limit concurrent runs and calls per day: lite, starter or pro
     #[arg(long, value_name = "PLAN")]
     plan: Option<Plan>,
+    /// Limit concurrent workflow runs
+    #[arg(long, value_name = "RUNS")]
+    concurrency: Option<usize>,
     /// Limit invocations per day
     #[arg(long, value_name = "CALLS")]
     daily_cap: Option<u64>,
     /// Inject a fault, such as 'status=503 chance=0.1'
     #[arg(long, value_name = "FAULT")]
     fault: Vec<Fault>,
+    /// Let requests inject faults with the header x-fetch-hive-fault
+    #[arg(long)]
+    fault_header: bool,
+    /// Deliver callbacks also to private addresses
+    #[arg(long)]
+    allow_private: bool,
+    /// Serve HTTPS with a generated certificate for loopback addresses
+    #[arg(long, requires = "ca_out")]
+    tls: bool,
+    /// Write the certificate of the generated authority to a file (PEM)
+    #[arg(long, value_name = "FILE")]
+    ca_out: Option<PathBuf>,
 }
 
 pub(crate) async fn execute(command: EmulatorArgs, context: &Context) -> Result<()> {
-    let mut builder = Emulator::builder().listen(command.listen).record_limit(1_000).page(true);
+    let mut builder = Emulator::builder().listen(command.listen).record_limit(1_000).page(true).tls(command.tls);
     if let Some(file) = command.config {
         builder = builder.config(file);
     }
@@ -55,6 +70,15 @@ pub(crate) async fn execute(command: EmulatorArgs, context: &Context) -> Result<
     }
     if let Some(calls) = command.daily_cap {
         builder = builder.daily_cap(calls);
+    }
+    if let Some(runs) = command.concurrency {
+        builder = builder.concurrency(runs);
+    }
+    if command.fault_header {
+        builder = builder.fault_header();
+    }
+    if command.allow_private {
+        builder = builder.allow_private_callbacks();
     }
     for fault in command.fault {
         builder = builder.fault(fault);
@@ -69,6 +93,9 @@ pub(crate) async fn execute(command: EmulatorArgs, context: &Context) -> Result<
         StartError::Config(_) | StartError::Fault(_) => Failure::usage(chain(&error)),
         error => Failure::other(chain(&error)).next("pass another `--listen ADDRESS`, such as 127.0.0.1:0"),
     })?;
+    if let (Some(file), Some(pem)) = (&command.ca_out, emulator.ca_pem()) {
+        std::fs::write(file, pem).map_err(|error| Failure::file("write", file, &error))?;
+    }
     context.out.text(&format!("listening on {}", emulator.base_url()))?;
     context.out.text(&format!("page at {}/_emulator/", emulator.base_url().trim_end_matches("/v1")))?;
     let _ = tokio::signal::ctrl_c().await;

@@ -74,6 +74,16 @@ fn exit_codes_of_runs() {
 }
 
 #[test]
+fn filter_does_not_lose_a_paid_output() {
+    let sandbox = Sandbox::new();
+    let invalid = sandbox.run(&["workflow", "run", "summary", "--jq", ".output["]);
+    assert_eq!((invalid.code, sandbox.emulator.requests().len()), (Some(2), 0), "{}", invalid.stderr);
+    let failed = sandbox.run(&["workflow", "run", "summary", "--jq", ".output + 1"]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (Some(1), ""));
+    assert!(failed.stderr.contains("\"title\": \"Weekly report\""), "{}", failed.stderr);
+}
+
+#[test]
 fn inputs_arrive_as_they_were_written() {
     let sandbox = Sandbox::new();
     let arguments =
