@@ -61,6 +61,7 @@ impl Context {
     }
 
     /// Returns whether the embedded emulator is used instead of the service.
+    #[cfg_attr(not(feature = "emulator"), allow(clippy::unused_self, reason = "there is no option"))]
     pub(crate) fn emulates(&self) -> bool {
         #[cfg(feature = "emulator")]
         return self.globals.emulate.is_some();
@@ -84,6 +85,7 @@ impl Context {
     }
 
     /// Returns the base URL, or `None` for the service.
+    #[cfg_attr(not(feature = "emulator"), allow(clippy::unused_async, reason = "the emulator is started"))]
     pub(crate) async fn base_url(&self) -> Result<Option<String>> {
         #[cfg(feature = "emulator")]
         if self.emulates() {

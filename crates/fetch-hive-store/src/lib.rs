@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(not(feature = "postgres"), allow(clippy::unused_async, reason = "only PostgreSQL waits"))]
 
 #[cfg(not(any(feature = "postgres", feature = "sqlite")))]
 compile_error!("fetch-hive-store needs the feature `sqlite` or `postgres`");

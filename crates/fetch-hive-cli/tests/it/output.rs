@@ -206,6 +206,15 @@ fn every_command_can_be_emulated_without_a_key() {
 }
 
 #[test]
+fn help_of_a_misspelled_command_suggests_one() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["help", "agent", "list"]);
+    assert!(help.code == Some(0) && help.stdout.starts_with("List the agents"), "{help:?}");
+    let typo = sandbox.run(&["help", "agnt"]);
+    assert!(typo.code == Some(2) && typo.stderr.contains("did you mean `agent`?"), "{}", typo.stderr);
+}
+
+#[test]
 fn doctor_says_what_to_do() {
     let sandbox = Sandbox::new();
     let healthy = sandbox.run(&["doctor"]);
