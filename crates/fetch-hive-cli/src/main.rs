@@ -11,7 +11,7 @@ mod inputs;
 mod jq;
 mod json;
 mod keys;
-#[cfg(test)]
+#[cfg(all(test, feature = "emulator"))]
 mod operations;
 mod options;
 mod output;

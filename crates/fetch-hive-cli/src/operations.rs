@@ -47,7 +47,7 @@ pub(crate) const OPERATIONS: [(&str, &str); 43] = [
     ("decideToolActionApproval", "approval decide ID allow_once"),
 ];
 
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;

@@ -38,6 +38,23 @@ fn ctrl_c_says_that_the_run_continues() {
 }
 
 #[test]
+fn ctrl_c_in_a_terminal_names_the_run_of_a_stream() {
+    let sandbox = Sandbox::new();
+    let Some(mut command) = sandbox.in_terminal(&["agent", "run", "thinker", "Why?", "--stream"]) else { return };
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // The id is stored as soon as it is known.
+    wait_until("the id is in the history", || {
+        sandbox.run(&["history", "list", "--jq", ".history[0].request_id"]).stdout == "req_thinking\n"
+    });
+    stdin.write_all(b"\x03").unwrap();
+    let (text, code) = finish(child);
+    drop(stdin);
+    assert_eq!(code, Some(130), "{text}");
+    assert!(text.contains("Let me think") && text.contains("request get req_thinking"), "{text}");
+}
+
+#[test]
 fn chat_in_a_terminal() {
     let sandbox = Sandbox::new();
     let Some(mut command) = sandbox.in_terminal(&["agent", "chat", "researcher", "--thread", "t1"]) else { return };

@@ -24,13 +24,13 @@ fn explicit_format_overrides_the_guess() {
     let sandbox = Sandbox::new();
     let json = sandbox.run(&["agent", "list"]).stdout;
     let agents = serde_json::from_str::<Value>(&json).unwrap();
-    assert_eq!(agents["agents"].as_array().unwrap().len(), 2);
+    assert_eq!(agents["agents"].as_array().unwrap().len(), 3);
     let table = sandbox.run(&["agent", "list", "--output", "table"]).stdout;
-    assert!(table.starts_with("ID ") && table.lines().count() == 3, "{table}");
+    assert!(table.starts_with("ID ") && table.lines().count() == 4, "{table}");
     let text = sandbox.run(&["agent", "list", "--output", "text"]).stdout;
-    assert!(text.lines().count() == 2 && text.contains("\tresearcher\t"), "{text}");
+    assert!(text.lines().count() == 3 && text.contains("\tresearcher\t"), "{text}");
     let names = sandbox.run(&["agent", "list", "--jq", ".agents[].name"]).stdout;
-    assert_eq!(names, "researcher\nmailer\n");
+    assert_eq!(names, "researcher\nthinker\nmailer\n");
     let run = sandbox.run(&["workflow", "run", "summary", "--json"]).stdout;
     assert_eq!(serde_json::from_str::<Value>(&run).unwrap()["output"]["pages"], 3);
 }
