@@ -8,7 +8,7 @@ use crate::run::{cargo, run_command};
 
 /// Runs every command line of the guide and the other tests of the binary against the emulator.
 ///
-/// The test of the MCP server uses the Python package `mcp`, which is installed from PyPI into a
+/// The test of the MCP server uses the Python package `mcp`, which is installed with pip into a
 /// virtual environment. Without Python 3, that test is skipped.
 pub(crate) fn cli(_: &[String]) -> Result<(), String> {
     let mut command = cargo();
