@@ -14,15 +14,28 @@ pub(crate) fn argument(argument: &str) -> String {
     text(&url(&masked))
 }
 
+/// The options whose value may be a secret.
+const HIDDEN: [&str; 4] = ["--header", "-H", "--signature", "--key-command"];
+
 /// Returns all arguments of this process without secrets.
 pub(crate) fn command_line() -> Vec<String> {
+    arguments(std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()))
+}
+
+fn arguments(raw: impl Iterator<Item = String>) -> Vec<String> {
     let mut hides_next = false;
     let mut masked = Vec::new();
-    for raw in std::env::args_os().skip(1) {
-        let raw = raw.to_string_lossy();
-        masked.push(if hides_next { MASK.to_owned() } else { argument(&raw) });
-        // The value of `--header` or of `--signature` may be a secret.
-        hides_next = matches!(&*raw, "--header" | "-H" | "--signature" | "--key-command");
+    for raw in raw {
+        let attached = HIDDEN.iter().find(|name| {
+            let rest = raw.strip_prefix(**name).unwrap_or_default();
+            rest.starts_with('=') || (**name == "-H" && !rest.is_empty())
+        });
+        masked.push(match attached {
+            _ if hides_next => MASK.to_owned(),
+            Some(name) => format!("{name}={MASK}"),
+            None => argument(&raw),
+        });
+        hides_next = HIDDEN.contains(&raw.as_str());
     }
     masked
 }
@@ -67,6 +80,13 @@ pub(crate) fn url(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_of_options_that_may_be_secret_are_hidden() {
+        let raw = ["api", "-H", "x-key: 1", "-Hx-key: 2", "--header=x-key: 3", "--signature", "ab", "-f", "a=1"];
+        let masked = arguments(raw.iter().map(|argument| (*argument).to_owned()));
+        assert_eq!(masked.join(" "), "api -H *** -H=*** --header=*** --signature *** -f a=1");
+    }
 
     #[test]
     fn secrets_are_removed_from_arguments() {
