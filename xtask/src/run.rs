@@ -4,10 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The published crates.
-pub(crate) const PUBLISHED: [&str; 7] = [
 /// The published crates with a library, which build with the oldest supported Rust.
-pub(crate) const LIBRARIES: [&str; 6] = [
+pub(crate) const LIBRARIES: [&str; 7] = [
     "fetch-hive-types",
     "fetch-hive-core",
     "fetch-hive-client",
@@ -18,9 +16,9 @@ pub(crate) const LIBRARIES: [&str; 6] = [
 ];
 
 /// The published crates.
-pub(crate) const PUBLISHED: [&str; 7] = {
-    let [types, core, client, store, testing, emulator] = LIBRARIES;
-    [types, core, client, store, testing, emulator, "fetch-hive-cli"]
+pub(crate) const PUBLISHED: [&str; 8] = {
+    let [types, core, client, store, batch, testing, emulator] = LIBRARIES;
+    [types, core, client, store, batch, testing, emulator, "fetch-hive-cli"]
 };
 
 /// Returns the root of the workspace.

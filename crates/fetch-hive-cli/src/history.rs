@@ -32,8 +32,7 @@ impl Record {
         }
         let arguments = redact::command_line().join(" ");
         let opened = async {
-            let history = context.store().await?.history().await;
-            let history = history.map_err(|error| Failure::other(error.to_string()))?;
+            let history = context.store().await?.history();
             let number = history.start(&arguments, operation, target).await;
             Ok::<_, Failure>((history, number.map_err(|error| Failure::other(error.to_string()))?))
         };

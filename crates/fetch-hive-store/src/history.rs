@@ -7,12 +7,6 @@ use crate::{Store, StoreError, millis};
 /// How many entries are kept.
 const KEPT: i64 = 10_000;
 
-/// It is not one of the tables of the schema, because few programs use it.
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS fetch_hive_history (
-    number BIGINT PRIMARY KEY, started BIGINT NOT NULL, arguments TEXT NOT NULL, operation TEXT NOT NULL,
-    target TEXT, duration BIGINT, verdict TEXT, exit_code BIGINT, request_id TEXT,
-    tokens BIGINT, error TEXT)";
-
 const COLUMNS: &str = "number, started, arguments, operation, target, duration, verdict, exit_code, request_id, \
                        tokens, error";
 
@@ -67,14 +61,9 @@ pub struct HistoryOutcome {
 }
 
 impl Store {
-    /// Returns the history of commands, and creates its table if necessary.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
-    pub async fn history(&self) -> Result<StoreHistory, StoreError> {
-        self.transaction(Box::new(|tx| Box::pin(async move { tx.execute(TABLE, &[]).await }))).await?;
-        Ok(StoreHistory(self.clone()))
+    /// Returns the history of commands.
+    pub fn history(&self) -> StoreHistory {
+        StoreHistory(self.clone())
     }
 }
 

@@ -48,7 +48,7 @@ const TABLES: [&str; 13] = [
         name TEXT NOT NULL, batch TEXT NOT NULL, started BIGINT NOT NULL, PRIMARY KEY (name, batch))",
 ];
 
-const BATCHES: [&str; 5] = [
+const BATCHES: [&str; 6] = [
     // `state` is 0 while rows are added, 1 while they may start, and 2 while the batch is paused.
     // The other tables refer to the id, because a deleted batch can be created again.
     // `recent` contains one bit for each of the last `recent_count` rows.
@@ -70,6 +70,10 @@ const BATCHES: [&str; 5] = [
         batch TEXT NOT NULL, number BIGINT NOT NULL, attempt BIGINT NOT NULL, started BIGINT NOT NULL,
         ended BIGINT, verdict TEXT, request_id TEXT, resolution TEXT,
         PRIMARY KEY (batch, number, attempt))",
+    "CREATE TABLE fetch_hive_history (
+        number BIGINT PRIMARY KEY, started BIGINT NOT NULL, arguments TEXT NOT NULL,
+        operation TEXT NOT NULL, target TEXT, duration BIGINT, verdict TEXT, exit_code BIGINT,
+        request_id TEXT, tokens BIGINT, error TEXT)",
 ];
 
 /// Creates the missing tables within an exclusive transaction, or checks their version.

@@ -13,9 +13,8 @@ use fetch_hive_store::{OnStoreFailure, Store};
 use http::HeaderMap;
 use support::postgres::Postgres;
 use support::{
-    PgBouncer, SilentRelay, check_conformance, limiter, root_certificate, start_postgres, start_postgres_with_tls,
-    PgBouncer, SilentRelay, check_conformance, history, limiter, promote, query, root_certificate, start_postgres,
-    start_postgres_with_tls, start_standby,
+    PgBouncer, SilentRelay, check_conformance, history, limiter, root_certificate, start_postgres,
+    start_postgres_with_tls,
 };
 
 const LONG: Duration = Duration::from_secs(60);

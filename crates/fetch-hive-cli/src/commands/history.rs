@@ -38,7 +38,7 @@ pub(crate) enum History {
 
 pub(crate) async fn execute(command: History, context: &Context) -> Result<()> {
     let failed = |error: fetch_hive_store::StoreError| Failure::other(error.to_string());
-    let history: StoreHistory = context.store().await?.history().await.map_err(failed)?;
+    let history: StoreHistory = context.store().await?.history();
     match command {
         History::List { limit } => {
             let entries = history.list(limit).await.map_err(failed)?;

@@ -5,6 +5,7 @@ pub(crate) mod api;
 pub(crate) mod approval;
 pub(crate) mod asset;
 pub(crate) mod auth;
+pub(crate) mod batch;
 pub(crate) mod callback;
 pub(crate) mod catalog;
 pub(crate) mod chat;
@@ -44,6 +45,9 @@ pub(crate) enum Command {
     /// Run agents, chat with them and manage them
     #[command(subcommand)]
     Agent(agent::Agent),
+    /// Run the rows of a spreadsheet
+    #[command(subcommand)]
+    Batch(batch::BatchCommand),
     /// Run hive agents
     #[command(subcommand)]
     HiveAgent(hive_agent::HiveAgent),
@@ -111,6 +115,7 @@ pub(crate) async fn dispatch(command: Command, description: fn() -> clap::Comman
         Command::Workflow(command) => workflow::execute(command, context).await,
         Command::Prompt(command) => prompt::execute(command, context).await,
         Command::Agent(command) => Box::pin(agent::execute(command, context)).await,
+        Command::Batch(command) => batch::execute(command, context).await,
         Command::HiveAgent(command) => hive_agent::execute(command, context).await,
         Command::Request(command) => request::execute(command, context).await,
         Command::Trigger(command) => trigger::execute(command, context).await,

@@ -1,6 +1,7 @@
 //! Tests of the binary against the emulator.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "also in the helpers of the tests")]
 
+mod batch;
 mod callback;
 mod guide;
 mod history;

@@ -6,7 +6,7 @@ use fetch_hive_store::{HistoryOutcome, Store};
 
 /// Two processes add entries to one history, and a killed command leaves one without an outcome.
 pub async fn history_is_shared_by_processes(first: &Store, second: &Store) {
-    let (mine, theirs) = (first.history().await.unwrap(), second.history().await.unwrap());
+    let (mine, theirs) = (first.history(), second.history());
     assert_eq!(mine.start("workflow run w", "invokeWorkflow", Some("w")).await.unwrap(), 1);
     assert_eq!(theirs.start("api POST /x", "api", None).await.unwrap(), 2);
     mine.set_request_id(1, "req_1").await.unwrap();

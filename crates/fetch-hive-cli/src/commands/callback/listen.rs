@@ -93,7 +93,7 @@ pub(super) async fn execute(command: Listen, context: &Context) -> Result<()> {
         Err(failure) => return Err(failure),
     }
     let out = context.out.clone();
-    receiver = receiver.on_outcome(move |outcome| note_outcome(&out, outcome));
+    receiver = receiver.on_delivery(move |report| note_outcome(&out, report.outcome));
     let address = SocketAddr::new(command.host, command.port);
     let listener = TcpListener::bind(address).await.map_err(|error| {
         Failure::usage(format!("cannot listen on {address}: {error}")).next("pass another `--port`, such as 0")

@@ -45,12 +45,7 @@ pub(crate) async fn execute(command: Mcp, context: &Context) -> Result<()> {
         let json = serde_json::to_vec(&list).map_err(|error| Failure::other(error.to_string()))?;
         return context.out.json(&json);
     }
-    let history = if context.records_history() {
-        let history = context.store().await?.history().await;
-        Some(history.map_err(|error| Failure::other(error.to_string()))?)
-    } else {
-        None
-    };
+    let history = if context.records_history() { Some(context.store().await?.history()) } else { None };
     let count = tools.len();
     let server = Server::new(tools, context.client().await?.clone(), history, context.run_timeout());
     context.out.note(&format!("serving {count} tools on standard input and output"));

@@ -1,0 +1,108 @@
+//! Batches from a spreadsheet to its results.
+
+use std::path::PathBuf;
+
+use fetch_hive_emulator::Fault;
+
+use crate::support::Sandbox;
+
+/// Writes a file as a German spreadsheet program does, with leading zeros, quoted line breaks and
+/// semicolons.
+fn reviews(sandbox: &Sandbox, rows: usize) -> PathBuf {
+    let path = sandbox.folder.path().join("reviews.csv");
+    let mut text = "\u{feff}id;Review Text\r\n".to_owned();
+    for row in 1..=rows {
+        text += &format!("{row:04};\"Sehr schön {row}\nzweite Zeile; Ende\"\r\n");
+    }
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn path(sandbox: &Sandbox, name: &str) -> String {
+    sandbox.folder.path().join(name).display().to_string()
+}
+
+#[test]
+fn batch_stops_after_a_sample_and_continues() {
+    let sandbox = Sandbox::new();
+    let (input, out) = (reviews(&sandbox, 12), path(&sandbox, "out.csv"));
+    let input = input.display().to_string();
+    let command =
+        ["batch", "run", &input, "--workflow", "summary", "--map", "topic=Review Text", "--out", out.as_str()];
+    let planned = sandbox.run(&[&command[..], &["--dry-run"]].concat());
+    assert_eq!((planned.code, sandbox.emulator.runs().len()), (Some(0), 0), "{}", planned.stderr);
+    assert!(planned.stderr.contains("delimiter `;`") && planned.stderr.contains("12 rows"), "{}", planned.stderr);
+
+    let sample = sandbox.run(&[&command[..], &["--sample", "4"]].concat());
+    assert_eq!((sample.code, sandbox.emulator.runs().len()), (Some(0), 4), "{}", sample.stderr);
+    assert!(sample.stderr.contains("sample of 4 rows"), "{}", sample.stderr);
+
+    let rest = sandbox.run(&command);
+    assert_eq!((rest.code, sandbox.emulator.runs().len()), (Some(0), 12), "{}", rest.stderr);
+    assert_eq!(rest.stdout.trim(), out);
+    let again = sandbox.run(&command);
+    assert_eq!((again.code, sandbox.emulator.runs().len()), (Some(0), 12), "nothing is paid twice");
+
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert!(text.starts_with("\u{feff}id;Review Text;status;"), "{text}");
+    assert!(text.contains("\r\n0012;\"Sehr schön 12\nzweite Zeile; Ende\";succeeded;req_"), "{text}");
+    let listed = sandbox.run(&["batch", "list", "--jq", ".batches[0].succeeded"]);
+    assert_eq!(listed.stdout.trim(), "12");
+}
+
+#[test]
+fn failures_pause_the_batch_and_can_be_retried() {
+    let sandbox = Sandbox::new();
+    let (input, out) = (reviews(&sandbox, 6), path(&sandbox, "out.csv"));
+    let input = input.display().to_string();
+    let command = ["batch", "run", &input, "--workflow", "broken", "--map", "topic=Review Text", "--out", out.as_str()];
+    let paused = sandbox.run(&command);
+    assert_eq!(paused.code, Some(9), "{}", paused.stderr);
+    assert!(paused.stderr.contains("the first 3 rows are failed or unknown"), "{}", paused.stderr);
+    let failed = sandbox.run(&["batch", "unknown", "reviews", "--status", "failed", "--jq", ".rows | length"]);
+    let failed: usize = failed.stdout.trim().parse().unwrap();
+    assert!((3..=5).contains(&failed), "{failed}");
+    let retried = sandbox.run(&["batch", "retry", "reviews", "failed", "--yes"]);
+    assert!(retried.stderr.contains(&format!("{failed} rows are ready again")), "{}", retried.stderr);
+}
+
+#[test]
+fn unknown_row_waits_for_a_decision() {
+    let sandbox = Sandbox::new();
+    sandbox.emulator.add_fault("reset after-run nth=2".parse::<Fault>().unwrap()).unwrap();
+    let (input, out) = (reviews(&sandbox, 5), path(&sandbox, "out.csv"));
+    let input = input.display().to_string();
+    let command =
+        ["batch", "run", &input, "--workflow", "summary", "--map", "topic=Review Text", "--out", out.as_str()];
+    let first = sandbox.run(&command);
+    assert_eq!(first.code, Some(8), "{}", first.stderr);
+    assert!(first.stderr.contains("batch unknown reviews"), "{}", first.stderr);
+    assert_eq!(sandbox.run(&command).code, Some(8));
+    assert_eq!(sandbox.emulator.runs().len(), 5, "nothing is sent again");
+    let row = sandbox.run(&["batch", "unknown", "reviews", "--jq", ".rows[0].row"]).stdout;
+    let resolved = sandbox.run(&["batch", "resolve", "reviews", row.trim(), "--as", "run-again", "--yes"]);
+    assert_eq!(resolved.code, Some(0), "{}", resolved.stderr);
+    assert_eq!(sandbox.run(&["batch", "resume", "reviews", "--out", &out]).code, Some(0));
+    assert_eq!(sandbox.emulator.runs().len(), 6);
+}
+
+#[test]
+fn mistakes_are_reported_before_anything_is_sent() {
+    let sandbox = Sandbox::new();
+    let (input, out) = (reviews(&sandbox, 2), path(&sandbox, "out.csv"));
+    let input = input.display().to_string();
+    let run = |more: &[&str]| sandbox.run(&[&["batch", "run", &input, "--out", out.as_str()], more].concat());
+    let cases: [(&[&str], &str); 3] = [
+        (&["--workflow", "summary", "--map", "topic=Reviw"], "Review Text"),
+        (&["--map", "topic=Review Text"], "--workflow"),
+        (&["--workflow", "summary", "--all-columns", "--id-column", "nr"], "id column"),
+    ];
+    for (arguments, text) in cases {
+        let printed = run(arguments);
+        assert_eq!(printed.code, Some(2), "{arguments:?}: {}", printed.stderr);
+        assert!(printed.stderr.contains(text), "{arguments:?}: {}", printed.stderr);
+    }
+    let overwritten = sandbox.run(&["batch", "run", &input, "--workflow", "summary", "--all-columns", "--out", &input]);
+    assert_eq!(overwritten.code, Some(2), "{}", overwritten.stderr);
+    assert_eq!(sandbox.emulator.requests().len(), 0);
+}
