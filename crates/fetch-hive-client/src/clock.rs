@@ -1,12 +1,21 @@
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub(crate) use std::time::Instant;
+// The clock of the standard library panics on this target.
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) use web_time::Instant;
 
 /// A future that completes after a time.
 pub(crate) type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The source of time for a client's timeouts and for the waits between attempts.
+///
+/// On `wasm32-unknown-unknown`, an instant is a `web_time::Instant`, and the default methods read
+/// the clocks of the JavaScript host.
 pub trait Clock: Send + Sync + 'static {
     /// Returns the current time of a monotonic clock.
     fn now(&self) -> Instant {
@@ -15,11 +24,21 @@ pub trait Clock: Send + Sync + 'static {
 
     /// Returns the current wall-clock time, which is used to evaluate dates in `Retry-After`.
     fn wall(&self) -> SystemTime {
-        SystemTime::now()
+        wall_clock()
     }
 
     /// Returns a future that completes after a duration. Dropping the future cancels it.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+#[cfg(not(all(target_family = "wasm", target_os = "unknown")))]
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+pub(crate) fn wall_clock() -> SystemTime {
+    web_time::web::SystemTimeExt::to_std(web_time::SystemTime::now())
 }
 
 /// Returns the instant after a duration, or a very late one if it is not representable.

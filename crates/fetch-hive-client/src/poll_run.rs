@@ -148,7 +148,7 @@ impl<C> PollRun<C> {
         let mut is_known = false;
         loop {
             let retry_after = last_error.as_ref().and_then(Error::retry_after).unwrap_or_default();
-            let pause = jitter(interval, random_bits()).max(retry_after).max(MIN_INTERVAL);
+            let pause = jitter(interval, random_bits(clock.wall())).max(retry_after).max(MIN_INTERVAL);
             interval = interval.saturating_mul(2).min(self.max_interval);
             match self.timeout {
                 Some(timeout) if remaining(timeout) <= pause => {

@@ -10,7 +10,7 @@ use crate::{Body, BodyPiece, InvalidInput, RequestBody};
 
 /// Creates a multipart form with one file.
 pub(crate) fn file(part: &'static str, file: &AssetFile) -> Result<Body, InvalidInput> {
-    let boundary = format!("fetch-hive-{:016x}{:016x}", random_bits(), random_bits());
+    let boundary = boundary(&file.content);
     let head = format!(
         "--{boundary}\r\ncontent-disposition: form-data; name=\"{part}\"; filename=\"{}\"\r\ncontent-type: {}\r\n\r\n",
         escaped(&file.name),
@@ -27,6 +27,19 @@ pub(crate) fn file(part: &'static str, file: &AssetFile) -> Result<Body, Invalid
     Ok(Body::new(content_type, body))
 }
 
+/// Returns a boundary that the content does not contain.
+///
+/// The random bits are predictable on `wasm32-unknown-unknown`, where files are always in memory.
+fn boundary(content: &FileContent) -> String {
+    loop {
+        let boundary = format!("fetch-hive-{:016x}{:016x}", random_bits(), random_bits());
+        match content {
+            FileContent::Bytes(bytes) if memchr::memmem::find(bytes, boundary.as_bytes()).is_some() => {}
+            _ => return boundary,
+        }
+    }
+}
+
 struct SharedBytes(Arc<Vec<u8>>);
 
 impl AsRef<[u8]> for SharedBytes {
@@ -36,7 +49,7 @@ impl AsRef<[u8]> for SharedBytes {
 }
 
 /// Returns 64 bits that a file does not contain by chance. The standard library's hash keys are
-/// random in each process, and change with each use.
+/// random in each process of most platforms, and change with each use.
 fn random_bits() -> u64 {
     RandomState::new().build_hasher().finish()
 }

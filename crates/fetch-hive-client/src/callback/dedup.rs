@@ -1,13 +1,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_core::callback::{Claim, EventKey};
 
 use crate::BoxError;
-use crate::clock::later;
+use crate::clock::{Instant, later};
 
 /// A store of handled events, which keeps a handler from running again when the service redelivers
 /// an event.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -12,7 +12,7 @@ use super::dedup::ClaimLost;
 use super::pending_runs::{AcceptedRun, Changed, DeliverResult, PendingRunState, PendingRuns, RawDelivery, TakeResult};
 use super::run_token::RunToken;
 use crate::BoxError;
-use crate::clock::later;
+use crate::clock::{Instant, later};
 
 /// The maximum number of deliveries that are held per run before its secret is known. It is more
 /// than one because forged deliveries may arrive before the genuine one.

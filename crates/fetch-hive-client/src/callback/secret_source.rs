@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use fetch_hive_core::types::{RequestId, WebhookSecret};
 use http::HeaderMap;
 
 use crate::BoxError;
+use crate::clock::Instant;
 
 /// A source of the secrets that may have signed a callback, such as a table of the secrets of your
 /// deployments.

@@ -17,6 +17,8 @@ use fetch_hive_core::{
 };
 use http::{HeaderMap, StatusCode};
 
+use crate::clock::wall_clock;
+
 pub(crate) use self::transport::MAX_STALE_CONNECTIONS;
 #[cfg(any(feature = "hyper", feature = "ureq"))]
 pub(crate) use self::transport::find;
@@ -273,7 +275,7 @@ impl Error {
 
     /// Returns the wait that the service requested, counted from the time of the failure.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.api()?.retry_after(self.inner.at.unwrap_or_else(SystemTime::now))
+        self.api()?.retry_after(self.inner.at.unwrap_or_else(wall_clock))
     }
 
     /// Returns the time of day from which a retry may succeed, if it is known.

@@ -1,6 +1,6 @@
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use fetch_hive_core::retry::RetryPolicy;
@@ -64,7 +64,8 @@ pub(crate) struct Executed {
 
 /// Returns random bits that spread waits, and serve no other purpose.
 ///
-/// The standard library's hash keys are random in each process, and change with each use.
-pub(crate) fn random_bits() -> u64 {
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
+/// The standard library's hash keys change with each use and are random in each process, but not on
+/// `wasm32-unknown-unknown`, so the time is added.
+pub(crate) fn random_bits(wall_clock: SystemTime) -> u64 {
+    std::collections::hash_map::RandomState::new().hash_one(wall_clock)
 }

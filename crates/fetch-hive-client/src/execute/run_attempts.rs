@@ -115,5 +115,6 @@ fn set_active(permit: &mut Option<RunPermit>, active: bool, request_id: Option<R
 }
 
 fn now(telemetry: &CallTelemetry<'_>) -> Now {
-    Now { elapsed: telemetry.elapsed(), wall_clock: telemetry.shared.clock.wall(), random: random_bits() }
+    let wall_clock = telemetry.shared.clock.wall();
+    Now { elapsed: telemetry.elapsed(), wall_clock, random: random_bits(wall_clock) }
 }

@@ -4,14 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fetch_hive_core::types::RequestId;
 
 use super::{RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use crate::BoxError;
-use crate::clock::{Clock, Sleep, later};
+use crate::clock::{Clock, Instant, Sleep, later};
 
 /// A limiter of the concurrent runs of one process, with a fair queue.
 ///
