@@ -8,6 +8,8 @@
 //!   is dropped, and enforces the timeouts itself.
 //! - `in_process.rs` calls a function in this process and has no connections.
 //!
+//! The package in `fetch` has a transport over `fetch`, for browsers and edge workers.
+//!
 //! `examples/on_smol.rs` runs the client on smol, with its own transport and clock.
 
 mod in_process;
