@@ -1,5 +1,5 @@
 use crate::run::{Checks, PUBLISHED, read_text, run_cargo, workspace_root};
-use crate::{cli, contract, dependencies, docs, python, python_sdk, structure};
+use crate::{cli, contract, dependencies, docs, python, python_sdk, structure, wasm};
 
 /// Runs every check that a change must pass. `--skip-tests` skips the plain `cargo test
 /// --workspace`.
@@ -35,6 +35,7 @@ pub(crate) fn ci(arguments: &[String]) -> Result<(), String> {
     checks.run("structure", || structure::structure(&[]));
     checks.run("contract", || contract::contract(&[]));
     checks.run("dependencies", || dependencies::dependencies(&[]));
+    checks.run("wasm", || wasm::wasm(&[]));
     if std::env::var_os("CI").is_none() && !python::is_installed() {
         println!("\n== python-sdk: SKIPPED, Python 3 is not installed");
     } else {

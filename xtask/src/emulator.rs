@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 pub(crate) use self::crash::crash;
 pub(crate) use self::dist::dist;
 pub(crate) use self::load::load;
-pub(crate) use self::page::page;
+pub(crate) use self::page::{chromium, page};
 use crate::run::{run_cargo, target_dir};
 
 /// Builds the emulator, and returns the path of its program.

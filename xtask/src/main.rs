@@ -15,6 +15,7 @@ mod python_sdk;
 mod release;
 mod run;
 mod structure;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -126,6 +127,12 @@ const COMMANDS: &[Command] = &[
         bench::bench,
     ),
     command("public-api", "[--write]  Compare the public API with crates/*/public-api.txt", public_api::public_api),
+    command(
+        "wasm",
+        "[page | workerd | build-page]  Check the client on wasm32-unknown-unknown and test it in Node.js; page tests \
+         the page of the example in headless Chromium, and workerd the transport in workerd; both need npm",
+        wasm::wasm,
+    ),
     command("release", "[CHECK…]  Run the checks that a release needs in addition to ci", release::release),
 ];
 

@@ -24,12 +24,15 @@ pub(crate) fn tool_cargo(name: &str, version: &str) -> Result<Command, String> {
 pub(crate) fn tool_path(name: &str, version: &str) -> Result<OsString, String> {
     let folder = target_dir().join("tools").join(format!("{name}-{version}"));
     let bin = folder.join("bin");
-    if !bin.join(name).exists() {
+    // The programs of a package may have other names than the package.
+    if !std::fs::read_dir(&bin).is_ok_and(|mut programs| programs.next().is_some()) {
         let arguments = format!("install --locked {name}@{version}");
         let mut command = cargo();
         // Outside the workspace, so that its cargo configuration does not apply.
         command.current_dir(std::env::temp_dir()).args(arguments.split(' ')).arg("--root").arg(&folder);
         command.arg("--target-dir").arg(target_dir().join("tools").join("build"));
+        // A tool runs for seconds, and an optimized build takes minutes longer.
+        command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0").env("CARGO_PROFILE_RELEASE_LTO", "off");
         run_command(&format!("install {name} {version}"), &format!("cargo {arguments}"), &mut command)
             .map_err(|error| format!("cannot install {name} {version}: {error}"))?;
         let _ = std::fs::remove_dir_all(target_dir().join("tools").join("build"));
