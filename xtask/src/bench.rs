@@ -10,6 +10,7 @@ mod report;
 mod store;
 mod streams;
 mod verify;
+mod wasm;
 
 use self::binaries::Binaries;
 use self::report::{Row, update_section};
@@ -18,7 +19,7 @@ use crate::run::run_cargo;
 /// A name and a function that measures.
 type Section = (&'static str, fn(&Binaries) -> Result<Vec<Row>, String>);
 
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     ("call", call::measure),
     ("https", https::calls),
     ("bodies", https::bodies),
@@ -30,6 +31,7 @@ const SECTIONS: [Section; 11] = [
     ("store", store::measure),
     ("batch", batch::measure),
     ("build", build_cost::measure),
+    ("wasm", wasm::measure),
 ];
 
 /// Measures all sections, or the named ones, and updates their rows in `BENCHMARKS.md`.
@@ -38,8 +40,11 @@ pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     if let Some(unknown) = arguments.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(format!("unknown section {unknown}; the sections are {}", names.join(", ")));
     }
-    let build = "build --release --bins --manifest-path xtask/bench/Cargo.toml --target-dir target/bench";
-    run_cargo("benchmark programs", build, &[])?;
+    let needs_programs = |name: &String| !["build", "wasm"].contains(&name.as_str());
+    if arguments.is_empty() || arguments.iter().any(needs_programs) {
+        let build = "build --release --bins --manifest-path xtask/bench/Cargo.toml --target-dir target/bench";
+        run_cargo("benchmark programs", build, &[])?;
+    }
     let binaries = Binaries::new();
     for (name, measure) in SECTIONS {
         if !arguments.is_empty() && !arguments.iter().any(|argument| argument == name) {
