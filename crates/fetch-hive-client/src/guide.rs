@@ -42,6 +42,12 @@ pub mod testing {}
 #[doc = include_str!("../docs/transport.md")]
 pub mod transport {}
 
+#[doc = include_str!("../docs/browsers.md")]
+pub mod browsers {}
+
+#[doc = include_str!("../docs/platforms.md")]
+pub mod platforms {}
+
 #[doc = include_str!("../docs/python.md")]
 pub mod python {}
 

@@ -47,6 +47,10 @@ mod guide {
     mod testing {}
     #[doc = include_str!("../../fetch-hive-client/docs/transport.md")]
     mod transport {}
+    #[doc = include_str!("../../fetch-hive-client/docs/browsers.md")]
+    mod browsers {}
+    #[doc = include_str!("../../fetch-hive-client/docs/platforms.md")]
+    mod platforms {}
     #[doc = include_str!("../../fetch-hive-client/docs/python.md")]
     mod python {}
     #[doc = include_str!("../../fetch-hive-client/docs/adding-an-endpoint.md")]
