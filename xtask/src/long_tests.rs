@@ -31,8 +31,8 @@ pub(crate) fn fleet(arguments: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs a batch of 6,000 rows by default while its workers are killed, on SQLite and PostgreSQL, and
-/// then with faults of PostgreSQL.
+/// Runs a batch of 6,000 rows by default while its workers are killed, on SQLite and PostgreSQL,
+/// and then with faults of PostgreSQL.
 pub(crate) fn batch_kill(arguments: &[String]) -> Result<(), String> {
     let rows = arguments.first().map_or("6000", String::as_str);
     for database in ["sqlite", "postgres"] {

@@ -32,8 +32,8 @@ const CHUNK: usize = 256;
 
 /// A batch in a [`Store`]: rows, the mapping to requests, and the results so far.
 ///
-/// At most one run starts per row, unless a person allows another with [`resolve`](Self::resolve) or
-/// [`retry`](Self::retry). Several processes may work on one batch.
+/// At most one run starts per row, unless a person allows another with [`resolve`](Self::resolve)
+/// or [`retry`](Self::retry). Several processes may work on one batch.
 ///
 /// ```no_run
 /// # use fetch_hive_batch::{Batch, Export, Mapping, Rows, Stop};
@@ -128,9 +128,8 @@ impl Batch {
         Ok(store.batches().list().await?)
     }
 
-    /// Returns the id of the batch, for
-    /// [`StoreBatches`](fetch_hive_store::batches::StoreBatches). A batch that is deleted and created
-    /// again has another id.
+    /// Returns the id of the batch, for [`StoreBatches`](fetch_hive_store::batches::StoreBatches).
+    /// A batch that is deleted and created again has another id.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -171,7 +170,8 @@ impl Batch {
         Ok(self.batches().pause(&self.id, reason).await?)
     }
 
-    /// Allows a paused batch to run again, and resets its failure count and its delay. Start a [`worker`](Self::worker) if none is running.
+    /// Allows a paused batch to run again, and resets its failure count and its delay. Start a
+    /// [`worker`](Self::worker) if none is running.
     ///
     /// # Errors
     ///
@@ -242,8 +242,8 @@ impl BatchBuilder {
     /// # Errors
     ///
     /// Returns an error if the input or the mapping is invalid, if an id occurs twice, if another
-    /// process creates a batch of this name, or if the database fails. Returns [`Error::Different`] if a batch of this name has other rows or
-    /// another mapping.
+    /// process creates a batch of this name, or if the database fails. Returns [`Error::Different`]
+    /// if a batch of this name has other rows or another mapping.
     pub async fn create(self, store: &Store, mut rows: Rows, mapping: &Mapping) -> Result<Batch, Error> {
         let Self { name, id_column } = self;
         let header = Header::clone(rows.header());

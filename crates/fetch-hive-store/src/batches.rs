@@ -145,8 +145,8 @@ impl StoreBatches {
         Ok(operation.await?.into_iter().map(batch_record).collect())
     }
 
-    /// Pauses a batch: no row starts until it is [resumed](Self::resume). Runs in progress continue.
-    /// The first reason is kept.
+    /// Pauses a batch: no row starts until it is [resumed](Self::resume). Runs in progress
+    /// continue. The first reason is kept.
     ///
     /// # Errors
     ///

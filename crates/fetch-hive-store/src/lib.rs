@@ -222,8 +222,8 @@ impl Store {
         &self.0.sealer
     }
 
-    /// Waits until all changes in the background are stored, such as freed run slots. Call it before
-    /// the process ends, with a timeout for the case that the database fails.
+    /// Waits until all changes in the background are stored, such as freed run slots. Call it
+    /// before the process ends, with a timeout for the case that the database fails.
     pub async fn flush(&self) {
         drop(self.0.background.subscribe().wait_for(|count| *count == 0).await);
     }

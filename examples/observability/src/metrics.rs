@@ -90,7 +90,8 @@ impl Metrics {
         }))
     }
 
-    /// Sets the four hooks of an async or a blocking client, and replaces hooks that were set before.
+    /// Sets the four hooks of an async or a blocking client, and replaces hooks that were set
+    /// before.
     pub fn observe_client<C>(&self, builder: ClientBuilder<C>) -> ClientBuilder<C> {
         let [attempts, calls, runs, usage] = [(); 4].map(|()| Arc::clone(&self.0));
         builder

@@ -8,8 +8,8 @@ use crate::{Error, RowStatus};
 
 /// The progress of a batch at one moment.
 ///
-/// `Display` shows one line, such as
-/// `409/2024 ok 405 failed 3 rejected 0 unknown 1 running 3`, where 409 rows are settled or unknown.
+/// `Display` shows one line, such as `409/2024 ok 405 failed 3 rejected 0 unknown 1 running 3`,
+/// where 409 rows are settled or unknown.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {

@@ -105,7 +105,8 @@ impl Batch {
         Ok(())
     }
 
-    /// Makes all failed or all rejected rows ready for another attempt. Returns how many there were.
+    /// Makes all failed or all rejected rows ready for another attempt. Returns how many there
+    /// were.
     ///
     /// A failed row may be charged again. Unknown rows are never included; see
     /// [`resolve`](Self::resolve).

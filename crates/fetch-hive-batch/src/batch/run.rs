@@ -1,7 +1,7 @@
 //! The loop of a worker.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use fetch_hive_store::StoreError;
@@ -12,14 +12,73 @@ use tokio::task::JoinSet;
 use super::accepted::{after_event, look_up_interval};
 use super::judge::AttemptId;
 use super::progress::{Progress, float};
-use super::send::Began;
+use super::send::{Began, Sender};
 use super::shared::{PATIENCE, STORE_PAUSE, Shared, lock};
-use super::stop::Level;
-use super::worker::{End, Worker};
-use crate::{BoundMapping, Error, RunLabel};
+use super::spill::Spill;
+use super::stop::{Level, Stop};
+use super::worker::{End, Worker, unique_key};
+use crate::{BoundMapping, Error, RunLabel, Target};
 
 /// The number of events that are read at a time.
 const EVENTS: u32 = 100;
+
+/// How long the worker waits for changes in the background before it returns.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Worker {
+    /// Runs rows until all are settled or unknown, until the batch is paused, or until a stop is
+    /// requested.
+    ///
+    /// While the database or the service cannot be reached, the worker retries.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the batch was deleted, if a stored row cannot be read or decrypted, if a
+    /// newer version changed the tables, if the target has no callbacks but a receiver is set, or
+    /// if both the mapping and the worker set a callback URL.
+    pub async fn run(self, stop: &Stop) -> Result<End, Error> {
+        let mapping = self.batch.mapping().bind(self.batch.header())?;
+        if self.receiver.is_some() && !matches!(self.batch.mapping().target(), Target::Workflow(_)) {
+            return Err(self.batch.invalid("prompts and agents have no callbacks; remove the receiver"));
+        }
+        if self.receiver.is_some() && self.batch.mapping().has_callback_url() {
+            return Err(self.batch.invalid("the mapping sets a callback URL; remove it or the receiver"));
+        }
+        let worker_key = unique_key();
+        let spill = Spill::new(&self.spill_folder, &self.batch.name, &self.batch.id, &worker_key);
+        let sender = Sender {
+            client: self.client.clone(),
+            limiter: Arc::clone(&self.limiter),
+            batches: self.batch.batches(),
+            store: self.batch.store.clone(),
+            batch: self.batch.id.clone(),
+            receiver: self.receiver.clone(),
+            max_run_time: self.max_run_time,
+        };
+        let shared = Shared {
+            sender,
+            spill,
+            stop: stop.clone(),
+            last_failure: Mutex::new(Instant::now()),
+            in_flight: Mutex::default(),
+            accepted: Mutex::default(),
+            remembered: Mutex::default(),
+            unstored: Mutex::default(),
+            known_secret: Mutex::default(),
+            settled: Mutex::default(),
+            unsaved: AtomicU64::new(0),
+        };
+        let mut run = Run::new(self, shared, mapping, worker_key);
+        let end = run.run().await;
+        // Freed slots would otherwise stay occupied until their leases expire.
+        drop(tokio::time::timeout(FLUSH_TIMEOUT, run.worker.batch.store.flush()).await);
+        run.report_progress(true).await;
+        if let (Some(hook), Ok(end)) = (&run.worker.on_end, &end) {
+            hook(end);
+        }
+        end
+    }
+}
 
 /// A running worker.
 pub(super) struct Run {
@@ -34,7 +93,7 @@ pub(super) struct Run {
     tasks: JoinSet<()>,
     paused_until: Option<SystemTime>,
     /// The database server, which changes when a standby is promoted.
-    server: Option<Option<String>>,
+    server: Option<String>,
     stopping_since: Option<Instant>,
     next_upkeep: Instant,
     next_progress: Instant,
@@ -136,10 +195,10 @@ impl Run {
     /// Stores the last changes again if another server answers than before.
     async fn restore_after_promotion(&mut self) -> Result<(), StoreError> {
         let server = self.worker.batch.batches().server().await?;
-        if self.server.as_ref().is_some_and(|known| *known != server) {
+        if self.server.is_some() && self.server != server {
             self.shared.store_again().await?;
         }
-        self.server = Some(server);
+        self.server = server;
         Ok(())
     }
 

@@ -77,8 +77,8 @@ impl Spill {
         File::open(&self.folder).and_then(|folder| folder.sync_all()).or(Ok(()))
     }
 
-    /// Stores the changes of all files, and deletes the files. A file with a line that cannot be read
-    /// is kept under another name. Returns the number of changes that had an effect.
+    /// Stores the changes of all files, and deletes the files. A file with a line that cannot be
+    /// read is kept under another name. Returns the number of changes that had an effect.
     pub(super) async fn import(&self, batches: &StoreBatches, batch: &str) -> Result<u64, Error> {
         let mut imported = 0;
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(0) };

@@ -1,23 +1,13 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use fetch_hive_client::Client;
 use fetch_hive_client::callback::Receiver;
 use fetch_hive_store::StoreRunLimiter;
 
-use super::run::Run;
-use super::send::Sender;
-use super::shared::Shared;
-use super::spill::Spill;
-use super::stop::Stop;
 use super::{Batch, Progress};
-use crate::{Error, Target};
-
-/// How long the worker waits for changes in the background before it returns.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 type ProgressHook = dyn Fn(&Progress) + Send + Sync;
 
@@ -36,9 +26,9 @@ pub struct Worker {
     pub(super) max_runs_per_day: Option<u64>,
     pub(super) max_tokens: Option<u64>,
     pub(super) stop_after: Option<u64>,
-    spill_folder: PathBuf,
+    pub(super) spill_folder: PathBuf,
     pub(super) on_progress: Option<Box<ProgressHook>>,
-    on_end: Option<Box<EndHook>>,
+    pub(super) on_end: Option<Box<EndHook>>,
     pub(super) progress_interval: Duration,
 }
 
@@ -110,9 +100,9 @@ impl Worker {
     /// [`Store::receiver`](fetch_hive_store::Store::receiver) of the same store. Route requests to
     /// it in your server.
     ///
-    /// Without a receiver, the response to each request contains the outcome. A lost connection then
-    /// makes the row unknown. Prompts and agents have no callbacks, so [`run`](Self::run) returns an
-    /// error for them.
+    /// Without a receiver, the response to each request contains the outcome. A lost connection
+    /// then makes the row unknown. Prompts and agents have no callbacks, so [`run`](Self::run)
+    /// returns an error for them.
     pub fn callbacks(mut self, receiver: Receiver) -> Self {
         self.receiver = Some(receiver);
         self
@@ -131,8 +121,8 @@ impl Worker {
         self
     }
 
-    /// Limits the runs of the batch, counted over all workers. When the limit is reached, this worker
-    /// pauses the batch. Raise the limit before you resume.
+    /// Limits the runs of the batch, counted over all workers. When the limit is reached, this
+    /// worker pauses the batch. Raise the limit before you resume.
     pub fn max_runs(mut self, runs: impl Into<Option<u64>>) -> Self {
         self.max_runs = runs.into();
         self
@@ -145,8 +135,8 @@ impl Worker {
         self
     }
 
-    /// Limits the tokens of the batch. When the limit is reached, this worker pauses the batch. Raise
-    /// the limit before you resume.
+    /// Limits the tokens of the batch. When the limit is reached, this worker pauses the batch.
+    /// Raise the limit before you resume.
     pub fn max_tokens(mut self, tokens: impl Into<Option<u64>>) -> Self {
         self.max_tokens = tokens.into();
         self
@@ -173,64 +163,11 @@ impl Worker {
         self
     }
 
-    /// Calls a function with the reason before `run` returns without an error, for example to notify
-    /// a person.
+    /// Calls a function with the reason before `run` returns without an error, for example to
+    /// notify a person.
     pub fn on_end(mut self, hook: impl Fn(&End) + Send + Sync + 'static) -> Self {
         self.on_end = Some(Box::new(hook));
         self
-    }
-
-    /// Runs rows until all are settled or unknown, until the batch is paused, or until a stop is
-    /// requested.
-    ///
-    /// While the database or the service cannot be reached, the worker retries.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the batch was deleted, if a stored row cannot be read or decrypted, if a
-    /// newer version changed the tables, if the target has no callbacks but a receiver is set, or if
-    /// both the mapping and the worker set a callback URL.
-    pub async fn run(self, stop: &Stop) -> Result<End, Error> {
-        let mapping = self.batch.mapping().bind(self.batch.header())?;
-        if self.receiver.is_some() && !matches!(self.batch.mapping().target(), Target::Workflow(_)) {
-            return Err(self.batch.invalid("prompts and agents have no callbacks; remove the receiver"));
-        }
-        if self.receiver.is_some() && self.batch.mapping().has_callback_url() {
-            return Err(self.batch.invalid("the mapping sets a callback URL; remove it or the receiver"));
-        }
-        let worker_key = unique_key();
-        let spill = Spill::new(&self.spill_folder, &self.batch.name, &self.batch.id, &worker_key);
-        let sender = Sender {
-            client: self.client.clone(),
-            limiter: Arc::clone(&self.limiter),
-            batches: self.batch.batches(),
-            store: self.batch.store.clone(),
-            batch: self.batch.id.clone(),
-            receiver: self.receiver.clone(),
-            max_run_time: self.max_run_time,
-        };
-        let shared = Shared {
-            sender,
-            spill,
-            stop: stop.clone(),
-            last_failure: Mutex::new(Instant::now()),
-            in_flight: Mutex::default(),
-            accepted: Mutex::default(),
-            remembered: Mutex::default(),
-            unstored: Mutex::default(),
-            known_secret: Mutex::default(),
-            settled: Mutex::default(),
-            unsaved: AtomicU64::new(0),
-        };
-        let mut run = Run::new(self, shared, mapping, worker_key);
-        let end = run.run().await;
-        // Freed slots would otherwise stay occupied until their leases expire.
-        drop(tokio::time::timeout(FLUSH_TIMEOUT, run.worker.batch.store.flush()).await);
-        run.report_progress(true).await;
-        if let (Some(hook), Ok(end)) = (&run.worker.on_end, &end) {
-            hook(end);
-        }
-        end
     }
 }
 

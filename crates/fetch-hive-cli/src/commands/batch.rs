@@ -161,6 +161,7 @@ pub(crate) enum RetryArg {
 }
 
 /// Converts an error of a batch. Invalid input is a mistake of the command line.
+#[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 pub(crate) fn failed(error: Error) -> Failure {
     let text = crate::failure::chain(&error);
     match error {

@@ -10,11 +10,9 @@ use crate::support::Sandbox;
 /// semicolons.
 fn reviews(sandbox: &Sandbox, rows: usize) -> PathBuf {
     let path = sandbox.folder.path().join("reviews.csv");
-    let mut text = "\u{feff}id;Review Text\r\n".to_owned();
-    for row in 1..=rows {
-        text += &format!("{row:04};\"Sehr schön {row}\nzweite Zeile; Ende\"\r\n");
-    }
-    std::fs::write(&path, text).unwrap();
+    let rows = (1..=rows).map(|row| format!("{row:04};\"Sehr schön {row}\nzweite Zeile; Ende\"\r\n"));
+    let text: Vec<_> = std::iter::once("\u{feff}id;Review Text\r\n".to_owned()).chain(rows).collect();
+    std::fs::write(&path, text.concat()).unwrap();
     path
 }
 

@@ -111,8 +111,8 @@ impl StoreBatches {
         Ok(counts)
     }
 
-    /// Returns at most `limit` rows whose numbers are greater than `after`, in order. `state` selects
-    /// a state.
+    /// Returns at most `limit` rows whose numbers are greater than `after`, in order. `state`
+    /// selects a state.
     ///
     /// # Errors
     ///
@@ -231,8 +231,8 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Takes at most `limit` accepted rows whose look-up is due, and delays the next look-up of each
-    /// by `next`.
+    /// Takes at most `limit` accepted rows whose look-up is due, and delays the next look-up of
+    /// each by `next`.
     ///
     /// # Errors
     ///

@@ -105,7 +105,8 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails, or if a standby was promoted
-    /// ([`StoreError::ServerChanged`]). If the commit was not confirmed, the intent may be stored; call [`undo_start`](Self::undo_start) before the next start.
+    /// ([`StoreError::ServerChanged`]). If the commit was not confirmed, the intent may be stored;
+    /// call [`undo_start`](Self::undo_start) before the next start.
     pub async fn start(&self, id: &str, limiter: &StoreRunLimiter, request: StartRequest) -> Result<Start, StoreError> {
         let (batch, limits, batches) = (id.to_owned(), limiter.limits().clone(), self.clone());
         let operation = self.0.transaction(Box::new(move |tx| {
@@ -153,8 +154,8 @@ impl StoreBatches {
         }
     }
 
-    /// Undoes a [`start`](Self::start) whose commit was not confirmed: makes the row ready and frees
-    /// its slot. The row must not have been sent.
+    /// Undoes a [`start`](Self::start) whose commit was not confirmed: makes the row ready and
+    /// frees its slot. The row must not have been sent.
     ///
     /// # Errors
     ///

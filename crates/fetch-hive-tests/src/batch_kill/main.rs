@@ -1,10 +1,10 @@
 //! A test of workers that share a batch, while they and the database fail.
 //!
 //! `batch-kill postgres|sqlite ROWS` runs half of the rows without callbacks and half with
-//! callbacks, in three workers that are killed at random moments, at least 100 times for 6,000 rows.
-//! `batch-kill postgres ROWS faults` also suspends them for longer than their lease, drops one in 20
-//! answers to `COMMIT`, silences the connections to the database and crashes it while results
-//! arrive.
+//! callbacks, in three workers that are killed at random moments, at least 100 times for 6,000
+//! rows. `batch-kill postgres ROWS faults` also suspends them for longer than their lease, drops
+//! one in 20 answers to `COMMIT`, silences the connections to the database and crashes it while
+//! results arrive.
 //!
 //! The test fails if the service was invoked twice for a row, if a row is neither settled nor
 //! unknown, if an unknown row belongs to a worker that was not killed, or if the export does not

@@ -3,8 +3,8 @@
 //! `fleet postgres|sqlite RUNS` starts the runs in three replicas behind a balancer. Callbacks are
 //! redelivered, early, late and out of order, and 2 % of the 202 responses are lost. First, nothing
 //! is killed, and the runs in progress must not exceed the limit. Then replicas are killed
-//! repeatedly and suspended for up to 1.5 s (the lease is 1 s). PostgreSQL crashes twice, and a relay
-//! in front of it silently stops forwarding the open connections three times.
+//! repeatedly and suspended for up to 1.5 s (the lease is 1 s). PostgreSQL crashes twice, and a
+//! relay in front of it silently stops forwarding the open connections three times.
 //!
 //! The test fails if an event is handled twice or not at all, if a run starts twice, or if too many
 //! runs are refused or unknown.
