@@ -179,7 +179,8 @@ impl Phase<'_> {
         batch.resume().await?;
         let client = worker::client(&emulator.base_url())?;
         let limiter = worker::limiter(store);
-        let worker = batch.worker(&client, &limiter).lease(worker::LEASE).spill_folder(self.folder);
+        let worker = batch.worker(&client, &limiter).lease(worker::LEASE).max_run_time(worker::MAX_RUN_TIME);
+        let worker = worker.spill_folder(self.folder);
         let ended = tokio::time::timeout(Duration::from_secs(120), worker.run(&Stop::new())).await;
         match ended.map_err(|_| "the resumed batch did not finish")?? {
             End::Finished => Ok(()),

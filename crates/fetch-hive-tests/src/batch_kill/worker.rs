@@ -21,6 +21,9 @@ pub(crate) const MAX_RUNS: u32 = 3;
 /// Short, so that the test does not wait long for the rows of killed workers.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
+/// Short, so that a run whose event no worker received is looked up soon.
+pub(crate) const MAX_RUN_TIME: Duration = Duration::from_secs(10);
+
 /// How long the slot of a killed worker stays occupied.
 const HOLD: Duration = Duration::from_millis(500);
 
@@ -54,7 +57,7 @@ pub(crate) async fn run(
     let router = Router::new().route("/callbacks/{*run}", any(receive)).with_state(receiver.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
     loop {
-        let mut worker = batch.worker(&client, &limiter).lease(LEASE).spill_folder(folder);
+        let mut worker = batch.worker(&client, &limiter).lease(LEASE).max_run_time(MAX_RUN_TIME).spill_folder(folder);
         if name == "callbacks" {
             worker = worker.callbacks(receiver.clone());
         }
