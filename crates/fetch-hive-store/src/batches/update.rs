@@ -325,7 +325,7 @@ mod tests {
         let mut reason = None;
         for state in states {
             breaker = breaker.after(state);
-            reason = breaker.reason(state).or(reason);
+            reason = reason.or_else(|| breaker.reason(state));
         }
         reason
     }

@@ -80,7 +80,8 @@ fn bare_rows(file: &str, count: usize) -> rusqlite::Result<()> {
     )?;
     let start = Instant::now();
     for number in 1..=count {
-        connection.prepare_cached("INSERT INTO item VALUES (?1, ?2, 0, NULL)")?.execute((number, text(number)))?;
+        let (text, number) = (text(number), i64::try_from(number).unwrap_or(i64::MAX));
+        connection.prepare_cached("INSERT INTO item VALUES (?1, ?2, 0, NULL)")?.execute((number, text))?;
         connection.prepare_cached("UPDATE item SET state = 1 WHERE number = ?1")?.execute([number])?;
         let sql = "UPDATE item SET state = 2, result = 'Summary of the review.' WHERE number = ?1";
         connection.prepare_cached(sql)?.execute([number])?;
