@@ -23,8 +23,8 @@ impl fmt::Debug for StoreHistory {
     }
 }
 
-/// An entry of a [`StoreHistory`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// An entry of a [`StoreHistory`]. `Debug` does not show its arguments.
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// The number of the entry, counted from 1.
@@ -43,8 +43,20 @@ pub struct HistoryEntry {
     pub outcome: Option<HistoryOutcome>,
 }
 
-/// The outcome of a command in a [`StoreHistory`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+impl fmt::Debug for HistoryEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistoryEntry")
+            .field("number", &self.number)
+            .field("operation", &self.operation)
+            .field("target", &self.target)
+            .field("request_id", &self.request_id)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The outcome of a command in a [`StoreHistory`]. `Debug` does not show the text of the error.
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct HistoryOutcome {
     /// A short verdict, such as `ok`.
     pub verdict: String,
@@ -58,6 +70,17 @@ pub struct HistoryOutcome {
     pub tokens: Option<u64>,
     /// The text of the error. It must not contain secrets.
     pub error: Option<String>,
+}
+
+impl fmt::Debug for HistoryOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HistoryOutcome")
+            .field("verdict", &self.verdict)
+            .field("exit_code", &self.exit_code)
+            .field("duration", &self.duration)
+            .field("request_id", &self.request_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Store {

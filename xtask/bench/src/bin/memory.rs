@@ -5,7 +5,7 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use fetch_hive_bench::{KEY, Request, argument, line};
+use fetch_hive_bench::{KEY, Request, argument, line, memory_bytes};
 use fetch_hive_client::types::InvokePrompt;
 use fetch_hive_client::{Client, EventStream};
 use http_body_util::{BodyExt as _, Full};

@@ -1,5 +1,5 @@
 use fetch_hive_client::callback::{Claim, EventKey, PendingRuns as _, RunToken, SecretSource as _, UnverifiedDelivery};
-use fetch_hive_store::{OnStoreFailure, Store, StoreError};
+use fetch_hive_store::{HistoryOutcome, OnStoreFailure, Store, StoreError};
 use http::HeaderMap;
 
 use super::{BODY, KEY, Printed, SECRET};
@@ -21,6 +21,15 @@ pub(crate) async fn store(printed: &mut Printed) {
         fetch_hive_store::CommitStatement = store.dedup().commit_statement(&claim);
         fetch_hive_store::OnStoreFailure = OnStoreFailure::Fail;
         fetch_hive_store::Purged = store.purge().await.unwrap();
+    );
+    let history = store.history();
+    let number = history.start(BODY, "invokeWorkflow", Some("w")).await.unwrap();
+    let outcome = HistoryOutcome { error: Some(BODY.to_owned()), ..HistoryOutcome::default() };
+    history.finish(number, &outcome).await.unwrap();
+    print!(printed, debug:
+        fetch_hive_store::HistoryEntry = history.get(number).await.unwrap().unwrap();
+        fetch_hive_store::HistoryOutcome = outcome;
+        fetch_hive_store::StoreHistory = history.clone();
     );
     printed.debug("fetch_hive_store::StoreRunLimiter", &*store.run_limiter("plan", 3));
     // Without the key, the stored secret is an error that does not show it.
