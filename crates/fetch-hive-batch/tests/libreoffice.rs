@@ -10,6 +10,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use fetch_hive_batch::{Export, ReadOptions, RowResult, RowStatus, Rows};
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
@@ -31,6 +32,9 @@ fn fixtures() -> PathBuf {
 
 /// Runs LibreOffice. Returns `None` if it is not installed.
 fn convert(folder: &Folder, input: &Path, filter: &str, input_filter: Option<&str>) -> Option<()> {
+    // Two instances at the same time crash on some machines.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _guard = ONE_AT_A_TIME.lock();
     let mut command = Command::new("soffice");
     command.arg(format!("-env:UserInstallation=file://{}", folder.path("profile").display()));
     command.args(["--headless", "--convert-to", filter, "--outdir"]).arg(folder.path("out"));
