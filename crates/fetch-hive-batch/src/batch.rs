@@ -40,7 +40,7 @@ const CHUNK: usize = 256;
 /// # use fetch_hive_client::Client;
 /// # use fetch_hive_store::Store;
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let client = Client::from_env()?;
+/// let client = Client::builder().build()?;
 /// let store = Store::open("runs.db").await?;
 /// let mapping = Mapping::workflow("summarize").input("review", "Review Text");
 /// let batch = Batch::create(&store, "reviews", Rows::open("reviews.csv")?, &mapping).await?;
