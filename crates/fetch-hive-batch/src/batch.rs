@@ -9,6 +9,7 @@ mod send;
 mod shared;
 mod spill;
 mod stop;
+mod upkeep;
 mod worker;
 
 use std::collections::HashSet;
@@ -103,7 +104,7 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// Returns an error if there is no such batch, or if the database fails.
+    /// Returns an error if the batch does not exist, or if the database fails.
     pub async fn open(store: &Store, name: &str) -> Result<Self, Error> {
         match Self::find(store, name).await? {
             Some(batch) => Ok(batch),
@@ -114,7 +115,7 @@ impl Batch {
     async fn find(store: &Store, name: &str) -> Result<Option<Self>, Error> {
         let Some(record) = store.batches().get(name).await? else { return Ok(None) };
         let definition = serde_json::from_str(&record.definition)
-            .map_err(|error| Error::Stored { name: name.to_owned(), reason: error.to_string() })?;
+            .map_err(|error| Error::Corrupt { name: name.to_owned(), reason: error.to_string() })?;
         let (store, id, name) = (store.clone(), record.id, record.name);
         Ok(Some(Self { store, id, name, definition: Arc::new(definition) }))
     }
@@ -204,7 +205,7 @@ impl Batch {
                 "cannot be deleted: {} rows are running; run a worker until they have ended",
                 progress.running()
             );
-            return Err(Error::Stored { name: self.name, reason });
+            return Err(Error::NotAllowed { name: self.name, reason });
         }
         self.batches().delete(&self.id).await?;
         Ok(())
@@ -219,14 +220,14 @@ impl Batch {
         record.ok_or_else(|| Error::NotFound { name: self.name.clone() })
     }
 
-    fn invalid(&self, reason: &str) -> Error {
-        Error::Stored { name: self.name.clone(), reason: reason.to_owned() }
+    fn not_allowed(&self, reason: &str) -> Error {
+        Error::NotAllowed { name: self.name.clone(), reason: reason.to_owned() }
     }
 
     /// Reads a stored row.
     fn parse_row(&self, number: u64, content: &[u8]) -> Result<Row, Error> {
         serde_json::from_slice(content)
-            .map_err(|error| Error::Stored { name: self.name.clone(), reason: format!("row {number}: {error}") })
+            .map_err(|error| Error::Corrupt { name: self.name.clone(), reason: format!("row {number}: {error}") })
     }
 }
 
@@ -252,7 +253,7 @@ impl BatchBuilder {
         let id = self::worker::unique_key();
         let existing = Batch::find(store, &name).await?;
         if existing.is_none() && !batches.create(&name, &id).await? {
-            return Err(Error::Stored {
+            return Err(Error::Corrupt {
                 name,
                 reason: "was created by another process meanwhile; run again to continue it".to_owned(),
             });
@@ -271,7 +272,7 @@ impl BatchBuilder {
             fingerprint.add(&row);
             if existing.is_none() {
                 let content = serde_json::to_vec(&row)
-                    .map_err(|error| Error::Stored { name: name.clone(), reason: error.to_string() })?;
+                    .map_err(|error| Error::Corrupt { name: name.clone(), reason: error.to_string() })?;
                 chunk.push((row.number(), content));
             }
         }
@@ -284,7 +285,7 @@ impl BatchBuilder {
         }
         let definition = Definition { header, mapping: mapping.clone(), fingerprint, id_column };
         let text = serde_json::to_string(&definition)
-            .map_err(|error| Error::Stored { name: name.clone(), reason: error.to_string() })?;
+            .map_err(|error| Error::Corrupt { name: name.clone(), reason: error.to_string() })?;
         batches.complete(&id, &text).await?;
         Ok(Batch { store: store.clone(), id, name, definition: Arc::new(definition) })
     }
@@ -303,7 +304,7 @@ impl<'a> RowCheck<'a> {
         let Some(column) = id else { return Ok(Self { name, header, mapping, id: None }) };
         let Some(position) = header.position(column) else {
             let names = crate::error::list(header.names());
-            let reason = format!("there is no id column {}; the columns are {names}", quoted(column));
+            let reason = format!("the id column {} does not exist; the columns are {names}", quoted(column));
             return Err(Error::input(header.file(), None, reason));
         };
         let id = Some((position, HashSet::new()));

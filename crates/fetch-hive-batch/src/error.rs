@@ -46,8 +46,8 @@ pub enum Error {
         /// The reason, and what to do.
         reason: String,
     },
-    /// There is no batch of this name.
-    #[error("there is no batch named {}; see `Batch::list`", EscapedLine(name))]
+    /// No batch has this name.
+    #[error("no batch is named {}; see `Batch::list`", EscapedLine(name))]
     #[non_exhaustive]
     NotFound {
         /// The name of the batch.
@@ -65,10 +65,19 @@ pub enum Error {
         /// The difference, without contents of cells.
         difference: String,
     },
-    /// A stored batch cannot be used as requested.
+    /// The stored description or a stored row of a batch cannot be read.
+    #[error("the stored batch {} cannot be read: {reason}", EscapedLine(name))]
+    #[non_exhaustive]
+    Corrupt {
+        /// The name of the batch.
+        name: String,
+        /// The reason.
+        reason: String,
+    },
+    /// The state of a batch does not allow the request.
     #[error("the batch {}: {reason}", EscapedLine(name))]
     #[non_exhaustive]
-    Stored {
+    NotAllowed {
         /// The name of the batch.
         name: String,
         /// The reason, and what to do.

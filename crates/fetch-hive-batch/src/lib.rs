@@ -22,11 +22,12 @@ pub use batch::{Batch, BatchBuilder, End, Progress, Resolution, RowReport, Sampl
 pub use csv::Dialect;
 pub use error::Error;
 pub use export::{Export, ResultWriter, Written, output_keys};
+pub use fetch_hive_store::batches::RowStatus;
 pub use fingerprint::{Fingerprint, FingerprintBuilder};
 pub use header::Header;
 pub use mapping::{BoundMapping, Expr, Mapping, RunLabel, RunRequest, Target};
 pub use options::{Format, ReadOptions};
-pub use result::{RowResult, RowStatus};
+pub use result::RowResult;
 pub use row::{Row, SkippedRow};
 pub use rows::Rows;
 

@@ -1,51 +1,9 @@
 use std::fmt;
 
+use fetch_hive_store::batches::RowStatus;
 use fetch_hive_types::{RequestId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-/// The status of a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum RowStatus {
-    /// The row has not been sent.
-    #[default]
-    Ready,
-    /// The request is being sent.
-    Starting,
-    /// The service has accepted the run, and its outcome is pending.
-    Accepted,
-    /// The run has completed.
-    Succeeded,
-    /// The run has failed, and may be charged.
-    Failed,
-    /// The service rejected the request, which is not charged.
-    Rejected,
-    /// The run may have started, and its outcome is unknown.
-    Unknown,
-}
-
-impl RowStatus {
-    /// Returns the status as it appears in the results.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "ready",
-            Self::Starting => "starting",
-            Self::Accepted => "accepted",
-            Self::Succeeded => "succeeded",
-            Self::Failed => "failed",
-            Self::Rejected => "rejected",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for RowStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The result of a row so far.
 ///
@@ -54,6 +12,7 @@ impl fmt::Display for RowStatus {
 #[serde(default)]
 pub struct RowResult {
     /// The status of the row.
+    #[serde(with = "status_text")]
     pub status: RowStatus,
     /// The public id of the run.
     pub request_id: Option<RequestId>,
@@ -90,5 +49,23 @@ impl fmt::Debug for RowResult {
             .field("seconds", &self.seconds)
             .field("tokens", &self.tokens)
             .finish_non_exhaustive()
+    }
+}
+
+/// The status as text in JSON, because the store does not depend on serde.
+mod status_text {
+    use fetch_hive_store::batches::RowStatus;
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde requires")]
+    pub(super) fn serialize<S: Serializer>(status: &RowStatus, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(status.as_str())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<RowStatus, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let known = RowStatus::ALL.into_iter().find(|status| status.as_str() == text);
+        known.ok_or_else(|| D::Error::custom(format_args!("unknown status {text:?}")))
     }
 }

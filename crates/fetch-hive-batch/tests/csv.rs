@@ -285,7 +285,10 @@ fn invalid_conversions_name_the_line_and_hide_the_cell() {
         assert!(message.contains(part) && !message.contains("secret"), "{message}");
     }
     let message = error("a.csv", "a,b\n", &ReadOptions::new().number_columns(["c"]));
-    assert!(message.contains("number_columns: there is no column \"c\"; the columns are \"a\", \"b\""), "{message}");
+    assert!(
+        message.contains("number_columns: the column \"c\" does not exist; the columns are \"a\", \"b\""),
+        "{message}"
+    );
     let both = error("a.csv", "a,b\n", &options_for_both());
     assert!(both.contains("the column \"a\" is a number column and a JSON column"), "{both}");
 }

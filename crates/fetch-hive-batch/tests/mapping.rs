@@ -99,7 +99,7 @@ fn unknown_columns_are_found_before_anything_is_sent() {
     let message = bind_error(&Mapping::workflow("w").input("review", "Review"));
     assert_eq!(
         message,
-        "input \"review\": there is no column \"Review\"; the columns are \"id\", \"Review Text\", \"meta\", \"user\""
+        "input \"review\": the column \"Review\" does not exist; the columns are \"id\", \"Review Text\", \"meta\", \"user\""
     );
     let unknown =
         Mapping::workflow("w").template("p", "{% for x in meta %}{{ x }}{{ text }}{% endfor %}{{ range(2) }}");

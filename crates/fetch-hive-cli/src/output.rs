@@ -51,6 +51,11 @@ impl Output {
         self.write(text, if text.ends_with('\n') { "" } else { "\n" })
     }
 
+    /// Prints the body of a response if the user asked for JSON, and a text otherwise.
+    pub(crate) fn json_or_text(&self, body: &[u8], text: &str) -> Result<()> {
+        if self.wants_json() { self.json(body) } else { self.text(text) }
+    }
+
     /// Prints a part of a text at once.
     pub(crate) fn chunk(&self, text: &str) -> Result<()> {
         self.write(text, "")

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use fetch_hive_client::ApiResponseParts;
 use fetch_hive_client::types::{RequestId, TokenUsage};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -81,7 +82,12 @@ pub(crate) struct Summary<'a> {
     pub(crate) waited: Duration,
 }
 
-impl Summary<'_> {
+impl<'a> Summary<'a> {
+    /// Creates the summary of a response, without a model and tokens.
+    pub(crate) fn new(request_id: Option<&'a RequestId>, parts: &ApiResponseParts) -> Self {
+        Self { request_id, model: None, usage: None, attempts: parts.attempts, waited: parts.waited }
+    }
+
     /// Prints the summary, and returns what the history keeps of it.
     pub(crate) fn print(&self, context: &Context, started: Instant) -> Learned {
         let mut parts = Vec::new();

@@ -8,7 +8,7 @@ mod update;
 use std::fmt;
 
 use self::records::batch_record;
-pub use self::records::{BatchRecord, BatchState, RowState};
+pub use self::records::{BatchRecord, BatchState, RowStatus};
 pub use self::rows::{Attempt, DueRow, RowEvent, StoredRow};
 pub use self::start::{Start, StartRequest, StartedRow};
 pub use self::update::RowUpdate;

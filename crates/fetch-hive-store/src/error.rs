@@ -37,6 +37,9 @@ pub enum StoreError {
     /// Another process has replaced or completed the batch that this process was creating.
     #[error("another process replaced or completed the batch; run again")]
     BatchReplaced,
+    /// The lease of a row has expired before its request was sent.
+    #[error("the lease of the row expired before its request was sent; nothing was sent")]
+    RowTaken,
     /// A value cannot be sealed or decrypted.
     #[error("a value cannot be sealed or decrypted; check the key of seal_with")]
     Sealed,

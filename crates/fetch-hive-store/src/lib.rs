@@ -181,7 +181,7 @@ impl Store {
     /// Returns the pending runs, for
     /// [`Receiver::pending_runs`](fetch_hive_client::callback::Receiver::pending_runs).
     pub fn pending_runs(&self) -> StorePendingRuns {
-        StorePendingRuns(self.clone())
+        StorePendingRuns::new(self.clone())
     }
 
     /// Returns the dedup store, for

@@ -24,7 +24,19 @@ const ACKNOWLEDGED: i64 = 2;
 /// A verified event is committed before it is answered with 200, and it survives the end of every
 /// process. Only digests of the tokens are stored.
 #[derive(Clone)]
-pub struct StorePendingRuns(pub(crate) Store);
+pub struct StorePendingRuns {
+    store: Store,
+    /// The row of a batch to which the runs belong.
+    row: Option<RowKey>,
+}
+
+/// An attempt of a row.
+#[derive(Clone)]
+struct RowKey {
+    batch: String,
+    number: u64,
+    attempt: u64,
+}
 
 impl fmt::Debug for StorePendingRuns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +45,18 @@ impl fmt::Debug for StorePendingRuns {
 }
 
 impl StorePendingRuns {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, row: None }
+    }
+
+    /// Stores the token of each run with this attempt of a row, before the request is sent. A run
+    /// fails to open if the attempt is not the current one.
+    #[must_use]
+    pub fn for_row(mut self, batch: &str, number: u64, attempt: u64) -> Self {
+        self.row = Some(RowKey { batch: batch.to_owned(), number, attempt });
+        self
+    }
+
     async fn give_back(store: Store, token: Vec<u8>, number: u64) -> Result<(), StoreError> {
         let number = crate::signed(number);
         let run = token.clone();
@@ -59,7 +83,7 @@ impl StorePendingRuns {
         let token = digest(token.as_str());
         let run = token.clone();
         let updated = self
-            .0
+            .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     let now = tx.now().await?;
@@ -73,7 +97,7 @@ impl StorePendingRuns {
                 })
             }))
             .await?;
-        self.0.notify(&token).await;
+        self.store.notify(&token).await;
         updated.map(drop).ok_or(StoreError::ClaimLost)
     }
 }
@@ -81,9 +105,16 @@ impl StorePendingRuns {
 #[async_trait]
 impl PendingRuns for StorePendingRuns {
     async fn open(&self, token: &RunToken) -> Result<(), BoxError> {
-        let token = digest(token.as_str());
-        let operation = self.0.transaction(Box::new(move |tx| {
+        let (token, row) = (digest(token.as_str()), self.row.clone());
+        let operation = self.store.transaction(Box::new(move |tx| {
             Box::pin(async move {
+                if let Some(RowKey { batch, number, attempt }) = row {
+                    let sql = "UPDATE fetch_hive_batch_row SET token = $4 \
+                               WHERE batch = $1 AND number = $2 AND attempt = $3 AND state = 1 RETURNING number";
+                    let (number, attempt) = (crate::signed(number), crate::signed(attempt));
+                    let values = [batch.as_str().into(), number.into(), attempt.into(), token.clone().into()];
+                    tx.row(sql, &values).await?.ok_or(StoreError::RowTaken)?;
+                }
                 let now = tx.now().await?;
                 let sql = "INSERT INTO fetch_hive_run (token, started, state, number, lease_end, changed) \
                            VALUES ($1, 0, 0, 0, 0, $2) ON CONFLICT (token) DO NOTHING";
@@ -97,10 +128,10 @@ impl PendingRuns for StorePendingRuns {
         let token = digest(token.as_str());
         let row = token.clone();
         let request_id = run.request_id.map(|id| id.to_string());
-        let secret = run.webhook_secret.map(|secret| self.0.sealer().seal(&token, secret.expose().as_bytes()));
+        let secret = run.webhook_secret.map(|secret| self.store.sealer().seal(&token, secret.expose().as_bytes()));
         let secret = secret.transpose()?;
         let held = self
-            .0
+            .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     let sql = "UPDATE fetch_hive_run SET started = 1, request_id = COALESCE($2, request_id), \
@@ -114,13 +145,13 @@ impl PendingRuns for StorePendingRuns {
             }))
             .await?;
         let deliveries = held.into_iter().filter_map(|mut row| row.blob());
-        deliveries.map(|bytes| Ok(decode(&self.0.sealer().open(&row, &bytes)?)?)).collect()
+        deliveries.map(|bytes| Ok(decode(&self.store.sealer().open(&row, &bytes)?)?)).collect()
     }
 
     async fn cancel(&self, token: &RunToken) -> Result<(), BoxError> {
         let token = digest(token.as_str());
         let run = token.clone();
-        self.0
+        self.store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     tx.execute("DELETE FROM fetch_hive_run WHERE token = $1", &[run.clone().into()]).await?;
@@ -128,7 +159,7 @@ impl PendingRuns for StorePendingRuns {
                 })
             }))
             .await?;
-        self.0.notify(&token).await;
+        self.store.notify(&token).await;
         Ok(())
     }
 
@@ -136,7 +167,7 @@ impl PendingRuns for StorePendingRuns {
         let token = digest(token.as_str());
         let run = token.clone();
         let row = self
-            .0
+            .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     let sql = "SELECT started, request_id, secret FROM fetch_hive_run WHERE token = $1";
@@ -150,7 +181,7 @@ impl PendingRuns for StorePendingRuns {
         }
         let request_id = row.text().map(Into::into);
         let secret = match row.blob() {
-            Some(sealed) => Some(String::from_utf8(self.0.sealer().open(&token, &sealed)?)?.into()),
+            Some(sealed) => Some(String::from_utf8(self.store.sealer().open(&token, &sealed)?)?.into()),
             None => None,
         };
         Ok(Some(PendingRunState::Started(AcceptedRun::new(request_id, secret))))
@@ -164,10 +195,10 @@ impl PendingRuns for StorePendingRuns {
     ) -> Result<DeliverResult, BoxError> {
         let token = digest(token.as_str());
         let size = i64::try_from(delivery.size())?;
-        let sealed = self.0.sealer().seal(&token, &encode(&delivery))?;
+        let sealed = self.store.sealer().seal(&token, &encode(&delivery))?;
         let run = token.clone();
         let result = self
-            .0
+            .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     let now = tx.now().await?;
@@ -206,7 +237,7 @@ impl PendingRuns for StorePendingRuns {
             }))
             .await?;
         if matches!(result, DeliverResult::Stored) {
-            self.0.notify(&token).await;
+            self.store.notify(&token).await;
         }
         Ok(result)
     }
@@ -214,10 +245,10 @@ impl PendingRuns for StorePendingRuns {
     async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError> {
         let token = digest(token.as_str());
         // Subscribed first, so that no change is missed.
-        let changes = self.0.subscribe();
+        let changes = self.store.subscribe();
         let run = token.clone();
         let row = self
-            .0
+            .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     let now = tx.now().await?;
@@ -240,7 +271,7 @@ impl PendingRuns for StorePendingRuns {
             None => TakeResult::UnknownRun,
             Some((ACKNOWLEDGED, ..)) => TakeResult::Acknowledged,
             Some((_, _, Some((sealed, number)))) => {
-                let delivery = decode(&self.0.sealer().open(&token, &sealed)?)?;
+                let delivery = decode(&self.store.sealer().open(&token, &sealed)?)?;
                 TakeResult::Event { delivery, taken: crate::unsigned(number) }
             }
             Some((_, remaining, None)) => TakeResult::Pending(Box::pin(changes.wait(remaining))),
@@ -257,12 +288,12 @@ impl PendingRuns for StorePendingRuns {
     }
 
     async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
-        Self::give_back(self.0.clone(), digest(token.as_str()), number).await.map_err(StoreError::boxed)
+        Self::give_back(self.store.clone(), digest(token.as_str()), number).await.map_err(StoreError::boxed)
     }
 
     fn close(&self, token: &RunToken, unfinished: Option<u64>) {
         if let Some(number) = unfinished {
-            self.0.detach(Self::give_back(self.0.clone(), digest(token.as_str()), number));
+            self.store.detach(Self::give_back(self.store.clone(), digest(token.as_str()), number));
         }
     }
 }

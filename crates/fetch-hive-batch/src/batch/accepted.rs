@@ -40,7 +40,7 @@ pub(super) async fn look_up(
             let status = record.to_run().run_status.map(|status| status.to_string()).unwrap_or_default();
             unknown(format!("the run has not ended within {max_run_time:?}: its status is {status:?}"))
         }
-        // A temporary error is no verdict, so the look-up is repeated for a while.
+        // A temporary error does not settle the row, so the look-up is repeated for a while.
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) || row.age >= max_run_time * 2 => {
             unknown(format!("the run has no known end after {max_run_time:?}, and its look-up failed: {error}"))
         }

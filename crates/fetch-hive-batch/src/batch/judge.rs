@@ -6,7 +6,7 @@ use fetch_hive_client::types::{
     InvokeAgentResponse, InvokePromptResponse, InvokeWorkflowResponse, OutputError, RunStatus, TokenUsage,
 };
 use fetch_hive_client::{ApiError, ApiResponse, Error as ClientError, ErrorKind, ErrorPayload};
-use fetch_hive_store::batches::{RowState, RowUpdate};
+use fetch_hive_store::batches::RowUpdate;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -75,24 +75,24 @@ impl AttemptId {
         let (state, verdict) = match run.into_output() {
             Ok(output) => {
                 result.output = Some(output);
-                (RowState::Succeeded, "completed".to_owned())
+                (RowStatus::Succeeded, "completed".to_owned())
             }
             Err(OutputError::Failed(failed)) => {
                 result.error = Some(failed.to_string());
-                (RowState::Failed, "failed".to_owned())
+                (RowStatus::Failed, "failed".to_owned())
             }
             Err(OutputError::NotCompleted { run_status: Some(status), .. }) if has_ended => {
                 result.error = Some(format!("the run ended with the status `{status}`"));
-                (RowState::Failed, format!("ended as {status}"))
+                (RowStatus::Failed, format!("ended as {status}"))
             }
             Err(error @ OutputError::NotCompleted { run_status: Some(_), .. }) => {
-                let mut update = self.update(RowState::Accepted, error.to_string(), request_id, None);
+                let mut update = self.update(RowStatus::Accepted, error.to_string(), request_id, None);
                 update.look_up_in = Some(LOOK_UP_INTERVAL);
                 return update;
             }
             Err(error) => {
                 result.error = Some(format!("{error}; see the response in the details"));
-                (RowState::Succeeded, "completed without a readable output".to_owned())
+                (RowStatus::Succeeded, "completed without a readable output".to_owned())
             }
         };
         result.details.insert("response".to_owned(), body);
@@ -113,14 +113,14 @@ impl AttemptId {
         let request_id = request_id.map(|id| id.to_string());
         match verdict(error) {
             Verdict::NotStarted { pause } => {
-                let mut update = self.update(RowState::Ready, format!("not started: {text}"), request_id, None);
+                let mut update = self.update(RowStatus::Ready, format!("not started: {text}"), request_id, None);
                 update.retry_after = error.retry_after();
                 update.pause = pause;
                 update
             }
             // The service has accepted the run, and its event or a look-up tells the rest.
-            Verdict::Settled(RowState::Accepted) => {
-                let mut update = self.update(RowState::Accepted, text, request_id, None);
+            Verdict::Settled(RowStatus::Accepted) => {
+                let mut update = self.update(RowStatus::Accepted, text, request_id, None);
                 update.look_up_in = Some(LOOK_UP_INTERVAL);
                 update
             }
@@ -132,12 +132,12 @@ impl AttemptId {
     pub(super) fn unknown(&self, reason: &str, request_id: Option<String>) -> RowUpdate {
         let mut result = RowResult { request_id: request_id.clone().map(Into::into), ..RowResult::default() };
         result.error = Some(reason.to_owned());
-        self.update(RowState::Unknown, reason.to_owned(), request_id, Some(result))
+        self.update(RowStatus::Unknown, reason.to_owned(), request_id, Some(result))
     }
 
     fn update(
         &self,
-        state: RowState,
+        state: RowStatus,
         verdict: String,
         request_id: Option<String>,
         result: Option<RowResult>,
@@ -146,7 +146,7 @@ impl AttemptId {
         update.request_id = request_id;
         if let Some(mut result) = result {
             update.tokens = result.tokens.unwrap_or_default();
-            result.status = status(state);
+            result.status = state;
             // Serializing these types cannot fail.
             update.result = serde_json::to_vec(&result).ok();
         }
@@ -160,25 +160,12 @@ impl AttemptId {
     }
 }
 
-/// Converts the state of a row to the status in the results.
-pub(super) fn status(state: RowState) -> RowStatus {
-    match state {
-        RowState::Ready => RowStatus::Ready,
-        RowState::Starting => RowStatus::Starting,
-        RowState::Accepted => RowStatus::Accepted,
-        RowState::Succeeded => RowStatus::Succeeded,
-        RowState::Failed => RowStatus::Failed,
-        RowState::Rejected => RowStatus::Rejected,
-        _ => RowStatus::Unknown,
-    }
-}
-
 enum Verdict {
     /// The run was surely not started, so the row is sent again later.
     NotStarted {
         pause: Option<String>,
     },
-    Settled(RowState),
+    Settled(RowStatus),
 }
 
 fn verdict(error: &ClientError) -> Verdict {
@@ -190,12 +177,12 @@ fn verdict(error: &ClientError) -> Verdict {
         ErrorKind::Invalid(invalid) if invalid.field == "api_key" || invalid.field.ends_with("callback_url") => {
             Verdict::NotStarted { pause: Some(error.to_string()) }
         }
-        ErrorKind::Invalid(_) => Verdict::Settled(RowState::Rejected),
+        ErrorKind::Invalid(_) => Verdict::Settled(RowStatus::Rejected),
         // A success response that cannot be read settles the row, and its body is kept.
-        ErrorKind::Decode(_) | ErrorKind::TooLarge { .. } => Verdict::Settled(RowState::Succeeded),
-        ErrorKind::Wait(_) if error.request_id().is_some() => Verdict::Settled(RowState::Accepted),
+        ErrorKind::Decode(_) | ErrorKind::TooLarge { .. } => Verdict::Settled(RowStatus::Succeeded),
+        ErrorKind::Wait(_) if error.request_id().is_some() => Verdict::Settled(RowStatus::Accepted),
         ErrorKind::Api(api) => api_verdict(api, error),
-        _ if error.may_have_run() => Verdict::Settled(RowState::Unknown),
+        _ if error.may_have_run() => Verdict::Settled(RowStatus::Unknown),
         _ => Verdict::NotStarted { pause: None },
     }
 }
@@ -217,13 +204,13 @@ fn api_verdict(api: &ApiError, error: &ClientError) -> Verdict {
         // The limiter shrinks, or pauses all runs until the daily cap is reset.
         429 => Verdict::NotStarted { pause: None },
         // A part of the request is too large, which concerns this row only.
-        413 | 414 | 431 => Verdict::Settled(RowState::Rejected),
-        400 | 422 if is_own_body => Verdict::Settled(RowState::Rejected),
-        500..=599 if is_own_body => Verdict::Settled(RowState::Failed),
-        _ if error.may_have_run() => Verdict::Settled(RowState::Unknown),
+        413 | 414 | 431 => Verdict::Settled(RowStatus::Rejected),
+        400 | 422 if is_own_body => Verdict::Settled(RowStatus::Rejected),
+        500..=599 if is_own_body => Verdict::Settled(RowStatus::Failed),
+        _ if error.may_have_run() => Verdict::Settled(RowStatus::Unknown),
         // A redirect or the page of a proxy concerns every row.
         _ if !is_own_body => Verdict::NotStarted { pause: Some(error.to_string()) },
-        _ => Verdict::Settled(RowState::Rejected),
+        _ => Verdict::Settled(RowStatus::Rejected),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use fetch_hive_store::batches::RowState;
+use fetch_hive_store::batches::BatchState;
 
 use super::Batch;
 use crate::{Error, RowStatus};
@@ -13,7 +13,7 @@ use crate::{Error, RowStatus};
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The number of rows in each state, in the order of [`RowState::ALL`].
+    /// The number of rows in each state, in the order of [`RowStatus::ALL`].
     pub(super) counts: [u64; 7],
     /// The number of attempts that may have started a run.
     pub runs: u64,
@@ -43,12 +43,8 @@ impl Progress {
 
     /// Returns the number of rows with a status.
     pub fn count(&self, status: RowStatus) -> u64 {
-        RowState::ALL
-            .iter()
-            .zip(self.counts)
-            .filter(|(state, _)| super::judge::status(**state) == status)
-            .map(|(_, count)| count)
-            .sum()
+        let counts = RowStatus::ALL.iter().zip(self.counts);
+        counts.filter(|(counted, _)| **counted == status).map(|(_, count)| count).sum()
     }
 
     /// Returns the number of rows whose run is in progress.
@@ -126,7 +122,7 @@ impl Batch {
         let counts = self.batches().counts(&self.id).await?;
         let record = self.record().await?;
         let mut progress = Progress { counts, runs: record.runs, tokens: record.tokens, ..Progress::default() };
-        if let fetch_hive_store::batches::BatchState::Paused { reason } = record.state {
+        if let BatchState::Paused { reason } = record.state {
             progress.paused = Some(reason);
         }
         progress.paused_until = (record.not_before > SystemTime::now()).then_some(record.not_before);
@@ -146,7 +142,7 @@ impl Batch {
         let mut after = 0;
         // The first rows are representative enough.
         while rows < 1_000 {
-            let page = self.batches().rows(&self.id, Some(RowState::Succeeded), after, 100).await?;
+            let page = self.batches().rows(&self.id, Some(RowStatus::Succeeded), after, 100).await?;
             let Some(last) = page.last() else { break };
             after = last.number;
             for row in page {

@@ -1,7 +1,6 @@
-use fetch_hive_store::batches::{Attempt, RowState, RowUpdate, StoredRow};
+use fetch_hive_store::batches::{Attempt, RowUpdate, StoredRow};
 
 use super::Batch;
-use super::judge::status;
 use crate::{Error, Export, Row, RowResult, RowStatus, Written};
 
 /// The number of rows that an export reads at a time.
@@ -62,9 +61,8 @@ impl Batch {
     ///
     /// Returns an error if the database fails.
     pub async fn rows(&self, with: RowStatus, after: u64, limit: u32) -> Result<Vec<RowReport>, Error> {
-        let state = RowState::ALL.into_iter().find(|state| status(*state) == with);
         let mut rows = Vec::new();
-        for stored in self.batches().rows(&self.id, state, after, limit).await? {
+        for stored in self.batches().rows(&self.id, Some(with), after, limit).await? {
             let attempts = self.batches().attempts(&self.id, Some(stored.number)).await?;
             let row = self.parse_row(stored.number, &stored.content)?;
             rows.push(RowReport { row, result: self.result_of(&stored)?, attempts });
@@ -79,24 +77,24 @@ impl Batch {
     /// Returns an error if the row is not unknown, or if the database fails.
     pub async fn resolve(&self, number: u64, resolution: Resolution) -> Result<(), Error> {
         let batches = self.batches();
-        let found = batches.rows(&self.id, Some(RowState::Unknown), number.saturating_sub(1), 1).await?;
+        let found = batches.rows(&self.id, Some(RowStatus::Unknown), number.saturating_sub(1), 1).await?;
         let Some(row) = found.into_iter().find(|row| row.number == number) else {
             let reason = format!("row {number} cannot be resolved: it is not `unknown`; see `Batch::rows`");
-            return Err(Error::Stored { name: self.name.clone(), reason });
+            return Err(self.not_allowed(&reason));
         };
         match resolution {
             Resolution::DidNotRun => {
-                batches.run_again(&self.id, RowState::Unknown, Some(number)).await?;
+                batches.run_again(&self.id, RowStatus::Unknown, Some(number)).await?;
                 batches.record_resolution(&self.id, number, "did not run").await?;
             }
             Resolution::RunAgain => {
-                batches.run_again(&self.id, RowState::Unknown, Some(number)).await?;
+                batches.run_again(&self.id, RowStatus::Unknown, Some(number)).await?;
             }
             Resolution::Ran => {
                 let mut result = self.result_of(&row)?;
                 result.status = RowStatus::Succeeded;
                 result.error = Some("resolved by a person: the run has ended, and its output is not known".to_owned());
-                let mut update = RowUpdate::new(number, row.attempts, RowState::Succeeded, "resolved by a person");
+                let mut update = RowUpdate::new(number, row.attempts, RowStatus::Succeeded, "resolved by a person");
                 update.result = serde_json::to_vec(&result).ok();
                 batches.update(&self.id, &update).await?;
                 batches.record_resolution(&self.id, number, "ran").await?;
@@ -115,17 +113,13 @@ impl Batch {
     ///
     /// Returns an error for another status, or if the database fails.
     pub async fn retry(&self, with: RowStatus) -> Result<u64, Error> {
-        let state = match with {
-            RowStatus::Failed => RowState::Failed,
-            RowStatus::Rejected => RowState::Rejected,
-            other => {
-                let reason = format!(
-                    "rows with status `{other}` are not retried, only `failed` and `rejected` ones; for `unknown`, see `resolve`"
-                );
-                return Err(Error::Stored { name: self.name.clone(), reason });
-            }
-        };
-        Ok(self.batches().run_again(&self.id, state, None).await?)
+        if !matches!(with, RowStatus::Failed | RowStatus::Rejected) {
+            let reason = format!(
+                "rows with status `{with}` are not retried, only `failed` and `rejected` ones; for `unknown`, see `resolve`"
+            );
+            return Err(self.not_allowed(&reason));
+        }
+        Ok(self.batches().run_again(&self.id, with, None).await?)
     }
 
     /// Rejects a ready row, so that the batch continues without it. Use it for a row whose content
@@ -142,23 +136,23 @@ impl Batch {
             return Ok(());
         }
         let reason = format!("row {number} cannot be rejected: it is not `ready`; see `Batch::rows`");
-        Err(Error::Stored { name: self.name.clone(), reason })
+        Err(self.not_allowed(&reason))
     }
 
     /// Returns the result of a stored row.
     pub(super) fn result_of(&self, row: &StoredRow) -> Result<RowResult, Error> {
         let mut result = match &row.result {
-            Some(result) => serde_json::from_slice(result).map_err(|error| Error::Stored {
+            Some(result) => serde_json::from_slice(result).map_err(|error| Error::Corrupt {
                 name: self.name.clone(),
                 reason: format!("row {}: {error}", row.number),
             })?,
             None => RowResult::default(),
         };
-        result.status = status(row.state);
+        result.status = row.status;
         result.attempts = u32::try_from(row.attempts).unwrap_or(u32::MAX);
         result.request_id = result.request_id.or_else(|| row.request_id.clone().map(Into::into));
         result.started_at = row.started.map(|time| humantime::format_rfc3339_millis(time).to_string().into());
-        if row.state == RowState::Unknown && result.error.is_none() {
+        if row.status == RowStatus::Unknown && result.error.is_none() {
             result.error = Some("its worker disappeared while the request was sent; the run may be charged".to_owned());
         }
         Ok(result)

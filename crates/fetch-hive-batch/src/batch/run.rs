@@ -5,11 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use fetch_hive_store::StoreError;
-use fetch_hive_store::batches::{RowState, Start, StartRequest, StartedRow};
+use fetch_hive_store::batches::{Start, StartRequest, StartedRow};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::accepted::{after_event, look_up_interval};
 use super::judge::AttemptId;
 use super::progress::{Progress, float};
 use super::send::{Began, Sender};
@@ -18,9 +17,6 @@ use super::spill::Spill;
 use super::stop::{Level, Stop};
 use super::worker::{End, Worker, unique_key};
 use crate::{BoundMapping, Error, RunLabel, Target};
-
-/// The number of events that are read at a time.
-const EVENTS: u32 = 100;
 
 /// How long the worker waits for changes in the background before it returns.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,11 +34,15 @@ impl Worker {
     /// if both the mapping and the worker set a callback URL.
     pub async fn run(self, stop: &Stop) -> Result<End, Error> {
         let mapping = self.batch.mapping().bind(self.batch.header())?;
-        if self.receiver.is_some() && !matches!(self.batch.mapping().target(), Target::Workflow(_)) {
-            return Err(self.batch.invalid("prompts and agents have no callbacks; remove the receiver"));
-        }
+        let deployment = match self.batch.mapping().target() {
+            Target::Workflow(deployment) => deployment.clone(),
+            _ if self.receiver.is_some() => {
+                return Err(self.batch.not_allowed("prompts and agents have no callbacks; remove the receiver"));
+            }
+            _ => String::new(),
+        };
         if self.receiver.is_some() && self.batch.mapping().has_callback_url() {
-            return Err(self.batch.invalid("the mapping sets a callback URL; remove it or the receiver"));
+            return Err(self.batch.not_allowed("the mapping sets a callback URL; remove it or the receiver"));
         }
         let worker_key = unique_key();
         let spill = Spill::new(&self.spill_folder, &self.batch.name, &self.batch.id, &worker_key);
@@ -52,6 +52,7 @@ impl Worker {
             batches: self.batch.batches(),
             store: self.batch.store.clone(),
             batch: self.batch.id.clone(),
+            deployment,
             receiver: self.receiver.clone(),
             max_run_time: self.max_run_time,
         };
@@ -83,19 +84,19 @@ impl Worker {
 /// A running worker.
 pub(super) struct Run {
     pub(super) worker: Worker,
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     mapping: BoundMapping,
     worker_key: String,
     starts: u64,
     queued: Option<u64>,
     /// The key of an attempt whose commit was not confirmed.
     undo: Option<String>,
-    tasks: JoinSet<()>,
+    pub(super) tasks: JoinSet<()>,
     paused_until: Option<SystemTime>,
     /// The database server, which changes when a standby is promoted.
-    server: Option<String>,
+    pub(super) server: Option<String>,
     stopping_since: Option<Instant>,
-    next_upkeep: Instant,
+    pub(super) next_upkeep: Instant,
     next_progress: Instant,
 }
 
@@ -192,16 +193,6 @@ impl Run {
         undone
     }
 
-    /// Stores the last changes again if another server answers than before.
-    async fn restore_after_promotion(&mut self) -> Result<(), StoreError> {
-        let server = self.worker.batch.batches().server().await?;
-        if self.server.is_some() && self.server != server {
-            self.shared.store_again().await?;
-        }
-        self.server = server;
-        Ok(())
-    }
-
     fn is_idle(&self) -> bool {
         self.tasks.is_empty() && lock(&self.shared.accepted).is_empty()
     }
@@ -214,7 +205,7 @@ impl Run {
     }
 
     /// Returns the time between two renewals of the leases.
-    fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         (self.worker.lease / 3).min(Duration::from_secs(10)).max(Duration::from_millis(50))
     }
 
@@ -234,8 +225,7 @@ impl Run {
     /// Starts the next row, if there is one and it may start.
     async fn start_next(&mut self) -> Result<Step, Error> {
         let batches = self.worker.batch.batches();
-        let (name, limiter) = (self.worker.batch.id.clone(), Arc::clone(&self.worker.limiter));
-        let (name, limiter) = (name.as_str(), &*limiter);
+        let (batch, limiter) = (self.worker.batch.id.clone(), Arc::clone(&self.worker.limiter));
         if self.undo.is_some() && self.undo_start().await.is_err() {
             return Ok(Step::Wait(STORE_PAUSE));
         }
@@ -246,7 +236,7 @@ impl Run {
         (request.max_runs, request.max_tokens) = (self.worker.max_runs, self.worker.max_tokens);
         request.max_runs_per_day = self.worker.max_runs_per_day;
         let began = Began::now(self.worker.lease);
-        let started = batches.start(name, limiter, request).await;
+        let started = batches.start(&batch, &limiter, request).await;
         if !matches!(started, Ok(Start::Started(_))) {
             self.starts -= 1;
         }
@@ -254,7 +244,7 @@ impl Run {
         let interval = self.interval();
         match started {
             Ok(Start::Started(_)) => self.queued = None,
-            // The place in the queue is kept, so that it can be deleted.
+            // The number of the queue entry is kept, so that it can be deleted.
             Ok(Start::Queued { .. }) | Err(_) => {}
             // Another batch may use the slot meanwhile.
             Ok(_) => self.leave_queue().await,
@@ -282,7 +272,7 @@ impl Run {
                 // Paused only after the results are stored again.
                 let restored = self.restore_after_promotion().await;
                 let paused = match restored {
-                    Ok(()) => batches.pause(name, &reason).await,
+                    Ok(()) => batches.pause(&batch, &reason).await,
                     Err(error) => Err(error),
                 };
                 match paused {
@@ -323,79 +313,6 @@ impl Run {
                 Err(error) => self.shared.store_failed(&error),
             }
         }
-    }
-
-    /// Renews leases, and settles the rows of workers that disappeared and of runs that have ended.
-    async fn upkeep(&mut self) {
-        let is_due = Instant::now() >= self.next_upkeep;
-        let result = if is_due {
-            self.next_upkeep = Instant::now() + self.interval();
-            self.upkeep_all().await
-        } else if self.worker.receiver.is_some() {
-            self.settle_events().await
-        } else {
-            Ok(())
-        };
-        if let Err(error) = result {
-            self.shared.store_failed(&error);
-        }
-    }
-
-    async fn upkeep_all(&mut self) -> Result<(), StoreError> {
-        let (batches, name) = (self.worker.batch.batches(), self.worker.batch.id.clone());
-        let in_flight: Vec<_> = lock(&self.shared.in_flight).values().map(|id| (id.number, id.attempt)).collect();
-        if !in_flight.is_empty() {
-            batches.renew(&name, &in_flight, self.worker.lease).await?;
-        }
-        self.restore_after_promotion().await?;
-        self.settle_events().await?;
-        self.release_settled().await?;
-        // After an outage, the leases of other workers had no chance to be renewed.
-        if lock(&self.shared.last_failure).elapsed() > self.worker.lease {
-            batches.sweep(&name).await?;
-        }
-        let max_run_time = self.worker.max_run_time;
-        for row in batches.take_due(&name, look_up_interval(max_run_time), 10).await? {
-            // A slow look-up must not delay the renewal of leases.
-            self.tasks.spawn(Arc::clone(&self.shared).look_up(row, max_run_time));
-        }
-        match self.shared.spill.import(&batches, &name).await {
-            Ok(0) => {}
-            Ok(imported) => tracing::info!(batch = name, imported, "results were imported from files"),
-            Err(Error::Store(error)) => return Err(error),
-            Err(error) => tracing::warn!(batch = name, %error, "results could not be imported from files"),
-        }
-        Ok(())
-    }
-
-    async fn settle_events(&mut self) -> Result<(), StoreError> {
-        let (batches, name) = (self.worker.batch.batches(), &self.worker.batch.id);
-        for event in batches.events(name, EVENTS).await? {
-            batches.update(name, &after_event(&event)).await?;
-            self.shared.run_ended(event.number);
-        }
-        Ok(())
-    }
-
-    /// Frees the slots of accepted rows that another worker has settled.
-    async fn release_settled(&mut self) -> Result<(), StoreError> {
-        let mut rows: Vec<_> =
-            lock(&self.shared.accepted).iter().map(|(number, (attempt, _))| (*number, *attempt)).collect();
-        // A row in flight is accepted here before its change is stored.
-        rows.retain(|(number, _)| !lock(&self.shared.in_flight).contains_key(number));
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let states = self.worker.batch.batches().states(&self.worker.batch.id, &rows).await?;
-        for ((number, _), state) in rows.into_iter().zip(states) {
-            match state {
-                Some(RowState::Accepted) => {}
-                // The run may still be running, so its slot is held.
-                Some(RowState::Unknown) => drop(lock(&self.shared.accepted).remove(&number)),
-                _ => self.shared.run_ended(number),
-            }
-        }
-        Ok(())
     }
 
     /// Marks the running rows as unknown.

@@ -4,16 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use fetch_hive_client::callback::{
-    AcceptedRun, DeliverResult, PendingRun, PendingRunState, PendingRuns, RawDelivery, Receiver, RunToken, TakeResult,
-};
+use fetch_hive_client::callback::{PendingRun, Receiver};
 use fetch_hive_client::types::{InvokeWorkflow, RequestId, WebhookSecret};
 use fetch_hive_client::{
     ApiError, BoxError, Call, Client, Endpoint, Error as ClientError, ErrorKind, RetryPolicy, RunEnd, RunLimiter,
     RunPermit, RunRequest as PermitRequest,
 };
-use fetch_hive_store::batches::{RowState, RowUpdate, StartedRow, StoreBatches};
-use fetch_hive_store::{Store, StorePendingRuns, StoreRunLimiter};
+use fetch_hive_store::batches::{RowStatus, RowUpdate, StartedRow, StoreBatches};
+use fetch_hive_store::{Store, StoreRunLimiter};
 
 use super::judge::{AttemptId, ToRun};
 use crate::RunRequest;
@@ -72,60 +70,6 @@ impl RunLimiter for Granted {
     }
 }
 
-/// Pending runs that store the token of a callback with its row.
-struct RowPendingRuns {
-    inner: StorePendingRuns,
-    batches: StoreBatches,
-    batch: String,
-    id: AttemptId,
-}
-
-#[async_trait]
-impl PendingRuns for RowPendingRuns {
-    async fn open(&self, token: &RunToken) -> Result<(), BoxError> {
-        let AttemptId { number, attempt, .. } = self.id;
-        let is_current = self.batches.open_run(&self.batch, number, attempt, token).await?;
-        if is_current { Ok(()) } else { Err("another worker has taken the row for abandoned".into()) }
-    }
-
-    async fn started(&self, token: &RunToken, run: AcceptedRun) -> Result<Vec<RawDelivery>, BoxError> {
-        self.inner.started(token, run).await
-    }
-
-    async fn cancel(&self, token: &RunToken) -> Result<(), BoxError> {
-        self.inner.cancel(token).await
-    }
-
-    async fn find(&self, token: &RunToken) -> Result<Option<PendingRunState>, BoxError> {
-        self.inner.find(token).await
-    }
-
-    async fn deliver(
-        &self,
-        token: &RunToken,
-        delivery: RawDelivery,
-        verified: bool,
-    ) -> Result<DeliverResult, BoxError> {
-        self.inner.deliver(token, delivery, verified).await
-    }
-
-    async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError> {
-        self.inner.take(token, lease).await
-    }
-
-    async fn renew(&self, token: &RunToken, number: u64, lease: Duration) -> Result<(), BoxError> {
-        self.inner.renew(token, number, lease).await
-    }
-
-    async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
-        self.inner.acknowledge(token, number).await
-    }
-
-    async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
-        self.inner.give_back(token, number).await
-    }
-}
-
 /// The outcome of sending a row.
 pub(super) struct Sent {
     pub(super) update: RowUpdate,
@@ -148,6 +92,8 @@ pub(super) struct Sender {
     pub(super) batches: StoreBatches,
     pub(super) store: Store,
     pub(super) batch: String,
+    /// The deployment whose secret signs the callbacks.
+    pub(super) deployment: String,
     pub(super) receiver: Option<Receiver>,
     pub(super) max_run_time: Duration,
 }
@@ -182,12 +128,8 @@ impl Sender {
 
     /// Starts a workflow whose outcome is delivered to the receiver.
     async fn start(&self, id: AttemptId, request: InvokeWorkflow, receiver: &Receiver, limiter: Arc<Granted>) -> Sent {
-        let receiver = receiver.clone().pending_runs(RowPendingRuns {
-            inner: self.store.pending_runs(),
-            batches: self.batches.clone(),
-            batch: self.batch.clone(),
-            id,
-        });
+        let pending_runs = self.store.pending_runs().for_row(&self.batch, id.number, id.attempt);
+        let receiver = receiver.clone().pending_runs(pending_runs);
         match self.call(request, limiter).start(&receiver).await {
             Ok(started) => {
                 let secret = started.webhook_secret().cloned();
@@ -205,7 +147,7 @@ impl Sender {
         let mut update = id.after_error(error);
         // The run was accepted, and its event contains the result.
         if matches!(error.kind(), ErrorKind::Decode(_) | ErrorKind::TooLarge { .. }) {
-            update.state = RowState::Accepted;
+            update.status = RowStatus::Accepted;
             update.result = None;
             update.look_up_in = Some(self.max_run_time);
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use fetch_hive_client::callback::PendingRun;
 use fetch_hive_client::types::WebhookSecret;
 use fetch_hive_store::StoreError;
-use fetch_hive_store::batches::{DueRow, RowState, RowUpdate, StartedRow};
+use fetch_hive_store::batches::{DueRow, RowStatus, RowUpdate, StartedRow};
 
 use super::accepted::look_up;
 use super::judge::AttemptId;
@@ -86,10 +86,7 @@ impl Shared {
         id: AttemptId,
     ) {
         let Sent { update, pending, secret } = self.sender.send(row, request, began).await;
-        if let Some(secret) = secret {
-            self.learn_secret(secret).await;
-        }
-        let is_accepted = update.state == RowState::Accepted;
+        let is_accepted = update.status == RowStatus::Accepted;
         if let Some(pending) = pending.filter(|_| is_accepted) {
             lock(&self.accepted).insert(id.number, (id.attempt, pending));
         }
@@ -99,12 +96,15 @@ impl Shared {
             self.run_ended(id.number);
         }
         lock(&self.in_flight).remove(&id.number);
+        if let Some(secret) = secret {
+            self.learn_secret(secret).await;
+        }
     }
 
     /// Returns a row that cannot be sent, and pauses the batch.
     pub(super) async fn return_unsent(self: Arc<Self>, row: StartedRow, id: AttemptId, reason: String) {
         drop(row.permit);
-        let mut update = RowUpdate::new(id.number, id.attempt, RowState::Ready, reason.as_str());
+        let mut update = RowUpdate::new(id.number, id.attempt, RowStatus::Ready, reason.as_str());
         update.pause = Some(reason);
         self.store(update).await;
         lock(&self.in_flight).remove(&id.number);
@@ -130,8 +130,7 @@ impl Shared {
         if lock(&self.known_secret).as_ref() == Some(&secret) {
             return;
         }
-        let deployment = format!("batch {}", self.sender.batch);
-        match self.sender.store.put_secret(&deployment, &secret).await {
+        match self.sender.store.put_secret(&self.sender.deployment, &secret).await {
             Ok(()) => *lock(&self.known_secret) = Some(secret),
             Err(error) => self.store_failed(&error),
         }
@@ -166,7 +165,7 @@ impl Shared {
         if is_unsaved {
             self.unsaved.fetch_sub(1, Ordering::Relaxed);
         }
-        if !matches!(update.state, RowState::Ready | RowState::Accepted) {
+        if !matches!(update.status, RowStatus::Ready | RowStatus::Accepted) {
             let mut settled = lock(&self.settled);
             settled.push_back(Instant::now());
             if settled.len() > 100 {

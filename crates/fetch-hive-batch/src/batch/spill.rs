@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 
-use fetch_hive_store::batches::{RowState, RowUpdate, StoreBatches};
+use fetch_hive_store::batches::{RowStatus, RowUpdate, StoreBatches};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -54,7 +54,7 @@ impl Spill {
         let record = Record {
             number: update.number,
             attempt: update.attempt,
-            state: RowState::ALL.iter().position(|state| *state == update.state).unwrap_or_default(),
+            state: RowStatus::ALL.iter().position(|state| *state == update.status).unwrap_or_default(),
             verdict: update.verdict.clone(),
             request_id: update.request_id.clone(),
             tokens: update.tokens,
@@ -119,7 +119,7 @@ fn read(path: &Path) -> Result<(Vec<RowUpdate>, bool), Error> {
             continue;
         }
         let record = serde_json::from_slice::<Record>(&line).ok();
-        let record = record.and_then(|record| Some((*RowState::ALL.get(record.state)?, record)));
+        let record = record.and_then(|record| Some((*RowStatus::ALL.get(record.state)?, record)));
         let Some((state, record)) = record else {
             is_complete = false;
             continue;

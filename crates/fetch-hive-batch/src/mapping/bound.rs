@@ -87,8 +87,11 @@ impl BoundMapping {
         for (field, source) in sources(&mapping) {
             match source {
                 Expr::Column(column) if header.position(column).is_none() => {
-                    let reason =
-                        format!("there is no column {}; the columns are {}", quoted(column), list(header.names()));
+                    let reason = format!(
+                        "the column {} does not exist; the columns are {}",
+                        quoted(column),
+                        list(header.names())
+                    );
                     return Err(invalid(field, reason));
                 }
                 Expr::Template(template) => {

@@ -141,8 +141,11 @@ pub(super) fn has_inexact_integer(json: &str) -> bool {
 
 /// Returns the error for an option that names a column that does not exist.
 fn unknown_column(option: &str, name: &str, header: &Header) -> Error {
-    let reason =
-        format!("{option}: there is no column {}; the columns are {}", list(&[name.to_owned()]), list(header.names()));
+    let reason = format!(
+        "{option}: the column {} does not exist; the columns are {}",
+        list(&[name.to_owned()]),
+        list(header.names())
+    );
     Error::input(header.file(), None, reason)
 }
 

@@ -230,13 +230,10 @@ async fn direct(context: &Context, request: InvokeAgent, id: &RunId, started: In
         let input = tool.tool_input.as_ref().map_or_else(String::new, stream::short);
         context.out.note(&format!("tool {} {input}", one_line(tool.tool_name.as_deref().unwrap_or("?"))));
     }
-    let parts = response.parts();
     let summary = Summary {
-        request_id: response.request_id.as_ref(),
         model: response.model.as_deref(),
         usage: response.usage.as_ref(),
-        attempts: parts.attempts,
-        waited: parts.waited,
+        ..Summary::new(response.request_id.as_ref(), response.parts())
     };
     let learned = summary.print(context, started);
     if context.out.wants_json() {

@@ -68,20 +68,13 @@ pub(crate) async fn execute(command: Prompt, context: &Context) -> Result<()> {
             return Ok(((), learned));
         }
         let response = call.timeout(context.run_timeout()).await?;
-        let parts = response.parts();
         let summary = Summary {
-            request_id: response.request_id.as_ref(),
             model: response.model.as_deref(),
             usage: response.usage.as_ref(),
-            attempts: parts.attempts,
-            waited: parts.waited,
+            ..Summary::new(response.request_id.as_ref(), response.parts())
         };
         let learned = summary.print(context, started);
-        if context.out.wants_json() {
-            context.out.json(response.body())?;
-        } else {
-            context.out.text(response.text())?;
-        }
+        context.out.json_or_text(response.body(), response.text())?;
         Ok(((), learned))
     })
     .await

@@ -123,19 +123,9 @@ where
         let started = Instant::now();
         let response = context.client().await?.call(request).await?;
         id.set(response.request_id.as_ref());
-        let parts = response.parts();
-        let summary = Summary {
-            request_id: response.request_id.as_ref(),
-            attempts: parts.attempts,
-            waited: parts.waited,
-            ..Summary::default()
-        };
+        let summary = Summary::new(response.request_id.as_ref(), response.parts());
         let learned = summary.print(context, started);
-        if context.out.wants_json() {
-            context.out.json(response.body())?;
-        } else {
-            context.out.text(learned.request_id.as_deref().unwrap_or_default())?;
-        }
+        context.out.json_or_text(response.body(), learned.request_id.as_deref().unwrap_or_default())?;
         Ok(((), learned))
     })
     .await

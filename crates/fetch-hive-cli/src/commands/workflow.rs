@@ -90,13 +90,7 @@ pub(crate) async fn execute(command: Workflow, context: &Context) -> Result<()> 
         let call = context.client().await?.call(request).timeout(context.run_timeout());
         let response = call.await?;
         id.set(response.request_id.as_ref());
-        let parts = response.parts();
-        let summary = Summary {
-            request_id: response.request_id.as_ref(),
-            attempts: parts.attempts,
-            waited: parts.waited,
-            ..Summary::default()
-        };
+        let summary = Summary::new(response.request_id.as_ref(), response.parts());
         let learned = summary.print(context, started);
         if has_callback {
             store_secret(context, &run.deployment, response.webhook_secret.as_ref()).await;

@@ -69,30 +69,50 @@ pub(super) fn system_time(millis: i64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_millis(u64::try_from(millis).unwrap_or_default())
 }
 
-/// The state of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The status of a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
-pub enum RowState {
-    /// The row was not sent, or surely did not start.
+pub enum RowStatus {
+    /// No run has started.
+    #[default]
     Ready,
     /// The intent to send the row is committed.
     Starting,
-    /// The service has accepted the run.
+    /// The service has accepted the run, and its outcome is pending.
     Accepted,
     /// The run has completed.
     Succeeded,
-    /// The run has failed.
+    /// The run has failed, and may be charged.
     Failed,
-    /// The service rejected the request.
+    /// The request is invalid, or a person has rejected the row. It is not charged.
     Rejected,
     /// The run may have started, and its outcome is unknown.
     Unknown,
 }
 
-impl RowState {
-    /// All states, in the order of their numbers in the database.
+impl fmt::Display for RowStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl RowStatus {
+    /// Each status, in the order of the numbers in the database.
     pub const ALL: [Self; 7] =
         [Self::Ready, Self::Starting, Self::Accepted, Self::Succeeded, Self::Failed, Self::Rejected, Self::Unknown];
+
+    /// Returns the status as it appears in results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Starting => "starting",
+            Self::Accepted => "accepted",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Unknown => "unknown",
+        }
+    }
 
     pub(super) fn number(self) -> i64 {
         self as i64

@@ -1,10 +1,10 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use fetch_hive_client::callback::{RawDelivery, RunToken};
+use fetch_hive_client::callback::RawDelivery;
 
 use super::records::system_time;
-use super::{RowState, StoreBatches};
+use super::{RowStatus, StoreBatches};
 use crate::pending_runs::decode;
 use crate::{StoreError, millis};
 
@@ -15,8 +15,8 @@ pub struct StoredRow {
     pub number: u64,
     /// The content of the row.
     pub content: Vec<u8>,
-    /// The state of the row.
-    pub state: RowState,
+    /// The status of the row.
+    pub status: RowStatus,
     /// The number of attempts, including those that were surely not started.
     pub attempts: u64,
     /// The start of the last attempt.
@@ -33,7 +33,7 @@ impl fmt::Debug for StoredRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredRow")
             .field("number", &self.number)
-            .field("state", &self.state)
+            .field("status", &self.status)
             .field("attempts", &self.attempts)
             .finish_non_exhaustive()
     }
@@ -90,7 +90,7 @@ pub struct Attempt {
 }
 
 impl StoreBatches {
-    /// Counts the rows in each state, in the order of [`RowState::ALL`].
+    /// Counts the rows in each state, in the order of [`RowStatus::ALL`].
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl StoreBatches {
         }));
         let mut counts = [0; 7];
         for mut row in operation.await? {
-            let state = RowState::from_number(row.int());
+            let state = RowStatus::from_number(row.int());
             counts[state as usize] += crate::unsigned(row.int());
         }
         Ok(counts)
@@ -120,7 +120,7 @@ impl StoreBatches {
     pub async fn rows(
         &self,
         id: &str,
-        state: Option<RowState>,
+        state: Option<RowStatus>,
         after: u64,
         limit: u32,
     ) -> Result<Vec<StoredRow>, StoreError> {
@@ -132,7 +132,7 @@ impl StoreBatches {
                     "SELECT number, content, state, attempt, started, request_id, attempt_key, result FROM fetch_hive_batch_row \
                      WHERE batch = $1 AND number > $2 AND {condition} ORDER BY number LIMIT $3"
                 );
-                let state = state.map_or(0, RowState::number);
+                let state = state.map_or(0, RowStatus::number);
                 let values =
                     [batch.as_str().into(), crate::signed(after).into(), i64::from(limit).into(), state.into()];
                 tx.query(&sql, &values).await
@@ -142,40 +142,13 @@ impl StoreBatches {
         for mut row in operation.await? {
             let number = crate::unsigned(row.int());
             let content = self.unseal(id, number, &row.blob().unwrap_or_default())?;
-            let (state, attempts) = (RowState::from_number(row.int()), crate::unsigned(row.int()));
+            let (status, attempts) = (RowStatus::from_number(row.int()), crate::unsigned(row.int()));
             let started = row.opt_int().map(system_time);
             let (request_id, attempt_key) = (row.text(), row.text());
             let result = row.blob().map(|sealed| self.unseal(id, number, &sealed)).transpose()?;
-            rows.push(StoredRow { number, content, state, attempts, started, request_id, attempt_key, result });
+            rows.push(StoredRow { number, content, status, attempts, started, request_id, attempt_key, result });
         }
         Ok(rows)
-    }
-
-    /// Stores the token of a run's callback with the row, before the request is sent. Returns
-    /// whether the attempt is still the current one of the row.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the database fails.
-    pub async fn open_run(&self, id: &str, number: u64, attempt: u64, token: &RunToken) -> Result<bool, StoreError> {
-        let (batch, token) = (id.to_owned(), crate::digest(token.as_str()));
-        let operation = self.0.transaction(Box::new(move |tx| {
-            Box::pin(async move {
-                let now = tx.now().await?;
-                let sql = "UPDATE fetch_hive_batch_row SET token = $4 \
-                           WHERE batch = $1 AND number = $2 AND attempt = $3 AND state = 1 RETURNING number";
-                let (number, attempt) = (crate::signed(number), crate::signed(attempt));
-                let values = [batch.as_str().into(), number.into(), attempt.into(), token.clone().into()];
-                let is_current = tx.row(sql, &values).await?.is_some();
-                if is_current {
-                    let sql = "INSERT INTO fetch_hive_run (token, started, state, number, lease_end, changed) \
-                               VALUES ($1, 0, 0, 0, 0, $2)";
-                    tx.execute(sql, &[token.into(), now.into()]).await?;
-                }
-                Ok(is_current)
-            })
-        }));
-        operation.await
     }
 
     /// Returns at most `limit` rows whose runs have ended by callback and that are not settled.
@@ -215,7 +188,7 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn states(&self, id: &str, rows: &[(u64, u64)]) -> Result<Vec<Option<RowState>>, StoreError> {
+    pub async fn states(&self, id: &str, rows: &[(u64, u64)]) -> Result<Vec<Option<RowStatus>>, StoreError> {
         let (batch, rows) = (id.to_owned(), rows.to_vec());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
@@ -223,7 +196,7 @@ impl StoreBatches {
                 let mut states = Vec::with_capacity(rows.len());
                 for (number, attempt) in rows {
                     let values = [batch.as_str().into(), crate::signed(number).into(), crate::signed(attempt).into()];
-                    states.push(tx.row(sql, &values).await?.map(|mut row| RowState::from_number(row.int())));
+                    states.push(tx.row(sql, &values).await?.map(|mut row| RowStatus::from_number(row.int())));
                 }
                 Ok(states)
             })

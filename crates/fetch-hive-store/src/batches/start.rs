@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 use fetch_hive_client::RunPermit;
 
 use super::records::system_time;
-use super::{RowState, StoreBatches};
+use super::{RowStatus, StoreBatches};
 use crate::database::{Row, Statement, Tx};
 use crate::run_limiter::{Applicant, CONFIRMED_SERVER, DAY, Decision, StoreRunLimiter, check_server, decide, lock};
 use crate::{StoreError, millis};
@@ -265,7 +265,7 @@ async fn commit_intent(
     let update_batch = "UPDATE fetch_hive_batch SET runs = runs + 1, \
                         day_runs = CASE WHEN day = $2 THEN day_runs + 1 ELSE 1 END, day = $2 WHERE id = $1";
     let lease_end = now + millis(request.lease);
-    let starting = RowState::Starting.number();
+    let starting = RowStatus::Starting.number();
     let row_values = [
         batch.into(),
         number.into(),

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::{RowState, StoreBatches};
+use super::{RowStatus, StoreBatches};
 use crate::database::Tx;
 use crate::{StoreError, millis};
 
@@ -16,7 +16,7 @@ const MAX_FAILURES: u32 = 10;
 /// The longest delay after the service could not be reached, in milliseconds.
 const MAX_BACKOFF: i64 = 60_000;
 
-/// A change of the state of a row.
+/// A change of the status of a row.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RowUpdate {
@@ -24,8 +24,8 @@ pub struct RowUpdate {
     pub number: u64,
     /// The attempt to which the change belongs. It has no effect on a later attempt.
     pub attempt: u64,
-    /// The new state.
-    pub state: RowState,
+    /// The new status.
+    pub status: RowStatus,
     /// The result of the row, if it has one.
     pub result: Option<Vec<u8>>,
     /// The reason for the state, for the ledger.
@@ -46,12 +46,12 @@ pub struct RowUpdate {
 }
 
 impl RowUpdate {
-    /// Creates a change to a state.
-    pub fn new(number: u64, attempt: u64, state: RowState, verdict: impl Into<String>) -> Self {
+    /// Creates a change to a status.
+    pub fn new(number: u64, attempt: u64, status: RowStatus, verdict: impl Into<String>) -> Self {
         Self {
             number,
             attempt,
-            state,
+            status,
             result: None,
             verdict: verdict.into(),
             request_id: None,
@@ -69,7 +69,7 @@ impl fmt::Debug for RowUpdate {
         f.debug_struct("RowUpdate")
             .field("number", &self.number)
             .field("attempt", &self.attempt)
-            .field("state", &self.state)
+            .field("status", &self.status)
             .finish_non_exhaustive()
     }
 }
@@ -131,7 +131,7 @@ impl StoreBatches {
                 let mut swept = Vec::new();
                 for mut row in tx.query(sql, &[batch.as_str().into(), now.into()]).await? {
                     let (number, attempt) = (crate::unsigned(row.int()), crate::unsigned(row.int()));
-                    let update = RowUpdate::new(number, attempt, RowState::Unknown, "its worker disappeared");
+                    let update = RowUpdate::new(number, attempt, RowStatus::Unknown, "its worker disappeared");
                     if apply(tx, &batch, &update, None).await? {
                         swept.push(number);
                     }
@@ -167,7 +167,7 @@ impl StoreBatches {
     /// # Errors
     ///
     /// Returns an error if the database fails.
-    pub async fn run_again(&self, id: &str, state: RowState, number: Option<u64>) -> Result<u64, StoreError> {
+    pub async fn run_again(&self, id: &str, state: RowStatus, number: Option<u64>) -> Result<u64, StoreError> {
         let batch = id.to_owned();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
@@ -201,18 +201,18 @@ pub(super) async fn pause(tx: &mut Tx, batch: &str, reason: &str) -> Result<(), 
 
 /// Returns the condition under which a row can change to a state. A ready row with an earlier
 /// attempt is one whose intent a promoted standby has lost.
-fn condition(state: RowState) -> &'static str {
+fn condition(state: RowStatus) -> &'static str {
     match state {
         // An attempt that was surely not sent may have been marked as unknown before.
-        RowState::Ready => "attempt = $3 AND state IN (1, 6)",
-        RowState::Accepted => "attempt = $3 AND state IN (1, 6) OR attempt < $3 AND state = 0",
-        RowState::Unknown => "attempt = $3 AND state IN (1, 2) OR attempt < $3 AND state = 0",
+        RowStatus::Ready => "attempt = $3 AND state IN (1, 6)",
+        RowStatus::Accepted => "attempt = $3 AND state IN (1, 6) OR attempt < $3 AND state = 0",
+        RowStatus::Unknown => "attempt = $3 AND state IN (1, 2) OR attempt < $3 AND state = 0",
         _ => "attempt = $3 AND state IN (1, 2, 6) OR attempt < $3 AND state = 0",
     }
 }
 
 async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<u8>>) -> Result<bool, StoreError> {
-    let RowUpdate { state, verdict, request_id, tokens, look_up_in, .. } = update;
+    let RowUpdate { status: state, verdict, request_id, tokens, look_up_in, .. } = update;
     let (number, attempt) = (crate::signed(update.number), crate::signed(update.attempt));
     // PostgreSQL does not store NUL in texts.
     let (verdict, request_id) = (verdict.replace('\0', ""), request_id.as_ref().map(|id| id.replace('\0', "")));
@@ -224,7 +224,7 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
     let (Some(mut counters), Some(mut now), Some(mut old)) = (first(), first(), first()) else { return Ok(false) };
     let (recent, recent_count, not_before) = (counters.int(), counters.int(), counters.int());
     let (backoffs, now, was_unknown) =
-        (counters.int(), now.int(), RowState::from_number(old.int()) == RowState::Unknown);
+        (counters.int(), now.int(), RowStatus::from_number(old.int()) == RowStatus::Unknown);
 
     let due = look_up_in.map_or(0, |wait| now + millis(wait));
     let sql = format!(
@@ -256,7 +256,7 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
     // An unknown row was counted when it became unknown.
     let breaker = Breaker { recent, count: recent_count };
     let breaker = if was_unknown { breaker } else { breaker.after(*state) };
-    let is_not_sent = i64::from(*state == RowState::Ready);
+    let is_not_sent = i64::from(*state == RowStatus::Ready);
     let (not_before, backoffs) = if is_not_sent == 0 || update.pause.is_some() {
         // A delay that the service requested stays.
         (not_before, 0)
@@ -290,10 +290,10 @@ struct Breaker {
 }
 
 impl Breaker {
-    fn after(self, state: RowState) -> Self {
+    fn after(self, state: RowStatus) -> Self {
         let failed = match state {
-            RowState::Failed | RowState::Unknown => 1,
-            RowState::Succeeded | RowState::Rejected => 0,
+            RowStatus::Failed | RowStatus::Unknown => 1,
+            RowStatus::Succeeded | RowStatus::Rejected => 0,
             _ => return self,
         };
         let window = (1_i64 << LAST_ROWS) - 1;
@@ -301,9 +301,9 @@ impl Breaker {
     }
 
     /// Returns the reason to pause the batch after a row with this outcome.
-    fn reason(&self, state: RowState) -> Option<String> {
+    fn reason(&self, state: RowStatus) -> Option<String> {
         let failures = self.recent.count_ones();
-        if !matches!(state, RowState::Failed | RowState::Unknown) {
+        if !matches!(state, RowStatus::Failed | RowStatus::Unknown) {
             None
         } else if self.count == FIRST_ROWS && i64::from(failures) == FIRST_ROWS {
             Some(format!("the first {FIRST_ROWS} rows are failed or unknown; check them, then resume"))
@@ -320,7 +320,7 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    fn reason(states: impl IntoIterator<Item = RowState>) -> Option<String> {
+    fn reason(states: impl IntoIterator<Item = RowStatus>) -> Option<String> {
         let mut breaker = Breaker { recent: 0, count: 0 };
         let mut reason = None;
         for state in states {
@@ -332,21 +332,21 @@ mod tests {
 
     #[test]
     fn breaker_trips_after_three_first_failures() {
-        let tripped = reason([RowState::Failed, RowState::Unknown, RowState::Failed]);
+        let tripped = reason([RowStatus::Failed, RowStatus::Unknown, RowStatus::Failed]);
         assert_eq!(tripped.as_deref(), Some("the first 3 rows are failed or unknown; check them, then resume"));
-        assert_eq!(reason([RowState::Failed, RowState::Succeeded, RowState::Failed]), None);
-        assert_eq!(reason([RowState::Rejected; 3]), None);
+        assert_eq!(reason([RowStatus::Failed, RowStatus::Succeeded, RowStatus::Failed]), None);
+        assert_eq!(reason([RowStatus::Rejected; 3]), None);
     }
 
     #[test]
     fn breaker_trips_above_a_fifth_of_the_last_fifty() {
         let rows = |failed: usize| {
-            (0..50).map(move |row| if row % 5 < failed { RowState::Failed } else { RowState::Succeeded })
+            (0..50).map(move |row| if row % 5 < failed { RowStatus::Failed } else { RowStatus::Succeeded })
         };
-        assert_eq!(reason([RowState::Succeeded].into_iter().chain(rows(1))), None);
-        let one_more = [RowState::Succeeded].into_iter().chain(rows(1)).chain([RowState::Unknown]);
+        assert_eq!(reason([RowStatus::Succeeded].into_iter().chain(rows(1))), None);
+        let one_more = [RowStatus::Succeeded].into_iter().chain(rows(1)).chain([RowStatus::Unknown]);
         assert_eq!(reason(one_more), None, "the first failure left the window");
-        let tripped = reason([RowState::Succeeded].into_iter().chain(rows(2)));
+        let tripped = reason([RowStatus::Succeeded].into_iter().chain(rows(2)));
         assert_eq!(tripped.as_deref(), Some("11 of the last 27 rows are failed or unknown; check them, then resume"));
     }
 }

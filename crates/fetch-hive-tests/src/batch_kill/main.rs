@@ -21,7 +21,6 @@ use std::time::{Duration, Instant};
 use fetch_hive_batch::{Batch, End, Export, Mapping, RowStatus, Rows, Stop};
 use fetch_hive_emulator::{Deployment, Emulator, Fault};
 use fetch_hive_store::Store;
-use fetch_hive_store::batches::RowState;
 use fetch_hive_tests::process::BoxError;
 use fetch_hive_tests::{ReplicaSet, SilentRelay};
 use replicas::postgres::{Directory, Postgres};
@@ -201,7 +200,7 @@ impl Phase<'_> {
         }
         let twice = invoked.values().filter(|times| **times > 1).count();
         let progress = batch.progress().await?;
-        let unknown = store.batches().rows(batch.id(), Some(RowState::Unknown), 0, u32::MAX).await?;
+        let unknown = store.batches().rows(batch.id(), Some(RowStatus::Unknown), 0, u32::MAX).await?;
         let of_killed =
             |key: &str| key.split('-').next().and_then(|id| id.parse().ok()).is_some_and(|id| killed.contains(&id));
         let unexplained = unknown.iter().filter(|row| !row.attempt_key.as_deref().is_some_and(of_killed)).count();

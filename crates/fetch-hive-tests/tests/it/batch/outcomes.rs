@@ -1,6 +1,5 @@
 use fetch_hive_batch::{Batch, End, Mapping, Resolution, RowStatus, Stop};
 use fetch_hive_emulator::{Deployment, Fault};
-use fetch_hive_store::batches::RowState;
 
 use super::{Setup, count};
 
@@ -97,7 +96,7 @@ async fn unreadable_success_keeps_its_body() {
     let setup = Setup::start(|emulator| emulator.fault(Fault::status(200).body("<html>ok</html>").nth(1))).await;
     let batch = setup.batch(1).await;
     assert_eq!(setup.worker(&batch).run(&Stop::new()).await.unwrap(), End::Finished);
-    let rows = setup.store.batches().rows(batch.id(), Some(RowState::Succeeded), 0, 10).await.unwrap();
+    let rows = setup.store.batches().rows(batch.id(), Some(RowStatus::Succeeded), 0, 10).await.unwrap();
     let result = String::from_utf8(rows[0].result.clone().unwrap()).unwrap();
     assert!(result.contains("<html>ok</html>"), "{result}");
 }

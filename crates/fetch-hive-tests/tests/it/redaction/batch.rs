@@ -8,7 +8,7 @@ use fetch_hive_batch::{
 use fetch_hive_client::Client;
 use fetch_hive_client::callback::{PendingRuns as _, RawDelivery, RunToken};
 use fetch_hive_store::Store;
-use fetch_hive_store::batches::{BatchState, RowState, RowUpdate, Start, StartRequest};
+use fetch_hive_store::batches::{BatchState, RowUpdate, Start, StartRequest};
 use http::HeaderMap;
 use serde_json::json;
 
@@ -82,7 +82,6 @@ pub(crate) fn batch(printed: &mut Printed) {
         fetch_hive_batch::ReadOptions = options;
         fetch_hive_batch::Row = row;
         fetch_hive_batch::RowResult = result;
-        fetch_hive_batch::RowStatus = RowStatus::Unknown;
         fetch_hive_batch::RunLabel<'static> = RunLabel::new("b", 1);
         fetch_hive_batch::RunRequest = request;
         fetch_hive_batch::SkippedRow = rows.skipped()[0].clone();
@@ -113,8 +112,8 @@ pub(crate) async fn stored_batch(printed: &mut Printed) {
     let request = StartRequest::new("key-1", Duration::from_secs(60));
     let Start::Started(started) = batches.start(batch.id(), &limiter, request.clone()).await.unwrap() else { panic!() };
     let token = RunToken::random().unwrap();
-    assert!(batches.open_run(batch.id(), 1, 1, &token).await.unwrap());
-    let mut update = RowUpdate::new(1, 1, RowState::Accepted, "accepted");
+    store.pending_runs().for_row(batch.id(), 1, 1).open(&token).await.unwrap();
+    let mut update = RowUpdate::new(1, 1, RowStatus::Accepted, "accepted");
     update.result = Some(serde_json::to_vec(&json!({"output": BODY})).unwrap());
     update.look_up_in = Some(Duration::ZERO);
     assert!(batches.update(batch.id(), &update).await.unwrap());
@@ -135,7 +134,7 @@ pub(crate) async fn stored_batch(printed: &mut Printed) {
         fetch_hive_store::batches::BatchState = BatchState::Running;
         fetch_hive_store::batches::DueRow = batches.take_due(batch.id(), Duration::ZERO, 1).await.unwrap().remove(0);
         fetch_hive_store::batches::RowEvent = batches.events(batch.id(), 1).await.unwrap().remove(0);
-        fetch_hive_store::batches::RowState = RowState::Unknown;
+        fetch_hive_store::batches::RowStatus = RowStatus::Unknown;
         fetch_hive_store::batches::RowUpdate = update;
         fetch_hive_store::batches::StartedRow = started;
         fetch_hive_store::batches::StartRequest = request.clone();

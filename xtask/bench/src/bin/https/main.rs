@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fetch_hive_bench::{Cost, KEY, Meter, Request, argument, cpu_time, line};
+use fetch_hive_bench::{Cost, KEY, Meter, Request, argument, cpu_time, line, memory_bytes};
 use fetch_hive_client::Client;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -123,21 +123,14 @@ struct Start {
 
 impl Start {
     fn now() -> Result<Self, BoxError> {
-        Ok(Self { resident: memory("VmRSS:")?, meter: Meter::start() })
+        Ok(Self { resident: memory_bytes("VmRSS"), meter: Meter::start() })
     }
 
     fn figures(&self) -> Result<Figures, BoxError> {
         let cost = self.meter.per(1);
         let added = |now: usize| now.saturating_sub(self.resident) as f64;
-        Ok(Figures { cost, peak_bytes: added(memory("VmHWM:")?), resident_bytes: added(memory("VmRSS:")?) })
+        Ok(Figures { cost, peak_bytes: added(memory_bytes("VmHWM")), resident_bytes: added(memory_bytes("VmRSS")) })
     }
-}
-
-/// Returns a figure of the memory of this process, in bytes.
-fn memory(name: &str) -> Result<usize, BoxError> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such figure")?;
-    Ok(line.trim().trim_end_matches(" kB").parse::<usize>()? * 1024)
 }
 
 async fn concurrently<F>(count: usize, concurrency: usize, call: impl Fn() -> F) -> Result<(), BoxError>
