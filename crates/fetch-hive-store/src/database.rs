@@ -3,6 +3,8 @@
 use std::pin::Pin;
 
 use crate::StoreError;
+#[cfg(feature = "postgres")]
+use crate::postgres::{End, OpenTransaction};
 
 /// A parameter or a column.
 #[derive(Clone, Debug)]
@@ -27,6 +29,12 @@ impl From<&str> for Value {
 impl From<Option<String>> for Value {
     fn from(value: Option<String>) -> Self {
         Self::Text(value)
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(value: &[u8]) -> Self {
+        Self::Blob(Some(value.to_owned()))
     }
 }
 
@@ -79,7 +87,15 @@ pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// A statement and its parameters.
 pub(crate) type Statement<'a> = (&'a str, &'a [Value]);
 
-/// The statements of one transaction.
+/// Statements that change rows.
+pub(crate) type Changes = Vec<(&'static str, Vec<Value>)>;
+
+/// Borrows the statements of changes.
+pub(crate) fn statements(changes: &Changes) -> Vec<Statement<'_>> {
+    changes.iter().map(|(sql, values)| (*sql, values.as_slice())).collect()
+}
+
+/// The operations of one transaction.
 pub(crate) type Operation<T> = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'t, Result<T, StoreError>> + Send>;
 
 /// An open transaction.
@@ -87,34 +103,57 @@ pub(crate) enum Tx {
     #[cfg(feature = "sqlite")]
     Sqlite(rusqlite::Connection),
     #[cfg(feature = "postgres")]
-    Postgres(crate::postgres::OpenTransaction),
+    Postgres(OpenTransaction),
 }
 
 impl Tx {
     /// Runs a statement with parameters `$1`, `$2` and so on, and returns its rows.
     pub(crate) async fn query(&mut self, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-        match self {
-            #[cfg(feature = "sqlite")]
-            Self::Sqlite(connection) => crate::sqlite::query(connection, sql, values),
-            #[cfg(feature = "postgres")]
-            Self::Postgres(tx) => crate::postgres::query(tx, sql, values).await,
-        }
+        Ok(self.pipeline(&[(sql, values)]).await?.pop().unwrap_or_default())
     }
 
     /// Runs statements in order without waiting between them, and returns the rows of each.
     pub(crate) async fn pipeline(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
+            Self::Sqlite(connection) => crate::sqlite::pipeline(connection, statements),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(tx) => tx.pipeline(statements, End::Open).await,
+        }
+    }
+
+    /// Runs the last statements of the transaction and commits it in the same round trip. After an
+    /// error, the changes may be stored. A SQLite transaction is committed with its group.
+    pub(crate) async fn commit_with(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(connection) => crate::sqlite::pipeline(connection, statements),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(tx) => tx.pipeline(statements, End::Commit).await,
+        }
+    }
+
+    /// Commits like [`commit_with`](Self::commit_with), and wakes the other processes.
+    pub(crate) async fn commit_and_notify(
+        &mut self,
+        statements: &[Statement<'_>],
+        key: &[u8],
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        match self {
+            #[cfg(feature = "sqlite")]
             Self::Sqlite(connection) => {
-                statements.iter().map(|(sql, values)| crate::sqlite::query(connection, sql, values)).collect()
+                _ = key;
+                crate::sqlite::pipeline(connection, statements)
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(tx) => {
-                let tx: &crate::postgres::OpenTransaction = tx;
-                let queries = statements.iter().map(|(sql, values)| crate::postgres::query(tx, sql, values));
-                futures_util::future::try_join_all(queries).await
-            }
+            Self::Postgres(tx) => tx.pipeline(statements, End::CommitAndNotify(key)).await,
         }
+    }
+
+    /// Runs the last statement of the transaction, commits like [`commit_with`](Self::commit_with),
+    /// and returns the first row.
+    pub(crate) async fn commit_row(&mut self, sql: &str, values: &[Value]) -> Result<Option<Row>, StoreError> {
+        Ok(self.commit_with(&[(sql, values)]).await?.into_iter().flatten().next())
     }
 
     /// Runs a statement and discards its rows.
@@ -129,30 +168,36 @@ impl Tx {
 
     /// Returns the time of the database in milliseconds since 1970.
     pub(crate) async fn now(&mut self) -> Result<i64, StoreError> {
-        let row = self.row(self.now_statement(), &[]).await?;
+        let row = self.row(&self.now_statement(), &[]).await?;
         Ok(row.map_or(0, |mut row| row.int()))
     }
 
     /// Returns the statement that reads the time of the database.
-    pub(crate) fn now_statement(&self) -> &'static str {
+    pub(crate) fn now_statement(&self) -> String {
+        format!("SELECT {}", self.now_expression())
+    }
+
+    /// Returns the expression for the time of the database.
+    pub(crate) fn now_expression(&self) -> &'static str {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
+            Self::Sqlite(_) => "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+            Self::Postgres(_) => "(extract(epoch FROM clock_timestamp()) * 1000)::bigint",
         }
     }
 
     /// Returns the statement that reads the system identifier and the timeline of the PostgreSQL
-    /// server, which change when another server takes over. A SQLite file has none.
+    /// server, which change when another server takes over, and those that were confirmed last. A
+    /// SQLite file has none.
     pub(crate) fn server_statement(&self) -> &'static str {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => "SELECT NULL",
+            Self::Sqlite(_) => "SELECT NULL, NULL",
             #[cfg(feature = "postgres")]
             Self::Postgres(_) => {
-                "SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) \
-                 FROM pg_control_system()"
+                "SELECT system_identifier::text || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8), \
+                 (SELECT id FROM fetch_hive_server LIMIT 1) FROM pg_control_system()"
             }
         }
     }

@@ -54,13 +54,15 @@ impl StoreDedup {
         self.0
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
-                    let now = tx.now().await?;
+                    let now = tx.now_expression();
                     // A committed claim stays committed.
-                    let sql = "UPDATE fetch_hive_event SET changed = $4, \
-                               lease_end = CASE WHEN lease_end IS NULL OR $3 < 0 THEN NULL ELSE $3 END \
-                               WHERE key = $1 AND number = $2 RETURNING number";
-                    let lease_end = lease.map_or(-1, |lease| now.saturating_add(millis(lease)));
-                    Ok(tx.row(sql, &[key.into(), number.into(), lease_end.into(), now.into()]).await?.is_some())
+                    let sql = format!(
+                        "UPDATE fetch_hive_event SET changed = {now}, \
+                         lease_end = CASE WHEN lease_end IS NULL THEN NULL ELSE {now} + $3 END \
+                         WHERE key = $1 AND number = $2 RETURNING number"
+                    );
+                    let values = [key.into(), number.into(), lease.map(millis).into()];
+                    Ok(tx.commit_row(&sql, &values).await?.is_some())
                 })
             }))
             .await
@@ -74,19 +76,21 @@ impl DedupStore for StoreDedup {
         let key = key.clone();
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                let now = tx.now().await?;
-                let lease_end = now.saturating_add(millis(lease));
-                let sql = "INSERT INTO fetch_hive_event (key, number, lease_end, changed) VALUES ($1, 1, $2, $3) \
-                           ON CONFLICT (key) DO UPDATE SET number = fetch_hive_event.number + 1, \
-                           lease_end = excluded.lease_end, changed = excluded.changed \
-                           WHERE fetch_hive_event.lease_end <= $3 RETURNING number";
-                let values = [digest.clone().into(), lease_end.into(), now.into()];
-                if let Some(mut row) = tx.row(sql, &values).await? {
+                let now = tx.now_expression();
+                let insert = format!(
+                    "INSERT INTO fetch_hive_event (key, number, lease_end, changed) VALUES ($1, 1, {now} + $2, {now}) \
+                     ON CONFLICT (key) DO UPDATE SET number = fetch_hive_event.number + 1, \
+                     lease_end = excluded.lease_end, changed = excluded.changed \
+                     WHERE fetch_hive_event.lease_end <= {now} RETURNING number"
+                );
+                let select = "SELECT lease_end FROM fetch_hive_event WHERE key = $1";
+                let values = [digest.clone().into(), millis(lease).into()];
+                let found = tx.commit_with(&[(&insert, &values), (select, &[digest.into()])]).await?;
+                let mut rows = found.into_iter().map(|rows| rows.into_iter().next());
+                if let Some(Some(mut row)) = rows.next() {
                     return Ok(ClaimResult::Acquired(Claim::new(key, crate::unsigned(row.int()))));
                 }
-                let sql = "SELECT lease_end FROM fetch_hive_event WHERE key = $1";
-                let row = tx.row(sql, &[digest.into()]).await?;
-                let is_committed = row.is_some_and(|mut row| row.opt_int().is_none());
+                let is_committed = rows.next().flatten().is_some_and(|mut row| row.opt_int().is_none());
                 Ok(if is_committed { ClaimResult::AlreadyHandled } else { ClaimResult::InProgress })
             })
         }));
@@ -108,7 +112,7 @@ impl DedupStore for StoreDedup {
                 // The row is kept, so that the next claim has another number.
                 let sql = "UPDATE fetch_hive_event SET lease_end = 0 \
                            WHERE key = $1 AND number = $2 AND lease_end IS NOT NULL";
-                tx.execute(sql, &[key.into(), number.into()]).await
+                tx.commit_row(sql, &[key.into(), number.into()]).await.map(drop)
             })
         }));
         operation.await.map_err(StoreError::boxed)

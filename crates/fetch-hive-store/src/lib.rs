@@ -20,6 +20,7 @@ mod seal;
 mod secrets;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod started_runs;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub use secrets::StoreSecrets;
 
 use database::Operation;
 use seal::Sealer;
+use started_runs::StartedRuns;
 
 /// How long a waiter sleeps at most before it looks at the database again, in milliseconds.
 const MAX_WAIT: i64 = 10_000;
@@ -51,6 +53,7 @@ pub struct Store(Arc<Shared>);
 struct Shared {
     database: Database,
     sealer: Sealer,
+    started_runs: StartedRuns,
     changes: watch::Sender<u64>,
     /// The number of operations in the background.
     background: watch::Sender<usize>,
@@ -122,7 +125,8 @@ impl StoreBuilder {
     fn build(self, database: Database, changes: watch::Sender<u64>, receiver: watch::Receiver<u64>) -> Store {
         let runtime = tokio::runtime::Handle::current();
         let background = watch::Sender::new(0);
-        Store(Arc::new(Shared { database, sealer: self.sealer, changes, background, receiver, runtime }))
+        let (sealer, started_runs) = (self.sealer, StartedRuns::default());
+        Store(Arc::new(Shared { database, sealer, started_runs, changes, background, receiver, runtime }))
     }
 }
 
@@ -201,7 +205,7 @@ impl Store {
 
     /// Wakes waiters after a commit.
     async fn notify(&self, key: &[u8]) {
-        self.0.changes.send_modify(|count| *count += 1);
+        self.notify_own();
         match &self.0.database {
             #[cfg(feature = "sqlite")]
             Database::Sqlite(_) => _ = key,
@@ -212,10 +216,19 @@ impl Store {
         }
     }
 
+    /// Wakes the waiters of this process.
+    fn notify_own(&self) {
+        self.0.changes.send_modify(|count| *count += 1);
+    }
+
     fn subscribe(&self) -> Changes {
         let mut receiver = self.0.receiver.clone();
         receiver.mark_unchanged();
         Changes(receiver)
+    }
+
+    fn started_runs(&self) -> &StartedRuns {
+        &self.0.started_runs
     }
 
     fn sealer(&self) -> &Sealer {

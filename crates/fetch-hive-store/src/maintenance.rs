@@ -72,6 +72,7 @@ impl Store {
     ///
     /// Returns an error if the database fails.
     pub async fn erase_run(&self, request_id: &RequestId) -> Result<bool, StoreError> {
+        self.started_runs().erase(request_id.as_str());
         let request_id = request_id.to_string();
         let operation =
             self.transaction(Box::new(move |tx| Box::pin(async move { erase(tx, request_id.as_str()).await })));

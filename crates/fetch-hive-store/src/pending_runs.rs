@@ -9,13 +9,12 @@ use fetch_hive_client::callback::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::run_limiter::free_slot_of;
+use crate::database::{Operation, Tx};
 use crate::{Store, StoreError, digest, millis};
 
 const MAX_HELD_PER_RUN: i64 = 8;
 const MAX_HELD_BYTES: i64 = 16 << 20;
 
-const PENDING: i64 = 0;
 const RECEIVED: i64 = 1;
 const ACKNOWLEDGED: i64 = 2;
 
@@ -64,12 +63,26 @@ impl StorePendingRuns {
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
                     let sql = "UPDATE fetch_hive_run SET lease_end = 0 WHERE token = $1 AND number = $2 AND state = 1";
-                    tx.execute(sql, &[run.into(), number.into()]).await
+                    tx.commit_row(sql, &[run.into(), number.into()]).await.map(drop)
                 })
             }))
             .await?;
         store.notify(&token).await;
         Ok(())
+    }
+
+    async fn store_event(&self, token: Vec<u8>, delivery: Vec<u8>) -> Result<DeliverResult, StoreError> {
+        let run = token.clone();
+        let store: Operation<_> = Box::new(move |tx| Box::pin(store_event(tx, run, delivery)));
+        if self.store.transaction(store).await? {
+            self.store.notify_own();
+            return Ok(DeliverResult::Stored);
+        }
+        let is_known: Operation<_> = Box::new(move |tx| {
+            Box::pin(async move { tx.row("SELECT state FROM fetch_hive_run WHERE token = $1", &[token.into()]).await })
+        });
+        let row = self.store.transaction(is_known).await?;
+        Ok(if row.is_some() { DeliverResult::AlreadyStored } else { DeliverResult::UnknownRun })
     }
 
     /// Updates the row of a taken event, unless another waiter took it.
@@ -86,14 +99,13 @@ impl StorePendingRuns {
             .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
-                    let now = tx.now().await?;
+                    let now = tx.now_expression();
                     let sql = format!(
-                        "UPDATE fetch_hive_run SET {set} lease_end = $4, changed = $3 WHERE token = $1 AND number = $2 \
-                         AND state = 1 AND lease_end > 0 RETURNING number"
+                        "UPDATE fetch_hive_run SET {set} lease_end = {now} + $3, changed = {now} \
+                         WHERE token = $1 AND number = $2 AND state = 1 AND lease_end > 0 RETURNING number"
                     );
-                    let lease_end = now.saturating_add(millis(lease));
-                    let values = [run.into(), crate::signed(number).into(), now.into(), lease_end.into()];
-                    tx.row(&sql, &values).await
+                    let values = [run.into(), crate::signed(number).into(), millis(lease).into()];
+                    tx.commit_row(&sql, &values).await
                 })
             }))
             .await?;
@@ -115,10 +127,12 @@ impl PendingRuns for StorePendingRuns {
                     let values = [batch.as_str().into(), number.into(), attempt.into(), token.clone().into()];
                     tx.row(sql, &values).await?.ok_or(StoreError::RowTaken)?;
                 }
-                let now = tx.now().await?;
-                let sql = "INSERT INTO fetch_hive_run (token, started, state, number, lease_end, changed) \
-                           VALUES ($1, 0, 0, 0, 0, $2) ON CONFLICT (token) DO NOTHING";
-                tx.execute(sql, &[token.into(), now.into()]).await
+                let sql = format!(
+                    "INSERT INTO fetch_hive_run (token, started, state, number, lease_end, changed) \
+                     VALUES ($1, 0, 0, 0, 0, {}) ON CONFLICT (token) DO NOTHING",
+                    tx.now_expression()
+                );
+                tx.commit_row(&sql, &[token.into()]).await.map(drop)
             })
         }));
         operation.await.map_err(StoreError::boxed)
@@ -127,35 +141,40 @@ impl PendingRuns for StorePendingRuns {
     async fn started(&self, token: &RunToken, run: AcceptedRun) -> Result<Vec<RawDelivery>, BoxError> {
         let token = digest(token.as_str());
         let row = token.clone();
-        let request_id = run.request_id.map(|id| id.to_string());
-        let secret = run.webhook_secret.map(|secret| self.store.sealer().seal(&token, secret.expose().as_bytes()));
+        let request_id = run.request_id.as_ref().map(ToString::to_string);
+        let secret =
+            run.webhook_secret.as_ref().map(|secret| self.store.sealer().seal(&token, secret.expose().as_bytes()));
         let secret = secret.transpose()?;
         let held = self
             .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
-                    let sql = "UPDATE fetch_hive_run SET started = 1, request_id = COALESCE($2, request_id), \
-                               secret = COALESCE($3, secret) WHERE token = $1";
-                    tx.execute(sql, &[token.clone().into(), request_id.into(), secret.into()]).await?;
-                    let sql = "SELECT delivery FROM fetch_hive_held WHERE token = $1 ORDER BY number";
-                    let held = tx.query(sql, &[token.clone().into()]).await?;
-                    tx.execute("DELETE FROM fetch_hive_held WHERE token = $1", &[token.into()]).await?;
-                    Ok(held)
+                    let update = "UPDATE fetch_hive_run SET started = 1, request_id = COALESCE($2, request_id), \
+                                  secret = COALESCE($3, secret) WHERE token = $1";
+                    let select = "SELECT delivery FROM fetch_hive_held WHERE token = $1 ORDER BY number";
+                    let delete = "DELETE FROM fetch_hive_held WHERE token = $1";
+                    let run = [token.clone().into()];
+                    let values = [token.into(), request_id.into(), secret.into()];
+                    tx.commit_with(&[(update, &values), (select, &run), (delete, &run)]).await
                 })
             }))
             .await?;
-        let deliveries = held.into_iter().filter_map(|mut row| row.blob());
+        self.store.started_runs().insert(&row, &run);
+        let deliveries = held.into_iter().flatten().filter_map(|mut row| row.blob());
         deliveries.map(|bytes| Ok(decode(&self.store.sealer().open(&row, &bytes)?)?)).collect()
     }
 
     async fn cancel(&self, token: &RunToken) -> Result<(), BoxError> {
         let token = digest(token.as_str());
+        self.store.started_runs().remove(&token);
         let run = token.clone();
         self.store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
-                    tx.execute("DELETE FROM fetch_hive_run WHERE token = $1", &[run.clone().into()]).await?;
-                    tx.execute("DELETE FROM fetch_hive_held WHERE token = $1", &[run.into()]).await
+                    let run = [run.into()];
+                    let delete_run = "DELETE FROM fetch_hive_run WHERE token = $1";
+                    let delete_held = "DELETE FROM fetch_hive_held WHERE token = $1";
+                    tx.commit_with(&[(delete_run, &run), (delete_held, &run)]).await.map(drop)
                 })
             }))
             .await?;
@@ -165,8 +184,11 @@ impl PendingRuns for StorePendingRuns {
 
     async fn find(&self, token: &RunToken) -> Result<Option<PendingRunState>, BoxError> {
         let token = digest(token.as_str());
+        if let Some(run) = self.store.started_runs().get(&token) {
+            return Ok(Some(PendingRunState::Started(run)));
+        }
         let run = token.clone();
-        let row = self
+        let found = self
             .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
@@ -175,7 +197,7 @@ impl PendingRuns for StorePendingRuns {
                 })
             }))
             .await?;
-        let Some(mut row) = row else { return Ok(None) };
+        let Some(mut row) = found else { return Ok(None) };
         if row.int() == 0 {
             return Ok(Some(PendingRunState::Opened));
         }
@@ -196,50 +218,13 @@ impl PendingRuns for StorePendingRuns {
         let token = digest(token.as_str());
         let size = i64::try_from(delivery.size())?;
         let sealed = self.store.sealer().seal(&token, &encode(&delivery))?;
-        let run = token.clone();
-        let result = self
-            .store
-            .transaction(Box::new(move |tx| {
-                Box::pin(async move {
-                    let now = tx.now().await?;
-                    let sql = "SELECT started, state, request_id FROM fetch_hive_run WHERE token = $1 FOR UPDATE";
-                    let Some(mut row) = tx.row(sql, &[run.clone().into()]).await? else {
-                        return Ok(DeliverResult::UnknownRun);
-                    };
-                    let started = row.int() != 0;
-                    let (state, request_id) = (row.int(), row.text());
-                    if verified {
-                        if state != PENDING {
-                            return Ok(DeliverResult::AlreadyStored);
-                        }
-                        let sql = "UPDATE fetch_hive_run SET state = 1, delivery = $2, changed = $3 WHERE token = $1";
-                        tx.execute(sql, &[run.into(), sealed.into(), now.into()]).await?;
-                        if let Some(request_id) = request_id {
-                            free_slot_of(tx, &request_id).await?;
-                        }
-                        return Ok(DeliverResult::Stored);
-                    }
-                    if started {
-                        return Ok(DeliverResult::Started);
-                    }
-                    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT), \
-                               CAST(COALESCE(SUM(CASE WHEN token = $1 THEN 1 ELSE 0 END), 0) AS BIGINT), \
-                               COALESCE(MAX(number), 0) FROM fetch_hive_held";
-                    let held = tx.row(sql, &[run.clone().into()]).await?;
-                    let (bytes, of_run, last) = held.map_or((0, 0, 0), |mut row| (row.int(), row.int(), row.int()));
-                    if of_run >= MAX_HELD_PER_RUN || bytes.saturating_add(size) > MAX_HELD_BYTES {
-                        return Ok(DeliverResult::BufferFull);
-                    }
-                    let sql = "INSERT INTO fetch_hive_held (token, number, delivery, size) VALUES ($1, $2, $3, $4)";
-                    tx.execute(sql, &[run.into(), (last + 1).into(), sealed.into(), size.into()]).await?;
-                    Ok(DeliverResult::Held)
-                })
-            }))
-            .await?;
-        if matches!(result, DeliverResult::Stored) {
-            self.store.notify(&token).await;
-        }
-        Ok(result)
+        let result = if verified {
+            self.store_event(token, sealed).await
+        } else {
+            let hold: Operation<_> = Box::new(move |tx| Box::pin(hold_delivery(tx, token, sealed, size)));
+            self.store.transaction(hold).await
+        };
+        result.map_err(StoreError::boxed)
     }
 
     async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError> {
@@ -247,34 +232,33 @@ impl PendingRuns for StorePendingRuns {
         // Subscribed first, so that no change is missed.
         let changes = self.store.subscribe();
         let run = token.clone();
-        let row = self
+        let found = self
             .store
             .transaction(Box::new(move |tx| {
                 Box::pin(async move {
-                    let now = tx.now().await?;
-                    let sql = "SELECT state, lease_end, number, delivery FROM fetch_hive_run \
-                               WHERE token = $1 FOR UPDATE";
-                    let Some(mut row) = tx.row(sql, &[run.clone().into()]).await? else { return Ok(None) };
-                    let (state, lease_end, number) = (row.int(), row.int(), row.int() + 1);
-                    if state != RECEIVED || lease_end > now {
-                        return Ok(Some((state, lease_end - now, None)));
-                    }
-                    let sql = "UPDATE fetch_hive_run SET number = $2, lease_end = $3 WHERE token = $1";
-                    let lease_end = now.saturating_add(millis(lease));
-                    tx.execute(sql, &[run.into(), number.into(), lease_end.into()]).await?;
-                    let delivery = row.blob();
-                    Ok(Some((state, 0, delivery.map(|delivery| (delivery, number)))))
+                    let now = tx.now_expression();
+                    let take = format!(
+                        "UPDATE fetch_hive_run SET number = number + 1, lease_end = {now} + $2 \
+                         WHERE token = $1 AND state = 1 AND lease_end <= {now} RETURNING number, delivery"
+                    );
+                    let select = format!("SELECT state, lease_end - {now} FROM fetch_hive_run WHERE token = $1");
+                    let values = [run.clone().into(), millis(lease).into()];
+                    tx.commit_with(&[(&take, &values), (&select, &[run.into()])]).await
                 })
             }))
             .await?;
-        Ok(match row {
-            None => TakeResult::UnknownRun,
-            Some((ACKNOWLEDGED, ..)) => TakeResult::Acknowledged,
-            Some((_, _, Some((sealed, number)))) => {
-                let delivery = decode(&self.store.sealer().open(&token, &sealed)?)?;
-                TakeResult::Event { delivery, taken: crate::unsigned(number) }
-            }
-            Some((_, remaining, None)) => TakeResult::Pending(Box::pin(changes.wait(remaining))),
+        let mut rows = found.into_iter().map(|rows| rows.into_iter().next());
+        if let Some(Some(mut row)) = rows.next() {
+            let (number, sealed) = (row.int(), row.blob().unwrap_or_default());
+            let delivery = decode(&self.store.sealer().open(&token, &sealed)?)?;
+            return Ok(TakeResult::Event { delivery, taken: crate::unsigned(number) });
+        }
+        let Some(Some(mut row)) = rows.next() else { return Ok(TakeResult::UnknownRun) };
+        Ok(match (row.int(), row.int()) {
+            (ACKNOWLEDGED, _) => TakeResult::Acknowledged,
+            // Between the statements, the event has arrived or its lease has ended.
+            (RECEIVED, remaining) => TakeResult::Pending(Box::pin(changes.wait(remaining.max(1)))),
+            (_, remaining) => TakeResult::Pending(Box::pin(changes.wait(remaining))),
         })
     }
 
@@ -283,6 +267,7 @@ impl PendingRuns for StorePendingRuns {
     }
 
     async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
+        self.store.started_runs().remove(&digest(token.as_str()));
         let set = "state = 2, delivery = NULL, secret = NULL,";
         self.update_taken(token, number, set, Duration::ZERO).await.map_err(StoreError::boxed)
     }
@@ -296,6 +281,41 @@ impl PendingRuns for StorePendingRuns {
             self.store.detach(Self::give_back(self.store.clone(), digest(token.as_str()), number));
         }
     }
+}
+
+/// Stores the verified event of a pending run, frees its slot and wakes the other processes. Returns
+/// whether the run was pending.
+async fn store_event(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>) -> Result<bool, StoreError> {
+    let update = format!(
+        "UPDATE fetch_hive_run SET state = 1, delivery = $2, changed = {} WHERE token = $1 AND state = 0 RETURNING state",
+        tx.now_expression()
+    );
+    let free_slot = "UPDATE fetch_hive_slot SET held = 2 \
+                     WHERE request_id = (SELECT request_id FROM fetch_hive_run WHERE token = $1)";
+    let (run, values) = ([token.as_slice().into()], [token.as_slice().into(), delivery.into()]);
+    let updated = tx.commit_and_notify(&[(&update, &values), (free_slot, &run)], &token).await?;
+    Ok(updated.iter().any(|rows| !rows.is_empty()))
+}
+
+/// Holds an unverified delivery until the answer with its secret was read.
+async fn hold_delivery(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>, size: i64) -> Result<DeliverResult, StoreError> {
+    let sql = "SELECT started FROM fetch_hive_run WHERE token = $1 FOR UPDATE";
+    match tx.row(sql, &[token.clone().into()]).await?.map(|mut row| row.int()) {
+        None => return Ok(DeliverResult::UnknownRun),
+        Some(0) => {}
+        Some(_) => return Ok(DeliverResult::Started),
+    }
+    let sql = "SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT), \
+               CAST(COALESCE(SUM(CASE WHEN token = $1 THEN 1 ELSE 0 END), 0) AS BIGINT), \
+               COALESCE(MAX(number), 0) FROM fetch_hive_held";
+    let held = tx.row(sql, &[token.clone().into()]).await?;
+    let (bytes, of_run, last) = held.map_or((0, 0, 0), |mut row| (row.int(), row.int(), row.int()));
+    if of_run >= MAX_HELD_PER_RUN || bytes.saturating_add(size) > MAX_HELD_BYTES {
+        return Ok(DeliverResult::BufferFull);
+    }
+    let sql = "INSERT INTO fetch_hive_held (token, number, delivery, size) VALUES ($1, $2, $3, $4)";
+    tx.commit_row(sql, &[token.into(), (last + 1).into(), delivery.into(), size.into()]).await?;
+    Ok(DeliverResult::Held)
 }
 
 fn encode(delivery: &RawDelivery) -> Vec<u8> {

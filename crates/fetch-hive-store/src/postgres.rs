@@ -4,9 +4,11 @@ mod tls;
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use futures_util::future::{try_join, try_join_all, try_join3};
 use tokio::sync::watch;
 use tokio_postgres::config::Host;
 use tokio_postgres::types::{ToSql, Type};
@@ -15,7 +17,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use self::tls::SslMode;
 use crate::StoreError;
-use crate::database::{Operation, Row, Tx, Value};
+use crate::database::{Operation, Row, Statement, Tx, Value};
 use crate::schema;
 
 const CHANNEL: &str = "fetch_hive";
@@ -24,6 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a connection may take to begin a transaction, before it counts as broken.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// If the server has answered within this time, a connection is not checked before it is used.
+const RECENT: Duration = Duration::from_secs(1);
 
 /// The timeout of a transaction, longer than the timeouts of the server.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(35);
@@ -39,6 +44,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
+    last_answer: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Postgres {
@@ -69,7 +75,7 @@ impl Postgres {
             .create_timeout(timeout)
             .build()
             .map_err(|error| invalid(error.to_string()))?;
-        let store = Self { pool };
+        let store = Self { pool, last_answer: Arc::default() };
         let migrate: Operation<()> = Box::new(|tx| {
             Box::pin(async move {
                 tx.execute("SELECT pg_advisory_xact_lock(7310294417)", &[]).await?;
@@ -89,9 +95,9 @@ impl Postgres {
     /// Runs an operation in its own task, so that dropping the future never leaves a transaction
     /// open.
     pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
-        let pool = self.pool.clone();
+        let store = self.clone();
         let task = tokio::spawn(async move {
-            let mut tx = Tx::Postgres(begin(&pool).await?);
+            let mut tx = Tx::Postgres(store.begin().await?);
             let work = async move {
                 let result = operation(&mut tx).await;
                 finish(tx, result).await
@@ -101,79 +107,175 @@ impl Postgres {
                     "the database did not answer within {TRANSACTION_TIMEOUT:?}; the changes may be stored"
                 ))
             };
-            tokio::time::timeout(TRANSACTION_TIMEOUT, work).await.map_err(silent)?
+            let result = tokio::time::timeout(TRANSACTION_TIMEOUT, work).await.map_err(silent)?;
+            if result.is_ok() {
+                *store.last_answer() = Some(Instant::now());
+            }
+            result
         });
         task.await.map_err(|error| StoreError::Database(error.to_string()))?
     }
 
+    fn last_answer(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_answer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a connection for a transaction. It is begun together with its first statements, if
+    /// the server has answered recently.
+    async fn begin(&self) -> Result<OpenTransaction, StoreError> {
+        let has_answered = self.last_answer().is_some_and(|answer| answer.elapsed() < RECENT);
+        let mut tx = OpenTransaction { pool: self.pool.clone(), connection: None, stage: Stage::New };
+        tx.connect().await?;
+        if !has_answered {
+            tx.pipeline(&[], End::Open).await?;
+        }
+        Ok(tx)
+    }
+
     /// Wakes the other processes. It is a hint, so errors are ignored.
     pub(crate) async fn notify(&self, key: &[u8]) {
-        let Ok(client) = self.pool.get().await else { return };
-        let values: [(&(dyn ToSql + Sync), Type); 2] = [(&CHANNEL, Type::TEXT), (&key, Type::BYTEA)];
-        if let Err(error) = client.query_typed("SELECT pg_notify($1, encode(sha256($2), 'hex'))", &values).await {
-            tracing::debug!(%error, "notification failed");
+        if let Ok(connection) = self.pool.get().await {
+            notify(&connection, key).await;
         }
     }
 }
 
-/// A connection with an open transaction. It is closed when it is dropped, so that it does not
-/// return to the pool.
-pub(crate) struct OpenTransaction(Option<Object>);
-
-impl OpenTransaction {
-    fn connection(&self) -> Result<&Object, StoreError> {
-        self.0.as_ref().ok_or_else(|| StoreError::Database("the transaction has ended".into()))
-    }
-
-    async fn run(&self, sql: &str) -> Result<(), StoreError> {
-        self.connection()?.batch_execute(sql).await.map_err(|error| StoreError::Database(describe(&error)))
-    }
-
-    /// Returns the connection to the pool.
-    fn ended(mut self) {
-        drop(self.0.take());
-    }
+/// A connection with a transaction. It is closed when it is dropped, so that it does not return to
+/// the pool.
+pub(crate) struct OpenTransaction {
+    pool: Pool,
+    connection: Option<Object>,
+    stage: Stage,
 }
 
-impl Drop for OpenTransaction {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+#[derive(Clone, Copy, PartialEq)]
+enum Stage {
+    New,
+    Begun,
+    Committed,
+}
+
+/// What follows the statements in the same round trip.
+#[derive(Clone, Copy)]
+pub(crate) enum End<'a> {
+    Open,
+    Commit,
+    /// A commit, and a notification for the other processes.
+    CommitAndNotify(&'a [u8]),
+}
+
+impl OpenTransaction {
+    /// Runs statements in order without waiting between them, and returns the rows of each. The
+    /// first call also begins the transaction.
+    pub(crate) async fn pipeline(
+        &mut self,
+        statements: &[Statement<'_>],
+        end: End<'_>,
+    ) -> Result<Vec<Vec<Row>>, StoreError> {
+        loop {
+            let connection = self.connection()?;
+            let begin = async {
+                if self.stage == Stage::New { begin(connection).await.map_err(Failure::Begin) } else { Ok(()) }
+            };
+            let queries = async {
+                let queries = statements.iter().map(|(sql, values)| query(connection, sql, values));
+                try_join_all(queries).await.map_err(Failure::Other)
+            };
+            let commit =
+                async { if let End::Open = end { Ok(()) } else { commit(connection).await.map_err(Failure::Other) } };
+            let notification = async {
+                if let End::CommitAndNotify(key) = end {
+                    notify(connection, key).await;
+                }
+                Ok(())
+            };
+            match try_join3(begin, queries, try_join(commit, notification)).await {
+                Ok((_, rows, ..)) => {
+                    self.stage = if let End::Open = end { Stage::Begun } else { Stage::Committed };
+                    return Ok(rows);
+                }
+                // A pooled connection that does not answer is replaced, unless the transaction may
+                // be committed. The other idle connections go through the same network.
+                Err(Failure::Begin(_)) if matches!(end, End::Open) && Object::metrics(connection).recycle_count > 0 => {
+                    drop(self.pool.retain(|_, _| false));
+                    self.close();
+                    self.connect().await?;
+                }
+                Err(Failure::Begin(error) | Failure::Other(error)) => return Err(error),
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), StoreError> {
+        let connected = self.pool.get().await;
+        self.connection = Some(connected.map_err(|error| StoreError::Database(describe(&error)))?);
+        Ok(())
+    }
+
+    fn connection(&self) -> Result<&Object, StoreError> {
+        let connection = self.connection.as_ref().filter(|_| self.stage != Stage::Committed);
+        connection.ok_or_else(|| StoreError::Database("the transaction has ended".into()))
+    }
+
+    /// Closes the connection instead of returning it to the pool.
+    fn close(&mut self) {
+        if let Some(connection) = self.connection.take() {
             drop(Object::take(connection));
         }
     }
 }
 
-/// Begins a transaction. A pooled connection that does not answer is replaced, because nothing was
-/// done on it yet.
-async fn begin(pool: &Pool) -> Result<OpenTransaction, StoreError> {
-    loop {
-        let connection = pool.get().await.map_err(|error| StoreError::Database(describe(&error)))?;
-        let is_new = deadpool_postgres::Object::metrics(&connection).recycle_count == 0;
-        let tx = OpenTransaction(Some(connection));
-        match tokio::time::timeout(BEGIN_TIMEOUT, tx.run(BEGIN)).await {
-            Ok(Ok(())) => return Ok(tx),
-            Ok(Err(error)) if is_new => return Err(error),
-            Err(_) if is_new => {
-                return Err(StoreError::Database(format!("the database did not answer within {BEGIN_TIMEOUT:?}")));
-            }
-            // The other idle connections go through the same network.
-            _ => drop(pool.retain(|_, _| false)),
-        }
+/// The error of a pipeline.
+enum Failure {
+    /// The transaction did not begin.
+    Begin(StoreError),
+    Other(StoreError),
+}
+
+impl Drop for OpenTransaction {
+    fn drop(&mut self) {
+        self.close();
     }
+}
+
+async fn begin(connection: &Object) -> Result<(), StoreError> {
+    let silent = |_| StoreError::Database(format!("the database did not answer within {BEGIN_TIMEOUT:?}"));
+    tokio::time::timeout(BEGIN_TIMEOUT, run(connection, BEGIN)).await.map_err(silent)?
+}
+
+async fn notify(connection: &Object, key: &[u8]) {
+    let values: [(&(dyn ToSql + Sync), Type); 2] = [(&CHANNEL, Type::TEXT), (&key, Type::BYTEA)];
+    if let Err(error) = connection.query_typed("SELECT pg_notify($1, encode(sha256($2), 'hex'))", &values).await {
+        tracing::debug!(%error, "notification failed");
+    }
+}
+
+async fn run(connection: &Object, sql: &str) -> Result<(), StoreError> {
+    connection.batch_execute(sql).await.map_err(|error| StoreError::Database(describe(&error)))
+}
+
+async fn commit(connection: &Object) -> Result<(), StoreError> {
+    let failed =
+        |error| StoreError::Database(format!("the commit was not confirmed: {error}; the changes may be stored"));
+    connection.batch_execute("COMMIT").await.map_err(|error| failed(describe(&error)))
 }
 
 #[cfg_attr(not(feature = "sqlite"), expect(irrefutable_let_patterns))]
 async fn finish<T>(tx: Tx, result: Result<T, StoreError>) -> Result<T, StoreError> {
-    let Tx::Postgres(tx) = tx else { return result };
-    match (tx.run(if result.is_ok() { "COMMIT" } else { "ROLLBACK" }).await, result) {
+    let Tx::Postgres(mut tx) = tx else { return result };
+    let Some(connection) = &tx.connection else { return result };
+    let ended = match (&result, tx.stage) {
+        (_, Stage::Committed) => Ok(()),
+        (Ok(_), _) => commit(connection).await,
+        (Err(_), _) => run(connection, "ROLLBACK").await,
+    };
+    match (ended, result) {
         (Ok(()), result) => {
-            tx.ended();
+            // Returns the connection to the pool.
+            drop(tx.connection.take());
             result
         }
-        (Err(_), Err(error)) => Err(error),
-        (Err(error), Ok(_)) => {
-            Err(StoreError::Database(format!("the commit was not confirmed: {error}; the changes may be stored")))
-        }
+        (Err(_), Err(error)) | (Err(error), Ok(_)) => Err(error),
     }
 }
 
@@ -305,7 +407,7 @@ where
 }
 
 /// Runs an unnamed statement, which works behind a pooler in transaction mode.
-pub(crate) async fn query(tx: &OpenTransaction, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+async fn query(connection: &Object, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
     let values: Vec<(&(dyn ToSql + Sync), Type)> = values
         .iter()
         .map(|value| match value {
@@ -315,7 +417,7 @@ pub(crate) async fn query(tx: &OpenTransaction, sql: &str, values: &[Value]) -> 
         })
         .collect();
     let failed = |error: tokio_postgres::Error| StoreError::Database(describe(&error));
-    let rows = tx.connection()?.query_typed(sql, &values).await.map_err(failed)?;
+    let rows = connection.query_typed(sql, &values).await.map_err(failed)?;
     let mut result = Vec::with_capacity(rows.len());
     for row in rows {
         let mut columns = Vec::with_capacity(row.len());

@@ -5,7 +5,7 @@ mod limits;
 use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::Poll;
@@ -17,17 +17,18 @@ use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunLi
 use tokio::sync::oneshot;
 
 pub(crate) use self::daily_cap::DAY;
-pub(crate) use self::grant::{
-    Applicant, CONFIRMED_SERVER, Decision, check_server, confirm_server, decide, free_slot_of, lock,
-};
+pub(crate) use self::grant::{Applicant, Decision, check_server, confirm_server, decide, lock};
 use self::limits::DailyCap;
 pub(crate) use self::limits::Limits;
 pub use self::limits::OnStoreFailure;
-use crate::database::{BoxFuture, Tx};
+use crate::database::{BoxFuture, Tx, statements};
 use crate::{Store, StoreError, millis};
 
 /// How long a refused run shrinks the limit.
 const SHRINK: Duration = Duration::from_secs(30);
+
+/// How many applicants one transaction decides about at most.
+const MAX_GROUP: usize = 64;
 
 /// The number of the permit of a run that started without a slot.
 const NO_SLOT: u64 = 0;
@@ -55,7 +56,13 @@ struct Shared {
     /// The end of the pause because of the daily cap, in milliseconds since 1970, or 0.
     paused_until: AtomicI64,
     lost_permits: AtomicU64,
+    /// The runs that ask for a slot, until a transaction decides about them.
+    applicants: Mutex<Vec<Waiting>>,
+    /// Held during that transaction.
+    turn: tokio::sync::Mutex<()>,
 }
+
+type Waiting = (Applicant, oneshot::Sender<Result<Decision, StoreError>>);
 
 impl fmt::Debug for StoreRunLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,6 +140,8 @@ impl StoreRunLimiterBuilder {
             slots: Mutex::default(),
             paused_until: AtomicI64::new(0),
             lost_permits: AtomicU64::new(0),
+            applicants: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
         });
         Arc::new(StoreRunLimiter { shared, batch: None })
     }
@@ -228,15 +237,59 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Asks for a slot. One transaction decides about all runs of this process that ask meanwhile.
     async fn step(&self, applicant: Applicant) -> Result<Decision, StoreError> {
+        let (sender, mut receiver) = oneshot::channel();
+        self.applicants().push((applicant, sender));
+        let mut next_turn = pin!(self.turn.lock());
+        let turn = poll_fn(|cx| match Pin::new(&mut receiver).poll(cx) {
+            Poll::Ready(decision) => Poll::Ready(Err(decision)),
+            Poll::Pending => next_turn.as_mut().poll(cx).map(Ok),
+        });
+        let ended = |_| StoreError::Database("another task took the slot request and ended".into());
+        let _turn = match turn.await {
+            Ok(turn) => turn,
+            Err(decision) => return decision.map_err(ended)?,
+        };
+        loop {
+            let (applicants, senders): (Vec<_>, Vec<_>) = {
+                let mut waiting = self.applicants();
+                let count = waiting.len().min(MAX_GROUP);
+                waiting.drain(..count).unzip()
+            };
+            match self.decide(applicants).await {
+                Ok(decisions) => {
+                    for (sender, decision) in senders.into_iter().zip(decisions) {
+                        drop(sender.send(Ok(decision)));
+                    }
+                }
+                Err(error) => {
+                    for sender in senders {
+                        drop(sender.send(Err(error.clone())));
+                    }
+                }
+            }
+            if let Ok(decision) = receiver.try_recv() {
+                return decision;
+            }
+        }
+    }
+
+    async fn decide(&self, applicants: Vec<Applicant>) -> Result<Vec<Decision>, StoreError> {
         let limits = self.limits.clone();
         let operation = self.store.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                let (limit, now) = lock(tx, &limits, &applicant).await?;
-                decide(tx, &limits, &applicant, limit, now).await
+                let locked = lock(tx, &limits, &applicants).await?;
+                let (decisions, changes) = decide(tx, &limits, &applicants, locked).await?;
+                tx.commit_with(&statements(&changes)).await?;
+                Ok(decisions)
             })
         }));
         operation.await
+    }
+
+    fn applicants(&self) -> MutexGuard<'_, Vec<Waiting>> {
+        self.applicants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Deletes an entry of the queue, and retries while the database fails. Otherwise, the runs
@@ -247,7 +300,7 @@ impl Shared {
             let deleted = self.transaction(move |tx, name| {
                 Box::pin(async move {
                     let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
-                    tx.execute(sql, &[name.into(), number.into()]).await
+                    tx.commit_row(sql, &[name.into(), number.into()]).await.map(drop)
                 })
             });
             if deleted.await.is_ok() {
@@ -361,21 +414,24 @@ impl RunLimiter for StoreRunLimiter {
         self.shared.update(move |tx, name| {
             let end = end.clone();
             Box::pin(async move {
-                let mut next_probe = None;
+                let update_probe = "UPDATE fetch_hive_limit SET probe = $3 WHERE name = $1 AND probe = $2";
                 if let RunEnd::MayBeRunning { request_id } = end {
-                    let lease_end = tx.now().await?.saturating_add(hold);
+                    let hold_slot = format!(
+                        "UPDATE fetch_hive_slot SET held = 1, lease_end = {} + $3, \
+                         request_id = COALESCE($4, request_id) WHERE name = $1 AND number = $2 AND held <> 2",
+                        tx.now_expression()
+                    );
                     let request_id = request_id.map(|id| id.to_string());
-                    let sql = "UPDATE fetch_hive_slot SET held = 1, lease_end = $3, request_id = COALESCE($4, request_id) \
-                               WHERE name = $1 AND number = $2 AND held <> 2";
-                    tx.execute(sql, &[name.into(), slot.into(), lease_end.into(), request_id.into()]).await?;
+                    let values = [name.into(), slot.into(), hold.into(), request_id.into()];
                     // It ended without a verdict, so another run becomes the probe.
-                    next_probe = Some(0);
+                    let probe = [name.into(), slot.into(), 0.into()];
+                    tx.commit_with(&[(&hold_slot, &values), (update_probe, &probe)]).await.map(drop)
                 } else {
-                    let sql = "DELETE FROM fetch_hive_slot WHERE name = $1 AND number = $2";
-                    tx.execute(sql, &[name.into(), slot.into()]).await?;
+                    let free_slot = "DELETE FROM fetch_hive_slot WHERE name = $1 AND number = $2";
+                    let values = [name.into(), slot.into()];
+                    let probe = [name.into(), slot.into(), None::<i64>.into()];
+                    tx.commit_with(&[(free_slot, &values), (update_probe, &probe)]).await.map(drop)
                 }
-                let sql = "UPDATE fetch_hive_limit SET probe = $3 WHERE name = $1 AND probe = $2";
-                tx.execute(sql, &[name.into(), slot.into(), next_probe.into()]).await
             })
         });
     }
@@ -388,7 +444,7 @@ impl RunLimiter for StoreRunLimiter {
                 let sql = "UPDATE fetch_hive_slot SET request_id = $3, held = CASE WHEN EXISTS \
                            (SELECT 1 FROM fetch_hive_run WHERE request_id = $3 AND state > 0) THEN 2 ELSE held END \
                            WHERE name = $1 AND number = $2";
-                tx.execute(sql, &[name.into(), slot.into(), request_id.as_str().into()]).await
+                tx.commit_row(sql, &[name.into(), slot.into(), request_id.as_str().into()]).await.map(drop)
             })
         }));
     }
@@ -397,7 +453,11 @@ impl RunLimiter for StoreRunLimiter {
         let request_id = request_id.to_string();
         self.shared.update(move |tx, _| {
             let request_id = request_id.clone();
-            Box::pin(async move { free_slot_of(tx, &request_id).await })
+            Box::pin(async move {
+                // The row remains until its holder releases it.
+                let sql = "UPDATE fetch_hive_slot SET held = 2 WHERE request_id = $1";
+                tx.commit_row(sql, &[request_id.as_str().into()]).await.map(drop)
+            })
         });
     }
 

@@ -11,7 +11,7 @@ use rusqlite::{Connection, ToSql};
 use tokio::sync::{oneshot, watch};
 
 use crate::StoreError;
-use crate::database::{Operation, Row, Tx, Value};
+use crate::database::{Operation, Row, Statement, Tx, Value};
 use crate::schema;
 
 /// How many operations one transaction contains at most.
@@ -140,14 +140,14 @@ fn run_now<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, 
 }
 
 fn savepoint<T>(tx: &mut Tx, operation: Operation<T>) -> Result<T, StoreError> {
-    batch(tx, "SAVEPOINT operation")?;
+    run_now(tx.execute("SAVEPOINT operation", &[]))?;
     let result = run_now(operation(tx));
     // On a full disk, SQLite rolls back the whole transaction itself.
     if result.is_err() && is_open(tx) {
         batch(tx, "ROLLBACK TO operation")?;
     }
     if is_open(tx) {
-        batch(tx, "RELEASE operation")?;
+        run_now(tx.execute("RELEASE operation", &[]))?;
     }
     result
 }
@@ -228,7 +228,11 @@ fn batch(tx: &Tx, sql: &str) -> Result<(), StoreError> {
     }
 }
 
-pub(crate) fn query(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
+pub(crate) fn pipeline(connection: &Connection, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+    statements.iter().map(|(sql, values)| query(connection, sql, values)).collect()
+}
+
+fn query(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
     // SQLite locks the whole file and numbers its parameters with question marks.
     let sql = sql.replace('$', "?").replace(" FOR UPDATE", "");
     let mut statement = connection.prepare_cached(&sql).map_err(database_error)?;

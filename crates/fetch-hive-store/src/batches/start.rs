@@ -5,8 +5,8 @@ use fetch_hive_client::RunPermit;
 
 use super::records::system_time;
 use super::{RowStatus, StoreBatches};
-use crate::database::{Row, Statement, Tx};
-use crate::run_limiter::{Applicant, CONFIRMED_SERVER, DAY, Decision, StoreRunLimiter, check_server, decide, lock};
+use crate::database::{Changes, Row, Statement, Tx, statements};
+use crate::run_limiter::{Applicant, DAY, Decision, StoreRunLimiter, check_server, decide, lock};
 use crate::{StoreError, millis};
 
 /// The settings of [`StoreBatches::start`].
@@ -111,20 +111,19 @@ impl StoreBatches {
         let (batch, limits, batches) = (id.to_owned(), limiter.limits().clone(), self.clone());
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                let name = [batch.as_str().into()];
-                let statements: [Statement<'_>; 4] =
-                    [(tx.server_statement(), &[]), CONFIRMED_SERVER, (SELECT_BATCH, &name), (tx.now_statement(), &[])];
-                let mut rows = tx.pipeline(&statements).await?;
+                let (name, now) = ([batch.as_str().into()], tx.now_statement());
+                let first: [Statement<'_>; 3] = [(tx.server_statement(), &[]), (SELECT_BATCH, &name), (&now, &[])];
+                let mut rows = tx.pipeline(&first).await?;
                 let now = rows.pop().and_then(|mut rows| rows.pop()).map_or(0, |mut row| row.int());
                 let found = rows.pop().and_then(|mut rows| rows.pop());
-                check_server(tx, rows).await?;
+                check_server(tx, rows.pop().unwrap_or_default()).await?;
                 let Some(found) = found else { return Ok(Started::Other(Start::NotFound)) };
                 if let Some(other) = check(tx, &batch, found, &request, now).await? {
                     return Ok(Started::Other(other));
                 }
                 let queued = request.queued.map(crate::signed);
-                let applicant = Applicant { queued, batch: Some(batch.clone()) };
-                let (limit, now) = lock(tx, &limits, &applicant).await?;
+                let applicants = [Applicant { queued, batch: Some(batch.clone()) }];
+                let locked = lock(tx, &limits, &applicants).await?;
                 // The lock orders the starts of all workers, so no other worker takes this row.
                 let Some(mut row) = tx.row(NEXT_ROW, &[batch.as_str().into()]).await? else {
                     return Ok(Started::Other(Start::InProgress));
@@ -132,16 +131,21 @@ impl StoreBatches {
                 let (number, attempt) = (row.int(), row.int() + 1);
                 // Decrypted before the commit, so that an error rolls back.
                 let content = batches.unseal(&batch, crate::unsigned(number), &row.blob().unwrap_or_default())?;
-                let slot = match decide(tx, &limits, &applicant, limit, now).await? {
-                    Decision::Granted(slot) => slot,
-                    Decision::Queued { number, remaining, paused_until } => {
+                let now = locked.now();
+                let (mut decisions, mut changes) = decide(tx, &limits, &applicants, locked).await?;
+                let slot = match decisions.pop() {
+                    None => return Ok(Started::Other(Start::InProgress)),
+                    Some(Decision::Granted(slot)) => slot,
+                    Some(Decision::Queued { number, remaining, paused_until }) => {
+                        tx.commit_with(&statements(&changes)).await?;
                         let paused_until = paused_until.map(system_time);
                         let wait = Duration::from_millis(crate::unsigned(remaining));
                         let number = crate::unsigned(number);
                         return Ok(Started::Other(Start::Queued { number, wait, paused_until }));
                     }
                 };
-                commit_intent(tx, &batch, &request, [number, attempt, slot], now).await?;
+                changes.extend(intent(&batch, &request, [number, attempt, slot], now));
+                tx.commit_with(&statements(&changes)).await?;
                 Ok(Started::Row { number, attempt, content, slot })
             })
         }));
@@ -251,13 +255,8 @@ async fn check(
     Ok(None)
 }
 
-async fn commit_intent(
-    tx: &mut Tx,
-    batch: &str,
-    request: &StartRequest,
-    [number, attempt, slot]: [i64; 3],
-    now: i64,
-) -> Result<(), StoreError> {
+/// Returns the statements that store the intent to send a row.
+fn intent(batch: &str, request: &StartRequest, [number, attempt, slot]: [i64; 3], now: i64) -> Changes {
     let key = request.attempt_key.as_str();
     let update_row = "UPDATE fetch_hive_batch_row SET state = $3, attempt = $4, attempt_key = $5, started = $6, \
                       lease_end = $7, slot = $8, token = NULL, request_id = NULL, result = NULL WHERE batch = $1 AND number = $2";
@@ -266,7 +265,7 @@ async fn commit_intent(
                         day_runs = CASE WHEN day = $2 THEN day_runs + 1 ELSE 1 END, day = $2 WHERE id = $1";
     let lease_end = now + millis(request.lease);
     let starting = RowStatus::Starting.number();
-    let row_values = [
+    let row_values = vec![
         batch.into(),
         number.into(),
         starting.into(),
@@ -276,9 +275,9 @@ async fn commit_intent(
         lease_end.into(),
         slot.into(),
     ];
-    let attempt_values = [batch.into(), number.into(), attempt.into(), now.into()];
-    let batch_values = [batch.into(), (now / DAY).into()];
-    tx.pipeline(&[(update_row, &row_values), (insert_attempt, &attempt_values), (update_batch, &batch_values)])
-        .await
-        .map(drop)
+    vec![
+        (update_row, row_values),
+        (insert_attempt, vec![batch.into(), number.into(), attempt.into(), now.into()]),
+        (update_batch, vec![batch.into(), (now / DAY).into()]),
+    ]
 }

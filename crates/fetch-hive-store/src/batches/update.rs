@@ -219,7 +219,8 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
     let lock = "SELECT recent, recent_count, not_before, backoffs FROM fetch_hive_batch WHERE id = $1 FOR UPDATE";
     let old_state = "SELECT state FROM fetch_hive_batch_row WHERE batch = $1 AND number = $2";
     let (id, row) = ([batch.into()], [batch.into(), number.into()]);
-    let mut found = tx.pipeline(&[(lock, &id), (tx.now_statement(), &[]), (old_state, &row)]).await?.into_iter();
+    let now = tx.now_statement();
+    let mut found = tx.pipeline(&[(lock, &id), (&now, &[]), (old_state, &row)]).await?.into_iter();
     let mut first = || found.next().and_then(|rows| rows.into_iter().next());
     let (Some(mut counters), Some(mut now), Some(mut old)) = (first(), first(), first()) else { return Ok(false) };
     let (recent, recent_count, not_before) = (counters.int(), counters.int(), counters.int());

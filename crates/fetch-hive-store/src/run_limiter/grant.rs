@@ -4,7 +4,7 @@ use fetch_hive_client::RunLimiterUsage;
 
 use super::daily_cap::DAY;
 use super::limits::Limits;
-use crate::database::{Row, Statement, Tx};
+use crate::database::{Changes, Row, Statement, Tx, Value};
 use crate::{StoreError, millis, schema};
 
 /// How often a waiter looks for a free slot without a notification, in milliseconds.
@@ -32,57 +32,101 @@ pub(crate) enum Decision {
     },
 }
 
-/// The row of a limit, which is locked until the end of the transaction.
-pub(crate) struct Limit {
+/// A limit with its slots. Its row is locked until the end of the transaction.
+struct Limit {
+    /// The time at which the lock was granted.
+    now: i64,
     size: i64,
     last_number: i64,
     paused_until: i64,
     probe: Option<i64>,
     starts_today: i64,
+    taken: i64,
+    /// Whether the probe is running.
+    waits_for_probe: bool,
+    /// The time at which the next held slot is free.
+    free_at: Option<i64>,
 }
 
-/// Grants a slot to an applicant, or puts it into the queue. The limit is locked.
+/// A locked limit, and the position of each applicant.
+pub(crate) struct Locked {
+    limit: Limit,
+    positions: Vec<Position>,
+}
+
+impl Locked {
+    /// Returns the time at which the lock was granted.
+    pub(crate) fn now(&self) -> i64 {
+        self.limit.now
+    }
+}
+
+/// The queue, as one applicant sees it.
+struct Position {
+    /// The arrival of the applicant, if it waits already.
+    since: Option<i64>,
+    /// The end of the lease of its entry.
+    lease_end: Option<i64>,
+    /// The interactive runs before it.
+    interactive_ahead: i64,
+    /// The same, and the runs of batches that have waited long enough.
+    urgent_ahead: i64,
+}
+
+/// Grants a slot to each applicant, or puts it into the queue. The caller stores the changes.
 pub(crate) async fn decide(
     tx: &mut Tx,
     limits: &Limits,
+    applicants: &[Applicant],
+    Locked { mut limit, positions }: Locked,
+) -> Result<(Vec<Decision>, Changes), StoreError> {
+    let (mut decisions, mut changes) = (Vec::with_capacity(applicants.len()), Changes::new());
+    for (applicant, position) in applicants.iter().zip(&positions) {
+        decisions.push(decide_one(tx, limits, applicant, position, &mut limit, &mut changes).await?);
+    }
+    Ok((decisions, changes))
+}
+
+async fn decide_one(
+    tx: &mut Tx,
+    limits: &Limits,
     applicant: &Applicant,
-    limit: Limit,
-    now: i64,
+    position: &Position,
+    limit: &mut Limit,
+    changes: &mut Changes,
 ) -> Result<Decision, StoreError> {
-    let name = limits.name.as_str();
+    let (name, now) = (limits.name.as_str(), limit.now);
     let number = applicant.queued.unwrap_or(limit.last_number + 1);
     let batches_blocked = limits.daily_cap.is_some_and(|cap| limit.starts_today >= cap.runs - cap.reserved);
-    let Counts { taken, probes, free_at, since, queue_lease, urgent_ahead } =
-        count(tx, name, &limit, number, now, batches_blocked).await?;
-    let since = since.unwrap_or(now);
+    let since = position.since.unwrap_or(now);
 
-    // A probe that vanished or whose end is unknown is followed by another one.
-    let waits_for_probe = probes > 0;
-    let is_blocked = limit.paused_until > now || waits_for_probe || (batches_blocked && applicant.batch.is_some());
-    if !is_blocked && taken < limit.size {
+    let is_blocked =
+        limit.paused_until > now || limit.waits_for_probe || (batches_blocked && applicant.batch.is_some());
+    if !is_blocked && limit.taken < limit.size {
         let ahead = match &applicant.batch {
             Some(batch) if since > now - MAX_BATCH_WAIT => count_ahead_of_batch(tx, name, number, batch, now).await?,
-            _ => urgent_ahead,
+            _ if batches_blocked => position.interactive_ahead,
+            _ => position.urgent_ahead,
         };
-        let free = if limit.probe.is_some() { 1 } else { limit.size - taken };
+        let free = if limit.probe.is_some() { 1 } else { limit.size - limit.taken };
         if ahead < free {
-            return start(tx, limits, applicant, &limit, number, now).await.map(Decision::Granted);
+            return Ok(Decision::Granted(start(limits, applicant, number, limit, changes)));
         }
     }
     if applicant.queued.is_none() {
-        let sql = "UPDATE fetch_hive_limit SET last_number = $2 WHERE name = $1";
-        tx.execute(sql, &[name.into(), number.into()]).await?;
+        limit.last_number = number;
+        changes.push(limit.update(name));
     }
     // Renewed rarely, because each change wakes the other processes.
-    if queue_lease.is_none_or(|end| end - now < millis(limits.lease) / 2) {
+    if position.lease_end.is_none_or(|end| end - now < millis(limits.lease) / 2) {
         let sql = "INSERT INTO fetch_hive_queue (name, number, batch, since, lease_end) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (name, number) DO UPDATE SET lease_end = excluded.lease_end";
         let lease_end = now + millis(limits.lease);
         let batch = applicant.batch.clone();
-        tx.execute(sql, &[name.into(), number.into(), batch.into(), since.into(), lease_end.into()]).await?;
+        changes.push((sql, vec![name.into(), number.into(), batch.into(), since.into(), lease_end.into()]));
     }
     let longest = POLL.min(millis(limits.lease) / 3).max(1);
-    let remaining = free_at.map_or(longest, |end| (end - now).clamp(1, longest));
+    let remaining = limit.free_at.map_or(longest, |end| (end - now).clamp(1, longest));
     let paused_until = if limit.paused_until > now {
         Some(limit.paused_until)
     } else {
@@ -91,97 +135,147 @@ pub(crate) async fn decide(
     Ok(Decision::Queued { number, remaining, paused_until })
 }
 
-/// Locks the row of the limit, and creates it first if necessary. Returns the time at which the
-/// lock was granted.
-pub(crate) async fn lock(tx: &mut Tx, limits: &Limits, applicant: &Applicant) -> Result<(Limit, i64), StoreError> {
-    let name = [limits.name.as_str().into()];
-    let select = "SELECT size, last_number, shrunk_size, shrunk_until, paused_until, probe, day, starts, \
-                  (SELECT value FROM fetch_hive_meta WHERE name = 'version') \
-                  FROM fetch_hive_limit WHERE name = $1 FOR UPDATE";
-    let insert = "INSERT INTO fetch_hive_limit (name, size, last_number, shrunk_size, shrunk_until, paused_until, \
-                  reset_at, probes, day, starts) VALUES ($1, $2, 0, 0, 0, 0, 0, 0, 0, 0) ON CONFLICT (name) DO NOTHING";
-    let now = tx.now_statement();
-    let mut found = tx.pipeline(&[(select, &name), (now, &[])]).await?;
-    if found.first().is_none_or(Vec::is_empty) {
-        tx.execute(insert, &[limits.name.as_str().into(), limits.max_runs.into()]).await?;
-        found = tx.pipeline(&[(select, &name), (now, &[])]).await?;
+/// Moves an applicant from the queue to a slot, and returns the number of the slot.
+fn start(limits: &Limits, applicant: &Applicant, number: i64, limit: &mut Limit, changes: &mut Changes) -> i64 {
+    let (name, now) = (limits.name.as_str(), limit.now);
+    let slot = limit.last_number.max(number) + 1;
+    limit.last_number = slot;
+    limit.starts_today += 1;
+    limit.taken += 1;
+    limit.probe = limit.probe.map(|_| slot);
+    limit.waits_for_probe = limit.probe.is_some();
+    changes.push(limit.update(name));
+    let (lease_end, hold) = (now + millis(limits.lease), millis(limits.hold));
+    let sql = "INSERT INTO fetch_hive_slot (name, number, held, lease_end, hold) VALUES ($1, $2, 0, $3, $4)";
+    changes.push((sql, vec![name.into(), slot.into(), lease_end.into(), hold.into()]));
+    if applicant.queued.is_some() {
+        let sql = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
+        changes.push((sql, vec![name.into(), number.into()]));
     }
-    let mut rows = found.into_iter().map(|rows| rows.into_iter().next());
-    let (Some(Some(mut row)), Some(Some(mut now))) = (rows.next(), rows.next()) else {
-        return Err(StoreError::Database(format!("the limit {} was deleted", limits.name)));
-    };
-    let now = now.int();
-    let (stored, last_number) = (row.int(), row.int());
-    let (shrunk_size, shrunk_until, paused_until, probe) = (row.int(), row.int(), row.int(), row.opt_int());
-    let (day, starts) = (row.int(), row.int());
-    // Another process may have changed the tables meanwhile.
-    schema::check_version(row.int())?;
-    if stored != limits.max_runs && applicant.queued.is_none() {
-        let configured = limits.max_runs;
-        tracing::warn!(limit = limits.name, stored, configured, "the stored size of the run limit is used");
+    if let Some(batch) = &applicant.batch {
+        let sql = "INSERT INTO fetch_hive_batch_start (name, batch, started) VALUES ($1, $2, $3) \
+                   ON CONFLICT (name, batch) DO UPDATE SET started = excluded.started";
+        // The number of the slot orders starts within one millisecond.
+        changes.push((sql, vec![name.into(), batch.as_str().into(), slot.into()]));
     }
-    let size = if shrunk_until > now { shrunk_size.clamp(1, stored) } else { stored };
-    let starts_today = if day == now / DAY { starts } else { 0 };
-    Ok((Limit { size, last_number, paused_until, probe, starts_today }, now))
+    slot
 }
 
-/// Removes queue entries and slots whose leases have expired. A slot whose holder vanished is
-/// held first, because its run may still be running.
+impl Limit {
+    /// Reads the row of a limit. Returns also its stored size.
+    fn new(mut row: Row, now: i64) -> Result<(Self, i64), StoreError> {
+        let (stored, last_number) = (row.int(), row.int());
+        let (shrunk_size, shrunk_until, paused_until, probe) = (row.int(), row.int(), row.int(), row.opt_int());
+        let (day, starts) = (row.int(), row.int());
+        // Another process may have changed the tables meanwhile.
+        schema::check_version(row.int())?;
+        let limit = Self {
+            now,
+            size: if shrunk_until > now { shrunk_size.clamp(1, stored) } else { stored },
+            last_number,
+            paused_until,
+            probe,
+            starts_today: if day == now / DAY { starts } else { 0 },
+            taken: 0,
+            waits_for_probe: false,
+            free_at: None,
+        };
+        Ok((limit, stored))
+    }
+
+    /// Counts the slots, and returns the time at which the next lease ends.
+    fn add_slots(&mut self, slots: Vec<Row>) -> i64 {
+        let mut next_expiry = i64::MAX;
+        for mut slot in slots {
+            let (number, held, lease_end) = (slot.int(), slot.int(), slot.int());
+            next_expiry = next_expiry.min(lease_end);
+            self.taken += i64::from(held < 2);
+            // A probe that vanished or whose end is unknown is followed by another one.
+            self.waits_for_probe |= held == 0 && self.probe == Some(number);
+            if held == 1 {
+                self.free_at = Some(self.free_at.map_or(lease_end, |earlier| earlier.min(lease_end)));
+            }
+        }
+        next_expiry
+    }
+
+    /// Returns the statement that stores the counters.
+    fn update(&self, name: &str) -> (&'static str, Vec<Value>) {
+        let sql = "UPDATE fetch_hive_limit SET last_number = $2, day = $3, starts = $4, probe = $5 WHERE name = $1";
+        let day = (self.now / DAY).into();
+        (sql, vec![name.into(), self.last_number.into(), day, self.starts_today.into(), self.probe.into()])
+    }
+}
+
+/// Locks the row of the limit, which is created if necessary, and removes what has expired.
+pub(crate) async fn lock(tx: &mut Tx, limits: &Limits, applicants: &[Applicant]) -> Result<Locked, StoreError> {
+    let name = limits.name.as_str();
+    loop {
+        let mut found = read(tx, name, applicants).await?.into_iter();
+        let mut next = || found.next().unwrap_or_default();
+        let (row, server, slots) = (next(), next(), next());
+        let Some(row) = row.into_iter().next() else {
+            let insert = "INSERT INTO fetch_hive_limit (name, size, last_number, shrunk_size, shrunk_until, \
+                          paused_until, reset_at, probes, day, starts) VALUES ($1, $2, 0, 0, 0, 0, 0, 0, 0, 0) \
+                          ON CONFLICT (name) DO NOTHING";
+            tx.execute(insert, &[name.into(), limits.max_runs.into()]).await?;
+            continue;
+        };
+        check_server(tx, server).await?;
+        let (mut now, mut next_expiry, mut positions) = (0, i64::MAX, Vec::with_capacity(applicants.len()));
+        for mut row in found.flatten() {
+            now = row.int();
+            next_expiry = row.opt_int().unwrap_or(i64::MAX).min(next_expiry);
+            let (since, lease_end) = (row.opt_int(), row.opt_int());
+            positions.push(Position { since, lease_end, interactive_ahead: row.int(), urgent_ahead: row.int() });
+        }
+        let (mut limit, stored) = Limit::new(row, now)?;
+        next_expiry = limit.add_slots(slots).min(next_expiry);
+        if next_expiry > now {
+            if stored != limits.max_runs && applicants.iter().any(|applicant| applicant.queued.is_none()) {
+                let configured = limits.max_runs;
+                tracing::warn!(limit = name, stored, configured, "the stored size of the run limit is used");
+            }
+            return Ok(Locked { limit, positions });
+        }
+        let values = [name.into(), now.into()];
+        let statements = REMOVE_EXPIRED.map(|sql| (sql, values.as_slice()));
+        tx.pipeline(&statements).await?;
+    }
+}
+
+/// Reads the limit, the server, the slots, and the queue as each applicant sees it, in one round
+/// trip.
+async fn read(tx: &mut Tx, name: &str, applicants: &[Applicant]) -> Result<Vec<Vec<Row>>, StoreError> {
+    let now = tx.now_expression();
+    let limit = "SELECT size, last_number, shrunk_size, shrunk_until, paused_until, probe, day, starts, \
+                 (SELECT value FROM fetch_hive_meta WHERE name = 'version') \
+                 FROM fetch_hive_limit WHERE name = $1 FOR UPDATE";
+    let slots = "SELECT number, held, lease_end FROM fetch_hive_slot WHERE name = $1";
+    // The time is read after the lock was granted.
+    let queue = format!(
+        "SELECT {now}, MIN(lease_end), MAX(since) FILTER (WHERE number = $2), MAX(lease_end) FILTER (WHERE number = $2), \
+         COUNT(*) FILTER (WHERE number < $2 AND batch IS NULL), \
+         COUNT(*) FILTER (WHERE number < $2 AND (batch IS NULL OR since <= {now} - {MAX_BATCH_WAIT})) \
+         FROM fetch_hive_queue WHERE name = $1"
+    );
+    let values = [name.into()];
+    // A run that has just arrived is behind all others.
+    let positions = applicants.iter().map(|applicant| [name.into(), applicant.queued.unwrap_or(i64::MAX).into()]);
+    let positions: Vec<_> = positions.collect();
+    let mut statements: Vec<Statement<'_>> = vec![(limit, &values), (tx.server_statement(), &[]), (slots, &values)];
+    statements.extend(positions.iter().map(|values| (queue.as_str(), values.as_slice())));
+    tx.pipeline(&statements).await
+}
+
+/// Statements that remove queue entries and slots whose leases have expired. A slot whose holder
+/// vanished is held first, because its run may still be running.
 const REMOVE_EXPIRED: [&str; 3] = [
     "UPDATE fetch_hive_slot SET held = 1, lease_end = lease_end + hold \
      WHERE name = $1 AND held = 0 AND lease_end <= $2",
     "DELETE FROM fetch_hive_slot WHERE name = $1 AND held > 0 AND lease_end <= $2",
     "DELETE FROM fetch_hive_queue WHERE name = $1 AND lease_end <= $2",
 ];
-
-/// The slots and the queue, as an applicant sees them.
-struct Counts {
-    taken: i64,
-    /// 1 if the probe is running.
-    probes: i64,
-    /// The time at which the next held slot is free.
-    free_at: Option<i64>,
-    /// The arrival of the applicant.
-    since: Option<i64>,
-    /// The end of the lease of its queue entry.
-    queue_lease: Option<i64>,
-    /// The interactive runs, and those of batches that have waited long enough, before the
-    /// applicant.
-    urgent_ahead: i64,
-}
-
-async fn count(
-    tx: &mut Tx,
-    name: &str,
-    limit: &Limit,
-    number: i64,
-    now: i64,
-    batches_blocked: bool,
-) -> Result<Counts, StoreError> {
-    let counts = "SELECT (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1 AND held < 2), \
-                  (SELECT COUNT(*) FROM fetch_hive_slot WHERE name = $1 AND held = 0 AND number = $3), \
-                  (SELECT MIN(lease_end) FROM fetch_hive_slot WHERE name = $1 AND held = 1), \
-                  (SELECT since FROM fetch_hive_queue WHERE name = $1 AND number = $2), \
-                  (SELECT lease_end FROM fetch_hive_queue WHERE name = $1 AND number = $2), \
-                  (SELECT COUNT(*) FROM fetch_hive_queue \
-                   WHERE name = $1 AND number < $2 AND (batch IS NULL OR since <= $4))";
-    let urgent_since = if batches_blocked { i64::MIN } else { now - MAX_BATCH_WAIT };
-    let probe = limit.probe.unwrap_or_default();
-    let expired = [name.into(), now.into()];
-    let values = [name.into(), number.into(), probe.into(), urgent_since.into()];
-    let [hold, free, leave] = REMOVE_EXPIRED;
-    let statements: [Statement<'_>; 4] = [(hold, &expired), (free, &expired), (leave, &expired), (counts, &values)];
-    let row = tx.pipeline(&statements).await?.pop().and_then(|rows| rows.into_iter().next());
-    let mut row = row.ok_or_else(|| StoreError::Database("the database returned no counts".into()))?;
-    Ok(Counts {
-        taken: row.int(),
-        probes: row.int(),
-        free_at: row.opt_int(),
-        since: row.opt_int(),
-        queue_lease: row.opt_int(),
-        urgent_ahead: row.int(),
-    })
-}
 
 /// Counts the waiting runs that start before a run of a batch.
 async fn count_ahead_of_batch(tx: &mut Tx, name: &str, number: i64, batch: &str, now: i64) -> Result<i64, StoreError> {
@@ -214,53 +308,11 @@ pub(super) async fn usage(tx: &mut Tx, limits: &Limits) -> Result<RunLimiterUsag
     Ok(RunLimiterUsage::new(slots, running, held, waiting))
 }
 
-/// Moves an applicant from the queue to a slot, and returns the number of the slot.
-async fn start(
-    tx: &mut Tx,
-    limits: &Limits,
-    applicant: &Applicant,
-    limit: &Limit,
-    number: i64,
-    now: i64,
-) -> Result<i64, StoreError> {
-    let name = limits.name.as_str();
-    let slot = limit.last_number.max(number) + 1;
-    let (day, starts) = (now / DAY, limit.starts_today + 1);
-    let (lease_end, hold) = (now + millis(limits.lease), millis(limits.hold));
-    let update_limit = "UPDATE fetch_hive_limit SET last_number = $2, day = $3, starts = $4, \
-                        probe = CASE WHEN probe IS NULL THEN NULL ELSE $2 END WHERE name = $1";
-    let leave_queue = "DELETE FROM fetch_hive_queue WHERE name = $1 AND number = $2";
-    let insert_slot = "INSERT INTO fetch_hive_slot (name, number, held, lease_end, hold) VALUES ($1, $2, 0, $3, $4)";
-    let limit_values = [name.into(), slot.into(), day.into(), starts.into()];
-    let queue_values = [name.into(), number.into()];
-    let slot_values = [name.into(), slot.into(), lease_end.into(), hold.into()];
-    let statements: [Statement<'_>; 5] = [
-        (tx.server_statement(), &[]),
-        CONFIRMED_SERVER,
-        (update_limit, &limit_values),
-        (leave_queue, &queue_values),
-        (insert_slot, &slot_values),
-    ];
-    let rows = tx.pipeline(&statements).await?;
-    check_server(tx, rows).await?;
-    if let Some(batch) = &applicant.batch {
-        let sql = "INSERT INTO fetch_hive_batch_start (name, batch, started) VALUES ($1, $2, $3) \
-                   ON CONFLICT (name, batch) DO UPDATE SET started = excluded.started";
-        // The number of the slot orders starts within one millisecond.
-        tx.execute(sql, &[name.into(), batch.as_str().into(), slot.into()]).await?;
-    }
-    Ok(slot)
-}
-
-/// Reads the server that was confirmed last.
-pub(crate) const CONFIRMED_SERVER: Statement<'static> = ("SELECT id FROM fetch_hive_server", &[]);
-
 /// Fails if another server answers than the confirmed one, because it may have lost committed runs.
-/// `rows` starts with the results of the server statement and of [`CONFIRMED_SERVER`].
-pub(crate) async fn check_server(tx: &mut Tx, rows: Vec<Vec<Row>>) -> Result<(), StoreError> {
-    let mut rows = rows.into_iter().map(|rows| rows.into_iter().next());
-    let mut text = || rows.next().flatten().and_then(|mut row| row.text());
-    match (text(), text()) {
+/// `rows` are the result of the server statement.
+pub(crate) async fn check_server(tx: &mut Tx, rows: Vec<Row>) -> Result<(), StoreError> {
+    let Some(mut row) = rows.into_iter().next() else { return Ok(()) };
+    match (row.text(), row.text()) {
         (Some(found), Some(confirmed)) if confirmed != found => Err(StoreError::ServerChanged { confirmed, found }),
         (Some(found), None) => set_server(tx, &found).await,
         _ => Ok(()),
@@ -283,14 +335,10 @@ async fn set_server(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
 
 /// Extends the lease of a slot. Returns whether the slot still belongs to this process.
 pub(super) async fn renew(tx: &mut Tx, limits: &Limits, slot: i64) -> Result<bool, StoreError> {
-    let lease_end = tx.now().await? + millis(limits.lease);
-    let sql = "UPDATE fetch_hive_slot SET lease_end = $3 WHERE name = $1 AND number = $2 AND held <> 1 \
-               RETURNING number";
-    Ok(tx.row(sql, &[limits.name.as_str().into(), slot.into(), lease_end.into()]).await?.is_some())
-}
-
-/// Frees the slot of a run that has ended. Its row remains until its holder releases it.
-pub(crate) async fn free_slot_of(tx: &mut Tx, request_id: &str) -> Result<(), StoreError> {
-    let sql = "UPDATE fetch_hive_slot SET held = 2 WHERE request_id = $1";
-    tx.execute(sql, &[request_id.into()]).await
+    let sql = format!(
+        "UPDATE fetch_hive_slot SET lease_end = {} + $3 WHERE name = $1 AND number = $2 AND held <> 1 RETURNING number",
+        tx.now_expression()
+    );
+    let values = [limits.name.as_str().into(), slot.into(), millis(limits.lease).into()];
+    Ok(tx.commit_row(&sql, &values).await?.is_some())
 }

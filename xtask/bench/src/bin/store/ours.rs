@@ -21,33 +21,45 @@ async fn open(database: &str) -> Store {
     opened.unwrap_or_else(|error| panic!("{error}"))
 }
 
-async fn pending_run(store: &Store) -> RunToken {
+/// Starts the run number `n`, which ends with the callback `body(n)`.
+async fn pending_run(store: &Store, n: usize) -> RunToken {
     let token = RunToken::random().unwrap_or_else(|error| panic!("{error}"));
     let runs = store.pending_runs();
     runs.open(&token).await.unwrap_or_else(|error| panic!("{error}"));
-    let run = AcceptedRun::new(None, Some(WebhookSecret::new(SECRET)));
+    let request_id = format!("req_{n}").into();
+    let run = AcceptedRun::new(Some(request_id), Some(WebhookSecret::new(SECRET)));
     runs.started(&token, run).await.unwrap_or_else(|error| panic!("{error}"));
     token
 }
 
+/// How many runs are pending at a time.
+const PENDING_RUNS: usize = 2_000;
+
 /// Receives callbacks of pending runs through the receiver, which verifies and stores them.
 pub(crate) async fn deliveries(database: &str, count: usize) -> Duration {
     let store = open(database).await;
-    let mut opened = JoinSet::new();
-    for _ in 0..count {
-        let store = store.clone();
-        opened.spawn(async move { pending_run(&store).await });
+    let mut elapsed = Duration::ZERO;
+    for first in (0..count).step_by(PENDING_RUNS) {
+        let mut opened = JoinSet::new();
+        for n in first..first + PENDING_RUNS {
+            let store = store.clone();
+            opened.spawn(async move { (n, pending_run(&store, n).await) });
+        }
+        elapsed += deliver(&store, opened.join_all().await).await;
     }
-    let tokens = Arc::new(opened.join_all().await);
+    elapsed
+}
+
+async fn deliver(store: &Store, runs: Vec<(usize, RunToken)>) -> Duration {
     let receiver = store.receiver("http://localhost/callbacks");
-    let next = Arc::new(AtomicUsize::new(0));
+    let (runs, next) = (Arc::new(runs), Arc::new(AtomicUsize::new(0)));
     let start = Instant::now();
     let mut workers = JoinSet::new();
     for _ in 0..CONCURRENT_DELIVERIES {
-        let (receiver, tokens, next) = (receiver.clone(), Arc::clone(&tokens), Arc::clone(&next));
+        let (receiver, runs, next) = (receiver.clone(), Arc::clone(&runs), Arc::clone(&next));
         workers.spawn(async move {
-            while let Some(token) = tokens.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let (mut parts, body) = signed_request(SECRET, body(0)).into_parts();
+            while let Some((n, token)) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let (mut parts, body) = signed_request(SECRET, body(*n)).into_parts();
                 let url = format!("http://localhost/callbacks/{}", token.as_str());
                 parts.uri = url.parse().unwrap_or_else(|error| panic!("{error}"));
                 let handle = |_: Delivery| async { Ok::<_, std::convert::Infallible>(()) };
@@ -60,10 +72,11 @@ pub(crate) async fn deliveries(database: &str, count: usize) -> Duration {
     start.elapsed()
 }
 
-/// Acquires and releases slots. No client waits for a slot.
+/// Acquires and releases slots. Slots are released in the background, so there are enough that no
+/// client waits for the previous release.
 pub(crate) async fn slots(database: &str, count: usize) -> Duration {
     let store = open(database).await;
-    let limiter = store.run_limiter("plan", CLIENTS.try_into().unwrap_or(u32::MAX));
+    let limiter = store.run_limiter("plan", (8 * CLIENTS).try_into().unwrap_or(u32::MAX));
     let start = Instant::now();
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -91,7 +104,7 @@ pub(crate) async fn wake_ups(database: &str, count: usize) -> Vec<Duration> {
     let runs = store.pending_runs();
     let mut delays = Vec::with_capacity(count);
     for n in 0..count {
-        let token = pending_run(&store).await;
+        let token = pending_run(&store, n).await;
         waiter.send(token.as_str());
         assert_eq!(waiter.line(), "waiting");
         let (parts, body) = signed_request(SECRET, body(n)).into_parts();
