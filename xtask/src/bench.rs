@@ -1,4 +1,7 @@
-//! Measurements against named peers. `BENCHMARKS.md` contains the results and describes the method.
+//! Measurements against named peers. `BENCHMARKS.md` contains the results.
+//!
+//! The programs are in `xtask/bench`, a package outside of the workspace. The doc comment of each
+//! `measure` function describes its method.
 
 mod batch;
 mod binaries;
@@ -16,44 +19,44 @@ use self::binaries::Binaries;
 use self::report::{Row, update_section};
 use crate::run::run_cargo;
 
-/// A name and a function that measures.
-type Section = (&'static str, fn(&Binaries) -> Result<Vec<Row>, String>);
+type Measure = fn(&Binaries) -> Result<Vec<Row>, String>;
 
-const SECTIONS: [Section; 12] = [
-    ("call", call::measure),
-    ("https", https::calls),
-    ("bodies", https::bodies),
-    ("events", https::streams),
-    ("local", https::local),
-    ("streams", streams::measure),
-    ("verify", verify::measure),
-    ("memory", memory::measure),
-    ("store", store::measure),
-    ("batch", batch::measure),
-    ("build", build_cost::measure),
-    ("wasm", wasm::measure),
+/// The name of a table in `BENCHMARKS.md`, and the functions that measure its rows.
+///
+/// To add a section, add a paragraph that begins with its name and a table below it.
+const SECTIONS: [(&str, &[Measure]); 8] = [
+    ("calls", &[https::calls, call::measure]),
+    ("cold", &[https::cold]),
+    ("bodies", &[https::bodies]),
+    ("streams", &[https::streams, memory::measure, streams::measure]),
+    ("callbacks", &[store::deliveries, https::callbacks, verify::measure]),
+    ("slots", &[store::slots, https::queue]),
+    ("batch", &[batch::measure]),
+    ("build", &[wasm::measure, build_cost::measure]),
 ];
 
-/// Measures all sections, or the named ones, and updates their rows in `BENCHMARKS.md`.
+/// Measures all sections, or the named ones, and replaces their tables in `BENCHMARKS.md`.
 pub(crate) fn bench(arguments: &[String]) -> Result<(), String> {
     let names = SECTIONS.map(|section| section.0);
     if let Some(unknown) = arguments.iter().find(|name| !names.contains(&name.as_str())) {
         return Err(format!("unknown section {unknown}; the sections are {}", names.join(", ")));
     }
-    let needs_programs = |name: &String| !["build", "wasm"].contains(&name.as_str());
-    if arguments.is_empty() || arguments.iter().any(needs_programs) {
+    if arguments.is_empty() || arguments.iter().any(|name| name != "build") {
         let build = "build --release --bins --manifest-path xtask/bench/Cargo.toml --target-dir target/bench";
         run_cargo("benchmark programs", build, &[])?;
     }
     let binaries = Binaries::new();
-    for (name, measure) in SECTIONS {
+    for (name, functions) in SECTIONS {
         if !arguments.is_empty() && !arguments.iter().any(|argument| argument == name) {
             continue;
         }
         println!("\n== bench: {name}");
-        let rows = measure(&binaries)?;
+        let mut rows = Vec::new();
+        for measure in functions {
+            rows.extend(measure(&binaries)?);
+        }
         for row in &rows {
-            println!("   {}", row.to_markdown(name));
+            println!("   {}", row.to_markdown());
         }
         update_section(name, &rows)?;
     }

@@ -71,9 +71,9 @@ mod tests {
         declared
     }
 
-    fn guide() -> String {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fetch-hive-client/docs/cli.md");
-        std::fs::read_to_string(page).unwrap()
+    fn guide(page: &str) -> String {
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fetch-hive-client/docs");
+        std::fs::read_to_string(pages.join(page)).unwrap()
     }
 
     /// Parses a command line, and names it if it is invalid.
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn guide_lists_every_operation() {
-        let (guide, declared) = (guide(), declared());
+        let (guide, declared) = (guide("cli.md"), declared());
         for (id, command) in OPERATIONS {
             let operation = declared[id].replace("/public/workspaces/{workspace_id}", "…");
             let row = format!("| {operation} | `fetch-hive {command}` |");
@@ -106,7 +106,8 @@ mod tests {
 
     #[test]
     fn commands_in_examples_and_texts_are_valid() {
-        let mut lines: Vec<String> = guide().lines().map(str::to_owned).collect();
+        let guide = ["cli.md", "mcp.md", "batch.md"].map(guide).concat();
+        let mut lines: Vec<String> = guide.lines().map(str::to_owned).collect();
         lines.extend(include_str!("../README.md").lines().map(str::to_owned));
         let mut commands = vec![Cli::description()];
         while let Some(command) = commands.pop() {

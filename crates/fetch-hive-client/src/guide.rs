@@ -33,6 +33,9 @@ pub mod retries {}
 #[doc = include_str!("../docs/cli.md")]
 pub mod cli {}
 
+#[doc = include_str!("../docs/mcp.md")]
+pub mod mcp {}
+
 #[doc = include_str!("../docs/proxies.md")]
 pub mod proxies {}
 
@@ -50,6 +53,9 @@ pub mod platforms {}
 
 #[doc = include_str!("../docs/python.md")]
 pub mod python {}
+
+#[doc = include_str!("../docs/comparison.md")]
+pub mod comparison {}
 
 #[doc = include_str!("../docs/adding-an-endpoint.md")]
 pub mod adding_an_endpoint {}

@@ -5,6 +5,11 @@ use super::store::new_folder;
 const REPETITIONS: usize = 3;
 
 /// Compares batches with bare statements on the same database.
+///
+/// One worker runs rows with one slot and a transport that answers at once. The bare loop commits
+/// an insert and two updates per row in a table without indexes. A resume opens the batch, counts
+/// its rows and takes the first one; the bare loop reads all rows. Peak memory is that of the whole
+/// process (`VmHWM`).
 pub(crate) fn measure(binaries: &Binaries) -> Result<Vec<Row>, String> {
     let run = |client: &str, measurement: &str, file: &str, count: u32| {
         binaries.run("batch", &[client, measurement, file, &count.to_string()])

@@ -9,66 +9,54 @@ use crate::run::{capture_output, workspace_root};
 /// Rounds of each measurement; the best one counts.
 const ROUNDS: usize = 7;
 
-/// The argument of the benchmark program, the title, and the number of calls of each client.
-const CLIENTS: [(&str, &str, &str); 5] = [
-    ("ours", "ours", "20000"),
-    ("hyper", "raw hyper", "20000"),
-    ("prebuilt", "raw hyper with a prebuilt request", "20000"),
-    ("reqwest", "reqwest", "20000"),
-    ("ureq", "ureq", "4000"),
-];
+/// The argument of the benchmark program, and the number of calls of each client.
+const CLIENTS: [(&str, &str); 4] = [("ours", "20000"), ("hyper", "20000"), ("reqwest", "20000"), ("ureq", "4000")];
 
-/// Measures a workflow call.
+/// The peers in [`CLIENTS`].
+const PEERS: &str = "raw hyper / reqwest / ureq";
+
+/// Measures a workflow call without TLS.
+///
+/// Every client sends the same `POST /workflow/invoke` to the same server, which is a separate
+/// process, and parses the same response into a struct. CPU time is the user and system time of the
+/// client's process (`getrusage`), after a warm-up. Asynchronous clients run on one thread, and
+/// ureq has one thread per concurrent call. reqwest and ureq use the default timeouts of our
+/// client.
+///
+/// "Raw hyper" is hyper-util's pooled client with `http::Request::post(…)` and serde. It has no
+/// TLS, proxies, gzip, timeouts, retries or checks. Our transport pools its connections itself, on
+/// top of `hyper::client::conn`. This is cheaper than hyper-util's pool, and the difference pays
+/// for most of our additional work.
 pub(crate) fn measure(binaries: &Binaries) -> Result<Vec<Row>, String> {
     let server = binaries.server()?;
     let url = &*server.url;
-    let mut rows = Vec::new();
-    let mut ours_ns = f64::INFINITY;
-    for concurrency in ["64", "1"] {
-        let mut times = [f64::INFINITY; CLIENTS.len()];
-        let mut rates = [0.0_f64; CLIENTS.len()];
-        for _ in 0..ROUNDS {
-            for (n, (client, _, calls)) in CLIENTS.iter().enumerate() {
-                let figures = binaries.run("call", &[client, url, concurrency, calls])?;
-                times[n] = times[n].min(figures.first("cpu_ns")?);
-                rates[n] = rates[n].max(1e9 / figures.first("wall_ns")?);
-            }
-        }
-        ours_ns = ours_ns.min(times[0]);
-        for (n, (client, title, _)) in CLIENTS.iter().enumerate().skip(1) {
-            let title = format!("CPU time, {concurrency} concurrent, vs {title}");
-            let row = Row::new(title, times[0] / 1e3, times[n] / 1e3, " µs", 1);
-            rows.push(if (*client, concurrency) == ("hyper", "64") { row.target(Target::AtMost(1.1)) } else { row });
-        }
-        for (n, (_, title, _)) in CLIENTS.iter().enumerate().skip(1) {
-            let title = format!("calls per second, {concurrency} concurrent, vs {title}");
-            rows.push(Row::new(title, rates[0], rates[n], "/s", 0));
+    let mut times = [f64::INFINITY; CLIENTS.len()];
+    for _ in 0..ROUNDS {
+        for (best, (client, calls)) in times.iter_mut().zip(CLIENTS) {
+            *best = best.min(binaries.run("call", &[client, url, "64", calls])?.first("cpu_ns")?);
         }
     }
-    rows.extend(allocations(binaries, url)?);
+    let row = |peer: &f64| Row::new("", times[0] / 1e3, peer / 1e3, " µs", 1);
+    let mut rows: Vec<_> = times[1..].iter().map(row).collect();
+    rows[0] = row(&times[1]).target(Target::AtMost(1.1));
+    let title = format!("CPU time of a call without TLS, 64 concurrent, vs {PEERS}");
+    let mut rows = vec![Row::merge(title, &rows), allocations(binaries, url)?];
     rows.extend(instructions(binaries, url)?);
-    rows.extend(python_sdk(url, ours_ns)?);
+    rows.extend(python_sdk(url, times[0])?);
     Ok(rows)
 }
 
-/// Counts the allocations of a call. They do not depend on the load, so one round is enough.
-fn allocations(binaries: &Binaries, url: &str) -> Result<Vec<Row>, String> {
-    let mut counts = Vec::new();
-    for (client, title, _) in CLIENTS {
-        let figures = binaries.run("call_count", &[client, url, "64", "4000"])?;
-        counts.push((title, figures.first("allocations")?, figures.first("bytes")?));
-    }
-    let (_, ours, bytes) = counts[0];
-    let mut rows = Vec::new();
-    for (title, allocations, _) in &counts[1..] {
-        let row = Row::new(format!("allocations, vs {title}"), ours, *allocations, "", 0);
-        let target = Target::OursAtMost { ours: ours.round(), limit: 40.0 };
-        rows.push(if *title == "raw hyper" { row.target(target) } else { row });
-    }
-    for (title, _, peer) in &counts[1..] {
-        rows.push(Row::new(format!("bytes allocated, vs {title}"), bytes, *peer, "", 0));
-    }
-    Ok(rows)
+/// Counts the allocations of a call, with a counting allocator.
+///
+/// They do not depend on the load, so one round is enough.
+fn allocations(binaries: &Binaries, url: &str) -> Result<Row, String> {
+    let count = |client| binaries.run("call_count", &[client, url, "64", "4000"])?.first("allocations");
+    let ours = count("ours")?;
+    let row = |(client, _)| Ok(Row::new("", ours, count(client)?, "", 0));
+    let mut rows = CLIENTS.into_iter().skip(1).map(row).collect::<Result<Vec<_>, String>>()?;
+    let target = Target::OursAtMost { ours: ours.round(), limit: 40.0 };
+    rows = rows.into_iter().map(|row| row.target(target)).collect();
+    Ok(Row::merge(format!("allocations of a call, vs {PEERS}"), &rows))
 }
 
 /// Counts the instructions of a call with callgrind, if valgrind is installed.
@@ -83,13 +71,15 @@ fn instructions(binaries: &Binaries, url: &str) -> Result<Vec<Row>, String> {
     let total = |client: &str, calls: &str| binaries.instructions("call", &[client, url, "64", calls]);
     let per_call = |client: &str| Ok::<_, String>((total(client, "4000")? - total(client, "2000")?) / 2_000.0);
     let ours = per_call("ours")?;
-    Ok(vec![
-        Row::new("instructions, vs raw hyper", ours, per_call("hyper")?, "", 0),
-        Row::new("instructions, vs reqwest", ours, per_call("reqwest")?, "", 0).target(Target::AtMost(1.0)),
-    ])
+    let hyper = Row::new("", ours, per_call("hyper")?, "", 0);
+    let reqwest = Row::new("", ours, per_call("reqwest")?, "", 0).target(Target::AtMost(1.0));
+    Ok(vec![Row::merge("instructions of a call without TLS, vs raw hyper / reqwest", &[hyper, reqwest])])
 }
 
 /// Measures the official Python SDK, if Python 3 is installed.
+///
+/// It sends one call after another. It creates a new `httpx.Client` for each call, which loads the
+/// certificates and opens a connection.
 fn python_sdk(url: &str, ours_ns: f64) -> Result<Vec<Row>, String> {
     if !python::is_installed() {
         println!("   Python SDK: SKIPPED, Python 3 is not installed");

@@ -2,14 +2,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::run::{read_text, workspace_root};
 
-/// A measurement of ours and of a peer.
+/// A row of a table: one measurement of ours and of a peer, or several of one kind.
 pub(crate) struct Row {
     title: String,
+    ours: f64,
     ratio: f64,
-    target: Option<Target>,
-    ours: String,
-    peer: String,
-    ours_value: f64,
+    /// The ratio, the verdict about the target, our value and the peer's value.
+    cells: [String; 4],
 }
 
 /// The goal of a measurement.
@@ -27,37 +26,41 @@ impl Row {
     /// Creates a row with two values in the same unit.
     pub(crate) fn new(title: impl Into<String>, ours: f64, peer: f64, unit: &str, decimals: usize) -> Self {
         let text = |value: f64| format!("{value:.decimals$}{unit}");
-        Self {
-            title: title.into(),
-            ratio: ours / peer,
-            target: None,
-            ours: text(ours),
-            peer: text(peer),
-            ours_value: ours,
-        }
+        let ratio = ours / peer;
+        let ratio_text = if ratio >= 100.0 { format!("{ratio:.0}") } else { format!("{ratio:.2}") };
+        Self { title: title.into(), ours, ratio, cells: [ratio_text, String::new(), text(ours), text(peer)] }
+    }
+
+    /// Merges measurements of one kind into one row, with slashes between different values.
+    pub(crate) fn merge(title: impl Into<String>, rows: &[Self]) -> Self {
+        let join = |n: usize| {
+            let cells: Vec<_> = rows.iter().map(|row| &*row.cells[n]).collect();
+            if cells.windows(2).all(|pair| pair[0] == pair[1]) {
+                return cells.first().copied().unwrap_or_default().to_owned();
+            }
+            cells.iter().map(|cell| if cell.is_empty() { "–" } else { cell }).collect::<Vec<_>>().join(" / ")
+        };
+        Self { title: title.into(), ours: f64::NAN, ratio: f64::NAN, cells: [0, 1, 2, 3].map(join) }
     }
 
     /// Returns our value, in the unit of the row.
     pub(crate) fn ours(&self) -> f64 {
-        self.ours_value
+        self.ours
     }
 
     pub(crate) fn target(mut self, target: Target) -> Self {
-        self.target = Some(target);
+        self.cells[1] = match target {
+            Target::AtMost(limit) => verdict(self.ratio <= limit, &format!("≤ {limit}")),
+            Target::AtLeast(limit) => verdict(self.ratio >= limit, &format!("≥ {limit}")),
+            Target::OursAtMost { ours, limit } => verdict(ours <= limit, &format!("ours ≤ {limit}")),
+        };
         self
     }
 
     /// Formats the row of the Markdown table.
-    pub(crate) fn to_markdown(&self, section: &str) -> String {
-        let Self { title, ratio, target, ours, peer, .. } = self;
-        let ratio = if *ratio >= 100.0 { format!("{ratio:.0}") } else { format!("{ratio:.2}") };
-        let target = match *target {
-            None => String::new(),
-            Some(Target::AtMost(limit)) => verdict(self.ratio <= limit, &format!("≤ {limit}")),
-            Some(Target::AtLeast(limit)) => verdict(self.ratio >= limit, &format!("≥ {limit}")),
-            Some(Target::OursAtMost { ours, limit }) => verdict(ours <= limit, &format!("ours ≤ {limit}")),
-        };
-        format!("| {section} | {title} | {ratio} | {target} | {ours} | {peer} |")
+    pub(crate) fn to_markdown(&self) -> String {
+        let [ratio, target, ours, peer] = &self.cells;
+        format!("| {ratio} | {} | {target} | {ours} | {peer} |", self.title)
     }
 }
 
@@ -65,32 +68,30 @@ fn verdict(met: bool, target: &str) -> String {
     format!("{target}: {}", if met { "yes" } else { "**no**" })
 }
 
-/// Replaces the rows of a section in `BENCHMARKS.md`, and the line with the date and the machine
-/// below the table.
+/// Replaces the table of a section in `BENCHMARKS.md`.
 pub(crate) fn update_section(section: &str, rows: &[Row]) -> Result<(), String> {
     let file = workspace_root().join("BENCHMARKS.md");
-    let text = read_text(&file)?;
-    let rows: Vec<_> = rows.iter().map(|row| row.to_markdown(section)).collect();
-    let text = replace_lines(&text, &format!("| {section} | "), &rows);
-    let text = replace_lines(&text, &format!("- {section}: "), &[format!("- {section}: {}", conditions())]);
+    let mut table = format!("| ratio | {} | target | ours | peer |\n|---|---|---|---|---|\n", conditions());
+    for row in rows {
+        table = table + &row.to_markdown() + "\n";
+    }
+    let text = replace_table(&read_text(&file)?, section, &table)?;
     std::fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Replaces all lines that have a prefix. The new lines are inserted at the position of the first
-/// one.
-fn replace_lines(text: &str, prefix: &str, lines: &[String]) -> String {
-    let mut lines = lines.iter();
-    let mut out = String::new();
-    for line in text.lines() {
-        if line.starts_with(prefix) {
-            for line in lines.by_ref() {
-                out = out + line + "\n";
-            }
-        } else {
-            out = out + line + "\n";
-        }
-    }
-    out
+/// Replaces the first table below the paragraph of a section.
+fn replace_table(text: &str, section: &str, table: &str) -> Result<String, String> {
+    let paragraph = paragraph_start(section);
+    let missing = || format!("BENCHMARKS.md has no paragraph that begins with {paragraph} and no table below it");
+    let paragraph = text.find(&paragraph).ok_or_else(missing)?;
+    let start = paragraph + text[paragraph..].find("\n|").ok_or_else(missing)? + 1;
+    let end = text[start..].find("\n\n").map_or(text.len(), |length| start + length + 1);
+    Ok(format!("{}{table}{}", &text[..start], &text[end..]))
+}
+
+/// Returns the beginning of the paragraph above the table of a section.
+fn paragraph_start(section: &str) -> String {
+    format!("**`{section}`: ")
 }
 
 /// Returns the date, the machine, the compiler and the load.
@@ -139,28 +140,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_rows_of_one_section_are_replaced() {
-        let text = "# t\n| call | old |\n| call | older |\n| verify | x |\nend\n";
-        let new = ["| call | new |".to_owned(), "| call | newer |".to_owned(), "| call | newest |".to_owned()];
-        assert_eq!(
-            replace_lines(text, "| call | ", &new),
-            "# t\n| call | new |\n| call | newer |\n| call | newest |\n| verify | x |\nend\n"
-        );
+    fn only_the_table_of_one_section_is_replaced() {
+        let text = "**`a`: x?** y\n\n| 1 |\n\n**`b`: x?**\ny\n\n| 2 |\n| 3 |\n\n**`c`: x?** y\n\n| 4 |\n";
+        let replaced = replace_table(text, "b", "| 5 |\n").unwrap();
+        assert_eq!(replaced, text.replace("| 2 |\n| 3 |\n", "| 5 |\n"));
+        assert_eq!(replace_table(text, "c", "| 5 |\n").unwrap(), text.replace("| 4 |\n", "| 5 |\n"));
+        assert!(replace_table(text, "d", "| 5 |\n").is_err());
+    }
+
+    #[test]
+    fn each_section_has_a_table() {
+        let text = read_text(&workspace_root().join("BENCHMARKS.md")).unwrap();
+        for (section, _) in crate::bench::SECTIONS {
+            replace_table(&text, section, "").unwrap();
+        }
+        assert_eq!(text.matches("\n**`").count(), crate::bench::SECTIONS.len());
     }
 
     #[test]
     fn each_missed_target_has_a_reason() {
         let text = read_text(&workspace_root().join("BENCHMARKS.md")).unwrap();
-        let (_, reasons) = text.split_once("## Missed targets").unwrap();
+        let (tables, reasons) = text.split_once("## Missed targets").unwrap();
         let reasons: Vec<_> = reasons.split("**").skip(1).step_by(2).collect();
-        for row in text.lines().filter(|line| line.starts_with("| ") && line.contains("**no**")) {
-            let cells: Vec<_> = row.split(" | ").map(|cell| cell.trim_matches(['|', ' '])).collect();
-            let title = format!("{}: {}", cells[0], cells[1]);
-            assert!(reasons.iter().any(|reason| title.starts_with(reason)), "no reason for {title}");
+        let missed: Vec<_> =
+            tables.lines().filter(|line| line.starts_with("| ") && line.contains(": **no**")).collect();
+        for row in &missed {
+            assert!(reasons.iter().any(|reason| row.contains(reason)), "no reason for {row}");
         }
-        for reason in reasons.into_iter().filter(|reason| reason.contains(": ")) {
-            let is_missed = |row: &str| row.contains("**no**") && row.replacen(" | ", ": ", 1).contains(reason);
-            assert!(text.lines().any(is_missed), "{reason} is not missed any more");
+        for reason in reasons {
+            assert!(missed.iter().any(|row| row.contains(reason)), "{reason} is not missed any more");
         }
     }
 
@@ -179,9 +187,24 @@ mod tests {
 
     #[test]
     fn missed_target_is_marked() {
-        let row = |target| Row::new("x", 12.0, 10.0, " µs", 1).target(target).to_markdown("call");
-        assert_eq!(row(Target::AtMost(1.1)), "| call | x | 1.20 | ≤ 1.1: **no** | 12.0 µs | 10.0 µs |");
+        let row = |target| Row::new("x", 12.0, 10.0, " µs", 1).target(target).to_markdown();
+        assert_eq!(row(Target::AtMost(1.1)), "| 1.20 | x | ≤ 1.1: **no** | 12.0 µs | 10.0 µs |");
         assert!(row(Target::AtLeast(1.1)).contains("yes"));
         assert!(row(Target::OursAtMost { ours: 12.0, limit: 11.0 }).contains("ours ≤ 11: **no**"));
+    }
+
+    #[test]
+    fn merged_rows_keep_each_different_value() {
+        let row = |peer: f64| Row::new("", 12.0, peer, " µs", 1);
+        let target = |peer: f64| row(peer).target(Target::AtMost(1.1));
+        let merged = |rows: &[Row]| Row::merge("x", rows).to_markdown();
+        assert_eq!(
+            merged(&[target(10.0), target(8.0)]),
+            "| 1.20 / 1.50 | x | ≤ 1.1: **no** | 12.0 µs | 10.0 µs / 8.0 µs |"
+        );
+        assert_eq!(
+            merged(&[target(12.0), row(10.0)]),
+            "| 1.00 / 1.20 | x | ≤ 1.1: yes / – | 12.0 µs | 12.0 µs / 10.0 µs |"
+        );
     }
 }

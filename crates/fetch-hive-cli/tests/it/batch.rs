@@ -1,10 +1,11 @@
 //! Batches from a spreadsheet to its results.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use fetch_hive_emulator::Fault;
 
-use crate::support::Sandbox;
+use crate::support::{BIN, Sandbox};
 
 /// Writes a file as a German spreadsheet program does, with leading zeros, quoted line breaks and
 /// semicolons.
@@ -103,4 +104,26 @@ fn mistakes_are_reported_before_anything_is_sent() {
     let overwritten = sandbox.run(&["batch", "run", &input, "--workflow", "summary", "--all-columns", "--out", &input]);
     assert_eq!(overwritten.code, Some(2), "{}", overwritten.stderr);
     assert_eq!(sandbox.emulator.requests().len(), 0);
+}
+
+#[test]
+fn python_program_of_the_guide_runs_a_batch() {
+    if !Command::new("python3").arg("--version").output().is_ok_and(|output| output.status.success()) {
+        println!("skipped: Python 3 is not installed");
+        return;
+    }
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fetch-hive-client/docs/python.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, section) = page.split_once("## Batches from Python").unwrap();
+    let program = section.split("```").nth(1).unwrap().trim_start_matches("python").replace("summarize", "summary");
+    let sandbox = Sandbox::new();
+    std::fs::write(path(&sandbox, "reviews.csv"), "Review Text\nfine\ngood\n").unwrap();
+    let mut python = Command::new("python3");
+    python.args(["-c", &program]).current_dir(sandbox.folder.path()).env_clear().envs(sandbox.variables());
+    python.env("PATH", format!("{}:{}", Path::new(BIN).parent().unwrap().display(), std::env::var("PATH").unwrap()));
+    let output = python.output().unwrap();
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(stdout.lines().filter(|line| line.starts_with("succeeded req_")).count(), 2, "{stdout}{stderr}");
+    assert_eq!(sandbox.emulator.runs().len(), 2);
 }

@@ -1,4 +1,4 @@
-//! Every command line of the guide's page runs, and prints what the page shows.
+//! Every command line of the guide's pages runs, and prints what the page shows.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,22 @@ use std::path::Path;
 use crate::support::{BIN, Sandbox, fixtures};
 
 #[test]
-fn commands_of_the_guide() {
+fn commands_of_the_page_about_the_command_line() {
+    run_page("cli");
+}
+
+#[test]
+fn commands_of_the_page_about_mcp() {
+    run_page("mcp");
+}
+
+fn run_page(name: &str) {
     let sandbox = Sandbox::new();
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fetch-hive-client/docs/cli.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../fetch-hive-client/docs/{name}.md"));
     let folder = sandbox.folder.path();
-    let copy = folder.join("cli.md");
+    let copy = folder.join(format!("{name}.md"));
     fs::copy(page, &copy).unwrap();
-    let files = folder.join("cli.in");
+    let files = folder.join(format!("{name}.in"));
     fs::create_dir(&files).unwrap();
     for file in fs::read_dir(fixtures()).unwrap() {
         let file = file.unwrap().path();

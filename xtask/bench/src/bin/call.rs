@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fetch_hive_bench::{KEY, Meter, Request, Run, argument};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
-use http::{Method, Uri};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -27,7 +26,6 @@ pub fn main() {
     match client.as_str() {
         "ours" => runtime.block_on(tasks(Ours::new(&url), concurrency, calls)),
         "hyper" => runtime.block_on(tasks(Hyper::new(&url), concurrency, calls)),
-        "prebuilt" => runtime.block_on(tasks(Prebuilt::new(&url), concurrency, calls)),
         "reqwest" => runtime.block_on(tasks(Reqwest::new(&url), concurrency, calls)),
         other => panic!("unknown client {other}"),
     }
@@ -121,18 +119,14 @@ struct Hyper {
 
 impl Hyper {
     fn new(url: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
         Self {
-            client: hyper_client(),
+            client: Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector),
             url: format!("{url}/v1/workflow/invoke"),
             authorization: format!("Bearer {KEY}"),
         }
     }
-}
-
-fn hyper_client() -> Client<HttpConnector, Full<Bytes>> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector)
 }
 
 impl Caller for Hyper {
@@ -145,55 +139,12 @@ impl Caller for Hyper {
             .header(AUTHORIZATION, &self.authorization)
             .body(Full::from(body))
             .unwrap_or_else(|error| panic!("{error}"));
-        send(&self.client, request).await;
-    }
-}
-
-async fn send(client: &Client<HttpConnector, Full<Bytes>>, request: http::Request<Full<Bytes>>) {
-    let response = client.request(request).await.unwrap_or_else(|error| panic!("{error}"));
-    assert!(response.status().is_success());
-    let body = response.into_body().collect().await.unwrap_or_else(|error| panic!("{error}")).to_bytes();
-    let run: Run = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}"));
-    assert!(!run.request_id.is_empty());
-    black_box(run);
-}
-
-/// Returns the headers of every request.
-fn headers() -> [(http::HeaderName, HeaderValue); 4] {
-    let mut authorization = HeaderValue::from_str(&format!("Bearer {KEY}")).unwrap_or_else(|error| panic!("{error}"));
-    authorization.set_sensitive(true);
-    [
-        (ACCEPT, HeaderValue::from_static("application/json")),
-        (USER_AGENT, HeaderValue::from_static("fetch-hive-bench/0.1.0")),
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (AUTHORIZATION, authorization),
-    ]
-}
-
-/// The same client as [`Hyper`], with the URL and the headers created only once.
-struct Prebuilt {
-    client: Client<HttpConnector, Full<Bytes>>,
-    uri: Uri,
-    headers: [(http::HeaderName, HeaderValue); 4],
-}
-
-impl Prebuilt {
-    fn new(url: &str) -> Self {
-        let uri = format!("{url}/v1/workflow/invoke").parse().unwrap_or_else(|error| panic!("{error}"));
-        Self { client: hyper_client(), uri, headers: headers() }
-    }
-}
-
-impl Caller for Prebuilt {
-    async fn call(&self) {
-        let body = serde_json::to_vec(&Request::new()).unwrap_or_else(|error| panic!("{error}"));
-        let mut request = http::Request::new(Full::from(body));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri.clone();
-        for (name, value) in &self.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        send(&self.client, request).await;
+        let response = self.client.request(request).await.unwrap_or_else(|error| panic!("{error}"));
+        assert!(response.status().is_success());
+        let body = response.into_body().collect().await.unwrap_or_else(|error| panic!("{error}")).to_bytes();
+        let run: Run = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!run.request_id.is_empty());
+        black_box(run);
     }
 }
 
