@@ -101,7 +101,7 @@ pub(crate) type Operation<T> = Box<dyn for<'t> FnOnce(&'t mut Tx) -> BoxFuture<'
 /// An open transaction.
 pub(crate) enum Tx {
     #[cfg(feature = "sqlite")]
-    Sqlite(rusqlite::Connection),
+    Sqlite(crate::sqlite::Group),
     #[cfg(feature = "postgres")]
     Postgres(OpenTransaction),
 }
@@ -116,7 +116,7 @@ impl Tx {
     pub(crate) async fn pipeline(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(connection) => crate::sqlite::pipeline(connection, statements),
+            Self::Sqlite(group) => group.pipeline(statements),
             #[cfg(feature = "postgres")]
             Self::Postgres(tx) => tx.pipeline(statements, End::Open).await,
         }
@@ -127,7 +127,7 @@ impl Tx {
     pub(crate) async fn commit_with(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(connection) => crate::sqlite::pipeline(connection, statements),
+            Self::Sqlite(group) => group.last(statements),
             #[cfg(feature = "postgres")]
             Self::Postgres(tx) => tx.pipeline(statements, End::Commit).await,
         }
@@ -141,9 +141,9 @@ impl Tx {
     ) -> Result<Vec<Vec<Row>>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(connection) => {
+            Self::Sqlite(group) => {
                 _ = key;
-                crate::sqlite::pipeline(connection, statements)
+                group.last(statements)
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(tx) => tx.pipeline(statements, End::CommitAndNotify(key)).await,

@@ -190,7 +190,7 @@ impl OpenTransaction {
                 Ok(())
             };
             match try_join3(begin, queries, try_join(commit, notification)).await {
-                Ok((_, rows, ..)) => {
+                Ok(((), rows, ..)) => {
                     self.stage = if let End::Open = end { Stage::Begun } else { Stage::Committed };
                     return Ok(rows);
                 }

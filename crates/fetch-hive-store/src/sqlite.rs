@@ -53,7 +53,7 @@ impl Sqlite {
     pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
         let (sender, receiver) = oneshot::channel();
         let job: Job = Box::new(move |tx| {
-            let result = tx.map(|tx| savepoint(tx, operation));
+            let result = tx.map(|tx| run_operation(tx, operation));
             Box::new(move |committed| {
                 let not_started = || Err(StoreError::Database("cannot begin a transaction".into()));
                 drop(sender.send(match result {
@@ -102,6 +102,41 @@ fn network_file_system(path: &Path) -> Option<String> {
     is_network.then(|| kind.to_owned())
 }
 
+/// The connection with the transaction of a group.
+pub(crate) struct Group {
+    connection: Connection,
+    /// Whether the current operation can be rolled back alone.
+    has_savepoint: bool,
+    /// Whether the current operation failed without a savepoint.
+    is_broken: bool,
+}
+
+impl Group {
+    fn new(connection: Connection) -> Self {
+        Self { connection, has_savepoint: false, is_broken: false }
+    }
+
+    pub(crate) fn pipeline(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+        if !self.has_savepoint && !self.connection.is_autocommit() {
+            query(&self.connection, "SAVEPOINT operation", &[])?;
+            self.has_savepoint = true;
+        }
+        run(&self.connection, statements)
+    }
+
+    /// Runs the last statements of an operation. If they are the only ones, a savepoint would cost
+    /// more than they do. Their failure rolls back the whole group.
+    pub(crate) fn last(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+        let result = run(&self.connection, statements);
+        self.is_broken = result.is_err() && !self.has_savepoint;
+        result
+    }
+}
+
+fn run(connection: &Connection, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
+    statements.iter().map(|(sql, values)| query(connection, sql, values)).collect()
+}
+
 fn prepare(connection: Connection) -> Result<Tx, StoreError> {
     connection.busy_timeout(Duration::from_secs(5)).map_err(database_error)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -110,11 +145,13 @@ fn prepare(connection: Connection) -> Result<Tx, StoreError> {
     if mode != "wal" {
         return Err(StoreError::Database(format!("journal mode is {mode} instead of WAL; use a local file system")));
     }
-    connection.execute_batch("PRAGMA synchronous = FULL; BEGIN IMMEDIATE").map_err(database_error)?;
-    let mut tx = Tx::Sqlite(connection);
-    run_now(schema::migrate(&mut tx))?;
-    run_now(expire_leases_of_earlier_boot(&mut tx))?;
-    batch(&tx, "COMMIT")?;
+    // The default cache of 2 MB reads the pages of the random tokens again and again.
+    let settings = "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE";
+    connection.execute_batch(settings).map_err(database_error)?;
+    let mut tx = Tx::Sqlite(Group::new(connection));
+    run_operation(&mut tx, Box::new(|tx| Box::pin(schema::migrate(tx))))?;
+    run_operation(&mut tx, Box::new(|tx| Box::pin(expire_leases_of_earlier_boot(tx))))?;
+    batch(group(&mut tx)?, "COMMIT")?;
     Ok(tx)
 }
 
@@ -139,26 +176,37 @@ fn run_now<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, 
     }
 }
 
-fn savepoint<T>(tx: &mut Tx, operation: Operation<T>) -> Result<T, StoreError> {
-    run_now(tx.execute("SAVEPOINT operation", &[]))?;
+fn run_operation<T>(tx: &mut Tx, operation: Operation<T>) -> Result<T, StoreError> {
     let result = run_now(operation(tx));
+    let group = group(tx)?;
+    let has_savepoint = std::mem::take(&mut group.has_savepoint);
+    let is_broken = std::mem::take(&mut group.is_broken);
     // On a full disk, SQLite rolls back the whole transaction itself.
-    if result.is_err() && is_open(tx) {
-        batch(tx, "ROLLBACK TO operation")?;
-    }
-    if is_open(tx) {
-        run_now(tx.execute("RELEASE operation", &[]))?;
+    if !group.connection.is_autocommit() {
+        if is_broken {
+            batch(group, "ROLLBACK")?;
+        } else if has_savepoint {
+            if result.is_err() {
+                batch(group, "ROLLBACK TO operation")?;
+            }
+            query(&group.connection, "RELEASE operation", &[])?;
+        }
     }
     result
 }
 
-/// Returns whether a transaction is open.
-fn is_open(tx: &Tx) -> bool {
+#[cfg_attr(not(feature = "postgres"), expect(clippy::unnecessary_wraps))]
+fn group(tx: &mut Tx) -> Result<&mut Group, StoreError> {
     match tx {
-        Tx::Sqlite(connection) => !connection.is_autocommit(),
+        Tx::Sqlite(group) => Ok(group),
         #[cfg(feature = "postgres")]
-        Tx::Postgres(_) => false,
+        Tx::Postgres(_) => Err(StoreError::Database("not a SQLite transaction".into())),
     }
+}
+
+/// Returns whether a transaction is open.
+fn is_open(tx: &mut Tx) -> bool {
+    group(tx).is_ok_and(|group| !group.connection.is_autocommit())
 }
 
 fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>) {
@@ -188,7 +236,7 @@ fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>)
 fn commit(tx: &mut Tx, jobs: Vec<Job>) {
     let mut jobs = jobs.into_iter();
     while jobs.len() > 0 {
-        if let Err(error) = batch(tx, "BEGIN IMMEDIATE") {
+        if let Err(error) = group(tx).and_then(|group| batch(group, "BEGIN IMMEDIATE")) {
             let reason = reason(error);
             for job in jobs {
                 job(None)(Err(StoreError::Database(reason.clone())));
@@ -200,12 +248,12 @@ fn commit(tx: &mut Tx, jobs: Vec<Job>) {
             replies.push(job(Some(&mut *tx)));
         }
         let committed = if is_open(tx) {
-            batch(tx, "COMMIT").map_err(reason)
+            group(tx).and_then(|group| batch(group, "COMMIT")).map_err(reason)
         } else {
             Err("another operation rolled back the transaction; retry".to_owned())
         };
         if is_open(tx) {
-            let _ = batch(tx, "ROLLBACK");
+            let _ = group(tx).and_then(|group| batch(group, "ROLLBACK"));
         }
         for reply in replies {
             reply(committed.clone().map_err(StoreError::Database));
@@ -220,16 +268,8 @@ fn reason(error: StoreError) -> String {
     }
 }
 
-fn batch(tx: &Tx, sql: &str) -> Result<(), StoreError> {
-    match tx {
-        Tx::Sqlite(connection) => connection.execute_batch(sql).map_err(database_error),
-        #[cfg(feature = "postgres")]
-        Tx::Postgres(_) => Err(StoreError::Database("not a SQLite transaction".into())),
-    }
-}
-
-pub(crate) fn pipeline(connection: &Connection, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
-    statements.iter().map(|(sql, values)| query(connection, sql, values)).collect()
+fn batch(group: &Group, sql: &str) -> Result<(), StoreError> {
+    group.connection.execute_batch(sql).map_err(database_error)
 }
 
 fn query(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {

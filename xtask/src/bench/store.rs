@@ -11,8 +11,9 @@ const REPETITIONS: usize = 3;
 
 /// Measures how fast a receiver verifies and stores the callbacks of pending runs.
 ///
-/// It receives 20,000 callbacks, 64 at a time. The bare writer inserts the same bodies with one
-/// thread, in groups of at most 64 rows.
+/// It receives 20,000 callbacks of runs of the same process, 64 at a time, while at most 2,000 runs
+/// are pending. The bare writer inserts the same bodies with one thread, in groups of at most 64
+/// rows.
 pub(crate) fn deliveries(binaries: &Binaries) -> Result<Vec<Row>, String> {
     let rates = best(REPETITIONS, |client| {
         let file = new_folder()?.join("runs.db").display().to_string();
@@ -24,8 +25,7 @@ pub(crate) fn deliveries(binaries: &Binaries) -> Result<Vec<Row>, String> {
 
 /// Measures run slots in a store, and how soon another process learns of a delivery.
 ///
-/// Eight clients acquire and release slots of one limit with eight slots, so that none waits; each
-/// operation is two transactions. The bare loop is `BEGIN`, `UPDATE` of one row, `COMMIT`. For the
+/// Eight clients acquire and release slots of one limit with 64 slots, so that none waits. The bare loop is `BEGIN`, `UPDATE` of one row, `COMMIT`. For the
 /// wake-up, a second process waits for a run, or listens, and the time ends when its line has been
 /// read. The PostgreSQL server is new for each measurement, on the same machine, with its default
 /// settings.
