@@ -3,8 +3,6 @@
 use std::pin::Pin;
 
 use crate::StoreError;
-#[cfg(feature = "postgres")]
-use crate::postgres::{End, OpenTransaction};
 
 /// A parameter or a column.
 #[derive(Clone, Debug)]
@@ -103,7 +101,7 @@ pub(crate) enum Tx {
     #[cfg(feature = "sqlite")]
     Sqlite(crate::sqlite::Group),
     #[cfg(feature = "postgres")]
-    Postgres(OpenTransaction),
+    Postgres(crate::postgres::OpenTransaction),
 }
 
 impl Tx {
@@ -118,7 +116,7 @@ impl Tx {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(group) => group.pipeline(statements),
             #[cfg(feature = "postgres")]
-            Self::Postgres(tx) => tx.pipeline(statements, End::Open).await,
+            Self::Postgres(tx) => tx.pipeline(statements, crate::postgres::End::Open).await,
         }
     }
 
@@ -129,7 +127,7 @@ impl Tx {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(group) => group.last(statements),
             #[cfg(feature = "postgres")]
-            Self::Postgres(tx) => tx.pipeline(statements, End::Commit).await,
+            Self::Postgres(tx) => tx.pipeline(statements, crate::postgres::End::Commit).await,
         }
     }
 
@@ -146,7 +144,7 @@ impl Tx {
                 group.last(statements)
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(tx) => tx.pipeline(statements, End::CommitAndNotify(key)).await,
+            Self::Postgres(tx) => tx.pipeline(statements, crate::postgres::End::CommitAndNotify(key)).await,
         }
     }
 

@@ -283,8 +283,8 @@ impl PendingRuns for StorePendingRuns {
     }
 }
 
-/// Stores the verified event of a pending run, frees its slot and wakes the other processes. Returns
-/// whether the run was pending.
+/// Stores the verified event of a pending run, frees its slot and wakes the other processes.
+/// Returns whether the run was pending.
 async fn store_event(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>) -> Result<bool, StoreError> {
     let update = format!(
         "UPDATE fetch_hive_run SET state = 1, delivery = $2, changed = {} WHERE token = $1 AND state = 0 RETURNING state",
