@@ -27,7 +27,8 @@ pub(crate) fn deliveries(binaries: &Binaries) -> Result<Vec<Row>, String> {
 ///
 /// Eight clients acquire and release slots of one limit with 64 slots, so that none waits. The bare
 /// loop is `BEGIN`, `UPDATE` of one row, `COMMIT`. For the wake-up, a second process waits for a
-/// run, or listens, and the time ends when its line has been read. The PostgreSQL server is new for each measurement, on the same machine, with its default
+/// run, or listens, and the time ends when its line has been read. The PostgreSQL server is new for
+/// each measurement, on the same machine, with its default
 /// settings.
 pub(crate) fn slots(binaries: &Binaries) -> Result<Vec<Row>, String> {
     let rates = best(REPETITIONS, |client| {
