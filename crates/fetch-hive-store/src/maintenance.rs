@@ -66,6 +66,9 @@ impl Store {
     /// Deletes the event, the secret and the held deliveries of a run. A wait for the run then
     /// fails within 10 s.
     ///
+    /// Another process that started the run may keep its secret in memory until it ends or has
+    /// started 4,096 more runs.
+    ///
     /// Returns whether something was stored.
     ///
     /// # Errors

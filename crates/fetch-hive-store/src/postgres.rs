@@ -201,7 +201,12 @@ impl OpenTransaction {
                     self.close();
                     self.connect().await?;
                 }
-                Err(Failure::Begin(error) | Failure::Other(error)) => return Err(error),
+                Err(Failure::Begin(error)) => {
+                    // A silent connection would not answer a rollback either.
+                    self.close();
+                    return Err(error);
+                }
+                Err(Failure::Other(error)) => return Err(error),
             }
         }
     }

@@ -4,7 +4,7 @@ use fetch_hive_client::RunLimiterUsage;
 
 use super::daily_cap::DAY;
 use super::limits::Limits;
-use crate::database::{Changes, Row, Statement, Tx, Value};
+use crate::database::{Changes, Row, Statement, Tx, Value, statements};
 use crate::{StoreError, millis, schema};
 
 /// How often a waiter looks for a free slot without a notification, in milliseconds.
@@ -78,11 +78,20 @@ pub(crate) async fn decide(
     tx: &mut Tx,
     limits: &Limits,
     applicants: &[Applicant],
-    Locked { mut limit, positions }: Locked,
+    mut locked: Locked,
 ) -> Result<(Vec<Decision>, Changes), StoreError> {
     let (mut decisions, mut changes) = (Vec::with_capacity(applicants.len()), Changes::new());
-    for (applicant, position) in applicants.iter().zip(&positions) {
-        decisions.push(decide_one(tx, limits, applicant, position, &mut limit, &mut changes).await?);
+    for (index, applicant) in applicants.iter().enumerate() {
+        let Some(position) = locked.positions.get(index) else { break };
+        let decision = decide_one(tx, limits, applicant, position, &mut locked.limit, &mut changes).await?;
+        let changes_queue = applicant.queued.is_some() == matches!(decision, Decision::Granted(_));
+        decisions.push(decision);
+        if changes_queue && index + 1 < applicants.len() {
+            // The positions of the others have changed.
+            tx.pipeline(&statements(&changes)).await?;
+            changes.clear();
+            locked = lock(tx, limits, applicants).await?;
+        }
     }
     Ok((decisions, changes))
 }
@@ -341,4 +350,50 @@ pub(super) async fn renew(tx: &mut Tx, limits: &Limits, slot: i64) -> Result<boo
     );
     let values = [limits.name.as_str().into(), slot.into(), millis(limits.lease).into()];
     Ok(tx.commit_row(&sql, &values).await?.is_some())
+}
+
+#[cfg(all(test, feature = "sqlite"))]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    fn limits() -> Limits {
+        Limits::new("plan", 2)
+    }
+
+    /// Decides about applicants, and stores the changes.
+    async fn step(store: &Store, queued: &[Option<i64>]) -> Result<Vec<Decision>, StoreError> {
+        let applicants: Vec<_> = queued.iter().map(|queued| Applicant { queued: *queued, batch: None }).collect();
+        let operation = store.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let locked = lock(tx, &limits(), &applicants).await?;
+                let (decisions, changes) = decide(tx, &limits(), &applicants, locked).await?;
+                tx.commit_with(&statements(&changes)).await?;
+                Ok(decisions)
+            })
+        }));
+        operation.await
+    }
+
+    #[tokio::test]
+    async fn one_transaction_fills_all_free_slots_in_order() {
+        let path = std::env::temp_dir().join(format!("fetch-hive-grant-{}.db", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let store = Store::open(&path).await.unwrap();
+        let first = step(&store, &[None, None, None, None, None]).await.unwrap();
+        let queued: Vec<_> = first
+            .iter()
+            .filter_map(|decision| if let Decision::Queued { number, .. } = decision { Some(*number) } else { None })
+            .collect();
+        assert_eq!((first.len(), queued.len()), (5, 3));
+        let free: crate::database::Operation<()> =
+            Box::new(|tx| Box::pin(async move { tx.execute("DELETE FROM fetch_hive_slot", &[]).await }));
+        store.transaction(free).await.unwrap();
+        let waiting: Vec<_> = queued.iter().map(|number| Some(*number)).collect();
+        let second = step(&store, &waiting).await.unwrap();
+        assert!(
+            matches!(second[..], [Decision::Granted(_), Decision::Granted(_), Decision::Queued { .. }]),
+            "the two longest waiting runs start"
+        );
+    }
 }
