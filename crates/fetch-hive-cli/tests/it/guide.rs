@@ -27,6 +27,12 @@ fn run_page(name: &str) {
         let file = file.unwrap().path();
         fs::copy(&file, files.join(file.file_name().unwrap())).unwrap();
     }
+    // The tools are those that the page shows.
+    let text = fs::read_to_string(&copy).unwrap();
+    if let Some((_, tools)) = text.split_once("```toml\n[[tool]]") {
+        let (tools, _) = tools.split_once("```").unwrap();
+        fs::write(files.join("tools.toml"), format!("[[tool]]{tools}")).unwrap();
+    }
     let cases = trycmd::TestCases::new();
     cases.register_bin("fetch-hive", Path::new(BIN)).case(&copy);
     for (name, value) in sandbox.variables() {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{BIN, Sandbox, fixtures};
+use crate::support::{BIN, Sandbox};
 
 #[test]
 fn python_client_lists_calls_and_cancels_tools() {
@@ -13,9 +13,14 @@ fn python_client_lists_calls_and_cancels_tools() {
         return;
     }
     let sandbox = Sandbox::new();
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/mcp_client.py");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it");
     let mut client = Command::new("python3");
-    client.arg(script).arg(BIN).arg(fixtures().join("tools.toml")).env_clear().envs(sandbox.variables());
+    client
+        .arg(folder.join("mcp_client.py"))
+        .arg(BIN)
+        .arg(folder.join("tools.toml"))
+        .env_clear()
+        .envs(sandbox.variables());
     let output = client.output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}\n{stderr}");
