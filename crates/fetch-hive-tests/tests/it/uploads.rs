@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fetch_hive_client::types::AssetFile;
-use fetch_hive_client::{Client, ErrorKind, HyperTransport, Timeout, open_asset_file};
+use fetch_hive_client::{Client, ErrorKind, HyperTransport, RetryPolicy, Timeout, open_asset_file};
 use fetch_hive_emulator::{Emulator, Fault};
 use fetch_hive_tests::{Scripted, Step};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -129,7 +129,11 @@ async fn retry_after_a_refused_connection_sends_the_whole_file() {
         listener.local_addr().unwrap()
     };
     let uploading = tokio::spawn({
-        let (client, file) = (client(&format!("http://{address}/v1")), file.asset());
+        let (base_url, file) = (format!("http://{address}/v1"), file.asset());
+        // A busy machine may start the server late.
+        let mut policy = RetryPolicy::default();
+        (policy.max_attempts, policy.max_delay) = (100, Duration::from_millis(500));
+        let client = Client::builder().api_key("fhk_test").base_url(&base_url).retry(policy).build().unwrap();
         async move { client.workspace("ws_1").assets().upload(file).await }
     });
     // The first attempts are refused.
