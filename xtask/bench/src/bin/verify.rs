@@ -1,5 +1,5 @@
-//! Measures the verification of a callback of 4 KiB, next to the bare HMAC of the same crate and of
-//! ring.
+//! Measures the verification of a callback of 4 KiB, next to a bare HMAC of ring and of
+//! `hmac-sha256`.
 
 use std::hint::black_box;
 
