@@ -13,6 +13,7 @@ pub use self::rows::{Attempt, DueRow, RowEvent, StoredRow};
 pub use self::start::{Start, StartRequest, StartedRow};
 pub use self::update::RowUpdate;
 use crate::database::Tx;
+use crate::run_limiter::StoreRunLimiter;
 use crate::{Store, StoreError};
 
 /// The batches of a [`Store`], for `fetch-hive-batch`.
@@ -207,9 +208,10 @@ impl StoreBatches {
         Ok(operation.await?.and_then(|mut row| row.text()))
     }
 
-    /// Waits for a change in the store, for at most `longest`.
-    pub async fn changed(&self, longest: std::time::Duration) {
-        self.0.subscribe().wait(crate::millis(longest).max(1)).await;
+    /// Waits for a change of a batch or of the slots of a limiter, for at most `longest`.
+    pub async fn changed(&self, id: &str, limiter: &StoreRunLimiter, longest: std::time::Duration) {
+        let slots = self.0.subscribe(limiter.limits().name.as_bytes());
+        self.0.subscribe(id.as_bytes()).wait_for_either(slots, crate::millis(longest).max(1)).await;
     }
 
     fn seal(&self, batch: &str, number: u64, content: &[u8]) -> Result<Vec<u8>, StoreError> {

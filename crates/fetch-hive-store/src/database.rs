@@ -131,20 +131,21 @@ impl Tx {
         }
     }
 
-    /// Commits like [`commit_with`](Self::commit_with), and wakes the other processes.
-    pub(crate) async fn commit_and_notify(
+    /// Commits like [`commit_with`](Self::commit_with), and wakes the other processes that wait for a
+    /// run or for its slot.
+    pub(crate) async fn commit_event(
         &mut self,
         statements: &[Statement<'_>],
-        key: &[u8],
+        token: &[u8],
     ) -> Result<Vec<Vec<Row>>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(group) => {
-                _ = key;
+                _ = token;
                 group.last(statements)
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(tx) => tx.pipeline(statements, crate::postgres::End::CommitAndNotify(key)).await,
+            Self::Postgres(tx) => tx.pipeline(statements, crate::postgres::End::CommitEvent(token)).await,
         }
     }
 

@@ -18,9 +18,13 @@ mod run_limiter;
 mod schema;
 mod seal;
 mod secrets;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod started_runs;
+mod wake_ups;
 
 use std::fmt;
 use std::sync::Arc;
@@ -40,9 +44,7 @@ pub use secrets::StoreSecrets;
 use database::Operation;
 use seal::Sealer;
 use started_runs::StartedRuns;
-
-/// How long a waiter sleeps at most before it looks at the database again, in milliseconds.
-const MAX_WAIT: i64 = 10_000;
+use wake_ups::{WakeUp, WakeUps};
 
 /// Durable state that several processes share. Cloning is cheap.
 ///
@@ -54,11 +56,11 @@ struct Shared {
     database: Database,
     sealer: Sealer,
     started_runs: StartedRuns,
-    changes: watch::Sender<u64>,
+    wake_ups: WakeUps,
     /// The number of operations in the background.
     background: watch::Sender<usize>,
     /// The listening connection is closed when the last receiver is dropped.
-    receiver: watch::Receiver<u64>,
+    _receiver: watch::Receiver<u64>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -67,6 +69,8 @@ enum Database {
     Sqlite(sqlite::Sqlite),
     #[cfg(feature = "postgres")]
     Postgres(postgres::Postgres),
+    #[cfg(feature = "simulation")]
+    Simulated(simulation::Connection),
 }
 
 /// Options of a [`Store`], such as a key that seals payloads and secrets.
@@ -102,11 +106,11 @@ impl StoreBuilder {
     #[cfg(feature = "sqlite")]
     pub async fn open(self, path: impl AsRef<std::path::Path>) -> Result<Store, StoreError> {
         let path = path.as_ref().to_owned();
-        let (changes, receiver) = watch::channel(0);
-        let sender = changes.clone();
-        let opened = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&path, sender)).await;
+        let (wake_ups, receiver) = WakeUps::new();
+        let own = wake_ups.clone();
+        let opened = tokio::task::spawn_blocking(move || sqlite::Sqlite::open(&path, own)).await;
         let opened = opened.map_err(|error| StoreError::Database(error.to_string()))??;
-        Ok(self.build(Database::Sqlite(opened), changes, receiver))
+        Ok(self.build(Database::Sqlite(opened), wake_ups, receiver))
     }
 
     /// Connects to a PostgreSQL database, and creates the tables if they do not exist.
@@ -117,16 +121,16 @@ impl StoreBuilder {
     /// the tables are newer than this version.
     #[cfg(feature = "postgres")]
     pub async fn connect(self, url: &str) -> Result<Store, StoreError> {
-        let (changes, receiver) = watch::channel(0);
-        let database = postgres::Postgres::connect(url, changes.clone()).await?;
-        Ok(self.build(Database::Postgres(database), changes, receiver))
+        let (wake_ups, receiver) = WakeUps::new();
+        let database = postgres::Postgres::connect(url, wake_ups.clone()).await?;
+        Ok(self.build(Database::Postgres(database), wake_ups, receiver))
     }
 
-    fn build(self, database: Database, changes: watch::Sender<u64>, receiver: watch::Receiver<u64>) -> Store {
+    fn build(self, database: Database, wake_ups: WakeUps, receiver: watch::Receiver<u64>) -> Store {
         let runtime = tokio::runtime::Handle::current();
         let background = watch::Sender::new(0);
         let (sealer, started_runs) = (self.sealer, StartedRuns::default());
-        Store(Arc::new(Shared { database, sealer, started_runs, changes, background, receiver, runtime }))
+        Store(Arc::new(Shared { database, sealer, started_runs, wake_ups, background, _receiver: receiver, runtime }))
     }
 }
 
@@ -200,31 +204,34 @@ impl Store {
             Database::Sqlite(database) => database.transaction(operation).await,
             #[cfg(feature = "postgres")]
             Database::Postgres(database) => database.transaction(operation).await,
+            #[cfg(feature = "simulation")]
+            Database::Simulated(database) => database.transaction(operation).await,
         }
     }
 
-    /// Wakes waiters after a commit.
+    /// Wakes the waiters for a key after a commit.
     async fn notify(&self, key: &[u8]) {
-        self.notify_own();
+        self.notify_own(key);
         match &self.0.database {
             #[cfg(feature = "sqlite")]
-            Database::Sqlite(_) => _ = key,
+            Database::Sqlite(_) => {}
             #[cfg(feature = "postgres")]
             Database::Postgres(database) => {
                 database.notify(key).await;
             }
+            #[cfg(feature = "simulation")]
+            Database::Simulated(database) => database.notify(key),
         }
     }
 
-    /// Wakes the waiters of this process.
-    fn notify_own(&self) {
-        self.0.changes.send_modify(|count| *count += 1);
+    /// Wakes the waiters for a key in this process.
+    fn notify_own(&self, key: &[u8]) {
+        self.0.wake_ups.wake(key);
     }
 
-    fn subscribe(&self) -> Changes {
-        let mut receiver = self.0.receiver.clone();
-        receiver.mark_unchanged();
-        Changes(receiver)
+    /// Subscribes to the changes that [`notify`](Self::notify) reports for a key.
+    fn subscribe(&self, key: &[u8]) -> WakeUp {
+        self.0.wake_ups.subscribe(key)
     }
 
     fn started_runs(&self) -> &StartedRuns {
@@ -257,18 +264,6 @@ impl Store {
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").finish_non_exhaustive()
-    }
-}
-
-/// A subscription to changes.
-struct Changes(watch::Receiver<u64>);
-
-impl Changes {
-    /// Waits for a change, but at most for the remaining milliseconds of a lease.
-    async fn wait(mut self, remaining: i64) {
-        let remaining = if remaining > 0 { remaining.min(MAX_WAIT) } else { MAX_WAIT };
-        let remaining = Duration::from_millis(crate::unsigned(remaining));
-        drop(tokio::time::timeout(remaining, self.0.changed()).await);
     }
 }
 

@@ -74,8 +74,11 @@ impl StorePendingRuns {
     async fn store_event(&self, token: Vec<u8>, delivery: Vec<u8>) -> Result<DeliverResult, StoreError> {
         let run = token.clone();
         let store: Operation<_> = Box::new(move |tx| Box::pin(store_event(tx, run, delivery)));
-        if self.store.transaction(store).await? {
-            self.store.notify_own();
+        if let Some(limit) = self.store.transaction(store).await? {
+            self.store.notify_own(&token);
+            if let Some(limit) = limit {
+                self.store.notify_own(limit.as_bytes());
+            }
             return Ok(DeliverResult::Stored);
         }
         let is_known: Operation<_> = Box::new(move |tx| {
@@ -230,7 +233,7 @@ impl PendingRuns for StorePendingRuns {
     async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError> {
         let token = digest(token.as_str());
         // Subscribed first, so that no change is missed.
-        let changes = self.store.subscribe();
+        let changes = self.store.subscribe(&token);
         let run = token.clone();
         let found = self
             .store
@@ -284,17 +287,18 @@ impl PendingRuns for StorePendingRuns {
 }
 
 /// Stores the verified event of a pending run, frees its slot and wakes the other processes.
-/// Returns whether the run was pending.
-async fn store_event(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>) -> Result<bool, StoreError> {
+/// Returns the name of the limit of the slot, or `None` if the run was not pending.
+async fn store_event(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>) -> Result<Option<Option<String>>, StoreError> {
     let update = format!(
         "UPDATE fetch_hive_run SET state = 1, delivery = $2, changed = {} WHERE token = $1 AND state = 0 RETURNING state",
         tx.now_expression()
     );
     let free_slot = "UPDATE fetch_hive_slot SET held = 2 \
-                     WHERE request_id = (SELECT request_id FROM fetch_hive_run WHERE token = $1)";
+                     WHERE request_id = (SELECT request_id FROM fetch_hive_run WHERE token = $1) RETURNING name";
     let (run, values) = ([token.as_slice().into()], [token.as_slice().into(), delivery.into()]);
-    let updated = tx.commit_and_notify(&[(&update, &values), (free_slot, &run)], &token).await?;
-    Ok(updated.iter().any(|rows| !rows.is_empty()))
+    let mut updated = tx.commit_event(&[(&update, &values), (free_slot, &run)], &token).await?;
+    let limit = updated.pop().and_then(|mut rows| rows.pop()?.text());
+    Ok(updated.iter().any(|rows| !rows.is_empty()).then_some(limit))
 }
 
 /// Holds an unverified delivery until the answer with its secret was read.

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
 use futures_util::future::{try_join, try_join_all, try_join3};
-use tokio::sync::watch;
 use tokio_postgres::config::Host;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{AsyncMessage, Config, NoTls};
@@ -19,6 +18,7 @@ use self::tls::SslMode;
 use crate::StoreError;
 use crate::database::{Operation, Row, Statement, Tx, Value};
 use crate::schema;
+use crate::wake_ups::WakeUps;
 
 const CHANNEL: &str = "fetch_hive";
 
@@ -41,6 +41,15 @@ const TCP_TIMEOUT: Duration = Duration::from_secs(30);
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; \
                      SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
+/// Notifies of a key.
+const NOTIFY: &str = "SELECT pg_notify($1, encode(sha256($2), 'hex'))";
+
+/// Notifies of the token of a run, and of the limit whose slot its event has freed.
+const NOTIFY_EVENT: &str = "SELECT pg_notify($1, encode(sha256($2), 'hex')) UNION ALL \
+                            SELECT pg_notify($1, encode(sha256(convert_to(s.name, 'UTF8')), 'hex')) \
+                            FROM fetch_hive_run r JOIN fetch_hive_slot s ON s.request_id = r.request_id \
+                            WHERE r.token = $2";
+
 #[derive(Clone)]
 pub(crate) struct Postgres {
     pool: Pool,
@@ -48,7 +57,7 @@ pub(crate) struct Postgres {
 }
 
 impl Postgres {
-    pub(crate) async fn connect(url: &str, changes: watch::Sender<u64>) -> Result<Self, StoreError> {
+    pub(crate) async fn connect(url: &str, wake_ups: WakeUps) -> Result<Self, StoreError> {
         let invalid = |reason: String| StoreError::Open { target: "PostgreSQL".into(), reason };
         let parameters = Parameters::split(url);
         let mut config: Config = parameters.rest.parse().map_err(|error| invalid(describe(&error)))?;
@@ -87,7 +96,7 @@ impl Postgres {
             other => other,
         })?;
         if parameters.listen {
-            tokio::spawn(listen(config, tls, changes));
+            tokio::spawn(listen(config, tls, wake_ups));
         }
         Ok(store)
     }
@@ -135,7 +144,7 @@ impl Postgres {
     /// Wakes the other processes. It is a hint, so errors are ignored.
     pub(crate) async fn notify(&self, key: &[u8]) {
         if let Ok(connection) = self.pool.get().await {
-            notify(&connection, key).await;
+            notify(&connection, NOTIFY, key).await;
         }
     }
 }
@@ -160,8 +169,8 @@ enum Stage {
 pub(crate) enum End<'a> {
     Open,
     Commit,
-    /// A commit, and a notification for the other processes.
-    CommitAndNotify(&'a [u8]),
+    /// A commit, and notifications of a run and of the limit of its slot.
+    CommitEvent(&'a [u8]),
 }
 
 impl OpenTransaction {
@@ -184,8 +193,8 @@ impl OpenTransaction {
             let commit =
                 async { if let End::Open = end { Ok(()) } else { commit(connection).await.map_err(Failure::Other) } };
             let notification = async {
-                if let End::CommitAndNotify(key) = end {
-                    notify(connection, key).await;
+                if let End::CommitEvent(token) = end {
+                    notify(connection, NOTIFY_EVENT, token).await;
                 }
                 Ok(())
             };
@@ -248,9 +257,9 @@ async fn begin(connection: &Object) -> Result<(), StoreError> {
     tokio::time::timeout(BEGIN_TIMEOUT, run(connection, BEGIN)).await.map_err(silent)?
 }
 
-async fn notify(connection: &Object, key: &[u8]) {
+async fn notify(connection: &Object, sql: &str, key: &[u8]) {
     let values: [(&(dyn ToSql + Sync), Type); 2] = [(&CHANNEL, Type::TEXT), (&key, Type::BYTEA)];
-    if let Err(error) = connection.query_typed("SELECT pg_notify($1, encode(sha256($2), 'hex'))", &values).await {
+    if let Err(error) = connection.query_typed(sql, &values).await {
         tracing::debug!(%error, "notification failed");
     }
 }
@@ -356,22 +365,22 @@ fn target(config: &Config) -> String {
 }
 
 /// Listens for changes and reconnects. Waiters poll meanwhile.
-async fn listen(config: Config, tls: Option<MakeRustlsConnect>, changes: watch::Sender<u64>) {
+async fn listen(config: Config, tls: Option<MakeRustlsConnect>, wake_ups: WakeUps) {
     loop {
         let result = match &tls {
             Some(tls) => match config.connect(tls.clone()).await {
-                Ok((client, connection)) => relay(client, connection, &changes).await,
+                Ok((client, connection)) => relay(client, connection, &wake_ups).await,
                 Err(error) => Err(error),
             },
             None => match config.connect(NoTls).await {
-                Ok((client, connection)) => relay(client, connection, &changes).await,
+                Ok((client, connection)) => relay(client, connection, &wake_ups).await,
                 Err(error) => Err(error),
             },
         };
         if let Err(error) = result {
             tracing::debug!(error = %describe(&error), "listening connection failed");
         }
-        if changes.is_closed() {
+        if wake_ups.is_closed() {
             return;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -381,7 +390,7 @@ async fn listen(config: Config, tls: Option<MakeRustlsConnect>, changes: watch::
 async fn relay<S, T>(
     client: tokio_postgres::Client,
     mut connection: tokio_postgres::Connection<S, T>,
-    changes: &watch::Sender<u64>,
+    wake_ups: &WakeUps,
 ) -> Result<(), tokio_postgres::Error>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
@@ -389,7 +398,7 @@ where
 {
     let mut listening = pin!(client.batch_execute("LISTEN fetch_hive"));
     let mut is_listening = false;
-    let mut closed = pin!(changes.closed());
+    let mut closed = pin!(wake_ups.closed());
     poll_fn(|cx| {
         loop {
             if closed.as_mut().poll(cx).is_ready() {
@@ -398,10 +407,16 @@ where
             if !is_listening && listening.as_mut().poll(cx).is_ready() {
                 is_listening = true;
                 // Changes before this moment were not notified.
-                changes.send_modify(|count| *count += 1);
+                wake_ups.wake_all();
             }
             match std::task::ready!(connection.poll_message(cx)) {
-                Some(Ok(AsyncMessage::Notification(_))) => changes.send_modify(|count| *count += 1),
+                Some(Ok(AsyncMessage::Notification(notification))) => {
+                    // The payload is the digest of the key.
+                    match notification.payload().get(..2).map(|byte| u8::from_str_radix(byte, 16)) {
+                        Some(Ok(first_byte)) => wake_ups.wake_group(first_byte),
+                        _ => wake_ups.wake_all(),
+                    }
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return std::task::Poll::Ready(Err(error)),
                 None => return std::task::Poll::Ready(Ok(())),

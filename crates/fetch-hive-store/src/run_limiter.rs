@@ -15,6 +15,7 @@ use async_trait::async_trait;
 use fetch_hive_client::types::RequestId;
 use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 pub(crate) use self::daily_cap::DAY;
 pub(crate) use self::grant::{Applicant, Decision, check_server, confirm_server, decide, lock};
@@ -159,7 +160,7 @@ impl StoreRunLimiter {
     async fn wait(self: Arc<Self>, mut granted: oneshot::Sender<Result<RunPermit, StoreError>>) {
         let mut queued = None;
         loop {
-            let changes = self.shared.store.subscribe();
+            let wake_up = self.shared.store.subscribe(self.shared.limits.name.as_bytes());
             let applicant = Applicant { queued, batch: self.batch.clone() };
             let remaining = match self.shared.step(applicant).await {
                 Ok(Decision::Granted(slot)) => {
@@ -181,7 +182,7 @@ impl StoreRunLimiter {
                 }
             };
             let is_abandoned = {
-                let mut wake_up = pin!(changes.wait(remaining));
+                let mut wake_up = pin!(wake_up.wait(remaining));
                 let mut abandoned = pin!(granted.closed());
                 poll_fn(|cx| {
                     if abandoned.as_mut().poll(cx).is_ready() {

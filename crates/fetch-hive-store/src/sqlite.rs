@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ToSql};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::StoreError;
 use crate::database::{Operation, Row, Statement, Tx, Value};
 use crate::schema;
+use crate::wake_ups::WakeUps;
 
 /// How many operations one transaction contains at most.
 const MAX_GROUP: usize = 64;
@@ -21,9 +22,9 @@ const MAX_GROUP: usize = 64;
 const POLL: Duration = Duration::from_millis(200);
 
 /// Reports the result of an operation, unless its transaction could not be committed.
-type Reply = Box<dyn FnOnce(Result<(), StoreError>)>;
+pub(crate) type Reply = Box<dyn FnOnce(Result<(), StoreError>)>;
 /// An operation, which gets `None` if no transaction could be started.
-type Job = Box<dyn FnOnce(Option<&mut Tx>) -> Reply + Send>;
+pub(crate) type Job = Box<dyn FnOnce(Option<&mut Tx>) -> Reply + Send>;
 
 #[derive(Clone)]
 pub(crate) struct Sqlite {
@@ -31,7 +32,7 @@ pub(crate) struct Sqlite {
 }
 
 impl Sqlite {
-    pub(crate) fn open(path: &Path, changes: watch::Sender<u64>) -> Result<Self, StoreError> {
+    pub(crate) fn open(path: &Path, wake_ups: WakeUps) -> Result<Self, StoreError> {
         let failed = |reason: String| StoreError::Open { target: path.display().to_string(), reason };
         restrict_mode(path).map_err(|error| failed(error.to_string()))?;
         if let Some(kind) = network_file_system(path) {
@@ -45,29 +46,35 @@ impl Sqlite {
         let (jobs, queue) = mpsc::channel();
         std::thread::Builder::new()
             .name("fetch-hive-store".into())
-            .spawn(move || serve(&mut tx, &queue, &changes))
+            .spawn(move || serve(&mut tx, &queue, &wake_ups))
             .map_err(|error| failed(error.to_string()))?;
         Ok(Self { jobs })
     }
 
     pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
-        let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |tx| {
-            let result = tx.map(|tx| run_operation(tx, operation));
-            Box::new(move |committed| {
-                let not_started = || Err(StoreError::Database("cannot begin a transaction".into()));
-                drop(sender.send(match result {
-                    // The error of the operation explains more than that of the commit.
-                    Some(Err(error)) => Err(error),
-                    Some(Ok(value)) => committed.map(|()| value),
-                    None => committed.and_then(|()| not_started()),
-                }));
-            })
-        });
+        let (job, receiver) = job(operation);
         let stopped = || StoreError::Database("the thread of the store ended".into());
         self.jobs.send(job).map_err(|_| stopped())?;
         receiver.await.map_err(|_| stopped())?
     }
+}
+
+/// Returns a job that runs an operation, and the receiver of its result.
+pub(crate) fn job<T: Send + 'static>(operation: Operation<T>) -> (Job, oneshot::Receiver<Result<T, StoreError>>) {
+    let (sender, receiver) = oneshot::channel();
+    let job: Job = Box::new(move |tx| {
+        let result = tx.map(|tx| run_operation(tx, operation));
+        Box::new(move |committed| {
+            let not_started = || Err(StoreError::Database("cannot begin a transaction".into()));
+            drop(sender.send(match result {
+                // The error of the operation explains more than that of the commit.
+                Some(Err(error)) => Err(error),
+                Some(Ok(value)) => committed.map(|()| value),
+                None => committed.and_then(|()| not_started()),
+            }));
+        })
+    });
+    (job, receiver)
 }
 
 /// Creates the file with mode 0600. SQLite gives `-wal` and `-shm` the mode of the file.
@@ -137,7 +144,7 @@ fn run(connection: &Connection, statements: &[Statement<'_>]) -> Result<Vec<Vec<
     statements.iter().map(|(sql, values)| query(connection, sql, values)).collect()
 }
 
-fn prepare(connection: Connection) -> Result<Tx, StoreError> {
+pub(crate) fn prepare(connection: Connection) -> Result<Tx, StoreError> {
     connection.busy_timeout(Duration::from_secs(5)).map_err(database_error)?;
     connection.set_prepared_statement_cache_capacity(64);
     let mode: String =
@@ -209,7 +216,7 @@ fn is_open(tx: &mut Tx) -> bool {
     group(tx).is_ok_and(|group| !group.connection.is_autocommit())
 }
 
-fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>) {
+fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, wake_ups: &WakeUps) {
     let mut version = 0;
     loop {
         match queue.recv_timeout(POLL) {
@@ -223,7 +230,7 @@ fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>)
                 let current = current.map_or(version, |mut row| row.int());
                 if current != version {
                     version = current;
-                    changes.send_modify(|count| *count += 1);
+                    wake_ups.wake_all();
                 }
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
@@ -233,7 +240,7 @@ fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, changes: &watch::Sender<u64>)
 
 /// Runs operations in one transaction, and replies after the commit. If an operation ends the
 /// transaction, the ones after it run in another transaction.
-fn commit(tx: &mut Tx, jobs: Vec<Job>) {
+pub(crate) fn commit(tx: &mut Tx, jobs: Vec<Job>) {
     let mut jobs = jobs.into_iter();
     while jobs.len() > 0 {
         if let Err(error) = group(tx).and_then(|group| batch(group, "BEGIN IMMEDIATE")) {
@@ -306,7 +313,7 @@ impl ToSql for Value {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
-fn database_error(error: rusqlite::Error) -> StoreError {
+pub(crate) fn database_error(error: rusqlite::Error) -> StoreError {
     StoreError::Database(match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::DatabaseBusy) => "another process has locked the file for more than 5 s".into(),
         Some(rusqlite::ErrorCode::ReadOnly) => "the file or its folder is read-only".into(),

@@ -45,6 +45,7 @@ async fn limiter_is_shared_by_processes() {
     limiter::reserved_share_of_the_cap_is_kept(&first).await;
     limiter::daily_cap_pauses_every_process(&first, &second).await;
     limiter::refusal_shrinks_the_limit(&first).await;
+    limiter::event_wakes_waiting_runs(&first, &second).await;
     limiter::unresolved_run_is_held(&first).await;
 }
 

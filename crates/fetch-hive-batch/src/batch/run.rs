@@ -216,7 +216,7 @@ impl Run {
         let has_tasks = !self.tasks.is_empty();
         tokio::select! {
             _ = self.tasks.join_next(), if has_tasks => {}
-            () = batches.changed(longest) => {}
+            () = batches.changed(&self.worker.batch.id, &self.worker.limiter, longest) => {}
             _ = stop.changed() => {}
         }
         while self.tasks.try_join_next().is_some() {}

@@ -134,12 +134,15 @@ async fn decide_one(
         let batch = applicant.batch.clone();
         changes.push((sql, vec![name.into(), number.into(), batch.into(), since.into(), lease_end.into()]));
     }
-    let longest = POLL.min(millis(limits.lease) / 3).max(1);
-    let remaining = limit.free_at.map_or(longest, |end| (end - now).clamp(1, longest));
     let paused_until = if limit.paused_until > now {
         Some(limit.paused_until)
     } else {
         (batches_blocked && applicant.batch.is_some()).then(|| (now / DAY + 1) * DAY)
+    };
+    let renewal = millis(limits.lease) / 3;
+    let remaining = match paused_until {
+        Some(until) => (until - now).min(renewal).max(1),
+        None => limit.free_at.map_or(POLL, |end| (end - now).min(POLL)).min(renewal).max(1),
     };
     Ok(Decision::Queued { number, remaining, paused_until })
 }

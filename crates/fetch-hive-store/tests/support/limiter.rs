@@ -1,9 +1,10 @@
 //! Checks of the limiter that every database must pass.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use fetch_hive_client::callback::{AcceptedRun, DeliverResult, PendingRuns as _, RawDelivery, RunToken};
 use fetch_hive_client::{ApiError, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use fetch_hive_core::Operation;
 use fetch_hive_core::types::InvokeWorkflow;
@@ -111,6 +112,33 @@ pub async fn refusal_shrinks_the_limit(store: &Store) {
     drop(one);
     timeout(SOON, waiting).await.unwrap().unwrap();
     drop(two);
+}
+
+/// Without a wake-up, a waiter looks for a slot after a second.
+pub async fn event_wakes_waiting_runs(first: &Store, second: &Store) {
+    let (limiter, other) = (first.run_limiter("event", 1), second.run_limiter("event", 1));
+    let mut fastest = Duration::MAX;
+    for number in 0..5 {
+        let permit = acquire(&limiter).await;
+        let request_id = format!("req_event_{number}");
+        let (runs, token) = (first.pending_runs(), RunToken::random().unwrap());
+        runs.open(&token).await.unwrap();
+        let run = AcceptedRun::new(Some(request_id.as_str().into()), Some("whsec_0123456789".into()));
+        runs.started(&token, run).await.unwrap();
+        limiter.run_started(permit.slot(), &request_id.into());
+        first.flush().await;
+        let waiting = queue(&other);
+        until_waiting(&limiter, 1).await;
+        let event = RawDelivery::new(http::HeaderMap::new(), Bytes::from("{}"));
+        assert!(matches!(runs.deliver(&token, event, true).await, Ok(DeliverResult::Stored)));
+        let delivered = Instant::now();
+        drop(timeout(SOON, waiting).await.unwrap().unwrap());
+        fastest = fastest.min(delivered.elapsed());
+        drop(permit);
+        first.flush().await;
+        second.flush().await;
+    }
+    assert!(fastest < Duration::from_millis(600), "{fastest:?}");
 }
 
 pub async fn unresolved_run_is_held(store: &Store) {
