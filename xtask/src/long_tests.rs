@@ -1,5 +1,6 @@
 //! Tests that take minutes or need other programs, and are therefore not part of `cargo test`.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::run::run_cargo;
@@ -41,6 +42,19 @@ pub(crate) fn batch_kill(arguments: &[String]) -> Result<(), String> {
     }
     let command = format!("run --quiet -p fetch-hive-tests --bin batch-kill -- postgres {rows} faults");
     run_cargo("batch on postgres with faults", &command, &[])
+}
+
+/// Runs the limiter of the store for a simulated day with 1,000 processes, or for 2.5 hours.
+pub(crate) fn simulate(arguments: &[String]) -> Result<(), String> {
+    let command = "run --quiet --release -p fetch-hive-tests --features simulation --bin simulate --";
+    // A file in memory, because each transaction is synchronized.
+    let memory = Path::new("/dev/shm").is_dir().then_some(("TMPDIR", "/dev/shm"));
+    run_cargo("simulated day", &format!("{command} {}", arguments.join(" ")), memory.as_slice())
+}
+
+/// Measures the transactions, round trips and bytes of a run on PostgreSQL.
+pub(crate) fn store_costs(_: &[String]) -> Result<(), String> {
+    run_cargo("costs of a run", "run --quiet --release -p fetch-hive-tests --bin store-costs", &[])
 }
 
 /// Uploads a file over HTTP/1.1 and HTTP/2, of 2,048 MB by default, with limited memory.

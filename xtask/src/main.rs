@@ -91,6 +91,16 @@ const COMMANDS: &[Command] = &[
         long_tests::batch_kill,
     ),
     command(
+        "simulate",
+        "[--quick] [--seed N]  Simulate a day of 1,000 processes and 100 workspaces with the limiter of the store",
+        long_tests::simulate,
+    ),
+    command(
+        "store-costs",
+        "Measure the transactions, round trips and bytes of a run on PostgreSQL",
+        long_tests::store_costs,
+    ),
+    command(
         "large-upload",
         "[MEGABYTES]  Upload a file over HTTP/1.1 and HTTP/2 with limited memory; 2,048 MB by default",
         long_tests::large_upload,

@@ -18,6 +18,9 @@ pub mod uploads {}
 #[doc = include_str!("../docs/replicas.md")]
 pub mod replicas {}
 
+#[doc = include_str!("../docs/scale.md")]
+pub mod scale {}
+
 #[doc = include_str!("../docs/batch.md")]
 pub mod batch {}
 
