@@ -8,6 +8,7 @@ mod contract;
 mod dependencies;
 mod docs;
 mod emulator;
+mod fuzz;
 mod long_tests;
 mod public_api;
 mod python;
@@ -135,6 +136,11 @@ const COMMANDS: &[Command] = &[
         "bench",
         "[SECTION…]  Measure against named peers and update BENCHMARKS.md; needs an idle machine",
         bench::bench,
+    ),
+    command(
+        "fuzz",
+        "[TARGET] [SECONDS]  Fuzz each target, or one, for 600 s or SECONDS; needs nightly Rust",
+        fuzz::fuzz,
     ),
     command("public-api", "[--write]  Compare the public API with crates/*/public-api.txt", public_api::public_api),
     command(

@@ -5,10 +5,11 @@ mod minimal;
 mod rust_1_85;
 pub(crate) mod tools;
 
+use crate::fuzz;
 use crate::public_api;
 use crate::run::{
-    Checks, LIBRARIES, PUBLISHED, capture_output, cargo, read_text, run_cargo, run_command, target_dir,
-    toolchain_cargo, use_own_target_dir, workspace_root,
+    Checks, LIBRARIES, PUBLISHED, capture_output, cargo, read_text, run_cargo, run_command, toolchain_cargo,
+    use_own_target_dir, workspace_root,
 };
 
 /// A name, a description for the list of checks, and the function.
@@ -22,7 +23,7 @@ const CHECKS: &[Check] = &[
     ("public-api", "Compare the public API with crates/*/public-api.txt", || public_api::public_api(&[])),
     ("rust-1.85", "Build the published crates and check all targets with Rust 1.85", rust_1_85::rust_1_85),
     ("minimal", "Check with the lowest versions of the direct dependencies", minimal::minimal),
-    ("fuzz", "Build the fuzz targets", fuzz),
+    ("fuzz", "Build the fuzz targets", fuzz::build),
     ("docs.rs", "Build the documentation as docs.rs does", docs_rs),
 ];
 
@@ -85,18 +86,6 @@ fn deny() -> Result<(), String> {
     let arguments = "deny --workspace --all-features check --hide-inclusion-graph bans licenses sources";
     let mut command = tools::tool_cargo("cargo-deny", "0.20.2")?;
     run_command("deny", &format!("cargo {arguments}"), command.args(arguments.split(' ')))
-}
-
-fn fuzz() -> Result<(), String> {
-    tools::require_nightly()?;
-    let arguments = "fuzz build --fuzz-dir crates/fetch-hive-core/fuzz";
-    let mut command = toolchain_cargo("nightly");
-    command.args(arguments.split(' ')).arg("--target-dir").arg(target_dir().join("fuzz"));
-    // Any installed version of cargo-fuzz works.
-    if capture_output(cargo().args(["fuzz", "--version"])).is_err() {
-        command.env("PATH", tools::tool_path("cargo-fuzz", "0.13.1")?);
-    }
-    run_command("fuzz targets", &format!("cargo +nightly {arguments}"), &mut command)
 }
 
 fn docs_rs() -> Result<(), String> {

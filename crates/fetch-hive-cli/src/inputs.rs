@@ -58,7 +58,7 @@ fn pair(option: &str, argument: &str) -> Result<(String, Box<RawValue>)> {
     let text = match value.strip_prefix('@') {
         Some(path) => read_text(Path::new(path))?,
         None if is_json => value.to_owned(),
-        None => value.strip_prefix('\\').filter(|rest| rest.starts_with('@')).unwrap_or(value).to_owned(),
+        None => unescaped(value).to_owned(),
     };
     let value = if is_json {
         let text = text.trim_start_matches('\u{feff}').trim().to_owned();
@@ -70,6 +70,12 @@ fn pair(option: &str, argument: &str) -> Result<(String, Box<RawValue>)> {
         serde_json::value::to_raw_value(&text).map_err(|error| Failure::other(error.to_string()))?
     };
     Ok((name.to_owned(), value))
+}
+
+/// Removes the backslash that stands before `@`. Of several, it removes one, so that any text can be
+/// written.
+fn unescaped(text: &str) -> &str {
+    text.strip_prefix('\\').filter(|rest| rest.trim_start_matches('\\').starts_with('@')).unwrap_or(text)
 }
 
 /// Parses a JSON object.
@@ -134,6 +140,7 @@ mod tests {
             ("k:=1.10".to_owned(), "1.10"),
             ("k:={\"z\":1,\"a\":[true]}".to_owned(), "{\"z\":1,\"a\":[true]}"),
             ("k=\\@x".to_owned(), r#""@x""#),
+            ("k=\\\\@x".to_owned(), r#""\\@x""#),
             ("k=\\x".to_owned(), r#""\\x""#),
             (format!("k=@{}", text.display()), r##""# Brief\n""##),
             (format!("k:=@{}", json.display()), "[1.10, 2]"),

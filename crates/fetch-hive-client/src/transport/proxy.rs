@@ -40,7 +40,7 @@ impl ProxyChoice {
         self.rules_in(&|name| std::env::var(name), schemes, convert)
     }
 
-    fn rules_in<P: Clone>(
+    pub(super) fn rules_in<P: Clone>(
         &self,
         variable: &dyn Fn(&str) -> Result<String, VarError>,
         schemes: &[&str],
