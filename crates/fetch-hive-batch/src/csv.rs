@@ -61,6 +61,8 @@ pub(crate) struct CsvReader {
     text: TextReader,
     delimiter: u8,
     line_end: Option<&'static str>,
+    /// Whether a quote was found within a cell that is not in quotes.
+    stray_quote: bool,
 }
 
 /// A record with the line that it starts on.
@@ -78,7 +80,7 @@ impl CsvReader {
             let (sample, complete) = text.sample()?;
             find_delimiter(sample, complete)
         };
-        Ok(Self { text, delimiter, line_end: None })
+        Ok(Self { text, delimiter, line_end: None, stray_quote: false })
     }
 
     /// Returns the form of the file. The line end is known after the first record.
@@ -124,6 +126,7 @@ impl CsvReader {
         let mut cell = String::new();
         if self.text.peek()? != Some(b'"') {
             self.text.take_until(&[self.delimiter, b'\r', b'\n'], &mut cell)?;
+            self.stray_quote |= cell.contains('"');
             return Ok(cell);
         }
         let first_line = self.text.line();
@@ -166,24 +169,27 @@ impl CsvReader {
 
 /// Returns the delimiter that divides a sample into records of the same length.
 ///
-/// The header must have at least two cells. If several delimiters fit equally, the one with the
-/// most cells wins. If none fits, the file has one column, and the delimiter is a comma.
+/// The header must have at least two cells. A delimiter without a quote in the middle of a cell wins
+/// over one with such quotes, because programs that write CSV put such cells in quotes. If several
+/// delimiters fit equally, the one with the most cells wins. If none fits, the file has one column,
+/// and the delimiter is a comma.
 fn find_delimiter(sample: &str, complete: bool) -> u8 {
     let mut best = None;
     for delimiter in DELIMITERS {
-        let Some((regular, columns)) = measure(sample, complete, delimiter) else { continue };
-        if best.is_none_or(|(best_regular, best_columns, _)| (regular, columns) > (best_regular, best_columns)) {
-            best = Some((regular, columns, delimiter));
+        let Some(fit) = measure(sample, complete, delimiter) else { continue };
+        if best.is_none_or(|(best_fit, _)| fit > best_fit) {
+            best = Some((fit, delimiter));
         }
     }
-    best.map_or(b',', |(.., delimiter)| delimiter)
+    best.map_or(b',', |(_, delimiter)| delimiter)
 }
 
-/// Returns the share of records, in thousandths, that have as many cells as the first, and that
-/// number. Returns `None` if the delimiter does not fit.
-fn measure(sample: &str, complete: bool, delimiter: u8) -> Option<(usize, usize)> {
+/// Returns whether every quote encloses a cell, the share of records, in thousandths, that have as
+/// many cells as the first, and that number. Returns `None` if the delimiter does not fit.
+fn measure(sample: &str, complete: bool, delimiter: u8) -> Option<(bool, usize, usize)> {
     const RECORDS: usize = 200;
-    let mut reader = CsvReader { text: TextReader::from_text(sample, "".into()), delimiter, line_end: None };
+    let text = TextReader::from_text(sample, "".into());
+    let mut reader = CsvReader { text, delimiter, line_end: None, stray_quote: false };
     let mut lengths = Vec::new();
     loop {
         match reader.read() {
@@ -206,5 +212,5 @@ fn measure(sample: &str, complete: bool, delimiter: u8) -> Option<(usize, usize)
     }
     let columns = *lengths.first()?;
     let regular = lengths.iter().filter(|length| **length == columns).count();
-    (columns > 1).then(|| (regular * 1000 / lengths.len(), columns))
+    (columns > 1).then(|| (!reader.stray_quote, regular * 1000 / lengths.len(), columns))
 }

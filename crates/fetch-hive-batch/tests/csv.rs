@@ -87,6 +87,8 @@ fn delimiter_is_found() {
         (";", "id;text\n1;\"a, b, c\"\n2;\"d; e\"\n"),
         (",", "id,text\n1,\"a; b | c\"\n2,\"d\te\"\n"),
         (";", "\"a,b\";\"c,d\"\n\"1,2\";\"3,4\"\n"),
+        // With tabs, the quotes of two cells would enclose the line end.
+        (";", "a;\"b\t\"\n\"\t\tc\";\"d\te\"\n"),
         // A comma in the header that the rows lack.
         (";", "name, first;age\nx;1\ny;2\n"),
     ] {

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use fetch_hive_batch::{Dialect, Error, Export, Header, ReadOptions, Row, RowResult, RowStatus};
 use libfuzzer_sys::fuzz_target;
@@ -55,13 +55,13 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-fn read(options: &ReadOptions, path: &Path) -> Result<(Header, Vec<Row>), Error> {
+fn read(options: &ReadOptions, path: &Path) -> Result<(Arc<Header>, Vec<Row>), Error> {
     let rows = options.open(path)?;
-    let header = Header::clone(rows.header());
+    let header = Arc::clone(rows.header());
     Ok((header, rows.collect::<Result<_, _>>()?))
 }
 
-fn write(path: &Path, header: &Header, rows: &[Row]) -> Result<(), Error> {
+fn write(path: &Path, header: &Arc<Header>, rows: &[Row]) -> Result<(), Error> {
     let mut writer = Export::csv(path).prefix("fuzz.").keep_long_cells(true).create(header)?;
     for row in rows {
         writer.write(row, &RowResult::new(RowStatus::Succeeded))?;

@@ -14,7 +14,8 @@ use std::env::VarError;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fetch_hive_client::{HyperTransport, InvalidInput, UreqTransport};
+use fetch_hive_client::blocking::UreqTransport;
+use fetch_hive_client::{HyperTransport, InvalidInput};
 use fetch_hive_core::{check_host_and_port, is_loopback};
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
