@@ -169,10 +169,10 @@ impl CsvReader {
 
 /// Returns the delimiter that divides a sample into records of the same length.
 ///
-/// The header must have at least two cells. A delimiter without a quote in the middle of a cell wins
-/// over one with such quotes, because programs that write CSV put such cells in quotes. If several
-/// delimiters fit equally, the one with the most cells wins. If none fits, the file has one column,
-/// and the delimiter is a comma.
+/// The header must have at least two cells. A delimiter without quotes in the middle of cells is
+/// preferred, because programs that write CSV put such cells in quotes. If several delimiters fit
+/// equally, the one with the most cells wins. If none fits, the file has one column, and the
+/// delimiter is a comma.
 fn find_delimiter(sample: &str, complete: bool) -> u8 {
     let mut best = None;
     for delimiter in DELIMITERS {

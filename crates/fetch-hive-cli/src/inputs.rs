@@ -72,8 +72,7 @@ fn pair(option: &str, argument: &str) -> Result<(String, Box<RawValue>)> {
     Ok((name.to_owned(), value))
 }
 
-/// Removes the backslash that stands before `@`. Of several, it removes one, so that any text can be
-/// written.
+/// Removes one backslash of those before a leading `@`, so that any text can be written.
 fn unescaped(text: &str) -> &str {
     text.strip_prefix('\\').filter(|rest| rest.trim_start_matches('\\').starts_with('@')).unwrap_or(text)
 }
