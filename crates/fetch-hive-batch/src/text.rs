@@ -216,11 +216,13 @@ impl TextReader {
 pub(crate) struct Encoder {
     encoding: &'static Encoding,
     encoder: encoding_rs::Encoder,
+    /// Reads what was written, because some encoders replace a character by a similar one.
+    decoder: Decoder,
 }
 
 impl Encoder {
     pub(crate) fn new(encoding: &'static Encoding) -> Self {
-        Self { encoding, encoder: encoding.new_encoder() }
+        Self { encoding, encoder: encoding.new_encoder(), decoder: encoding.new_decoder_without_bom_handling() }
     }
 
     /// Returns the bytes of a byte-order mark, which is empty for encodings without one.
@@ -249,16 +251,28 @@ impl Encoder {
         Ok(())
     }
 
-    fn encode_legacy(&mut self, mut text: &str, bytes: &mut Vec<u8>) -> Result<(), char> {
+    fn encode_legacy(&mut self, text: &str, bytes: &mut Vec<u8>) -> Result<(), char> {
+        let start = bytes.len();
+        let mut rest = text;
         loop {
-            let needed = self.encoder.max_buffer_length_from_utf8_without_replacement(text.len());
+            let needed = self.encoder.max_buffer_length_from_utf8_without_replacement(rest.len());
             bytes.reserve(needed.unwrap_or(BLOCK).max(16));
-            let (result, read) = self.encoder.encode_from_utf8_to_vec_without_replacement(text, bytes, false);
+            let (result, read) = self.encoder.encode_from_utf8_to_vec_without_replacement(rest, bytes, false);
             match result {
-                EncoderResult::InputEmpty => return Ok(()),
-                EncoderResult::OutputFull => text = &text[read..],
+                EncoderResult::InputEmpty => return self.check(text, &bytes[start..]),
+                EncoderResult::OutputFull => rest = &rest[read..],
                 EncoderResult::Unmappable(character) => return Err(character),
             }
         }
+    }
+
+    /// Checks that a text is read back from its bytes. The error is the first character that is not.
+    fn check(&mut self, text: &str, bytes: &[u8]) -> Result<(), char> {
+        let needed = self.decoder.max_utf8_buffer_length_without_replacement(bytes.len());
+        let mut read = String::with_capacity(needed.unwrap_or(BLOCK).max(16));
+        // The bytes end with a whole character, so nothing remains in the decoder.
+        let _ = self.decoder.decode_to_string_without_replacement(bytes, &mut read, false);
+        let mut read = read.chars();
+        text.chars().find(|character| read.next() != Some(*character)).map_or(Ok(()), Err)
     }
 }

@@ -108,6 +108,24 @@ fn csv_keeps_the_encoding_of_the_input() {
     assert!(bytes.windows(8).any(|window| window == b"gr\xf6\xdfer \x80"));
 }
 
+/// The encoders of these encodings replace such a character by a similar one.
+#[test]
+fn character_that_an_encoder_would_replace_is_an_error() {
+    let folder = Folder::new();
+    for (encoding, text, character) in [
+        ("iso-2022-jp", "\u{ff6c}", "U+FF6C"),
+        ("shift_jis", "\u{a5}5", "U+00A5"),
+        ("shift_jis", "a\u{2212}b", "U+2212"),
+    ] {
+        let rows = Rows::from_iter(["a"], [json!([text])]).unwrap();
+        let header = Arc::clone(rows.header());
+        let rows: Vec<_> = rows.map(Result::unwrap).collect();
+        let csv = Export::csv(folder.path("results.csv")).encoding(encoding);
+        let error = export(&csv, &header, &rows, &[succeeded("")]).unwrap_err().to_string();
+        assert!(error.contains(&format!("contains {character}, which {encoding} lacks")), "{error}");
+    }
+}
+
 #[test]
 fn character_that_the_encoding_lacks_is_an_error_with_a_way_out() {
     let folder = Folder::new();
