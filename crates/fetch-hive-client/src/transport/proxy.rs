@@ -144,6 +144,10 @@ fn check_proxy_url(url: &str, schemes: &[&str]) -> Result<String, String> {
     if user.is_some_and(|user| !is_percent_encoded(user)) {
         return reject("contains `%` without two hexadecimal digits: write it as %25 in a password");
     }
+    let name = user.and_then(|user| user.split(':').next()).unwrap_or_default();
+    if scheme.to_ascii_lowercase().starts_with("http") && name.to_ascii_lowercase().contains("%3a") {
+        return reject("contains a user name with a colon, which HTTP authentication does not allow");
+    }
     check_host_and_port(authority)?;
     Ok(format!("{}://{rest}", scheme.to_ascii_lowercase()))
 }
@@ -260,6 +264,7 @@ mod tests {
             "http://user:SECRET/1@proxy:3128",
             "http://user:SECRET@1@proxy:3128",
             "http://user:100%SECRET@proxy:3128",
+            "http://us%3Aer:SECRET@proxy:3128",
             "htp://proxy:3128",
             "socks4://proxy:1080",
             "http://proxy:99999",
@@ -285,6 +290,7 @@ mod tests {
         let url = "https://api.example.com/v1";
         assert_eq!(proxy(&[("HTTPS_PROXY", "http://u:p%23@proxy:1/")], url).unwrap(), "http://u:p%23@proxy:1");
         assert_eq!(proxy(&[("HTTPS_PROXY", ""), ("ALL_PROXY", "SOCKS5://proxy")], url).unwrap(), "socks5://proxy");
+        assert_eq!(proxy(&[("ALL_PROXY", "socks5://a%3Ab:c@p")], url).unwrap(), "socks5://a%3Ab:c@p");
         assert_eq!(proxy(&[("all_proxy", "proxy:3128")], url).unwrap(), "http://proxy:3128");
         assert_eq!(proxy(&[("HTTP_PROXY", "http://proxy:1")], url), None);
         assert_eq!(proxy(&[("HTTP_PROXY", "http://proxy:1"), ("REQUEST_METHOD", "GET")], "http://a/"), None);
