@@ -11,6 +11,9 @@ const BLOCK: usize = 64 * 1024;
 /// The maximum size of one cell or line, so that an unclosed quote cannot fill the memory.
 pub(crate) const MAX_TEXT: usize = 64 * 1024 * 1024;
 
+/// The first bytes of a workbook.
+pub(crate) const ZIP_SIGNATURE: &[u8] = b"PK\x03\x04";
+
 /// A reader that decodes text, counts lines and reports bytes that cannot be decoded.
 pub(crate) struct TextReader {
     source: Box<dyn Read + Send>,
@@ -44,7 +47,7 @@ impl TextReader {
     ) -> Result<Self, Error> {
         let mut bytes = Vec::new();
         source.by_ref().take(4).read_to_end(&mut bytes).map_err(Error::io("read", &path))?;
-        if bytes.starts_with(b"PK\x03\x04") {
+        if bytes.starts_with(ZIP_SIGNATURE) {
             return Err(Error::input(Some(&path), None, "is an XLSX workbook or ZIP file; rename it to .xlsx"));
         }
         let mark = Encoding::for_bom(&bytes);

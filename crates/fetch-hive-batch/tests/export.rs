@@ -108,6 +108,20 @@ fn csv_keeps_the_encoding_of_the_input() {
     assert!(bytes.windows(8).any(|window| window == b"gr\xf6\xdfer \x80"));
 }
 
+/// The blank line hides the mark or the signature in the input.
+#[test]
+fn header_like_a_mark_or_a_workbook_is_read_back() {
+    let folder = Folder::new();
+    for bytes in [b"\n\xfe\xffa,b\n".as_slice(), b"\n\xef\xbb\xbf,b\n", b"\nPK\x03\x04,b\n"] {
+        let options = ReadOptions::new().encoding("windows-1252");
+        let rows = options.open(folder.write("a.csv", bytes)).unwrap();
+        let csv = Export::csv(folder.path("results.csv"));
+        export(&csv, rows.header(), &[], &[]).unwrap();
+        let written = options.open(folder.path("results.csv")).unwrap();
+        assert_eq!(written.header().names()[..2], *rows.header().names());
+    }
+}
+
 /// The encoders of these encodings replace such a character by a similar one.
 #[test]
 fn character_that_an_encoder_would_replace_is_an_error() {

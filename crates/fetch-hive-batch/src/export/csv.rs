@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use encoding_rs::Encoding;
 use serde_json::Value;
 
 use crate::error::quoted;
-use crate::text::Encoder;
+use crate::text::{Encoder, ZIP_SIGNATURE};
 use crate::{Dialect, Error, cell_text};
 
 /// A writer of CSV in a dialect.
@@ -16,6 +17,8 @@ pub(super) struct CsvSink {
     encoder: Encoder,
     dialect: Dialect,
     neutralise_formulas: bool,
+    /// Whether the next record starts with a quote, whatever its first cell contains.
+    quote_first: bool,
     bytes: Vec<u8>,
 }
 
@@ -32,8 +35,11 @@ impl CsvSink {
         // A file in UTF-16 could not be recognized without its mark.
         let mark = dialect.byte_order_mark || encoding.output_encoding() != encoding;
         let bytes = if mark { encoder.byte_order_mark() } else { Vec::new() };
-        let dialect = dialect.clone();
-        let mut sink = Self { file: BufWriter::new(file), encoder, dialect, neutralise_formulas, bytes };
+        let mut start = Vec::new();
+        let _ = names.first().map(|name| Encoder::new(encoding).encode(name, &mut start));
+        let quote_first = !mark && (Encoding::for_bom(&start).is_some() || start.starts_with(ZIP_SIGNATURE));
+        let (file, dialect) = (BufWriter::new(file), dialect.clone());
+        let mut sink = Self { file, encoder, dialect, neutralise_formulas, quote_first, bytes };
         let header: Vec<_> = names.iter().map(|name| Cow::Owned(Value::from(name.as_str()))).collect();
         sink.write_record(path, "the header", names, &header)?;
         Ok(sink)
@@ -60,7 +66,8 @@ impl CsvSink {
         for (cell, name) in cells.iter().zip(names) {
             let text = cell_text(cell);
             let text = if self.neutralise_formulas && cell.is_string() { neutralise(text) } else { text };
-            let text = separator + &quote(&text, self.dialect.delimiter);
+            let quoted_first = std::mem::take(&mut self.quote_first);
+            let text = separator + &quote(&text, self.dialect.delimiter, quoted_first);
             separator = self.dialect.delimiter.to_string();
             self.encoder.encode(&text, &mut self.bytes).map_err(|character| {
                 let reason = format!(
@@ -97,11 +104,11 @@ impl fmt::Debug for CsvSink {
 /// Returns a cell in the form of the file.
 ///
 /// Cells with any usual delimiter are quoted, so that programs that guess the delimiter find it.
-fn quote(text: &str, delimiter: char) -> Cow<'_, str> {
+fn quote(text: &str, delimiter: char, always: bool) -> Cow<'_, str> {
     let special = |c: char| c == delimiter || matches!(c, '"' | '\r' | '\n' | ',' | ';' | '\t' | '|');
     // Some programs trim cells, and a mark at the start of a file would be lost.
     let edge = |c: char| c == ' ' || c == '\u{feff}';
-    if text.contains(special) || text.starts_with(edge) || text.ends_with(edge) {
+    if always || text.contains(special) || text.starts_with(edge) || text.ends_with(edge) {
         Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
     } else {
         Cow::Borrowed(text)
