@@ -218,14 +218,14 @@ impl TextReader {
 /// A writer that encodes text.
 pub(crate) struct Encoder {
     encoding: &'static Encoding,
-    encoder: encoding_rs::Encoder,
+    inner: encoding_rs::Encoder,
     /// Reads what was written, because some encoders replace a character by a similar one.
     decoder: Decoder,
 }
 
 impl Encoder {
     pub(crate) fn new(encoding: &'static Encoding) -> Self {
-        Self { encoding, encoder: encoding.new_encoder(), decoder: encoding.new_decoder_without_bom_handling() }
+        Self { encoding, inner: encoding.new_encoder(), decoder: encoding.new_decoder_without_bom_handling() }
     }
 
     /// Returns the bytes of a byte-order mark, which is empty for encodings without one.
@@ -258,9 +258,9 @@ impl Encoder {
         let start = bytes.len();
         let mut rest = text;
         loop {
-            let needed = self.encoder.max_buffer_length_from_utf8_without_replacement(rest.len());
+            let needed = self.inner.max_buffer_length_from_utf8_without_replacement(rest.len());
             bytes.reserve(needed.unwrap_or(BLOCK).max(16));
-            let (result, read) = self.encoder.encode_from_utf8_to_vec_without_replacement(rest, bytes, false);
+            let (result, read) = self.inner.encode_from_utf8_to_vec_without_replacement(rest, bytes, false);
             match result {
                 EncoderResult::InputEmpty => return self.check(text, &bytes[start..]),
                 EncoderResult::OutputFull => rest = &rest[read..],
@@ -269,7 +269,7 @@ impl Encoder {
         }
     }
 
-    /// Checks that a text is read back from its bytes. The error is the first character that is not.
+    /// Checks that a text is read back from its bytes. The error is the first other character.
     fn check(&mut self, text: &str, bytes: &[u8]) -> Result<(), char> {
         let needed = self.decoder.max_utf8_buffer_length_without_replacement(bytes.len());
         let mut read = String::with_capacity(needed.unwrap_or(BLOCK).max(16));
