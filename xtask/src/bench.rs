@@ -7,6 +7,7 @@ mod batch;
 mod binaries;
 mod build_cost;
 mod call;
+mod cli;
 mod https;
 mod memory;
 mod report;
@@ -26,7 +27,7 @@ type Measure = fn(&Binaries) -> Result<Vec<Row>, String>;
 /// To add a section, add a paragraph that begins with its name and a table below it.
 const SECTIONS: [(&str, &[Measure]); 8] = [
     ("calls", &[https::calls, call::measure]),
-    ("cold", &[https::cold]),
+    ("cold", &[https::cold, cli::measure]),
     ("bodies", &[https::bodies]),
     ("streams", &[https::streams, memory::measure, streams::measure]),
     ("callbacks", &[store::deliveries, https::callbacks, verify::measure]),

@@ -6,6 +6,7 @@ mod cli;
 mod conformance;
 mod contract;
 mod dependencies;
+mod dist;
 mod docs;
 mod emulator;
 mod fuzz;
@@ -131,6 +132,12 @@ const COMMANDS: &[Command] = &[
         "emulator-dist",
         "Build a static binary of the emulator for its Dockerfile; needs the musl target",
         emulator::dist,
+    ),
+    command(
+        "dist",
+        "[linux | windows | man | wheel | image…]  Build and run the published forms of the command line; needs the \
+         musl and mingw targets, and PyPI",
+        dist::dist,
     ),
     command(
         "bench",

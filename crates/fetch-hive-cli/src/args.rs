@@ -2,6 +2,7 @@
 
 use clap::builder::Styles;
 use clap::builder::styling::{AnsiColor, Effects};
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 use crate::commands::Command;
@@ -48,11 +49,18 @@ pub(crate) struct Cli {
 impl Cli {
     /// Returns the command line's description.
     pub(crate) fn description() -> clap::Command {
-        with_template(Self::command())
+        let mut description = Self::command();
+        description.build();
+        with_template(description)
     }
 
     /// Parses the arguments of this process.
     pub(crate) fn from_env() -> Result<Self, clap::Error> {
+        // This builds only the invoked command. Help and errors need the whole description.
+        match Self::try_parse() {
+            Err(error) if error.kind() != ErrorKind::DisplayVersion => {}
+            parsed => return parsed,
+        }
         let mut description = Self::description();
         let matches = description.try_get_matches_from_mut(std::env::args_os())?;
         Self::from_arg_matches(&matches).map_err(|error| error.format(&mut description))

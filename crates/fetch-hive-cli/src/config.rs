@@ -35,6 +35,9 @@ pub(crate) struct Profile {
     /// A file of mode 0600 that contains the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) key_file: Option<PathBuf>,
+    /// Whether the key is in the keyring of the operating system.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keyring: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) base_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

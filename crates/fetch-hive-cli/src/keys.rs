@@ -23,6 +23,8 @@ pub(crate) enum KeySource {
     File { profile: String, path: PathBuf },
     /// A command of a profile that prints the key.
     Command { profile: String, command: String },
+    /// The keyring of the operating system.
+    Keyring { profile: String },
     /// The embedded emulator, which accepts any key.
     Emulator,
     /// No source is configured.
@@ -35,6 +37,7 @@ impl fmt::Display for KeySource {
             Self::Variable(name) => write!(f, "the environment variable {name}"),
             Self::File { profile, path } => write!(f, "the file {} of the profile {profile}", path.display()),
             Self::Command { profile, .. } => write!(f, "the key_command of the profile {profile}"),
+            Self::Keyring { profile } => write!(f, "the keyring entry of the profile {profile}"),
             Self::Emulator => f.write_str("the embedded emulator, which accepts any key"),
             Self::Missing => f.write_str("no source"),
         }
@@ -65,6 +68,7 @@ impl KeySource {
         let source = match (&profile.key_command, &profile.key_file) {
             (Some(command), _) => Self::Command { profile: name.to_owned(), command: command.clone() },
             (None, Some(path)) => Self::File { profile: name.to_owned(), path: path.clone() },
+            (None, None) if profile.keyring => Self::Keyring { profile: name.to_owned() },
             (None, None) => Self::File { profile: name.to_owned(), path: key_file(name)? },
         };
         Ok(source)
@@ -79,6 +83,7 @@ impl KeySource {
             }
             Self::File { path, .. } => read_file(path)?,
             Self::Command { command, profile } => run_command(command, profile)?,
+            Self::Keyring { profile } => read_keyring(profile)?,
             Self::Emulator => "fhk_emulated".to_owned(),
             Self::Missing => return Err(missing("no API key".to_owned())),
         };
@@ -109,6 +114,15 @@ fn read_file(path: &Path) -> Result<String> {
         }
     }
     std::fs::read_to_string(path).map_err(failed)
+}
+
+/// Reads the key from the keyring.
+fn read_keyring(profile: &str) -> Result<String> {
+    #[cfg(feature = "keyring")]
+    return crate::keyring::read(profile);
+    #[cfg(not(feature = "keyring"))]
+    Err(Failure::new(Exit::Key, format!("this build cannot read the keyring entry of the profile {profile}"))
+        .next("install fetch-hive with the feature `keyring`"))
 }
 
 /// Runs the command of a profile. Its standard error is visible, because it may ask for a password.

@@ -10,6 +10,8 @@ mod history;
 mod inputs;
 mod jq;
 mod json;
+#[cfg(feature = "keyring")]
+mod keyring;
 mod keys;
 #[cfg(all(test, feature = "emulator"))]
 mod operations;
@@ -29,6 +31,11 @@ use crate::args::Cli;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::options::Color;
+
+/// The allocator of musl asks the system for most blocks, which doubles the time of a short command.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let cli = match Cli::from_env() {

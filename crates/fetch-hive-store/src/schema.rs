@@ -88,6 +88,10 @@ pub(crate) async fn migrate(tx: &mut Tx) -> Result<(), StoreError> {
             tx.execute(sql, &[]).await?;
         }
     }
+    // A process that only opens the store writes nothing.
+    if found == VERSION {
+        return Ok(());
+    }
     let sql = "INSERT INTO fetch_hive_meta (name, value) VALUES ('version', $1) \
                ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     tx.execute(sql, &[VERSION.into()]).await

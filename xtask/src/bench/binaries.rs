@@ -22,9 +22,20 @@ impl Binaries {
 
     /// Runs a program and returns the figures that it printed.
     pub(crate) fn run(&self, name: &str, arguments: &[&str]) -> Result<Figures, String> {
+        self.run_with(name, arguments, &[])
+    }
+
+    /// Runs a program with environment variables, and returns the figures that it printed.
+    pub(crate) fn run_with(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Figures, String> {
         let mut program = Command::new(self.path(name));
         // The clients treat these settings differently, and few users have them.
         program.args(arguments).env_remove("SSL_CERT_FILE").env_remove("SSL_CERT_DIR");
+        program.envs(variables.iter().copied());
         let text = capture_output(&mut program)?;
         let parse = |line: &str| {
             let (name, figures) = line.split_once('\t')?;

@@ -31,7 +31,7 @@ in this order:
 #[derive(Debug, Subcommand)]
 #[command(after_help = ABOUT_KEYS)]
 pub(crate) enum Auth {
-    /// Store a key in a file of mode 0600, or a command that prints the key
+    /// Store a key in a file of mode 0600 or in the keyring, or a command that prints the key
     #[command(after_help = ABOUT_KEYS)]
     Login(Login),
     /// Show which key is used, and check it with a free call
@@ -41,7 +41,7 @@ pub(crate) enum Auth {
         #[arg(long)]
         offline: bool,
     },
-    /// Delete the profile and its key file
+    /// Delete the profile and its stored key
     #[command(before_help = "Examples:\n  fetch-hive auth logout --profile work")]
     Logout,
 }
@@ -50,6 +50,7 @@ const EXAMPLES: &str = "\
 Examples:
   fetch-hive auth login
   fetch-hive auth login --profile work --key-command \"pass show fetch-hive\" --workspace ws_1
+  fetch-hive auth login --keyring
   fetch-hive auth login --with-key < key.txt";
 
 #[derive(Debug, Args)]
@@ -61,6 +62,10 @@ pub(crate) struct Login {
     /// Read the key from standard input
     #[arg(long, conflicts_with = "key_command")]
     with_key: bool,
+    /// Store the key in the keyring of the operating system instead of a file
+    #[cfg(feature = "keyring")]
+    #[arg(long, conflicts_with = "key_command")]
+    keyring: bool,
     /// Do not check the key with a free call
     #[arg(long)]
     offline: bool,
@@ -95,18 +100,47 @@ async fn login(login: Login, context: &Context) -> Result<()> {
     if !login.offline {
         check(&key, profile.base_url.as_deref(), context).await?;
     }
+    #[cfg(feature = "keyring")]
+    if login.keyring {
+        crate::keyring::store(&name, &key)?;
+        profile.keyring = true;
+    }
     if login.key_command.is_some() {
         profile.key_command = login.key_command;
-    } else {
+    } else if !profile.keyring {
         write_private(&file, key.expose().as_bytes())?;
         profile.key_file = Some(file);
     }
+    let (is_in_keyring, is_in_file) = (profile.keyring, profile.key_file.is_some());
     let mut config = context.config.clone();
-    config.profiles.insert(name.clone(), profile);
+    let previous = config.profiles.insert(name.clone(), profile);
     config.default_profile.get_or_insert_with(|| name.clone());
     config.save()?;
+    // The key must not stay where the profile no longer reads it.
+    if previous.is_some_and(|previous| previous.keyring) && !is_in_keyring {
+        delete_from_keyring(&name)?;
+    }
+    if !is_in_file {
+        delete_file(&name)?;
+    }
     context.out.note(&format!("stored the key {} as the profile {name}", masked(&key)));
     Ok(())
+}
+
+fn delete_from_keyring(name: &str) -> Result<()> {
+    #[cfg(feature = "keyring")]
+    return crate::keyring::delete(name);
+    #[cfg(not(feature = "keyring"))]
+    Err(Failure::usage(format!("this build cannot delete the keyring entry of the profile {name}"))
+        .next("install fetch-hive with the feature `keyring`"))
+}
+
+fn delete_file(name: &str) -> Result<()> {
+    let file = key_file(name)?;
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Failure::file("delete", &file, &error)),
+        _ => Ok(()),
+    }
 }
 
 fn read_key(with_key: bool, context: &Context) -> Result<ApiKey> {
@@ -167,18 +201,15 @@ async fn status(offline: bool, context: &Context) -> Result<()> {
 fn logout(context: &Context) -> Result<()> {
     let name = profile_name(context);
     let mut config: Config = context.config.clone();
-    if config.profiles.remove(&name).is_none() {
-        config.profile(&name)?;
-    }
+    let is_in_keyring = config.profile(&name)?.keyring;
+    config.profiles.remove(&name);
     if config.default_profile.as_ref() == Some(&name) {
         config.default_profile = None;
     }
-    let file = key_file(&name)?;
-    if let Err(error) = std::fs::remove_file(&file)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(Failure::file("delete", &file, &error));
+    if is_in_keyring {
+        delete_from_keyring(&name)?;
     }
+    delete_file(&name)?;
     config.save()?;
     context.out.note(&format!("deleted the profile {name}; the key stays valid until it is revoked in the dashboard"));
     Ok(())

@@ -1,6 +1,7 @@
 //! `fetch-hive help`.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 
 use clap::Args;
 use clap::error::ContextKind;
@@ -12,16 +13,25 @@ use crate::failure::{Failure, Result};
 const EXAMPLES: &str = "\
 Examples:
   fetch-hive help workflow run
-  fetch-hive help exit-codes";
+  fetch-hive help exit-codes
+  fetch-hive help --man ~/.local/share/man/man1";
 
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct Help {
     /// A command, or the topic exit-codes
     topic: Vec<String>,
+    /// Write the manual pages of all commands into a folder
+    #[arg(long, value_name = "FOLDER", conflicts_with = "topic")]
+    man: Option<PathBuf>,
 }
 
 pub(crate) fn execute(command: &Help, description: clap::Command, context: &Context) -> Result<()> {
+    if let Some(folder) = &command.man {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::file("create", folder, &error))?;
+        return clap_mangen::generate_to(description, folder)
+            .map_err(|error| Failure::file("write to", folder, &error));
+    }
     if command.topic.iter().map(String::as_str).eq(["exit-codes"]) {
         return context.out.text(exit::help().trim_end());
     }

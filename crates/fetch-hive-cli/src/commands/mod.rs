@@ -35,6 +35,7 @@ use crate::failure::Result;
 
 /// A command.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Command {
     /// Run workflows
     #[command(subcommand)]

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use fetch_hive_emulator::Fault;
 
-use crate::support::{BIN, Sandbox};
+use crate::support::{Sandbox, bin};
 
 /// Writes a file as a German spreadsheet program does, with leading zeros, quoted line breaks and
 /// semicolons.
@@ -120,7 +120,7 @@ fn python_program_of_the_guide_runs_a_batch() {
     std::fs::write(path(&sandbox, "reviews.csv"), "Review Text\nfine\ngood\n").unwrap();
     let mut python = Command::new("python3");
     python.args(["-c", &program]).current_dir(sandbox.folder.path()).env_clear().envs(sandbox.variables());
-    python.env("PATH", format!("{}:{}", Path::new(BIN).parent().unwrap().display(), std::env::var("PATH").unwrap()));
+    python.env("PATH", format!("{}:{}", Path::new(&bin()).parent().unwrap().display(), std::env::var("PATH").unwrap()));
     let output = python.output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stderr}");

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{BIN, Sandbox, fixtures};
+use crate::support::{Sandbox, bin, fixtures};
 
 #[test]
 fn commands_of_the_page_about_the_command_line() {
@@ -34,7 +34,7 @@ fn run_page(name: &str) {
         fs::write(files.join("tools.toml"), format!("[[tool]]{tools}")).unwrap();
     }
     let cases = trycmd::TestCases::new();
-    cases.register_bin("fetch-hive", Path::new(BIN)).case(&copy);
+    cases.register_bin("fetch-hive", Path::new(&bin())).case(&copy);
     for (name, value) in sandbox.variables() {
         cases.env(name, value);
     }

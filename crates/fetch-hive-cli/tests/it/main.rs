@@ -6,6 +6,8 @@ mod callback;
 mod guide;
 mod history;
 mod interactive;
+#[cfg(all(target_os = "linux", feature = "keyring"))]
+mod keyring;
 mod keys;
 mod mcp;
 mod output;

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{BIN, Sandbox};
+use crate::support::{Sandbox, bin};
 
 #[test]
 fn python_client_lists_calls_and_cancels_tools() {
@@ -17,7 +17,7 @@ fn python_client_lists_calls_and_cancels_tools() {
     let mut client = Command::new("python3");
     client
         .arg(folder.join("mcp_client.py"))
-        .arg(BIN)
+        .arg(bin())
         .arg(folder.join("tools.toml"))
         .env_clear()
         .envs(sandbox.variables());

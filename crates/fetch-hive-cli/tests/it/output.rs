@@ -103,7 +103,7 @@ fn inputs_arrive_as_they_were_written() {
 #[test]
 fn closed_pipe_is_silent() {
     let sandbox = Sandbox::new();
-    let command = format!("{} model list --json | head -n 1; echo code ${{PIPESTATUS[0]}}", crate::support::BIN);
+    let command = format!("{} model list --json | head -n 1; echo code ${{PIPESTATUS[0]}}", crate::support::bin());
     let mut shell = std::process::Command::new("bash");
     let output = shell.args(["-c", &command]).env_clear().envs(sandbox.variables()).output().unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

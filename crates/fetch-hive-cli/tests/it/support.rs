@@ -5,7 +5,10 @@ use std::process::{Command, Output, Stdio};
 
 use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, EmulatorBuilder};
 
-pub(crate) const BIN: &str = env!("CARGO_BIN_EXE_fetch-hive");
+/// Returns the path of the binary. `cargo xtask dist` sets the variable to test a published one.
+pub(crate) fn bin() -> String {
+    std::env::var("FETCH_HIVE_TEST_BIN").unwrap_or_else(|_| env!("CARGO_BIN_EXE_fetch-hive").to_owned())
+}
 
 pub(crate) const KEY: &str = "fhk_it_0123456789_last";
 
@@ -69,7 +72,7 @@ impl Sandbox {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(BIN);
+        let mut command = Command::new(bin());
         command.args(arguments).env_clear().envs(self.variables()).current_dir(fixtures()).stdin(Stdio::null());
         command
     }
@@ -88,7 +91,7 @@ impl Sandbox {
         }
         let quoted = arguments.iter().map(|argument| format!("'{argument}'")).collect::<Vec<_>>().join(" ");
         let mut command = Command::new("script");
-        command.args(["-qec", &format!("{BIN} {quoted}"), "/dev/null"]);
+        command.args(["-qec", &format!("{} {quoted}", bin()), "/dev/null"]);
         command.env_clear().envs(self.variables()).env("TERM", "xterm").current_dir(fixtures());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Some(command)
