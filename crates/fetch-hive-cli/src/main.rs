@@ -32,7 +32,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::options::Color;
 
-/// The allocator of musl asks the system for most blocks, which doubles the time of a short command.
+/// The allocator of musl asks the system for most blocks, which takes as long as a short command.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

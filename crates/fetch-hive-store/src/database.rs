@@ -131,8 +131,8 @@ impl Tx {
         }
     }
 
-    /// Commits like [`commit_with`](Self::commit_with), and wakes the other processes that wait for a
-    /// run or for its slot.
+    /// Commits like [`commit_with`](Self::commit_with), and wakes the other processes that wait for
+    /// a run or for its slot.
     pub(crate) async fn commit_event(
         &mut self,
         statements: &[Statement<'_>],

@@ -15,7 +15,6 @@ use async_trait::async_trait;
 use fetch_hive_client::types::RequestId;
 use fetch_hive_client::{ApiError, BoxError, RateLimit, RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use tokio::sync::oneshot;
-use tokio::time::Instant;
 
 pub(crate) use self::daily_cap::DAY;
 pub(crate) use self::grant::{Applicant, Decision, check_server, confirm_server, decide, lock};

@@ -129,7 +129,7 @@ async fn waiting(database: &Counted, store: &Store) -> Result<(), BoxError> {
         tasks.spawn(async move { drop(limiter.acquire(RUN).await) });
     }
     let before = database.counts().await?;
-    sleep(Duration::from_secs(SECONDS) - COUNTED).await;
+    sleep(Duration::from_secs(SECONDS).saturating_sub(COUNTED)).await;
     database.print("second of a waiting run", before, WAITING * SECONDS).await?;
 
     // Other limits, whose runs do not wait.

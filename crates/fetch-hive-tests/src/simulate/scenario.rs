@@ -27,8 +27,9 @@ pub(crate) const RESTART: Duration = Duration::from_secs(30);
 pub(crate) const LEASE: i64 = 30 * 1_000;
 pub(crate) const HOLD: i64 = 15 * MINUTE;
 
-/// The mean time between two calls of a process, per slot of its workspace.
-pub(crate) const THINK: f64 = 30.0 * MINUTE as f64;
+/// The mean and the maximum of the time between two calls of a process, per slot of its workspace,
+/// in milliseconds.
+pub(crate) const THINK: (f64, f64) = (1_800_000.0, 36_000_000.0);
 /// The mean and the maximum of the time of a run, in milliseconds.
 pub(crate) const INTERACTIVE_RUN: (f64, f64) = (20_000.0, 120_000.0);
 pub(crate) const BATCH_RUN: (f64, f64) = (60_000.0, 600_000.0);
@@ -37,8 +38,8 @@ pub(crate) const ROWS: u64 = 15;
 
 /// One of this many responses is lost, so that nobody knows when its run ends.
 pub(crate) const LOST_RESPONSE: u64 = 400;
-/// The mean time between two kills of a process.
-pub(crate) const KILL_INTERVAL: f64 = 10.0 * MINUTE as f64;
+/// The mean time between two kills of a process, in milliseconds.
+pub(crate) const KILL_INTERVAL: f64 = 600_000.0;
 /// The workspaces whose processes are all killed together with the database. They have one slot.
 pub(crate) const KILLED_WORKSPACES: [usize; 2] = [0, 3];
 

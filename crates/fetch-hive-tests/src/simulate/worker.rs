@@ -10,7 +10,7 @@ use fetch_hive_store::{Store, StoreRunLimiter};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::scenario::{BATCH_RUN, CALL_TIMEOUT, INTERACTIVE_RUN, LOST_RESPONSE, MINUTE, RESTART, RETRY, Random, THINK};
+use crate::scenario::{BATCH_RUN, CALL_TIMEOUT, INTERACTIVE_RUN, LOST_RESPONSE, RESTART, RETRY, Random, THINK};
 use crate::workspace::{Class, Workspace};
 
 const RUN: RunRequest<'static> = RunRequest::new("invokeWorkflow", None);
@@ -82,7 +82,7 @@ impl Worker {
             match self.class {
                 Class::Interactive => {
                     let size = f64::from(lock(&self.workspace).size);
-                    sleep(self.random.time(THINK / size, 600.0 * MINUTE as f64)).await;
+                    sleep(self.random.time(THINK.0 / size, THINK.1)).await;
                     while !self.call(limiter).await {
                         sleep(RETRY).await;
                     }

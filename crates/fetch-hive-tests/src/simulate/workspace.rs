@@ -153,6 +153,7 @@ impl Workspace {
 
     /// Ends a wait with a slot, and calls the service. The service answers with a refusal if the
     /// cap is reached.
+    #[expect(clippy::result_large_err, reason = "the limiter needs the error as it is")]
     pub(crate) fn call(&mut self, number: u64, now: i64) -> Result<(), ApiError> {
         self.advance(now);
         let earliest = self.waiting.values().map(|waiting| waiting.since).min().unwrap_or(now);
