@@ -10,7 +10,7 @@ const SERVICE: &str = "fetch-hive";
 
 /// Reads the key of a profile.
 pub(crate) fn read(profile: &str) -> Result<String> {
-    with_entry("read", profile, |entry| entry.get_password())
+    with_entry("read", profile, ::keyring::Entry::get_password)
 }
 
 /// Stores the key of a profile.
