@@ -148,11 +148,11 @@ impl Output {
     }
 
     /// Returns a progress bar on standard error, which is hidden without a terminal.
-    pub(crate) fn progress_bar(&self) -> indicatif::ProgressBar {
+    pub(crate) fn progress_bar(&self, template: &str) -> indicatif::ProgressBar {
         if self.quiet || !std::io::stderr().is_terminal() {
             return indicatif::ProgressBar::hidden();
         }
-        let style = indicatif::ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes} {eta}");
+        let style = indicatif::ProgressStyle::with_template(template);
         let bar = indicatif::ProgressBar::new(0);
         style.map_or(bar.clone(), |style| bar.with_style(style))
     }

@@ -46,6 +46,22 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
+/// Formats a duration in its largest unit, or two for hours, such as `3 h 20 min`.
+pub(crate) fn rounded(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..=59 => format!("{seconds} s"),
+        seconds @ 60..=3_599 => format!("{} min", seconds / 60),
+        seconds => format!("{} h {} min", grouped(seconds / 3_600), seconds / 60 % 60),
+    }
+}
+
+/// Formats a number with commas between thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
+}
+
 /// Parses a duration such as `30s`, `10m`, `1h`, `500ms` or `45` (seconds).
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(text.len());
@@ -74,6 +90,15 @@ mod tests {
         for text in ["", "0", "s", "10d", "-1", "1e999"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_and_durations_are_formatted() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 59, 1_300, 12_000].map(|seconds| rounded(Duration::from_secs(seconds))),
+            ["0 s", "59 s", "21 min", "3 h 20 min"]
+        );
     }
 
     #[test]

@@ -37,8 +37,8 @@ impl Store {
     }
 }
 
-const COLUMNS: &str =
-    "SELECT id, name, definition, state, reason, rows, runs, tokens, created, not_before FROM fetch_hive_batch";
+const COLUMNS: &str = "SELECT id, name, definition, state, reason, rows, runs, tokens, created, not_before, day, day_runs \
+     FROM fetch_hive_batch";
 
 impl StoreBatches {
     /// Creates a batch without rows, which cannot run before it is [complete](Self::complete).

@@ -17,6 +17,8 @@ pub struct Progress {
     pub(super) counts: [u64; 7],
     /// The number of attempts that may have started a run.
     pub runs: u64,
+    /// The number of these attempts that were made on the current day (UTC).
+    pub runs_today: u64,
     /// The number of tokens of the settled rows.
     pub tokens: u64,
     /// The reason why the batch is paused.
@@ -121,7 +123,13 @@ impl Batch {
     pub async fn progress(&self) -> Result<Progress, Error> {
         let counts = self.batches().counts(&self.id).await?;
         let record = self.record().await?;
-        let mut progress = Progress { counts, runs: record.runs, tokens: record.tokens, ..Progress::default() };
+        let mut progress = Progress {
+            counts,
+            runs: record.runs,
+            runs_today: record.runs_today,
+            tokens: record.tokens,
+            ..Progress::default()
+        };
         if let BatchState::Paused { reason } = record.state {
             progress.paused = Some(reason);
         }

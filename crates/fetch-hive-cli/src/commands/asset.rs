@@ -42,7 +42,7 @@ pub(crate) async fn execute(command: Asset, context: &Context) -> Result<()> {
     let call = context.client().await?.workspace(workspace).assets().upload(asset);
     // A large file takes longer than other calls.
     let call = call.timeout(context.globals.timeout.unwrap_or(6 * RUN_TIMEOUT));
-    let bar = context.out.progress_bar();
+    let bar = context.out.progress_bar("{bar:30} {bytes}/{total_bytes} {eta}");
     let progress = bar.clone();
     let call = call.on_upload_progress(move |sent, total| {
         progress.set_length(total);

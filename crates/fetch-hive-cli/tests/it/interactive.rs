@@ -4,6 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use fetch_hive_emulator::Deployment;
+
 use crate::support::Sandbox;
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -75,6 +77,27 @@ fn chat_in_a_terminal() {
     for request in sandbox.emulator.requests() {
         assert!(String::from_utf8_lossy(&request.body).contains(r#""thread_id":"t1""#));
     }
+}
+
+#[test]
+fn batch_shows_its_progress_in_a_terminal() {
+    let sandbox = Sandbox::with(|builder| builder.deployment(Deployment::workflow("steady").delay_ms(400)));
+    let rows = sandbox.folder.path().join("rows.csv");
+    std::fs::write(&rows, "text\na\nb\nc\nd\n").unwrap();
+    let out = sandbox.folder.path().join("out.csv");
+    let [rows, out] = [rows, out].map(|path| path.display().to_string());
+    let arguments = ["batch", "run", &rows, "--workflow", "steady", "--map", "text=text", "--out", &out];
+    let options = ["--slots", "1", "--max-runs-per-day", "1500", "--yes"];
+    let Some(mut command) = sandbox.in_terminal(&[&arguments[..], &options].concat()) else { return };
+    let mut child = command.spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    let (text, code) = finish(child);
+    drop(stdin);
+    assert_eq!(code, Some(0), "{text}");
+    for shown in ["2/4  ok 2  failed 0  unknown 0  1 running", " left  today 3/1,500"] {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    assert!(!text.contains(" B/"), "{text}");
 }
 
 #[test]

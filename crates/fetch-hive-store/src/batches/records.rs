@@ -2,6 +2,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::database::Row;
+use crate::run_limiter::DAY;
 
 /// The state of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct BatchRecord {
     pub rows: u64,
     /// The number of attempts that may have started a run.
     pub runs: u64,
+    /// The number of attempts of the current day (UTC) that may have started a run.
+    pub runs_today: u64,
     /// The number of tokens of the settled rows.
     pub tokens: u64,
     /// The creation of the batch, by the clock of the database.
@@ -61,7 +64,10 @@ pub(super) fn batch_record(mut row: Row) -> BatchRecord {
         if state == 2 { BatchState::Paused { reason: reason.unwrap_or_default() } } else { BatchState::Running };
     let [rows, runs, tokens] = [row.int(), row.int(), row.int()].map(crate::unsigned);
     let (created, not_before) = (system_time(row.int()), system_time(row.int()));
-    BatchRecord { id, name, definition, state, rows, runs, tokens, created, not_before }
+    let today = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let (day, day_runs) = (row.int(), crate::unsigned(row.int()));
+    let runs_today = if day == crate::millis(today) / DAY { day_runs } else { 0 };
+    BatchRecord { id, name, definition, state, rows, runs, runs_today, tokens, created, not_before }
 }
 
 /// Converts milliseconds since 1970.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use fetch_hive_batch::{Batch, End, Export, Mapping, Progress, ReadOptions, RowStatus, Stop};
+use indicatif::ProgressBar;
 
 use super::{ExportArgs, failed, open, plan};
 use crate::context::Context;
@@ -12,7 +13,10 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use crate::terminal::{can_ask, confirm};
-use crate::text::{duration, utc};
+use crate::text::{grouped, rounded, utc};
+
+/// The template of the progress bar. A narrow terminal cuts the end of the message.
+const BAR: &str = "{bar:12} {wide_msg}";
 
 /// How often progress is printed without a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
@@ -249,18 +253,20 @@ async fn work_on(batch: &Batch, options: &WorkerOptions, context: &Context, stop
     let limit = context.base_url().await?.unwrap_or_else(|| "service".to_owned());
     let limiter = context.store().await?.run_limiter(&limit, options.slots);
     let stop = Stop::new();
-    let (on_signal, out) = (stop.clone(), context.out.clone());
+    let bar = context.out.progress_bar(BAR);
+    let (on_signal, out, shown) = (stop.clone(), context.out.clone(), bar.clone());
     let signals = tokio::spawn(async move {
         while signal().await {
-            out.warn(if on_signal.is_requested() {
+            let warning = if on_signal.is_requested() {
                 "stopped: rows whose request is in flight become unknown and may be charged"
             } else {
                 "no new rows start, and running rows finish; press Ctrl-C again to stop at once"
-            });
+            };
+            shown.suspend(|| out.warn(warning));
             on_signal.request();
         }
     });
-    let report = reporter(&context.out, options);
+    let report = reporter(&context.out, options, bar.clone());
     let interval =
         if options.progress == ProgressFormat::Json { Duration::from_secs(1) } else { Duration::from_millis(250) };
     let mut worker = batch
@@ -278,6 +284,7 @@ async fn work_on(batch: &Batch, options: &WorkerOptions, context: &Context, stop
         });
     }
     let end = worker.run(&stop).await.map_err(failed);
+    bar.finish_and_clear();
     signals.abort();
     end
 }
@@ -298,31 +305,54 @@ async fn signal() -> bool {
 }
 
 /// Returns a function that prints progress as a bar, as a line every 30 s, or as JSON.
-fn reporter(out: &Output, options: &WorkerOptions) -> impl Fn(&Progress) + Send + Sync + 'static {
-    let (out, is_json, bar) = (out.clone(), options.progress == ProgressFormat::Json, out.progress_bar());
+fn reporter(out: &Output, options: &WorkerOptions, bar: ProgressBar) -> impl Fn(&Progress) + Send + Sync + 'static {
+    let (out, is_json) = (out.clone(), options.progress == ProgressFormat::Json);
     let last = std::sync::Mutex::new(None::<Instant>);
+    let max_runs_per_day = options.max_runs_per_day;
     move |progress| {
         if is_json {
             eprintln!("{}", json(progress));
             return;
         }
         if !bar.is_hidden() {
-            bar.set_message(line(progress));
+            bar.set_length(progress.rows());
+            bar.set_position(progress.done());
+            bar.set_message(line(progress, max_runs_per_day));
             return;
         }
         let Ok(mut last) = last.lock() else { return };
         if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
             *last = Some(Instant::now());
-            out.note(&line(progress));
+            out.note(&line(progress, max_runs_per_day));
         }
     }
 }
 
-fn line(progress: &Progress) -> String {
-    let left = progress.time_left.map_or_else(String::new, |left| format!(", {} left", duration(left)));
-    let until = progress.paused_until.map_or_else(String::new, |until| format!(", waits until {}", utc(until)));
-    let unsaved = if progress.unsaved > 0 { format!(", {} not stored yet", progress.unsaved) } else { String::new() };
-    format!("{progress}{left}{until}{unsaved}")
+/// Formats progress such as `412/2,024  ok 405  failed 3  unknown 1  3 running  21 min left`.
+fn line(progress: &Progress, max_runs_per_day: Option<u64>) -> String {
+    let mut parts = vec![format!("{}/{}", grouped(progress.done()), grouped(progress.rows()))];
+    let shown = [
+        ("ok", RowStatus::Succeeded, true),
+        ("failed", RowStatus::Failed, true),
+        ("rejected", RowStatus::Rejected, false),
+        ("unknown", RowStatus::Unknown, true),
+    ];
+    for (name, status, always) in shown {
+        let count = progress.count(status);
+        if always || count > 0 {
+            parts.push(format!("{name} {}", grouped(count)));
+        }
+    }
+    parts.push(format!("{} running", progress.running()));
+    parts.extend(progress.time_left.map(|left| format!("{} left", rounded(left))));
+    let limit = max_runs_per_day.map_or_else(String::new, |limit| format!("/{}", grouped(limit)));
+    parts.push(format!("today {}{limit}", grouped(progress.runs_today)));
+    if progress.unsaved > 0 {
+        parts.push(format!("{} not stored yet", progress.unsaved));
+    }
+    parts.extend(progress.paused_until.map(|until| format!("waits until {}", utc(until))));
+    parts.extend(progress.paused.as_ref().map(|reason| format!("paused: {reason}")));
+    parts.join("  ")
 }
 
 fn json(progress: &Progress) -> serde_json::Value {
@@ -334,6 +364,7 @@ fn json(progress: &Progress) -> serde_json::Value {
         "rejected": progress.count(RowStatus::Rejected),
         "unknown": progress.count(RowStatus::Unknown),
         "running": progress.running(),
+        "runs_today": progress.runs_today,
         "tokens": progress.tokens,
         "paused": progress.paused,
         "paused_until": progress.paused_until.map(utc),
