@@ -78,7 +78,7 @@ fn workerd() -> Result<(), String> {
 /// Runs the conformance suite on the transport. `bridge` contains the arguments of `bridge.mjs`,
 /// one per line.
 fn conformance(platform: &str, bridge: &str) -> Result<(), String> {
-    let arguments = "test -q -p fetch-hive-example-fetch --test conformance -- --ignored --nocapture";
+    let arguments = "test -q -p fetch-hive-example-fetch --test conformance -- --nocapture";
     let mut command = cargo();
     command.args(arguments.split(' ')).env("FETCH_HIVE_BRIDGE", bridge);
     run_command(&format!("conformance suite in {platform}"), &format!("cargo {arguments}"), &mut command)

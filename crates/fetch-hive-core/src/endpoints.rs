@@ -24,7 +24,7 @@ mod workflow;
 /// `allows_empty_body` and `occupies_run_slot` are optional. After the fields, write the methods
 /// that differ from the defaults of the trait.
 ///
-/// ```ignore
+/// ```text
 /// endpoint! {
 ///     request: CreateAgentChat { workspace_id, agent_id },
 ///     name: "createAgentChat",

@@ -1,7 +1,7 @@
 /// Declares the types of identifiers. Each is an opaque string that cannot be confused with an
 /// identifier of another type.
 ///
-/// ```ignore
+/// ```text
 /// id! {
 ///     /// The id of a chat with an agent.
 ///     ChatId;

@@ -64,7 +64,7 @@ pub(crate) fn documented_or<T: fmt::Display>(
 /// A field that is missing or null is read as `None` or as an empty list, and is left out again
 /// when the object is serialized. The macro adds the field `extra`, which keeps unknown fields.
 ///
-/// ```ignore
+/// ```text
 /// record! {
 ///     /// A message of a chat.
 ///     ChatMessage {
@@ -116,7 +116,7 @@ macro_rules! record {
 /// Both are left out of the body until they are set. The macro adds the field `extra`, which is
 /// sent as part of the body.
 ///
-/// ```ignore
+/// ```text
 /// request! {
 ///     /// The settings of a new chat.
 ///     AgentChatCreate(
@@ -134,7 +134,7 @@ macro_rules! record {
 /// A request that is not a JSON object itself ends in a semicolon instead of the braces. Its fields
 /// are placed in the path, the query or the body by the endpoint.
 ///
-/// ```ignore
+/// ```text
 /// request! {
 ///     /// Deletes a chat.
 ///     DeleteAgentChat(

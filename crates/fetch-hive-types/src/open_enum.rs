@@ -8,7 +8,7 @@ use serde::de::Visitor;
 /// An unknown value is kept as `Other`, so that a new value does not make the surrounding object
 /// unreadable.
 ///
-/// ```ignore
+/// ```text
 /// open_enum! {
 ///     /// The status of a chat.
 ///     ChatStatus {

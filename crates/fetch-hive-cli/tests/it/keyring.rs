@@ -10,6 +10,7 @@ use crate::support::{KEY, Printed, Sandbox, bin};
 fn with_secret_service(sandbox: &Sandbox, script: &str) -> Option<Printed> {
     let is_installed = |name: &str| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
     if !is_installed("dbus-run-session") || !is_installed("gnome-keyring-daemon") {
+        assert!(std::env::var_os("FETCH_HIVE_REQUIRE_PROGRAMS").is_none(), "gnome-keyring-daemon was not found");
         println!("skipped: the programs `dbus-run-session` and `gnome-keyring-daemon` are not installed");
         return None;
     }

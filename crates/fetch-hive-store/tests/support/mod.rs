@@ -34,7 +34,7 @@ pub async fn check_conformance(first: &Store, second: &Store) {
 }
 
 /// Starts a server. Returns `None` if PostgreSQL is not installed, unless
-/// `FETCH_HIVE_REQUIRE_POSTGRES` is set.
+/// `FETCH_HIVE_REQUIRE_PROGRAMS` is set.
 pub fn start_postgres() -> Option<Postgres> {
     let server = Postgres::start().unwrap();
     if server.is_none() {
@@ -78,7 +78,7 @@ pub struct PgBouncer {
 
 impl PgBouncer {
     /// Starts PgBouncer. Returns `None` if it is not installed, unless
-    /// `FETCH_HIVE_REQUIRE_POSTGRES` is set.
+    /// `FETCH_HIVE_REQUIRE_PROGRAMS` is set.
     pub fn start(server: &Postgres) -> Option<Self> {
         let program =
             ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().map(Path::new).find(|path| path.exists());
@@ -127,6 +127,6 @@ fn free_port() -> u16 {
 
 /// Fails if all programs are required, and reports the current test as skipped otherwise.
 fn report_missing(program: &str) {
-    assert!(std::env::var_os("FETCH_HIVE_REQUIRE_POSTGRES").is_none(), "{program} was not found");
+    assert!(std::env::var_os("FETCH_HIVE_REQUIRE_PROGRAMS").is_none(), "{program} was not found");
     report_skipped(program);
 }

@@ -147,7 +147,6 @@ impl Drop for Exchange {
 }
 
 #[test]
-#[ignore = "needs the built transport and Node.js; `cargo xtask wasm` runs it"]
 fn transport_meets_the_contract() {
     let arguments = std::env::var("FETCH_HIVE_BRIDGE").unwrap();
     let suite = Suite::new(Bridge::start(&arguments))

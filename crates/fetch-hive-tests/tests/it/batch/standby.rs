@@ -17,7 +17,7 @@ const ROWS: usize = 300;
 #[tokio::test(flavor = "multi_thread")]
 async fn lagging_standby_sends_nothing_twice() {
     let Some(primary) = Postgres::start().unwrap() else {
-        assert!(std::env::var_os("FETCH_HIVE_REQUIRE_POSTGRES").is_none(), "PostgreSQL was not found");
+        assert!(std::env::var_os("FETCH_HIVE_REQUIRE_PROGRAMS").is_none(), "PostgreSQL was not found");
         return fetch_hive_tests::report_skipped("initdb of PostgreSQL");
     };
     let relay = SilentRelay::start((Ipv4Addr::LOCALHOST, primary.port()).into()).await.unwrap();
