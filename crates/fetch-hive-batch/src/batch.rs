@@ -1,4 +1,4 @@
-//! Batches: rows that are stored before the first one is sent.
+//! Batches, whose rows are stored before the first one is sent.
 
 mod accepted;
 mod judge;
@@ -28,13 +28,13 @@ pub use self::worker::{End, Worker};
 use crate::error::quoted;
 use crate::{BoundMapping, Error, Fingerprint, Header, Mapping, Row, Rows, RunLabel};
 
-/// The number of rows that are stored in one transaction.
+/// The maximum number of rows that are stored in one transaction.
 const CHUNK: usize = 256;
 
-/// A batch in a [`Store`]: rows, the mapping to requests, and the results so far.
+/// A batch in a [`Store`], with its rows, its mapping and the results so far.
 ///
-/// At most one run starts per row, unless a person allows another with [`resolve`](Self::resolve)
-/// or [`retry`](Self::retry). Several processes may work on one batch.
+/// Each row starts at most one run unless you allow another with [`resolve`](Self::resolve) or
+/// [`retry`](Self::retry). Several processes can work on the same batch.
 ///
 /// ```no_run
 /// # use fetch_hive_batch::{Batch, Export, Mapping, Rows, Stop};
@@ -60,7 +60,7 @@ pub struct Batch {
     definition: Arc<Definition>,
 }
 
-/// The description of a batch in the store.
+/// The definition of a batch, which is stored as JSON.
 #[derive(Serialize, Deserialize)]
 struct Definition {
     header: Header,
@@ -83,10 +83,10 @@ pub struct BatchBuilder {
 }
 
 impl Batch {
-    /// Stores the rows and the mapping under a name. Short for [`BatchBuilder::create`].
+    /// Creates a batch with a name, rows and a mapping. Short for [`BatchBuilder::create`].
     ///
-    /// If a batch of this name exists and has the same rows and the same mapping, it is returned,
-    /// and continues where it was.
+    /// If a batch with the same name, rows and mapping exists, it is returned and continues where
+    /// it stopped.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl Batch {
         BatchBuilder { name: name.into(), id_column: None }
     }
 
-    /// Opens a stored batch.
+    /// Opens an existing batch.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Batch {
         Ok(Some(Self { store, id, name, definition: Arc::new(definition) }))
     }
 
-    /// Returns the records of all batches, the newest first.
+    /// Returns the records of all batches, newest first.
     ///
     /// # Errors
     ///
@@ -130,7 +130,7 @@ impl Batch {
     }
 
     /// Returns the id of the batch, for [`StoreBatches`](fetch_hive_store::batches::StoreBatches).
-    /// A batch that is deleted and created again has another id.
+    /// If a batch is deleted and created again, its id changes.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -140,7 +140,7 @@ impl Batch {
         &self.name
     }
 
-    /// Returns the columns of the input.
+    /// Returns the header of the input, with its columns.
     pub fn header(&self) -> &Header {
         &self.definition.header
     }
@@ -155,14 +155,16 @@ impl Batch {
         &self.definition.fingerprint
     }
 
-    /// Returns a worker that runs the rows with a client and the slots of a limiter.
+    /// Returns a worker that runs the rows with a client, using the slots of a limiter.
     ///
-    /// The client's own limiter and its retry policy are not used.
+    /// The client's own run limiter and retry policy are not used.
     pub fn worker(&self, client: &Client, limiter: &StoreRunLimiter) -> Worker {
         Worker::new(self.clone(), client.clone(), limiter.for_batch(&self.id))
     }
 
-    /// Pauses the batch: no row starts, and running rows finish. The first reason is kept.
+    /// Pauses the batch. No more rows start, but running rows finish.
+    ///
+    /// If the batch is already paused, its first reason is kept.
     ///
     /// # Errors
     ///
@@ -171,7 +173,7 @@ impl Batch {
         Ok(self.batches().pause(&self.id, reason).await?)
     }
 
-    /// Allows a paused batch to run again, and resets its failure count and its delay. Start a
+    /// Resumes a paused batch, and resets its failure count and any delay. Start a
     /// [`worker`](Self::worker) if none is running.
     ///
     /// # Errors
@@ -181,7 +183,7 @@ impl Batch {
         Ok(self.batches().resume(&self.id).await?)
     }
 
-    /// Returns the reason why the batch is paused, or `None` if it may run.
+    /// Returns the reason why the batch is paused, or `None` if it is not paused.
     ///
     /// # Errors
     ///
@@ -193,7 +195,7 @@ impl Batch {
         }
     }
 
-    /// Deletes the batch with its rows and results.
+    /// Deletes the batch together with its rows and results.
     ///
     /// # Errors
     ///
@@ -224,7 +226,7 @@ impl Batch {
         Error::NotAllowed { name: self.name.clone(), reason: reason.to_owned() }
     }
 
-    /// Reads a stored row.
+    /// Deserializes a stored row.
     fn parse_row(&self, number: u64, content: &[u8]) -> Result<Row, Error> {
         serde_json::from_slice(content)
             .map_err(|error| Error::Corrupt { name: self.name.clone(), reason: format!("row {number}: {error}") })
@@ -232,19 +234,20 @@ impl Batch {
 }
 
 impl BatchBuilder {
-    /// Sets the column whose values identify the rows. Each value must occur once.
+    /// Sets the column that identifies the rows. Its values must be unique and not empty.
     pub fn id_column(mut self, column: impl Into<String>) -> Self {
         self.id_column = Some(column.into());
         self
     }
 
-    /// Checks all rows, and stores them with the mapping.
+    /// Checks all rows, and stores them together with the mapping.
     ///
     /// # Errors
     ///
-    /// Returns an error if the input or the mapping is invalid, if an id occurs twice, if another
-    /// process creates a batch of this name, or if the database fails. Returns [`Error::Different`]
-    /// if a batch of this name has other rows or another mapping.
+    /// Returns an error if the input or the mapping is invalid, if an id is empty or occurs twice,
+    /// if another process creates a batch with this name at the same time, or if the database
+    /// fails. Returns [`Error::Different`] if a batch with this name has different rows or a
+    /// different mapping.
     pub async fn create(self, store: &Store, mut rows: Rows, mapping: &Mapping) -> Result<Batch, Error> {
         let Self { name, id_column } = self;
         let header = Header::clone(rows.header());
@@ -262,7 +265,8 @@ impl BatchBuilder {
         let mut fingerprint = Fingerprint::builder(&header, mapping)?;
         let mut chunk = Vec::with_capacity(CHUNK);
         loop {
-            // Reading is quick compared with a transaction, and files are read in small parts.
+            // Blocking reads are acceptable here, because they are short compared with a
+            // transaction.
             let row = rows.next().transpose()?;
             if existing.is_none() && (chunk.len() == CHUNK || (row.is_none() && !chunk.is_empty())) {
                 batches.add_rows(&id, std::mem::take(&mut chunk)).await?;
@@ -291,7 +295,7 @@ impl BatchBuilder {
     }
 }
 
-/// Checks rows before anything is sent.
+/// Checks the rows before anything is sent.
 struct RowCheck<'a> {
     name: &'a str,
     header: &'a Header,

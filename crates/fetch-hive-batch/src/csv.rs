@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use crate::Error;
 use crate::text::TextReader;
 
-/// The delimiters that are tried, in the order of preference.
+/// The delimiters that are tried, in order of preference.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// The form of a CSV file, so that results can be written in the same form.
+/// The dialect of a CSV file, so that results can be written in the same dialect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialect {
     pub(crate) delimiter: char,
@@ -17,14 +17,14 @@ pub struct Dialect {
 }
 
 impl Default for Dialect {
-    /// Returns the form of RFC 4180: commas, CR LF and UTF-8 without a byte-order mark.
+    /// Returns the dialect of RFC 4180: commas, CR LF, and UTF-8 without a byte-order mark.
     fn default() -> Self {
         Self { delimiter: ',', encoding: "UTF-8".to_owned(), byte_order_mark: false, line_end: "\r\n".to_owned() }
     }
 }
 
 impl Dialect {
-    /// Returns the character between two cells.
+    /// Returns the character that separates cells.
     pub fn delimiter(&self) -> char {
         self.delimiter
     }
@@ -39,13 +39,13 @@ impl Dialect {
         self.byte_order_mark
     }
 
-    /// Returns the characters that end a line of the file: CR LF, LF or CR.
+    /// Returns the line ending of the file, which is CR LF, LF or CR.
     pub fn line_end(&self) -> &str {
         &self.line_end
     }
 }
 
-/// Returns the encoding of a name such as `latin1`, `windows-1252` or `utf-16le`.
+/// Returns the encoding with a name such as `latin1`, `windows-1252` or `utf-16le`.
 pub(crate) fn encoding(name: &str) -> Result<&'static Encoding, String> {
     Encoding::for_label_no_replacement(name.as_bytes()).ok_or_else(|| {
         let name = crate::error::quoted(name);
@@ -53,26 +53,26 @@ pub(crate) fn encoding(name: &str) -> Result<&'static Encoding, String> {
     })
 }
 
-/// A reader of the records of a CSV file.
+/// A reader for the records of a CSV file.
 ///
-/// Unlike other readers, it rejects a quote that is never closed and text after a closing quote.
-/// Both shift cells, so a request could contain the text of another row.
+/// Unlike other readers, it rejects unclosed quotes and text after a closing quote. Both shift
+/// cells, so a request could otherwise contain text from another row.
 pub(crate) struct CsvReader {
     text: TextReader,
     delimiter: u8,
     line_end: Option<&'static str>,
-    /// Whether a quote was found within a cell that is not in quotes.
+    /// Whether a quote was found in an unquoted cell.
     stray_quote: bool,
 }
 
-/// A record with the line that it starts on.
+/// A record and the line on which it starts.
 pub(crate) struct Record {
     pub(crate) line: u64,
     pub(crate) cells: Vec<String>,
 }
 
 impl CsvReader {
-    /// Creates a reader, and finds the delimiter if it is not given.
+    /// Creates a reader, and detects the delimiter if none is given.
     pub(crate) fn new(mut text: TextReader, delimiter: Option<u8>) -> Result<Self, Error> {
         let delimiter = if let Some(delimiter) = delimiter {
             delimiter
@@ -83,7 +83,7 @@ impl CsvReader {
         Ok(Self { text, delimiter, line_end: None, stray_quote: false })
     }
 
-    /// Returns the form of the file. The line end is known after the first record.
+    /// Returns the dialect of the file. The line ending is known after the first record.
     pub(crate) fn dialect(&self) -> Dialect {
         Dialect {
             delimiter: char::from(self.delimiter),
@@ -93,7 +93,7 @@ impl CsvReader {
         }
     }
 
-    /// Reads the next record. A blank line is a record with one empty cell.
+    /// Reads the next record. A blank line is read as a record with one empty cell.
     pub(crate) fn read(&mut self) -> Result<Option<Record>, Error> {
         if self.text.peek()?.is_none() {
             return Ok(None);
@@ -167,11 +167,11 @@ impl CsvReader {
     }
 }
 
-/// Returns the delimiter that divides a sample into records of the same length.
+/// Returns the delimiter that divides a sample into records with the same number of cells.
 ///
-/// The header must have at least two cells. A delimiter without quotes in the middle of cells is
-/// preferred, because programs that write CSV put such cells in quotes. If several delimiters fit
-/// equally, the one with the most cells wins. If none fits, the file has one column, and the
+/// The header must have at least two cells. Delimiters that leave no stray quotes in unquoted cells
+/// are preferred, because programs that write CSV quote such cells. If several delimiters fit
+/// equally well, the one with the most cells wins. If none fits, the file has one column, and the
 /// delimiter is a comma.
 fn find_delimiter(sample: &str, complete: bool) -> u8 {
     let mut best = None;
@@ -184,8 +184,9 @@ fn find_delimiter(sample: &str, complete: bool) -> u8 {
     best.map_or(b',', |(_, delimiter)| delimiter)
 }
 
-/// Returns whether every quote encloses a cell, the share of records, in thousandths, that have as
-/// many cells as the first, and that number. Returns `None` if the delimiter does not fit.
+/// Measures how well a delimiter fits: whether there are no stray quotes, how many records per
+/// thousand have as many cells as the first one, and the number of cells in the first one. Returns
+/// `None` if the delimiter does not fit.
 fn measure(sample: &str, complete: bool, delimiter: u8) -> Option<(bool, usize, usize)> {
     const RECORDS: usize = 200;
     let text = TextReader::from_text(sample, "".into());
@@ -196,13 +197,13 @@ fn measure(sample: &str, complete: bool, delimiter: u8) -> Option<(bool, usize, 
             Ok(Some(record)) if record.cells.iter().all(String::is_empty) => {}
             Ok(Some(record)) => lengths.push(record.cells.len()),
             Ok(None) => {
-                // The last record of an incomplete sample may be cut.
+                // The last record of an incomplete sample may be truncated.
                 if !complete && lengths.len() > 1 {
                     lengths.pop();
                 }
                 break;
             }
-            // The error may be the cut itself, if it is a quote that is not closed.
+            // The truncation itself may cause the error, for example an unclosed quote.
             Err(_) if !complete && reader.text.peek().is_ok_and(|byte| byte.is_none()) => break,
             Err(_) => return None,
         }

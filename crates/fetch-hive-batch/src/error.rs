@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use fetch_hive_types::EscapedLine;
 
-/// An error of a batch.
+/// An error from a batch, its input or its results.
 ///
-/// The text names the file and the line, and says what to do. It contains names of columns, but no
-/// content of cells.
+/// The message names the file and the line, and says what to do. It may contain column names, but
+/// no cell contents.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,27 +19,27 @@ pub enum Error {
         action: &'static str,
         /// The path of the file.
         path: PathBuf,
-        /// The error of the operating system.
+        /// The underlying I/O error.
         source: io::Error,
     },
     /// The input is invalid.
     #[error("{}{reason}", InputPlace(file.as_deref(), *line))]
     #[non_exhaustive]
     Input {
-        /// The path of the file. Rows that the program supplies have none.
+        /// The path of the file, or `None` for rows in memory.
         file: Option<PathBuf>,
-        /// The line of the file, or the row of the sheet, counted from 1.
+        /// The line in the file or the row in the sheet, counted from 1.
         line: Option<u64>,
         /// The reason, and what to do.
         reason: String,
     },
-    /// The mapping does not fit the columns or a row.
+    /// The mapping does not match the columns or a row.
     #[error("{}{field}: {reason}", InputPlace(file.as_deref(), *line))]
     #[non_exhaustive]
     Mapping {
-        /// The path of the file. Rows that the program supplies have none.
+        /// The path of the file, or `None` for rows in memory.
         file: Option<PathBuf>,
-        /// The line of the file, or the number of the row, if the error concerns a single row.
+        /// The line in the file or the number of the row, if the error concerns a single row.
         line: Option<u64>,
         /// The part of the request, such as `input "topic"`.
         field: String,
@@ -53,7 +53,7 @@ pub enum Error {
         /// The name of the batch.
         name: String,
     },
-    /// A batch of this name has other rows or another mapping.
+    /// A batch with this name has different rows or a different mapping.
     #[error(
         "a batch named {} has other rows or another mapping: {difference}; use another name, or the original input",
         EscapedLine(name)
@@ -62,10 +62,10 @@ pub enum Error {
     Different {
         /// The name of the batch.
         name: String,
-        /// The difference, without contents of cells.
+        /// A description of the difference, without cell contents.
         difference: String,
     },
-    /// The stored description or a stored row of a batch cannot be read.
+    /// The stored definition or a stored row of a batch cannot be read.
     #[error("the stored batch {} cannot be read: {reason}", EscapedLine(name))]
     #[non_exhaustive]
     Corrupt {
@@ -74,7 +74,7 @@ pub enum Error {
         /// The reason.
         reason: String,
     },
-    /// The state of a batch does not allow the request.
+    /// The operation is not allowed in the current state of the batch.
     #[error("the batch {}: {reason}", EscapedLine(name))]
     #[non_exhaustive]
     NotAllowed {
@@ -83,14 +83,14 @@ pub enum Error {
         /// The reason, and what to do.
         reason: String,
     },
-    /// The store failed.
+    /// The store returned an error.
     #[error(transparent)]
     Store(#[from] fetch_hive_store::StoreError),
-    /// The results cannot be written in the requested form.
+    /// The results cannot be written in the requested format.
     #[error("{}: {reason}", EscapedLine(path.display()))]
     #[non_exhaustive]
     Output {
-        /// The path of the file for the results.
+        /// The path of the results file.
         path: PathBuf,
         /// The reason, and what to do.
         reason: String,
@@ -124,7 +124,7 @@ impl fmt::Display for InputPlace<'_> {
     }
 }
 
-/// Formats the name of a column for an error, in quotes and in one line.
+/// Formats a column name for an error, in quotes and on one line.
 pub(crate) fn quoted(name: &str) -> String {
     let mut short: String = name.chars().take(60).collect();
     if short.len() < name.len() {
@@ -133,7 +133,7 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", EscapedLine(short))
 }
 
-/// Formats the names of columns for a hint, at most twelve.
+/// Formats at most twelve column names for a hint.
 pub(crate) fn list(names: &[String]) -> String {
     let mut text = names.iter().take(12).map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
     if names.len() > 12 {

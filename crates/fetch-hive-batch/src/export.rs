@@ -19,12 +19,12 @@ use self::target::Target;
 use crate::error::quoted;
 use crate::{Dialect, Error, Format, Header, Row, RowResult, RowStatus};
 
-/// The columns that follow the original ones.
+/// The columns that are added after the original columns.
 const COLUMNS: [&str; 8] = ["status", "request_id", "output", "error", "attempts", "started_at", "seconds", "tokens"];
-/// The fields that JSONL has in addition.
+/// The additional fields in JSONL.
 const JSONL_FIELDS: [&str; 3] = ["row", "line", "details"];
 
-/// The options for writing results.
+/// Options for writing results.
 ///
 /// ```
 /// use fetch_hive_batch::{Export, RowResult, RowStatus, Rows};
@@ -71,7 +71,7 @@ impl Export {
         }
     }
 
-    /// Writes CSV, in the form of the input if that is CSV.
+    /// Writes CSV, in the dialect of the input if the input is CSV.
     pub fn csv(path: impl Into<PathBuf>) -> Self {
         Self::new(path, Format::Csv)
     }
@@ -86,7 +86,7 @@ impl Export {
         Self::new(path, Format::Xlsx)
     }
 
-    /// Writes the format that follows from the extension of the file.
+    /// Determines the format from the file extension.
     ///
     /// # Errors
     ///
@@ -103,50 +103,52 @@ impl Export {
         self
     }
 
-    /// Sets the form of the CSV file. By default, it is that of the input.
+    /// Sets the dialect of the CSV file. By default, it is the dialect of the input.
     pub fn dialect(mut self, dialect: Dialect) -> Self {
         self.dialect = Some(dialect);
         self
     }
 
-    /// Sets the encoding of the CSV file by its name. By default, it is that of the input.
+    /// Sets the encoding of the CSV file by name. By default, it is the encoding of the input.
     pub fn encoding(mut self, name: impl Into<String>) -> Self {
         self.encoding = Some(name.into());
         self
     }
 
-    /// Adds a column for each of these keys of the outputs, named `output.` and the key.
+    /// Adds a column named `output.<key>` for each of these output keys.
     ///
-    /// An output is an object, or text that contains one. [`output_keys`] finds the keys.
+    /// This applies to outputs that are JSON objects or text that contains a JSON object.
+    /// [`output_keys`] lists the keys that occur.
     pub fn flatten(mut self, keys: impl IntoIterator<Item: Into<String>>) -> Self {
         self.flatten = keys.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets whether CSV cells that a spreadsheet program would run as formulas start with `'`.
+    /// Sets whether CSV cells that a spreadsheet program would execute as formulas get the prefix
+    /// `'`.
     ///
-    /// These are texts that start with `=`, `+`, `-`, `@`, a tab or CR, except numbers. JSONL and
-    /// XLSX need no such protection.
+    /// These are cells that start with `=`, `+`, `-`, `@`, a tab or CR, except numbers. JSONL and
+    /// XLSX do not need this protection.
     pub fn neutralise_formulas(mut self, neutralise: bool) -> Self {
         self.neutralise_formulas = neutralise;
         self
     }
 
-    /// Sets whether CSV cells may be longer than the 32,767 characters that a spreadsheet program
-    /// reads.
+    /// Sets whether CSV cells may exceed the spreadsheet limit of 32,767 characters.
     ///
-    /// By default, and always in XLSX, such a cell goes to a separate file, and the cell names it.
+    /// By default, and always in XLSX, the contents of such a cell are written to a separate file,
+    /// and the cell contains the file's name.
     pub fn keep_long_cells(mut self, keep: bool) -> Self {
         self.keep_long_cells = keep;
         self
     }
 
-    /// Checks the names of the columns and the path, before anything is sent.
+    /// Checks the column names and the path before anything is sent.
     ///
     /// # Errors
     ///
-    /// Returns an error if an added column has the name of an original one, if the file is the
-    /// input, or if an option does not fit the format.
+    /// Returns an error if an added column has the same name as an original one, if the file is the
+    /// input file, or if an option is not supported for the format.
     pub fn check(&self, header: &Header) -> Result<(), Error> {
         let invalid = |reason: String| Err(Error::output(&self.path, reason));
         let mut added = Vec::new();
@@ -177,7 +179,7 @@ impl Export {
         }
     }
 
-    /// Starts a temporary file for the results, which [`ResultWriter::finish`] renames.
+    /// Creates a temporary file for the results, which [`ResultWriter::finish`] renames.
     ///
     /// # Errors
     ///
@@ -225,13 +227,13 @@ impl Export {
     }
 }
 
-/// A writer of results, in the order of the input.
+/// A writer for results, in input order.
 ///
-/// Nothing is at the path of the results until [`finish`](Self::finish) returns. If the writer is
-/// dropped before, its files are removed.
+/// The results file does not appear at its path until [`finish`](Self::finish) is called. If the
+/// writer is dropped first, its files are removed.
 #[derive(Debug)]
 pub struct ResultWriter {
-    // The sink is dropped first, because some systems cannot remove an open file.
+    // This field is dropped first, because some systems cannot remove an open file.
     sink: Sink,
     target: Target,
     long_cells: Option<LongCells>,
@@ -255,8 +257,8 @@ impl ResultWriter {
     ///
     /// # Errors
     ///
-    /// Returns an error if the row does not come after the previous one, if it has other columns,
-    /// if a character does not exist in the encoding, or if the file cannot be written.
+    /// Returns an error if rows are not written in order, if the row has different columns, if the
+    /// encoding cannot represent a character, or if the file cannot be written.
     pub fn write(&mut self, row: &Row, result: &RowResult) -> Result<(), Error> {
         let path = self.target.path();
         if row.number() <= self.last_row {
@@ -311,7 +313,7 @@ impl ResultWriter {
     }
 }
 
-/// Returns the cells of a row as a spreadsheet contains them.
+/// Returns the cells of a row for a spreadsheet.
 fn cells<'a>(row: &'a Row, result: &'a RowResult, flat: &'a [Option<Value>]) -> Vec<Cow<'a, Value>> {
     let null = || Cow::Owned(Value::Null);
     let text = |text: Option<&str>| text.map_or_else(null, |text| Cow::Owned(Value::from(text)));
@@ -330,7 +332,7 @@ fn cells<'a>(row: &'a Row, result: &'a RowResult, flat: &'a [Option<Value>]) -> 
     original.chain(added).chain(flat.iter().map(|cell| value(cell.as_ref()))).collect()
 }
 
-/// A summary of the results that were written.
+/// A summary of the written results.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     path: PathBuf,
@@ -340,30 +342,30 @@ pub struct Written {
 }
 
 impl Written {
-    /// Returns the path of the results.
+    /// Returns the path of the results file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Returns a warning if the results have another name than the requested one.
+    /// Returns a warning if the results were written under a different name than requested.
     ///
-    /// This happens if the file is open in another program, or cannot be replaced for another
-    /// reason.
+    /// This happens if the requested file cannot be replaced, for example because it is open in
+    /// another program.
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
 
-    /// Returns the number of rows, which is the sum of all counts.
+    /// Returns the total number of rows.
     pub fn rows(&self) -> u64 {
         self.counts.values().sum()
     }
 
-    /// Returns the number of rows with a status.
+    /// Returns the number of rows that have a given status.
     pub fn count(&self, status: RowStatus) -> u64 {
         self.counts.get(&status).copied().unwrap_or_default()
     }
 
-    /// Returns the paths of the files that contain cells beyond the limit of a spreadsheet.
+    /// Returns the paths of the files that contain cells that exceed the spreadsheet limit.
     pub fn long_cells(&self) -> &[PathBuf] {
         &self.long_cells
     }

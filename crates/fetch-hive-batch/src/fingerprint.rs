@@ -9,7 +9,7 @@ use crate::{Error, Header, Mapping, Row};
 
 /// A fingerprint of the rows and the mapping of a batch.
 ///
-/// It stays the same if the file is moved, or saved with another delimiter or encoding. `Debug`
+/// It does not change if the file is moved, or saved with another delimiter or encoding. `Debug`
 /// does not show the mapping.
 ///
 /// ```
@@ -37,13 +37,13 @@ use crate::{Error, Header, Mapping, Row};
 pub struct Fingerprint {
     columns: Vec<String>,
     rows: u64,
-    /// The SHA-256 digest of the rows, in hexadecimal digits.
+    /// The hexadecimal SHA-256 digest of the rows.
     rows_digest: String,
     mapping: Value,
 }
 
 impl Fingerprint {
-    /// Starts a fingerprint. Add each row in order.
+    /// Creates a builder for a fingerprint. Add all rows to it in order.
     ///
     /// # Errors
     ///
@@ -58,17 +58,16 @@ impl Fingerprint {
         Ok(FingerprintBuilder { columns: header.names().to_vec(), mapping, rows: 0, context: Context::new(&SHA256) })
     }
 
-    /// Returns the SHA-256 digest of everything, in hexadecimal digits.
+    /// Returns the hexadecimal SHA-256 digest of the rows and the mapping.
     pub fn digest(&self) -> String {
         let Self { columns, rows, rows_digest, mapping } = self;
-        // JSON separates the parts unambiguously, and its objects are sorted.
+        // JSON separates the parts unambiguously, and its keys are sorted.
         hex(&digest(&SHA256, serde_json::json!([columns, rows, rows_digest, mapping]).to_string().as_bytes()))
     }
 
-    /// Describes in one line how another fingerprint differs, or returns `None` if it does not.
+    /// Returns a one-line description of how another fingerprint differs, or `None` if it is equal.
     ///
-    /// The description contains the names of columns and options, but neither templates nor
-    /// constants.
+    /// The description contains column and option names, but neither templates nor constants.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let mut differences = Vec::new();
         let only = |of: &[String], than: &[String]| -> Vec<String> {
@@ -95,11 +94,11 @@ impl Fingerprint {
     }
 }
 
-/// Collects the differences of two mappings, with the path of each.
+/// Collects the differences between two mappings, each with its path.
 fn compare(path: &str, before: &Value, after: &Value, differences: &mut Vec<String>) {
     match (before, after) {
         _ if before == after => {}
-        // A target or source of another kind.
+        // The kind of the target or source has changed.
         (Value::Object(old), Value::Object(new)) if old.len() == 1 && new.len() == 1 && !old.keys().eq(new.keys()) => {
             differences.push(describe(path, before, after));
         }
@@ -111,7 +110,7 @@ fn compare(path: &str, before: &Value, after: &Value, differences: &mut Vec<Stri
                 compare(&path, &value(before), &value(after), differences);
             }
         }
-        // The pairs of names and sources, in the order of the mapping.
+        // These are pairs of names and sources, in the order of the mapping.
         (Value::Array(_), Value::Array(_)) => {
             let (before, after) = (by_name(before), by_name(after));
             if before == after {
@@ -139,7 +138,7 @@ fn describe(path: &str, before: &Value, after: &Value) -> String {
     }
 }
 
-/// Returns a value for a description, without templates and constants.
+/// Formats a value for a description, without templates and constants.
 fn short(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(quoted(text)),
@@ -161,7 +160,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A fingerprint to which rows are added.
+/// A builder for a [`Fingerprint`].
 pub struct FingerprintBuilder {
     columns: Vec<String>,
     mapping: Value,
@@ -175,14 +174,15 @@ impl FingerprintBuilder {
         self.rows += 1;
         for column in 0..row.len() {
             for cell in [row.get(column), row.original(column)] {
-                // An absent cell differs from null, and the line end occurs in no JSON text.
+                // An absent cell differs from null, and JSON text contains no unescaped line
+                // endings.
                 self.context.update(cell.map_or_else(String::new, Value::to_string).as_bytes());
                 self.context.update(b"\n");
             }
         }
     }
 
-    /// Returns the fingerprint of the rows so far.
+    /// Returns the fingerprint of all rows that have been added.
     pub fn finish(self) -> Fingerprint {
         let Self { columns, mapping, rows, context } = self;
         Fingerprint { columns, rows, rows_digest: hex(&context.finish()), mapping }
@@ -195,7 +195,7 @@ impl fmt::Debug for FingerprintBuilder {
     }
 }
 
-/// Formats a digest in hexadecimal digits.
+/// Formats a digest as hexadecimal digits.
 pub(crate) fn hex(digest: &Digest) -> String {
     digest.as_ref().iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

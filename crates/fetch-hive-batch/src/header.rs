@@ -7,9 +7,9 @@ use serde_json::Value;
 use crate::error::{list, quoted};
 use crate::{Dialect, Error, Row};
 
-/// The columns of the rows, and the file that they come from.
+/// The columns of the input, and the file that they come from.
 ///
-/// The names are unique and not empty.
+/// The column names are unique and not empty.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
     names: Vec<String>,
@@ -18,16 +18,16 @@ pub struct Header {
 }
 
 impl Header {
-    /// Creates a header for rows that the program supplies.
+    /// Creates a header for rows in memory.
     ///
     /// # Errors
     ///
-    /// Returns an error if there are no names, or if a name is empty or occurs twice.
+    /// Returns an error if there are no names, if a name is empty, or if a name occurs twice.
     pub fn new(names: impl IntoIterator<Item: Into<String>>) -> Result<Self, Error> {
         Self::of_file(names.into_iter().map(Into::into).collect(), None, None)
     }
 
-    /// Creates the header of a file, with the line that contains it.
+    /// Creates the header of a file. `line` is the line that contains it.
     pub(crate) fn of_file(names: Vec<String>, file: Option<&Path>, line: Option<u64>) -> Result<Self, Error> {
         let invalid = |reason: String| Err(Error::input(file, line, reason));
         if names.is_empty() {
@@ -46,19 +46,20 @@ impl Header {
                 return invalid(format!("columns {first} and {number} are both named {name}; rename one of them"));
             }
         }
-        // An absolute path still identifies the file when another process writes the results.
+        // An absolute path still identifies the file if another process writes the results.
         let file = file.map(|file| file.canonicalize().unwrap_or_else(|_| file.to_owned()));
         Ok(Self { names, file, dialect: None })
     }
 
-    /// Creates a row from a value of the program, such as an item of a stream.
+    /// Creates a row from a value in memory, such as an item of a stream.
     ///
-    /// See [`Rows::from_iter`](crate::Rows::from_iter), which does this for an iterator. The number
-    /// is counted from 1.
+    /// [`Rows::from_iter`](crate::Rows::from_iter) does this for an iterator. Rows are numbered
+    /// from 1.
     ///
     /// # Errors
     ///
-    /// Returns an error if the value does not serialize to an object or array that fits the header.
+    /// Returns an error if the value does not serialize to an object or array that matches the
+    /// header.
     pub fn row(&self, number: u64, value: impl Serialize) -> Result<Row, Error> {
         let cells = self.cells(value).map_err(|reason| Error::input(None, Some(number), reason))?;
         Ok(Row::new(number, None, cells))
@@ -95,17 +96,17 @@ impl Header {
         &self.names
     }
 
-    /// Returns the index of a column.
+    /// Returns the index of a column, or `None` if it does not exist.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|column| column == name)
     }
 
-    /// Returns the path of the file that the rows come from.
+    /// Returns the path of the file that the rows come from, if any.
     pub fn file(&self) -> Option<&Path> {
         self.file.as_deref()
     }
 
-    /// Returns the form of the CSV file that the rows come from.
+    /// Returns the dialect of the CSV file that the rows come from, if any.
     pub fn dialect(&self) -> Option<&Dialect> {
         self.dialect.as_ref()
     }

@@ -31,7 +31,8 @@ pub use result::RowResult;
 pub use row::{Row, SkippedRow};
 pub use rows::Rows;
 
-/// Returns a value as the text of a cell: texts unchanged, null empty, and others as JSON.
+/// Returns a value as cell text: strings unchanged, null as an empty string, and other values as
+/// JSON.
 pub(crate) fn cell_text(value: &Value) -> Cow<'_, str> {
     match value {
         Value::Null => Cow::Borrowed(""),

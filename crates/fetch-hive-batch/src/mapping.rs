@@ -11,31 +11,31 @@ use crate::{Error, Header};
 
 /// The source of one value of a request: a column, a template or a constant.
 ///
-/// A text converts to the column of that name. `Debug` hides templates and constants.
+/// A string converts to the column with that name. `Debug` does not show templates and constants.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Expr {
     /// The value of a column, with its type.
     Column(String),
-    /// The text of a template, see [`Mapping::template`].
+    /// The text that a template renders. See [`Mapping::template`].
     Template(String),
     /// The same value for each row.
     Constant(Value),
 }
 
 impl Expr {
-    /// Creates the value of a column.
+    /// Creates an expression for the value of a column.
     pub fn column(name: impl Into<String>) -> Self {
         Self::Column(name.into())
     }
 
-    /// Creates the text of a template, see [`Mapping::template`].
+    /// Creates an expression for a template. See [`Mapping::template`].
     pub fn template(template: impl Into<String>) -> Self {
         Self::Template(template.into())
     }
 
-    /// Creates a value that is the same for each row.
+    /// Creates an expression for a value that is the same for each row.
     pub fn constant(value: impl Into<Value>) -> Self {
         Self::Constant(value.into())
     }
@@ -57,16 +57,16 @@ impl fmt::Debug for Expr {
     }
 }
 
-/// The target of a batch.
+/// The target that a batch runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Target {
-    /// The deployment of a workflow.
+    /// A workflow deployment.
     Workflow(String),
-    /// The deployment of a prompt.
+    /// A prompt deployment.
     Prompt(String),
-    /// The slug or the id of an agent.
+    /// An agent, by its slug or id.
     Agent(String),
 }
 
@@ -107,7 +107,7 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// The names of the metadata that each run carries, so that it can be found later.
+    /// The names of the metadata that identify the row of each run.
     pub const LABELS: [&str; 3] = ["batch_id", "batch_row", "batch_attempt"];
 
     fn new(target: Target) -> Self {
@@ -134,7 +134,7 @@ impl Mapping {
         Self::new(Target::Prompt(deployment.into()))
     }
 
-    /// Creates a mapping to an agent, whose message is a column or a template.
+    /// Creates a mapping to an agent. Its message can be a column, a template or a constant.
     pub fn agent(agent: impl Into<String>, message: impl Into<Expr>) -> Self {
         Self { message: Some(message.into()), ..Self::new(Target::Agent(agent.into())) }
     }
@@ -147,21 +147,21 @@ impl Mapping {
 
     /// Maps a column or another source to an input.
     ///
-    /// An absent cell leaves the input out.
+    /// If the cell is absent, the input is omitted.
     pub fn input(mut self, name: impl Into<String>, source: impl Into<Expr>) -> Self {
         self.inputs.push((name.into(), source.into()));
         self
     }
 
-    /// Maps columns to inputs of the same names.
+    /// Maps columns to inputs with the same names.
     pub fn columns(mut self, names: impl IntoIterator<Item: Into<String>>) -> Self {
         let inputs = names.into_iter().map(Into::into).map(|name: String| (name.clone(), Expr::Column(name)));
         self.inputs.extend(inputs);
         self
     }
 
-    /// Maps each column to an input of the same name, unless another input has this name or this
-    /// column.
+    /// Maps each column to an input with the same name, unless another input has this name or uses
+    /// this column.
     pub fn all_columns(mut self) -> Self {
         self.all_columns = true;
         self
@@ -169,16 +169,16 @@ impl Mapping {
 
     /// Maps a template to an input.
     ///
-    /// The syntax is that of Jinja. A column is a variable, such as `{{ text }}`. The variable
-    /// `row` contains all columns, also those whose names contain spaces:
+    /// Templates use Jinja syntax. Each column is a variable, such as `{{ text }}`. The variable
+    /// `row` contains all columns, including those whose names contain spaces:
     /// `{{ row["Review Text"] }}`. An unknown or absent column is an error.
     pub fn template(self, name: impl Into<String>, template: impl Into<String>) -> Self {
         self.input(name, Expr::template(template))
     }
 
-    /// Maps a column or another source to the metadata of the run.
+    /// Maps a column or another source to a metadata value of the run.
     ///
-    /// The values must not be lists or objects.
+    /// The value must not be a list or an object.
     pub fn metadata(mut self, name: impl Into<String>, source: impl Into<Expr>) -> Self {
         self.metadata.push((name.into(), source.into()));
         self
@@ -196,27 +196,27 @@ impl Mapping {
         self
     }
 
-    /// Sets whether workflow tools of an agent may continue after it has answered.
+    /// Sets whether an agent's workflow tools may continue to run after the agent has answered.
     pub fn allow_background(mut self, allow_background: bool) -> Self {
         self.allow_background = Some(allow_background);
         self
     }
 
-    /// Returns the target.
+    /// Returns the target of the mapping.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// Returns whether each run gets a callback URL of the mapping.
+    /// Returns whether the mapping sets a callback URL.
     pub(crate) fn has_callback_url(&self) -> bool {
         self.callback_url.is_some()
     }
 
-    /// Checks the mapping against the columns, before anything is sent.
+    /// Checks the mapping against the columns before anything is sent.
     ///
     /// # Errors
     ///
-    /// Returns an error if a column or a variable of a template does not exist, if a template is
+    /// Returns an error if a column or a template variable does not exist, if a template is
     /// invalid, if a name occurs twice, or if the target does not support an option.
     pub fn bind(&self, header: &Header) -> Result<BoundMapping, Error> {
         BoundMapping::new(self, header)

@@ -4,21 +4,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// The format of a file.
+/// The format of an input file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Format {
-    /// Text with a delimiter between cells: `.csv`, `.tsv`, `.tab` and `.txt`.
+    /// Delimited text: `.csv`, `.tsv`, `.tab` and `.txt`.
     Csv,
     /// One JSON object per line: `.jsonl` and `.ndjson`.
     Jsonl,
-    /// A workbook of Excel, LibreOffice or another spreadsheet program: `.xlsx` and `.xlsm`.
+    /// A workbook from Excel, LibreOffice or another spreadsheet program: `.xlsx` and `.xlsm`.
     Xlsx,
 }
 
 impl Format {
-    /// Returns the format that follows from the extension of a file.
+    /// Determines the format from the file extension.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl Format {
     }
 }
 
-/// The options for reading rows.
+/// Options for reading rows.
 ///
 /// ```no_run
 /// use fetch_hive_batch::ReadOptions;
@@ -95,31 +95,31 @@ impl ReadOptions {
         Self::default()
     }
 
-    /// Sets the format. By default, it follows from the extension of the file.
+    /// Sets the format. By default, it is determined from the file extension.
     pub fn format(mut self, format: Format) -> Self {
         self.format = Some(format);
         self
     }
 
-    /// Sets the encoding of a CSV or JSONL file by its name, such as `latin1` or `utf-16le`.
+    /// Sets the encoding of a CSV or JSONL file by name, such as `latin1` or `utf-16le`.
     ///
     /// The default is UTF-8. A byte-order mark takes precedence. As in browsers, `latin1` and
-    /// `iso-8859-1` are read as `windows-1252`, which contains them.
+    /// `iso-8859-1` are read as `windows-1252`.
     pub fn encoding(mut self, name: impl Into<String>) -> Self {
         self.encoding = Some(name.into());
         self
     }
 
-    /// Sets the delimiter of a CSV file, an ASCII character.
+    /// Sets the delimiter of a CSV file, which must be an ASCII character.
     ///
-    /// By default, it is the one of `,`, `;`, tab and `|` that divides the first lines into equally
-    /// many cells.
+    /// By default, the delimiter is detected: the one among `,`, `;`, tab and `|` that divides the
+    /// first lines into the same number of cells.
     pub fn delimiter(mut self, delimiter: char) -> Self {
         self.delimiter = Some(delimiter);
         self
     }
 
-    /// Sets the sheet of a workbook by its name. The default is the first sheet.
+    /// Sets the sheet of a workbook by name. The default is the first sheet.
     pub fn sheet(mut self, name: impl Into<String>) -> Self {
         self.sheet = Some(name.into());
         self
@@ -127,49 +127,50 @@ impl ReadOptions {
 
     /// Sets whether rows with more or fewer cells than the header are skipped and listed.
     ///
-    /// By default, such a row is an error.
+    /// By default, such a row causes an error.
     pub fn skip_ragged(mut self, skip: bool) -> Self {
         self.skip_ragged = skip;
         self
     }
 
-    /// Sets whether rows of a workbook with an error value, such as `#DIV/0!`, are skipped and
+    /// Sets whether workbook rows that contain an error value, such as `#DIV/0!`, are skipped and
     /// listed.
     ///
-    /// By default, such a cell is an error.
+    /// By default, such a row causes an error.
     pub fn skip_error_cells(mut self, skip: bool) -> Self {
         self.skip_error_cells = skip;
         self
     }
 
-    /// Sets the columns whose texts are read as numbers.
+    /// Sets the columns whose text is parsed as numbers.
     pub fn number_columns(mut self, names: impl IntoIterator<Item: Into<String>>) -> Self {
         self.number_columns = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets the columns whose texts are read as JSON.
+    /// Sets the columns whose text is parsed as JSON.
     pub fn json_columns(mut self, names: impl IntoIterator<Item: Into<String>>) -> Self {
         self.json_columns = names.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Sets whether number columns have a decimal comma, as in `1,5`. The default is a point.
+    /// Sets whether number columns use a decimal comma, as in `1,5`. The default is a decimal
+    /// point.
     pub fn decimal_comma(mut self, decimal_comma: bool) -> Self {
         self.decimal_comma = decimal_comma;
         self
     }
 
-    /// Sets whether an empty cell is absent, so that its input is not sent. By default, it is an
-    /// empty text.
+    /// Sets whether empty cells are treated as absent, so that their inputs are not sent. By
+    /// default, they are empty strings.
     pub fn empty_cells_as_absent(mut self, absent: bool) -> Self {
         self.empty_cells_as_absent = absent;
         self
     }
 
-    /// Sets the maximum size of an uncompressed workbook in bytes. The default is 256 MiB.
+    /// Sets the maximum decompressed size of a workbook in bytes. The default is 256 MiB.
     ///
-    /// The texts of a workbook are kept in memory while it is read.
+    /// The strings of a workbook are kept in memory while it is read.
     pub fn max_workbook_size(mut self, bytes: u64) -> Self {
         self.max_workbook_size = bytes;
         self

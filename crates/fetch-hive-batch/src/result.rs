@@ -14,26 +14,26 @@ pub struct RowResult {
     /// The status of the row.
     #[serde(with = "status_text")]
     pub status: RowStatus,
-    /// The public id of the run.
+    /// The request id of the run, if it is known.
     pub request_id: Option<RequestId>,
     /// The output of the run.
     pub output: Option<Value>,
-    /// The reason why the run failed or its outcome is unknown.
+    /// The reason why the run failed, or why its outcome or output is unknown.
     pub error: Option<String>,
-    /// The number of attempts.
+    /// The number of attempts to run the row.
     pub attempts: u32,
     /// The time at which the last attempt started.
     pub started_at: Option<Timestamp>,
-    /// The duration of the run in seconds.
+    /// The duration of the last attempt in seconds.
     pub seconds: Option<f64>,
     /// The number of tokens that the run used.
     pub tokens: Option<u64>,
-    /// Other facts about the run, which only JSONL contains.
+    /// Further details about the run, which are exported only to JSONL.
     pub details: Map<String, Value>,
 }
 
 impl RowResult {
-    /// Creates the result of a row with a status.
+    /// Creates a result with the given status.
     pub fn new(status: RowStatus) -> Self {
         Self { status, ..Self::default() }
     }
@@ -52,7 +52,7 @@ impl fmt::Debug for RowResult {
     }
 }
 
-/// The status as text in JSON, because the store does not depend on serde.
+/// Serializes the status as text, because the store crate does not depend on serde.
 mod status_text {
     use fetch_hive_store::batches::RowStatus;
     use serde::de::Error as _;

@@ -4,18 +4,18 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A row of the input.
+/// An input row.
 ///
-/// It can be stored as JSON. `Debug` shows the number of cells, but not their content.
+/// It can be serialized. `Debug` shows the number of cells, but not their contents.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     number: u64,
     line: Option<u64>,
-    /// Absent cells are null here and listed in `absent`.
+    /// The values of the cells. An absent cell is null here, and is listed in `absent`.
     cells: Vec<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     absent: Vec<usize>,
-    /// The cells whose value differs from what the file contains.
+    /// The original values of the cells that were converted.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     originals: BTreeMap<usize, Value>,
 }
@@ -27,7 +27,7 @@ impl Row {
         Self { number, line, cells, absent, originals: BTreeMap::new() }
     }
 
-    /// Replaces the value of a cell, and keeps the original for the results.
+    /// Replaces the value of a cell, and keeps the original value for the results.
     pub(crate) fn convert(&mut self, index: usize, value: Option<Value>) {
         if value.is_none() {
             self.absent.push(index);
@@ -38,12 +38,13 @@ impl Row {
 
     /// Returns the number of the row in the batch, counted from 1.
     ///
-    /// Skipped rows have no number.
+    /// Skipped rows are not counted.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Returns the line of the file on which the row starts, or its row in the sheet.
+    /// Returns the line in the file on which the row starts or the row in the sheet, or `None` for
+    /// rows in memory.
     pub fn line(&self) -> Option<u64> {
         self.line
     }
@@ -53,7 +54,7 @@ impl Row {
         self.cells.len()
     }
 
-    /// Returns whether the row has no cells.
+    /// Returns `true` if the row has no cells.
     pub fn is_empty(&self) -> bool {
         self.cells.is_empty()
     }
@@ -63,7 +64,7 @@ impl Row {
         if self.absent.contains(&column) { None } else { self.cells.get(column) }
     }
 
-    /// Returns a cell as the input contains it, before its conversion to a number or JSON.
+    /// Returns the original value of a cell, before any conversion to a number or JSON.
     pub fn original(&self, column: usize) -> Option<&Value> {
         self.originals.get(&column).or_else(|| self.get(column))
     }
@@ -81,13 +82,13 @@ impl fmt::Debug for Row {
     }
 }
 
-/// A row that was skipped because of an option.
+/// A row that was skipped because an option allows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SkippedRow {
-    /// The line of the file on which the row starts, or its row in the sheet.
+    /// The line in the file on which the row starts, or the row in the sheet.
     pub line: u64,
-    /// The reason. It contains no content of cells.
+    /// The reason why the row was skipped. It does not include cell contents.
     pub reason: String,
 }
 

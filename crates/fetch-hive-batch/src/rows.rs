@@ -17,14 +17,14 @@ use self::convert::Conversion;
 use self::source::{Defect, Found, Source, is_blank};
 use crate::{Error, Format, Header, ReadOptions, Row, SkippedRow};
 
-/// An iterator over the rows of a file or of the program.
+/// An iterator over the rows of a file or over rows in memory.
 ///
-/// It reads while it is consumed, so a file may be larger than the memory. Read all rows before you
-/// send the first request, because an error may be in the last row. After an error, the iterator
-/// ends.
+/// Rows are read lazily, so a file may be larger than the available memory. Read all rows before
+/// you send the first request, because even the last row may contain an error. After an error, the
+/// iterator ends.
 ///
-/// Rows without any content, such as blank lines, are not rows of the batch. They are counted in
-/// [`blank_rows`](Self::blank_rows).
+/// Rows of a file that have no content, such as blank lines, are not returned.
+/// [`blank_rows`](Self::blank_rows) counts them.
 pub struct Rows {
     header: Arc<Header>,
     source: Box<dyn Source>,
@@ -40,7 +40,7 @@ pub struct Rows {
 type Opened = (Header, Box<dyn Source>);
 
 impl Rows {
-    /// Opens a CSV, JSONL or XLSX file. Its format follows from the extension.
+    /// Opens a CSV, JSONL or XLSX file. The format is determined from the file extension.
     ///
     /// # Errors
     ///
@@ -49,10 +49,10 @@ impl Rows {
         ReadOptions::new().open(path)
     }
 
-    /// Creates rows from values of the program.
+    /// Creates rows from values in memory.
     ///
-    /// Each value serializes to an object with the names of the header, or to an array in the order
-    /// of the header. A field that is missing is an absent cell.
+    /// Each value must serialize to an object whose keys are column names, or to an array in the
+    /// order of the columns. A missing field is an absent cell.
     ///
     /// ```
     /// use fetch_hive_batch::Rows;
@@ -90,17 +90,17 @@ impl Rows {
         })
     }
 
-    /// Returns the columns.
+    /// Returns the header.
     pub fn header(&self) -> &Arc<Header> {
         &self.header
     }
 
-    /// Returns the rows that were skipped so far because an option allows it.
+    /// Returns the rows that have been skipped so far because an option allows it.
     pub fn skipped(&self) -> &[SkippedRow] {
         &self.skipped
     }
 
-    /// Returns the number of rows without any content so far.
+    /// Returns how many rows of the file without any content have been read so far.
     pub fn blank_rows(&self) -> u64 {
         self.blank
     }
@@ -155,12 +155,12 @@ impl fmt::Debug for Rows {
 }
 
 impl ReadOptions {
-    /// Opens a file. See [`Rows::open`].
+    /// Opens a file with these options. See [`Rows::open`].
     ///
     /// # Errors
     ///
     /// Returns an error if the file cannot be read, if its header is missing or invalid, or if an
-    /// option does not fit the file.
+    /// option is not supported for the file.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Rows, Error> {
         let path = path.as_ref();
         let format = self.format.map_or_else(|| Format::of(path), Ok)?;
@@ -178,7 +178,7 @@ impl ReadOptions {
         }
     }
 
-    /// Creates rows from values of the program. See [`Rows::from_iter`].
+    /// Creates rows from values in memory with these options. See [`Rows::from_iter`].
     ///
     /// # Errors
     ///
@@ -193,7 +193,7 @@ impl ReadOptions {
         Rows::new((header, Box::new(source)), self)
     }
 
-    /// Rejects options that would have no effect on a format.
+    /// Returns an error if an option would have no effect on the format.
     fn check(&self, format: Format, path: &Path) -> Result<(), Error> {
         let unused = [
             ("encoding", self.encoding.is_some() && format == Format::Xlsx),

@@ -5,29 +5,29 @@ use encoding_rs::{Decoder, DecoderResult, EncoderResult, Encoding, UTF_8, UTF_16
 
 use crate::Error;
 
-/// The size of the blocks that are read and decoded.
+/// The size of the blocks in which a file is read and decoded.
 const BLOCK: usize = 64 * 1024;
 
-/// The maximum size of one cell or line, so that an unclosed quote cannot fill the memory.
+/// The maximum size of a cell or a line, so that an unclosed quote cannot exhaust memory.
 pub(crate) const MAX_TEXT: usize = 64 * 1024 * 1024;
 
 /// The first bytes of a workbook.
 pub(crate) const ZIP_SIGNATURE: &[u8] = b"PK\x03\x04";
 
-/// A reader that decodes text, counts lines and reports bytes that cannot be decoded.
+/// A reader that decodes text, counts lines and reports bytes that are invalid in the encoding.
 pub(crate) struct TextReader {
     source: Box<dyn Read + Send>,
     path: PathBuf,
     decoder: Decoder,
-    /// The bytes that were read, but not decoded.
+    /// The bytes that have been read but not decoded.
     bytes: Vec<u8>,
-    /// The decoded text, of which `position` bytes were consumed.
+    /// The decoded text, of which `position` bytes have been consumed.
     text: String,
     position: usize,
     /// The number of the current line, counted from 1.
     line: u64,
     after_carriage_return: bool,
-    /// Whether the text ends here or is followed by bytes that cannot be decoded.
+    /// What follows the decoded text, if it is not more text: the end of the file or invalid bytes.
     end: Option<End>,
     byte_order_mark: bool,
 }
@@ -72,7 +72,7 @@ impl TextReader {
         })
     }
 
-    /// Creates a reader of a text that is in memory.
+    /// Creates a reader for text in memory.
     pub(crate) fn from_text(text: &str, path: PathBuf) -> Self {
         Self {
             source: Box::new(io::empty()),
@@ -100,12 +100,12 @@ impl TextReader {
         self.line
     }
 
-    /// Creates an error that names the file and a line.
+    /// Creates an error that names the file and the line.
     pub(crate) fn error(&self, line: u64, reason: impl Into<String>) -> Error {
         Error::input(Some(&self.path), Some(line), reason)
     }
 
-    /// Returns the first block of text without consuming it, and whether it is the whole text.
+    /// Returns the first block of text without consuming it, and whether this is the whole text.
     pub(crate) fn sample(&mut self) -> Result<(&str, bool), Error> {
         while self.text.len() - self.position < BLOCK && self.end.is_none() {
             self.decode_block()?;
@@ -113,7 +113,7 @@ impl TextReader {
         Ok((&self.text[self.position..], self.end == Some(End::File)))
     }
 
-    /// Returns the next byte of the text without consuming it.
+    /// Returns the next byte of the text without consuming it, or `None` at the end of the file.
     pub(crate) fn peek(&mut self) -> Result<Option<u8>, Error> {
         if self.position == self.text.len() && !self.fill()? {
             return Ok(None);
@@ -138,9 +138,10 @@ impl TextReader {
         self.after_carriage_return = byte == b'\r';
     }
 
-    /// Appends text to `target` until one of the ASCII bytes in `stops` or a NUL character.
+    /// Appends text to `target` until it reaches one of the ASCII bytes in `stops` or a NUL
+    /// character.
     ///
-    /// `stops` contains both line ends, because [`skip`](Self::skip) counts lines.
+    /// `stops` must contain CR and LF, because [`skip`](Self::skip) counts lines.
     pub(crate) fn take_until(&mut self, stops: &[u8], target: &mut String) -> Result<(), Error> {
         loop {
             let rest = &self.text[self.position..];
@@ -163,7 +164,7 @@ impl TextReader {
         }
     }
 
-    /// Decodes more text. Returns false at the end of the file.
+    /// Decodes more text. Returns `false` at the end of the file.
     fn fill(&mut self) -> Result<bool, Error> {
         self.text.clear();
         self.position = 0;
@@ -219,7 +220,7 @@ impl TextReader {
 pub(crate) struct Encoder {
     encoding: &'static Encoding,
     inner: encoding_rs::Encoder,
-    /// Reads what was written, because some encoders replace a character by a similar one.
+    /// Decodes what was written, because some encoders replace a character with a similar one.
     decoder: Decoder,
 }
 
@@ -228,19 +229,20 @@ impl Encoder {
         Self { encoding, inner: encoding.new_encoder(), decoder: encoding.new_decoder_without_bom_handling() }
     }
 
-    /// Returns the bytes of a byte-order mark, which is empty for encodings without one.
+    /// Returns the bytes of the byte-order mark, or no bytes for encodings without one.
     pub(crate) fn byte_order_mark(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        // Of the encodings of Unicode, only those in `Encoding::for_bom` have a mark.
+        // Only the encodings that `Encoding::for_bom` returns have a byte-order mark.
         if [UTF_8, UTF_16LE, UTF_16BE].contains(&self.encoding) {
             let _ = self.encode("\u{feff}", &mut bytes);
         }
         bytes
     }
 
-    /// Appends the bytes of a text. The error is a character that the encoding lacks.
+    /// Encodes text and appends the bytes. The error is the first character that the encoding
+    /// cannot represent.
     ///
-    /// A line end resets encodings with a state, so the last text must end with one.
+    /// A line ending resets stateful encodings, so the last text must end with one.
     pub(crate) fn encode(&mut self, text: &str, bytes: &mut Vec<u8>) -> Result<(), char> {
         if self.encoding == UTF_8 {
             bytes.extend_from_slice(text.as_bytes());
@@ -269,11 +271,12 @@ impl Encoder {
         }
     }
 
-    /// Checks that a text is read back from its bytes. The error is the first other character.
+    /// Checks that the bytes decode to the same text. The error is the first character that
+    /// differs.
     fn check(&mut self, text: &str, bytes: &[u8]) -> Result<(), char> {
         let needed = self.decoder.max_utf8_buffer_length_without_replacement(bytes.len());
         let mut read = String::with_capacity(needed.unwrap_or(BLOCK).max(16));
-        // The bytes end with a whole character, so nothing remains in the decoder.
+        // The bytes end with a complete character, so the decoder holds no partial one.
         let _ = self.decoder.decode_to_string_without_replacement(bytes, &mut read, false);
         let mut read = read.chars();
         text.chars().find(|character| read.next() != Some(*character)).map_or(Ok(()), Err)

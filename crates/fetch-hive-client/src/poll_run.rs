@@ -13,7 +13,7 @@ use crate::execute::random_bits;
 use crate::resources::Requests;
 use crate::{Client, Error, ErrorKind, WaitError};
 
-/// The name of the operation in errors of a wait.
+/// The operation name in errors from waiting.
 pub(crate) const WAIT: &str = "wait";
 
 /// The default timeout of a wait. The service's documentation suggests 600 s for workflow runs.
@@ -21,13 +21,13 @@ pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The time after the start of a wait in which an unknown run may not have been recorded yet.
+/// How long after the start of a wait an unknown run may not have been recorded yet.
 const UNKNOWN_RUN_GRACE: Duration = Duration::from_secs(30);
 
 impl Requests<Client> {
     /// Waits until a run has ended by looking it up repeatedly, without a callback.
     ///
-    /// It needs only the request id, so any process can wait for any run of the workspace.
+    /// It needs only the request id, so any process can wait for any run in the workspace.
     ///
     /// ```no_run
     /// # use fetch_hive_client::Client;
@@ -37,12 +37,12 @@ impl Requests<Client> {
     /// # Ok(()) }
     /// ```
     ///
-    /// The first look-up is made after 5 s, and the interval doubles up to 60 s, because look-ups
-    /// may count against the plan's daily cap of API calls (unconfirmed). Set another
+    /// The first look-up is made after 5 s, and the interval then doubles up to 60 s, because
+    /// look-ups may count towards the plan's daily cap on API calls (unconfirmed). Set another
     /// [interval](PollRun::interval) for runs that are short or have already ended.
     ///
-    /// A status 404 in the first 30 s means that the run is not recorded yet. After that, it is
-    /// returned as an error.
+    /// A 404 response within the first 30 s means that the run may not have been recorded yet.
+    /// After that, it is returned as an error.
     ///
     /// # Approvals
     ///
@@ -77,8 +77,8 @@ impl Requests<Client> {
 
 /// A call that looks up a run repeatedly until it has ended.
 ///
-/// Nothing is sent until it is awaited, or until `send` is called on the blocking client. Dropping
-/// the future stops the look-ups, but does not stop the run.
+/// Nothing is sent until the call is awaited, or until its method `send` is called in the blocking
+/// client. Dropping the future stops the look-ups, but does not stop the run.
 #[must_use = "nothing is sent until it is awaited or sent"]
 pub struct PollRun<C = Client> {
     client: Client,
@@ -107,18 +107,19 @@ impl<C> PollRun<C> {
         }
     }
 
-    /// Sets how long to wait for the run to end. Defaults to 600 s; `None` waits without a limit.
+    /// Sets how long to wait for the run to end. Defaults to 600 s. With `None`, there is no
+    /// timeout.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
         self
     }
 
-    /// Sets the delay before the first look-up, and the longest interval between two look-ups.
+    /// Sets the delay before the first look-up, and the maximum interval between two look-ups.
     /// Defaults to 5 s and 60 s.
     ///
-    /// Each interval is twice the one before, with a random variation of up to 10 % so that many
-    /// waits do not send their look-ups at the same time. The interval is at least 1 ms, and at
-    /// least the time that a `Retry-After` header asks for.
+    /// Each interval is twice as long as the previous one, with a random variation of up to 10 % so
+    /// that concurrent waits do not send their look-ups at the same time. The interval is never
+    /// shorter than 1 ms or than the time in a `Retry-After` header.
     pub fn interval(mut self, first: Duration, longest: Duration) -> Self {
         self.interval = first;
         self.max_interval = longest;
@@ -152,7 +153,7 @@ impl<C> PollRun<C> {
             interval = interval.saturating_mul(2).min(self.max_interval);
             match self.timeout {
                 Some(timeout) if remaining(timeout) <= pause => {
-                    // The next look-up would be after the timeout.
+                    // The next look-up would be made after the timeout.
                     clock.sleep(remaining(timeout)).await;
                     let request_id = Some(self.id);
                     let last_error = last_error.map(Into::into);
@@ -200,7 +201,7 @@ impl<C> PollRun<C> {
     fn check_id(&self) -> Result<(), Error> {
         let request = GetRequest::new(&self.id);
         match self.client.shared.api.request_with(&request, None) {
-            // The key is fetched for each look-up.
+            // The API key is fetched for each look-up, so an invalid key is not an error yet.
             Err(invalid) if invalid.field != "api_key" => Err(Error::new(WAIT, ErrorKind::Invalid(invalid))),
             _ => Ok(()),
         }

@@ -1,4 +1,4 @@
-//! The tables of batches. `fetch-hive-batch` decides what is written to them.
+//! The storage of batches, for `fetch-hive-batch`.
 
 mod records;
 mod rows;
@@ -18,9 +18,9 @@ use crate::{Store, StoreError};
 
 /// The batches of a [`Store`], for `fetch-hive-batch`.
 ///
-/// A batch is a list of rows, each of which becomes a run at most once unless a person allows it
-/// again. Each method runs one transaction. The contents of rows and results
-/// are opaque here, and they are sealed if the store has a key.
+/// A batch is a list of rows, each of which starts at most one run unless another is explicitly
+/// allowed. Each method runs one transaction. The contents of rows and results are opaque to the
+/// store, and are encrypted if the store has a key.
 #[derive(Clone)]
 pub struct StoreBatches(pub(crate) Store);
 
@@ -41,10 +41,10 @@ const COLUMNS: &str = "SELECT id, name, definition, state, reason, rows, runs, t
      FROM fetch_hive_batch";
 
 impl StoreBatches {
-    /// Creates a batch without rows, which cannot run before it is [complete](Self::complete).
+    /// Creates a batch without rows, which cannot run until it is [completed](Self::complete).
     ///
-    /// `id` is a key that no other batch has. If an incomplete batch has this name, it is replaced,
-    /// and the next call of its creator fails. Returns `false` if there is a complete one.
+    /// `id` must be unique. If there is an incomplete batch with this name, it is replaced, and the
+    /// next call by its creator fails. Returns `false` if there is a complete batch with this name.
     ///
     /// # Errors
     ///
@@ -68,12 +68,12 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Adds rows to a batch that is not complete, each with its number and its content.
+    /// Adds rows to an incomplete batch, each with its number and its content.
     ///
     /// # Errors
     ///
-    /// Returns an error if another process creates the batch, if a number occurs twice, or if the
-    /// database fails.
+    /// Returns an error if another process has replaced or completed the batch, if a number occurs
+    /// twice, or if the database fails.
     pub async fn add_rows(&self, id: &str, rows: Vec<(u64, Vec<u8>)>) -> Result<(), StoreError> {
         let batch = id.to_owned();
         let mut sealed = Vec::with_capacity(rows.len());
@@ -96,11 +96,13 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Allows a batch to run. The definition describes it, and is returned by [`get`](Self::get).
+    /// Completes a batch, so that its rows can be started. [`get`](Self::get) returns its
+    /// definition.
     ///
     /// # Errors
     ///
-    /// Returns an error if another process creates the batch, or if the database fails.
+    /// Returns an error if another process has replaced or completed the batch, or if the database
+    /// fails.
     pub async fn complete(&self, id: &str, definition: &str) -> Result<(), StoreError> {
         let (batch, definition) = (id.to_owned(), definition.to_owned());
         let operation = self.0.transaction(Box::new(move |tx| {
@@ -115,7 +117,7 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Returns a complete batch.
+    /// Returns the complete batch with a name, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -131,7 +133,7 @@ impl StoreBatches {
         Ok(operation.await?.map(batch_record))
     }
 
-    /// Returns the complete batches, the newest first.
+    /// Returns all complete batches, newest first.
     ///
     /// # Errors
     ///
@@ -146,8 +148,10 @@ impl StoreBatches {
         Ok(operation.await?.into_iter().map(batch_record).collect())
     }
 
-    /// Pauses a batch: no row starts until it is [resumed](Self::resume). Runs in progress
-    /// continue. The first reason is kept.
+    /// Pauses a batch. No row starts until it is [resumed](Self::resume), but runs in progress
+    /// continue.
+    ///
+    /// If the batch is already paused, its first reason is kept.
     ///
     /// # Errors
     ///
@@ -161,7 +165,7 @@ impl StoreBatches {
         Ok(())
     }
 
-    /// Resumes a paused batch, and resets its circuit breaker and its delay.
+    /// Resumes a paused batch, and resets its circuit breaker and any delay.
     ///
     /// # Errors
     ///
@@ -180,7 +184,7 @@ impl StoreBatches {
         Ok(())
     }
 
-    /// Deletes a batch with its rows and its results. Returns whether there was one.
+    /// Deletes a batch with its rows and results. Returns whether it existed.
     ///
     /// # Errors
     ///
@@ -197,7 +201,8 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Returns an identifier of the database server, which changes when a standby is promoted.
+    /// Returns an identifier of the PostgreSQL server, which changes when a standby is promoted, or
+    /// `None` for SQLite.
     ///
     /// # Errors
     ///
@@ -208,7 +213,8 @@ impl StoreBatches {
         Ok(operation.await?.and_then(|mut row| row.text()))
     }
 
-    /// Waits for a change of a batch or of the slots of a limiter, for at most `longest`.
+    /// Waits for a change to a batch or to a limiter's slots, for at most `longest`. It may return
+    /// early.
     pub async fn changed(&self, id: &str, limiter: &StoreRunLimiter, longest: std::time::Duration) {
         let slots = self.0.subscribe(limiter.limits().name.as_bytes());
         self.0.subscribe(id.as_bytes()).wait_for_either(slots, crate::millis(longest).max(1)).await;
@@ -223,7 +229,7 @@ impl StoreBatches {
     }
 }
 
-/// Locks a batch that is not complete. Fails if another process has replaced it.
+/// Locks an incomplete batch. Returns an error if another process has replaced or completed it.
 async fn lock_incomplete(tx: &mut Tx, batch: &str) -> Result<(), StoreError> {
     let sql = "SELECT id FROM fetch_hive_batch WHERE id = $1 AND state = 0 FOR UPDATE";
     tx.row(sql, &[batch.into()]).await?.map(drop).ok_or(StoreError::BatchReplaced)
@@ -236,7 +242,7 @@ async fn delete_rows(tx: &mut Tx, batch: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The rows of all tables that belong to a batch.
+/// Statements that delete everything that belongs to a batch, except its own row.
 const DELETE_ROWS: [&str; 4] = [
     "DELETE FROM fetch_hive_run WHERE token IN \
      (SELECT token FROM fetch_hive_batch_row WHERE batch = $1 AND token IS NOT NULL)",

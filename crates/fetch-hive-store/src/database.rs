@@ -1,10 +1,10 @@
-//! Transactions, which run the same statements on both databases.
+//! Transactions that run the same statements on both databases.
 
 use std::pin::Pin;
 
 use crate::StoreError;
 
-/// A parameter or a column.
+/// The value of a parameter or a column.
 #[derive(Clone, Debug)]
 pub(crate) enum Value {
     Int(Option<i64>),
@@ -54,7 +54,7 @@ impl From<Option<i64>> for Value {
     }
 }
 
-/// A row of a result. Each method reads the next column.
+/// A result row. Each method reads the next column.
 pub(crate) struct Row(std::vec::IntoIter<Value>);
 
 impl Row {
@@ -62,7 +62,7 @@ impl Row {
         Self(columns.into_iter())
     }
 
-    /// Reads a number. NULL is 0.
+    /// Reads a number. `NULL` is read as 0.
     pub(crate) fn int(&mut self) -> i64 {
         self.opt_int().unwrap_or_default()
     }
@@ -110,7 +110,8 @@ impl Tx {
         Ok(self.pipeline(&[(sql, values)]).await?.pop().unwrap_or_default())
     }
 
-    /// Runs statements in order without waiting between them, and returns the rows of each.
+    /// Runs statements in order without waiting for each response, and returns the rows of each
+    /// statement.
     pub(crate) async fn pipeline(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
@@ -120,8 +121,9 @@ impl Tx {
         }
     }
 
-    /// Runs the last statements of the transaction and commits it in the same round trip. After an
-    /// error, the changes may be stored. A SQLite transaction is committed with its group.
+    /// Runs the last statements of the transaction and commits it in the same round trip. If this
+    /// returns an error, the changes may have been committed. A SQLite transaction is committed
+    /// together with its group.
     pub(crate) async fn commit_with(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
         match self {
             #[cfg(feature = "sqlite")]
@@ -131,8 +133,8 @@ impl Tx {
         }
     }
 
-    /// Commits like [`commit_with`](Self::commit_with), and wakes the other processes that wait for
-    /// a run or for its slot.
+    /// Commits like [`commit_with`](Self::commit_with), and wakes the processes that wait for the
+    /// run's event or for its slot.
     pub(crate) async fn commit_event(
         &mut self,
         statements: &[Statement<'_>],
@@ -165,18 +167,18 @@ impl Tx {
         Ok(self.query(sql, values).await?.into_iter().next())
     }
 
-    /// Returns the time of the database in milliseconds since 1970.
+    /// Returns the database's current time in milliseconds since 1970.
     pub(crate) async fn now(&mut self) -> Result<i64, StoreError> {
         let row = self.row(&self.now_statement(), &[]).await?;
         Ok(row.map_or(0, |mut row| row.int()))
     }
 
-    /// Returns the statement that reads the time of the database.
+    /// Returns the statement that reads the database's current time.
     pub(crate) fn now_statement(&self) -> String {
         format!("SELECT {}", self.now_expression())
     }
 
-    /// Returns the expression for the time of the database.
+    /// Returns the SQL expression for the database's current time.
     pub(crate) fn now_expression(&self) -> &'static str {
         match self {
             #[cfg(feature = "sqlite")]
@@ -186,9 +188,9 @@ impl Tx {
         }
     }
 
-    /// Returns the statement that reads the system identifier and the timeline of the PostgreSQL
-    /// server, which change when another server takes over, and those that were confirmed last. A
-    /// SQLite file has none.
+    /// Returns the statement that reads the system identifier and timeline of the PostgreSQL server
+    /// and those that were confirmed last. They differ after another server has taken over. SQLite
+    /// returns none.
     pub(crate) fn server_statement(&self) -> &'static str {
         match self {
             #[cfg(feature = "sqlite")]

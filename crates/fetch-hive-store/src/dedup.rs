@@ -7,7 +7,7 @@ use fetch_hive_client::callback::{Claim, ClaimResult, DedupStore, EventKey};
 
 use crate::{Store, StoreError, digest, millis};
 
-/// The handled events of a [`Store`].
+/// The dedup store of a [`Store`].
 #[derive(Clone)]
 pub struct StoreDedup(pub(crate) Store);
 
@@ -17,18 +17,19 @@ impl fmt::Debug for StoreDedup {
     }
 }
 
-/// A statement that commits a claim within your transaction, so that its work is done exactly once.
+/// A statement that commits a claim in your transaction, so that the transaction takes effect
+/// exactly once per event.
 ///
-/// Run it in the database of the store as the last statement of the transaction. If it updates no
-/// row, the claim is lost, released or already committed, and you must roll back.
+/// Run it as the last statement of a transaction in the store's database. If it updates no row, the
+/// claim has been lost, released or already committed, and you must roll back the transaction.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CommitStatement {
-    /// The statement, with the parameters `$1` and `$2`.
+    /// The SQL statement, with the parameters `$1` and `$2`.
     pub sql: &'static str,
-    /// The parameter `$1`, a `BYTEA` or a blob.
+    /// The parameter `$1`, of type `BYTEA` or `BLOB`.
     pub key: Vec<u8>,
-    /// The parameter `$2`, a `BIGINT` or an integer.
+    /// The parameter `$2`, of type `BIGINT` or `INTEGER`.
     pub number: i64,
 }
 
@@ -39,7 +40,7 @@ impl fmt::Debug for CommitStatement {
 }
 
 impl StoreDedup {
-    /// Returns the statement that commits a claim. The claim is that of
+    /// Returns the statement that commits a claim, such as
     /// [`Delivery::claim`](fetch_hive_client::callback::Delivery::claim).
     pub fn commit_statement(&self, claim: &Claim) -> CommitStatement {
         let sql = "UPDATE fetch_hive_event SET lease_end = NULL \
@@ -47,8 +48,8 @@ impl StoreDedup {
         CommitStatement { sql, key: digest(claim.key.as_str()), number: crate::signed(claim.number) }
     }
 
-    /// Sets the end of the lease of a claim, or commits it without a lease. Returns whether the
-    /// claim is held or committed.
+    /// Extends a claim by `lease`, or commits it if `lease` is `None`. Returns `false` if the claim
+    /// was lost.
     async fn update(&self, claim: &Claim, lease: Option<Duration>) -> Result<bool, StoreError> {
         let (key, number) = (digest(claim.key.as_str()), crate::signed(claim.number));
         self.0
@@ -109,7 +110,7 @@ impl DedupStore for StoreDedup {
         let (key, number) = (digest(claim.key.as_str()), crate::signed(claim.number));
         let operation = self.0.transaction(Box::new(move |tx| {
             Box::pin(async move {
-                // The row is kept, so that the next claim has another number.
+                // Keeping the row gives the next claim a different number.
                 let sql = "UPDATE fetch_hive_event SET lease_end = 0 \
                            WHERE key = $1 AND number = $2 AND lease_end IS NOT NULL";
                 tx.commit_row(sql, &[key.into(), number.into()]).await.map(drop)

@@ -18,12 +18,12 @@ pub enum StoreError {
         /// The newest version that is supported.
         supported: i64,
     },
-    /// The database rejected an operation, or the connection was lost.
+    /// The database returned an error, or the connection was lost.
     #[error("database error: {0}")]
     Database(String),
-    /// Another PostgreSQL server answers, such as a promoted standby. It may have lost the last
-    /// committed runs, so no limiter of the store starts a run before
-    /// [`Store::confirm_server`](crate::Store::confirm_server) was called.
+    /// The PostgreSQL server has changed, for example because a standby was promoted. The new
+    /// server may be missing the last committed runs, so the store's limiters start no runs until
+    /// you call [`Store::confirm_server`](crate::Store::confirm_server).
     #[error(
         "the PostgreSQL server changed from {confirmed} to {found} (system identifier/timeline), so it may not \
          know all started runs; compare them and call Store::confirm_server"
@@ -31,25 +31,26 @@ pub enum StoreError {
     ServerChanged {
         /// The server that was confirmed last.
         confirmed: String,
-        /// The server that answers now.
+        /// The current server.
         found: String,
     },
     /// Another process has replaced or completed the batch that this process was creating.
     #[error("another process replaced or completed the batch; run again")]
     BatchReplaced,
-    /// The lease of a row has expired before its request was sent.
+    /// The lease of a batch row expired before the row's request was sent.
     #[error("the lease of the row expired before its request was sent; nothing was sent")]
     RowTaken,
-    /// A value cannot be sealed or decrypted.
+    /// A value cannot be encrypted or decrypted.
     #[error("a value cannot be sealed or decrypted; check the key of seal_with")]
     Sealed,
-    /// The event no longer belongs to this process.
+    /// The lease of an event expired, and the event no longer belongs to this process.
     #[error("the event no longer belongs to this process; discard its result")]
     ClaimLost,
 }
 
 impl StoreError {
-    /// Converts the error, and maps `ClaimLost` to the type of the client, which callers check for.
+    /// Converts the error for the client's traits, whose callers check for the client's own
+    /// `ClaimLost`.
     pub(crate) fn boxed(self) -> fetch_hive_client::BoxError {
         match self {
             Self::ClaimLost => fetch_hive_client::callback::ClaimLost.into(),

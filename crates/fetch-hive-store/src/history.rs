@@ -4,15 +4,15 @@ use std::time::Duration;
 use crate::database::{Row, Tx, Value};
 use crate::{Store, StoreError, millis};
 
-/// How many entries are kept.
+/// The number of entries that are kept.
 const KEPT: i64 = 10_000;
 
 const COLUMNS: &str = "number, started, arguments, operation, target, duration, verdict, exit_code, request_id, \
                        tokens, error";
 
-/// The history of the commands that used a [`Store`].
+/// A history of the commands that were run with a [`Store`].
 ///
-/// An entry is stored before a command sends anything, so that something is left if the process is
+/// Store an entry before a command sends anything, so that the entry remains if the process is
 /// killed. The last 10,000 entries are kept.
 #[derive(Clone)]
 pub struct StoreHistory(Store);
@@ -23,23 +23,25 @@ impl fmt::Debug for StoreHistory {
     }
 }
 
-/// An entry of a [`StoreHistory`]. `Debug` does not show its arguments.
+/// An entry of a [`StoreHistory`].
+///
+/// `Debug` does not show the arguments.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HistoryEntry {
     /// The number of the entry, counted from 1.
     pub number: i64,
-    /// The time of the start, in milliseconds since 1970.
+    /// The time at which the command started, in milliseconds since 1970.
     pub started: i64,
     /// The arguments of the command. They must not contain secrets.
     pub arguments: String,
-    /// The operation, such as `invokeWorkflow`.
+    /// The operation that the command called, such as `invokeWorkflow`.
     pub operation: String,
-    /// The deployment or the agent.
+    /// The deployment or the agent that was invoked.
     pub target: Option<String>,
     /// The request id of the run, if it is known.
     pub request_id: Option<String>,
-    /// The outcome, or `None` if the command has not ended or was killed.
+    /// The outcome, or `None` if the command is still running or was killed.
     pub outcome: Option<HistoryOutcome>,
 }
 
@@ -55,20 +57,22 @@ impl fmt::Debug for HistoryEntry {
     }
 }
 
-/// The outcome of a command in a [`StoreHistory`]. `Debug` does not show the text of the error.
+/// The outcome of a command in a [`StoreHistory`].
+///
+/// `Debug` does not show the error message.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct HistoryOutcome {
     /// A short verdict, such as `ok`.
     pub verdict: String,
     /// The exit code of the command.
     pub exit_code: u8,
-    /// The duration.
+    /// The duration of the command.
     pub duration: Duration,
     /// The request id of the run.
     pub request_id: Option<String>,
     /// The number of tokens that the run used.
     pub tokens: Option<u64>,
-    /// The text of the error. It must not contain secrets.
+    /// The error message. It must not contain secrets.
     pub error: Option<String>,
 }
 
@@ -91,7 +95,7 @@ impl Store {
 }
 
 impl StoreHistory {
-    /// Stores the start of a command, and returns the number of the entry.
+    /// Adds an entry for a command that starts now, and returns the number of the entry.
     ///
     /// # Errors
     ///
@@ -101,7 +105,7 @@ impl StoreHistory {
         self.0.transaction(Box::new(move |tx| Box::pin(async move { insert(tx, values).await }))).await
     }
 
-    /// Stores the request id of a run that has started.
+    /// Stores the request id of the run that the command has started.
     ///
     /// # Errors
     ///
@@ -133,7 +137,7 @@ impl StoreHistory {
         self.0.transaction(Box::new(move |tx| Box::pin(async move { tx.execute(sql, &values).await }))).await
     }
 
-    /// Returns the last entries, newest first.
+    /// Returns at most `limit` entries, newest first.
     ///
     /// # Errors
     ///
@@ -147,7 +151,7 @@ impl StoreHistory {
         operation.await
     }
 
-    /// Returns an entry.
+    /// Returns the entry with a number, or `None` if there is none.
     ///
     /// # Errors
     ///
@@ -161,7 +165,7 @@ impl StoreHistory {
         operation.await
     }
 
-    /// Deletes all entries, and returns their number.
+    /// Deletes all entries, and returns how many there were.
     ///
     /// # Errors
     ///

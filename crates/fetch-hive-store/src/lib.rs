@@ -46,9 +46,9 @@ use seal::Sealer;
 use started_runs::StartedRuns;
 use wake_ups::{WakeUp, WakeUps};
 
-/// Durable state that several processes share. Cloning is cheap.
+/// Durable state that several processes can share. Cloning is cheap.
 ///
-/// It needs a tokio runtime with its timer enabled.
+/// A store needs a tokio runtime with its timer enabled.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
 
@@ -57,9 +57,9 @@ struct Shared {
     sealer: Sealer,
     started_runs: StartedRuns,
     wake_ups: WakeUps,
-    /// The number of operations in the background.
+    /// The number of operations that run in the background.
     background: watch::Sender<usize>,
-    /// The listening connection is closed when the last receiver is dropped.
+    /// Dropping the last receiver closes the listening connection.
     _receiver: watch::Receiver<u64>,
     runtime: tokio::runtime::Handle,
 }
@@ -73,7 +73,7 @@ enum Database {
     Simulated(simulation::Connection),
 }
 
-/// Options of a [`Store`], such as a key that seals payloads and secrets.
+/// A builder for a [`Store`], for example with a key that encrypts payloads and secrets.
 #[derive(Default)]
 pub struct StoreBuilder {
     sealer: Sealer,
@@ -86,8 +86,8 @@ impl fmt::Debug for StoreBuilder {
 }
 
 impl StoreBuilder {
-    /// Seals stored payloads and secrets with AES-256-GCM. The id of the key is authenticated with
-    /// each value.
+    /// Encrypts stored payloads and secrets with AES-256-GCM. The key id is authenticated with each
+    /// value.
     ///
     /// # Errors
     ///
@@ -97,12 +97,14 @@ impl StoreBuilder {
         Ok(self)
     }
 
-    /// Opens a SQLite file, and creates it if necessary. Its mode is set to 0600 if others have
-    /// access.
+    /// Opens a SQLite file, and creates it if it does not exist.
+    ///
+    /// If other users have access to the file, its mode is set to 0600.
     ///
     /// # Errors
     ///
-    /// Returns an error if the file cannot be opened, or if its tables are newer than this version.
+    /// Returns an error if the file cannot be opened, or if a newer version of this crate has
+    /// changed its tables.
     #[cfg(feature = "sqlite")]
     pub async fn open(self, path: impl AsRef<std::path::Path>) -> Result<Store, StoreError> {
         let path = path.as_ref().to_owned();
@@ -117,8 +119,8 @@ impl StoreBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error if the URL is invalid, if the server cannot be reached within 10 s, or if
-    /// the tables are newer than this version.
+    /// Returns an error if the URL is invalid, if the server cannot be reached within 10 s, or if a
+    /// newer version of this crate has changed the tables.
     #[cfg(feature = "postgres")]
     pub async fn connect(self, url: &str) -> Result<Store, StoreError> {
         let (wake_ups, receiver) = WakeUps::new();
@@ -160,25 +162,25 @@ impl Store {
         Self::builder().connect(url).await
     }
 
-    /// Returns a limiter of the concurrent runs of all processes that use the same name, for
-    /// [`ClientBuilder::run_limiter`](fetch_hive_client::ClientBuilder::run_limiter).
+    /// Returns a limiter for the concurrent runs of all processes that use the same name. Pass it
+    /// to [`ClientBuilder::run_limiter`](fetch_hive_client::ClientBuilder::run_limiter).
     ///
-    /// Use one name per workspace, because the plan limits the runs of a workspace.
-    /// The size that was stored first is used, and a different one is logged.
+    /// Use one name per workspace, because the plan limits each workspace separately. The number of
+    /// slots that was stored first is used. If `max_runs` differs from it, a warning is logged.
     pub fn run_limiter(&self, name: &str, max_runs: u32) -> Arc<StoreRunLimiter> {
         self.run_limiter_builder(name, max_runs).build()
     }
 
-    /// Returns a builder for a [`run_limiter`](Self::run_limiter) with other settings.
+    /// Returns a builder for a [`run_limiter`](Self::run_limiter) with custom settings.
     pub fn run_limiter_builder(&self, name: &str, max_runs: u32) -> StoreRunLimiterBuilder {
         StoreRunLimiterBuilder::new(self.clone(), name, max_runs)
     }
 
-    /// Creates a receiver of callbacks at a public URL that keeps its pending runs, its handled
-    /// events and its secrets in this store.
+    /// Creates a receiver for callbacks to a public URL. It keeps its pending runs, handled events
+    /// and secrets in this store.
     ///
-    /// Every process that uses the store can receive the callback of a run, and every process can
-    /// wait for it.
+    /// Any process that uses the store can receive the callback for a run, and any process can wait
+    /// for it.
     pub fn receiver(&self, callback_url: &str) -> Receiver {
         Receiver::with_callback_url(callback_url)
             .pending_runs(self.pending_runs())
@@ -186,7 +188,7 @@ impl Store {
             .secret_source(self.secrets())
     }
 
-    /// Returns the pending runs, for
+    /// Returns the store's pending runs, for
     /// [`Receiver::pending_runs`](fetch_hive_client::callback::Receiver::pending_runs).
     pub fn pending_runs(&self) -> StorePendingRuns {
         StorePendingRuns::new(self.clone())
@@ -209,7 +211,7 @@ impl Store {
         }
     }
 
-    /// Wakes the waiters for a key after a commit.
+    /// Wakes the waiters for a key in all processes, after a commit.
     async fn notify(&self, key: &[u8]) {
         self.notify_own(key);
         match &self.0.database {
@@ -242,13 +244,14 @@ impl Store {
         &self.0.sealer
     }
 
-    /// Waits until all changes in the background are stored, such as freed run slots. Call it
-    /// before the process ends, with a timeout for the case that the database fails.
+    /// Waits until all background changes, such as freed run slots, have been stored.
+    ///
+    /// Call it before the process ends, with a timeout in case the database is unavailable.
     pub async fn flush(&self) {
         drop(self.0.background.subscribe().wait_for(|count| *count == 0).await);
     }
 
-    /// Runs an operation in the background.
+    /// Runs an operation in the background, and logs its error.
     fn detach(&self, operation: impl Future<Output = Result<(), StoreError>> + Send + 'static) {
         let background = self.0.background.clone();
         background.send_modify(|count| *count += 1);

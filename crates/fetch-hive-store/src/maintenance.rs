@@ -1,4 +1,4 @@
-//! Deletes old records and confirms a new server.
+//! Deletes old records and confirms a new database server.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::database::Tx;
 use crate::run_limiter::confirm_server;
 use crate::{Store, StoreError, millis};
 
-/// How long acknowledged events and handled event keys are kept, because the service redelivers
-/// events.
+/// How long acknowledged runs and keys of handled events are kept, so that redeliveries are
+/// recognized.
 const KEPT: Duration = Duration::from_secs(72 * 60 * 60);
 
-/// How many rows one transaction deletes at most.
+/// The maximum number of rows that one transaction deletes.
 const CHUNK: i64 = 1_000;
 
 const PURGED: [&str; 2] = [
@@ -26,17 +26,18 @@ const PURGED: [&str; 2] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
-    /// The runs whose event was acknowledged.
+    /// The number of runs whose event had been acknowledged.
     pub runs: u64,
-    /// The keys of handled events.
+    /// The number of keys of handled events.
     pub events: u64,
 }
 
 impl Store {
-    /// Deletes the records of acknowledged runs and the keys of handled events that are older than
-    /// 72 hours.
+    /// Deletes records of acknowledged runs and keys of handled events that are older than 72
+    /// hours.
     ///
-    /// Runs whose event has not arrived or was not acknowledged are kept. Call it about once a day.
+    /// Runs whose event has not arrived or has not been acknowledged are kept. Call this method
+    /// about once a day.
     ///
     /// # Errors
     ///
@@ -63,13 +64,12 @@ impl Store {
         }
     }
 
-    /// Deletes the event, the secret and the held deliveries of a run. A wait for the run then
-    /// fails within 10 s.
+    /// Deletes a run's event, secret and held deliveries. Returns whether anything was stored.
     ///
-    /// Another process that started the run may keep its secret in memory until it ends or has
-    /// started 4,096 more runs.
+    /// A call that is waiting for the run then fails within 10 s.
     ///
-    /// Returns whether something was stored.
+    /// If another process started the run, it may keep the run's secret in memory until it exits or
+    /// has started 4,096 more runs.
     ///
     /// # Errors
     ///
@@ -82,11 +82,11 @@ impl Store {
         operation.await
     }
 
-    /// Confirms the current PostgreSQL server after
-    /// [`StoreError::ServerChanged`], so that runs start again.
+    /// Confirms the current PostgreSQL server after [`StoreError::ServerChanged`], which allows
+    /// runs to start again.
     ///
-    /// A standby that was promoted may have lost the last committed transactions. Before you
-    /// confirm it, find out which runs the old server had started.
+    /// A promoted standby may be missing the last committed transactions. Before you confirm it,
+    /// find out which runs were started while the old server was in use.
     ///
     /// # Errors
     ///

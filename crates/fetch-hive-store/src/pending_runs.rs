@@ -20,16 +20,16 @@ const ACKNOWLEDGED: i64 = 2;
 
 /// The pending runs of a [`Store`].
 ///
-/// A verified event is committed before it is answered with 200, and it survives the end of every
-/// process. Only digests of the tokens are stored.
+/// A verified event is committed before the receiver responds with 200, so it survives crashes and
+/// restarts. Run tokens are stored only as digests.
 #[derive(Clone)]
 pub struct StorePendingRuns {
     store: Store,
-    /// The row of a batch to which the runs belong.
+    /// The batch row that the runs belong to, if any.
     row: Option<RowKey>,
 }
 
-/// An attempt of a row.
+/// The attempt to run a batch row.
 #[derive(Clone)]
 struct RowKey {
     batch: String,
@@ -48,8 +48,9 @@ impl StorePendingRuns {
         Self { store, row: None }
     }
 
-    /// Stores the token of each run with this attempt of a row, before the request is sent. A run
-    /// fails to open if the attempt is not the current one.
+    /// Associates each run with this attempt to run a batch row, before the request is sent.
+    ///
+    /// Opening a run fails if the attempt is no longer the row's current attempt.
     #[must_use]
     pub fn for_row(mut self, batch: &str, number: u64, attempt: u64) -> Self {
         self.row = Some(RowKey { batch: batch.to_owned(), number, attempt });
@@ -88,7 +89,7 @@ impl StorePendingRuns {
         Ok(if row.is_some() { DeliverResult::AlreadyStored } else { DeliverResult::UnknownRun })
     }
 
-    /// Updates the row of a taken event, unless another waiter took it.
+    /// Updates the record of a taken event, unless another waiter has taken the event since.
     async fn update_taken(
         &self,
         token: &RunToken,
@@ -259,7 +260,7 @@ impl PendingRuns for StorePendingRuns {
         let Some(Some(mut row)) = rows.next() else { return Ok(TakeResult::UnknownRun) };
         Ok(match (row.int(), row.int()) {
             (ACKNOWLEDGED, _) => TakeResult::Acknowledged,
-            // Between the statements, the event has arrived or its lease has ended.
+            // The event arrived or its lease expired between the two statements.
             (RECEIVED, remaining) => TakeResult::Pending(Box::pin(changes.wait(remaining.max(1)))),
             (_, remaining) => TakeResult::Pending(Box::pin(changes.wait(remaining))),
         })
@@ -286,8 +287,8 @@ impl PendingRuns for StorePendingRuns {
     }
 }
 
-/// Stores the verified event of a pending run, frees its slot and wakes the other processes.
-/// Returns the name of the limit of the slot, or `None` if the run was not pending.
+/// Stores the verified event for a pending run, frees the run's slot and wakes the other processes.
+/// Returns the name of the slot's limiter, or `None` if the run was not pending.
 async fn store_event(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>) -> Result<Option<Option<String>>, StoreError> {
     let update = format!(
         "UPDATE fetch_hive_run SET state = 1, delivery = $2, changed = {} WHERE token = $1 AND state = 0 RETURNING state",
@@ -301,7 +302,7 @@ async fn store_event(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>) -> Result<O
     Ok(updated.iter().any(|rows| !rows.is_empty()).then_some(limit))
 }
 
-/// Holds an unverified delivery until the answer with its secret was read.
+/// Holds an unverified delivery until the response that contains its secret has been read.
 async fn hold_delivery(tx: &mut Tx, token: Vec<u8>, delivery: Vec<u8>, size: i64) -> Result<DeliverResult, StoreError> {
     let sql = "SELECT started FROM fetch_hive_run WHERE token = $1 FOR UPDATE";
     match tx.row(sql, &[token.clone().into()]).await?.map(|mut row| row.int()) {

@@ -1,4 +1,4 @@
-//! PostgreSQL: a pool of connections, and one connection that listens for changes.
+//! PostgreSQL: a connection pool, and one connection that listens for notifications.
 
 mod tls;
 
@@ -24,27 +24,29 @@ const CHANNEL: &str = "fetch_hive";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may take to begin a transaction, before it counts as broken.
+/// How long a connection may take to begin a transaction before it is considered broken.
 const BEGIN_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// If the server has answered within this time, a connection is not checked before it is used.
+/// If the server has responded within this time, connections are not checked before use.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// The timeout of a transaction, longer than the timeouts of the server.
+/// The timeout of a transaction, which is longer than the server-side timeouts.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(35);
 
-/// How long sent bytes may stay unacknowledged, and when an idle connection is checked.
+/// How long sent bytes may stay unacknowledged, and how long a connection is idle before it is
+/// checked.
 const TCP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Starts a transaction whose commit is durable and whose waits are limited. A suspended process
-/// holds its locks for 5 s at most.
+/// Begins a transaction with a durable commit and with timeouts. A suspended process holds its
+/// locks for at most 5 s.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = on; SET LOCAL lock_timeout = '5s'; \
                      SET LOCAL statement_timeout = '30s'; SET LOCAL idle_in_transaction_session_timeout = '5s'";
 
-/// Notifies of a key.
+/// Sends a notification for a key.
 const NOTIFY: &str = "SELECT pg_notify($1, encode(sha256($2), 'hex'))";
 
-/// Notifies of the token of a run, and of the limit whose slot its event has freed.
+/// Sends notifications for the token of a run and for the limiter whose slot the run's event has
+/// freed.
 const NOTIFY_EVENT: &str = "SELECT pg_notify($1, encode(sha256($2), 'hex')) UNION ALL \
                             SELECT pg_notify($1, encode(sha256(convert_to(s.name, 'UTF8')), 'hex')) \
                             FROM fetch_hive_run r JOIN fetch_hive_slot s ON s.request_id = r.request_id \
@@ -67,7 +69,7 @@ impl Postgres {
         config.tcp_user_timeout(TCP_TIMEOUT).keepalives_idle(TCP_TIMEOUT).keepalives_interval(TCP_TIMEOUT / 3);
         let target = target(&config);
         let failed = |reason: String| StoreError::Open { target: target.clone(), reason };
-        // The timeout of the connection does not cover TLS and the authentication.
+        // The connect timeout does not cover the TLS handshake and authentication.
         let chosen = tokio::time::timeout(CONNECT_TIMEOUT, choose_tls(&mut config, &parameters)).await;
         let silent = |_| failed(format!("the server did not answer within {CONNECT_TIMEOUT:?}"));
         let tls = chosen.map_err(silent)?.map_err(failed)?;
@@ -101,7 +103,7 @@ impl Postgres {
         Ok(store)
     }
 
-    /// Runs an operation in its own task, so that dropping the future never leaves a transaction
+    /// Runs an operation in a separate task, so that dropping the future never leaves a transaction
     /// open.
     pub(crate) async fn transaction<T: Send + 'static>(&self, operation: Operation<T>) -> Result<T, StoreError> {
         let store = self.clone();
@@ -129,8 +131,8 @@ impl Postgres {
         self.last_answer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a connection for a transaction. It is begun together with its first statements, if
-    /// the server has answered recently.
+    /// Returns a connection for a transaction. If the server has responded recently, the
+    /// transaction begins in the same round trip as its first statements.
     async fn begin(&self) -> Result<OpenTransaction, StoreError> {
         let has_answered = self.last_answer().is_some_and(|answer| answer.elapsed() < RECENT);
         let mut tx = OpenTransaction { pool: self.pool.clone(), connection: None, stage: Stage::New };
@@ -141,7 +143,7 @@ impl Postgres {
         Ok(tx)
     }
 
-    /// Wakes the other processes. It is a hint, so errors are ignored.
+    /// Wakes the other processes. Errors are ignored, because waiters also poll.
     pub(crate) async fn notify(&self, key: &[u8]) {
         if let Ok(connection) = self.pool.get().await {
             notify(&connection, NOTIFY, key).await;
@@ -149,7 +151,7 @@ impl Postgres {
     }
 }
 
-/// A connection with a transaction. It is closed when it is dropped, so that it does not return to
+/// A connection with a transaction. Dropping it closes the connection instead of returning it to
 /// the pool.
 pub(crate) struct OpenTransaction {
     pool: Pool,
@@ -169,13 +171,13 @@ enum Stage {
 pub(crate) enum End<'a> {
     Open,
     Commit,
-    /// A commit, and notifications of a run and of the limit of its slot.
+    /// A commit, and notifications for a run and for its slot's limiter.
     CommitEvent(&'a [u8]),
 }
 
 impl OpenTransaction {
-    /// Runs statements in order without waiting between them, and returns the rows of each. The
-    /// first call also begins the transaction.
+    /// Runs statements in order without waiting for each response, and returns the rows of each
+    /// statement. The first call also begins the transaction.
     pub(crate) async fn pipeline(
         &mut self,
         statements: &[Statement<'_>],
@@ -203,15 +205,16 @@ impl OpenTransaction {
                     self.stage = if let End::Open = end { Stage::Begun } else { Stage::Committed };
                     return Ok(rows);
                 }
-                // A pooled connection that does not answer is replaced, unless the transaction may
-                // be committed. The other idle connections go through the same network.
+                // A pooled connection that does not respond is replaced, unless the transaction may
+                // have been committed. The other idle connections are probably broken too, so they
+                // are closed.
                 Err(Failure::Begin(_)) if matches!(end, End::Open) && Object::metrics(connection).recycle_count > 0 => {
                     drop(self.pool.retain(|_, _| false));
                     self.close();
                     self.connect().await?;
                 }
                 Err(Failure::Begin(error)) => {
-                    // A silent connection would not answer a rollback either.
+                    // A connection that does not respond would not respond to a rollback either.
                     self.close();
                     return Err(error);
                 }
@@ -241,7 +244,7 @@ impl OpenTransaction {
 
 /// The error of a pipeline.
 enum Failure {
-    /// The transaction did not begin.
+    /// The transaction could not begin.
     Begin(StoreError),
     Other(StoreError),
 }
@@ -293,7 +296,7 @@ async fn finish<T>(tx: Tx, result: Result<T, StoreError>) -> Result<T, StoreErro
     }
 }
 
-/// The parameters that `tokio-postgres` does not parse, and the rest of the URL.
+/// The connection parameters that `tokio-postgres` does not parse, and the rest of the URL.
 struct Parameters {
     sslmode: Result<SslMode, String>,
     root_certificate: Option<String>,
@@ -302,7 +305,7 @@ struct Parameters {
 }
 
 impl Parameters {
-    /// Splits a URL with a query, or a text of `key=value` pairs.
+    /// Splits a URL with a query, or a string of `key=value` pairs.
     fn split(url: &str) -> Self {
         let mut parameters =
             Self { sslmode: Ok(SslMode::Prefer), root_certificate: None, listen: true, rest: String::new() };
@@ -364,7 +367,8 @@ fn target(config: &Config) -> String {
     format!("{}:{port}", hosts.collect::<Vec<_>>().join(","))
 }
 
-/// Listens for changes and reconnects. Waiters poll meanwhile.
+/// Listens for notifications, and reconnects if the connection is lost. In the meantime, waiters
+/// poll.
 async fn listen(config: Config, tls: Option<MakeRustlsConnect>, wake_ups: WakeUps) {
     loop {
         let result = match &tls {
@@ -406,12 +410,12 @@ where
             }
             if !is_listening && listening.as_mut().poll(cx).is_ready() {
                 is_listening = true;
-                // Changes before this moment were not notified.
+                // Notifications that were sent before this moment have been missed.
                 wake_ups.wake_all();
             }
             match std::task::ready!(connection.poll_message(cx)) {
                 Some(Ok(AsyncMessage::Notification(notification))) => {
-                    // The payload is the digest of the key.
+                    // The payload is the key's digest.
                     match notification.payload().get(..2).map(|byte| u8::from_str_radix(byte, 16)) {
                         Some(Ok(first_byte)) => wake_ups.wake_group(first_byte),
                         _ => wake_ups.wake_all(),
@@ -426,7 +430,7 @@ where
     .await
 }
 
-/// Runs an unnamed statement, which works behind a pooler in transaction mode.
+/// Runs an unnamed statement, which also works with a pooler in transaction mode.
 async fn query(connection: &Object, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
     let values: Vec<(&(dyn ToSql + Sync), Type)> = values
         .iter()
@@ -454,7 +458,7 @@ async fn query(connection: &Object, sql: &str, values: &[Value]) -> Result<Vec<R
     Ok(result)
 }
 
-/// Returns the message of an error, followed by those of its sources.
+/// Returns the messages of an error and of its sources.
 fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -24,25 +24,26 @@ pub use self::limits::OnStoreFailure;
 use self::shared::Shared;
 use crate::{Store, StoreError, millis};
 
-/// How long a refused run shrinks the limit.
+/// How long the limit stays reduced after the service refused a run.
 const SHRINK: Duration = Duration::from_secs(30);
 
 /// The number of the permit of a run that started without a slot.
 const NO_SLOT: u64 = 0;
 
-/// A limiter of the concurrent runs of all processes that share a [`Store`].
+/// A limiter for the concurrent runs of all processes that share a [`Store`].
 ///
-/// - Runs start in order of arrival. Interactive runs start before those of a
-///   [batch](Self::for_batch), which waits behind them for at most 60 s.
-/// - After a refusal because of too many concurrent runs, the limit is one less than the occupied
-///   slots for 30 s, but at least 1.
-/// - A refusal because of the daily cap pauses all processes until the cap is reset at midnight
-///   UTC. Then one run starts as a probe, and the others follow if it is accepted.
-/// - The slot of a process that vanished stays occupied for 15 minutes, because its run may still
-///   be running. [`StoreRunLimiterBuilder::unresolved_run_hold`] sets this time.
+/// - Runs start in the order in which they were requested. Runs of a [batch](Self::for_batch) yield
+///   to interactive runs for up to 60 s.
+/// - If the service refuses a run because too many are running, the limit is reduced for 30 s to
+///   one less than the number of occupied slots, but not below 1.
+/// - If the service refuses a run because of the daily cap, no process starts a run until the cap
+///   is reset at midnight UTC. Then one run starts as a probe, and the others follow if it is
+///   accepted.
+/// - If a process disappears, its slots stay occupied for 15 minutes, because its runs may still be
+///   in progress. [`StoreRunLimiterBuilder::unresolved_run_hold`] changes this time.
 pub struct StoreRunLimiter {
     shared: Arc<Shared>,
-    /// The batch whose runs this limiter starts.
+    /// The batch whose runs this limiter starts, or `None` for interactive runs.
     batch: Option<String>,
 }
 
@@ -53,7 +54,7 @@ impl fmt::Debug for StoreRunLimiter {
     }
 }
 
-/// The settings of a [`StoreRunLimiter`].
+/// A builder for a [`StoreRunLimiter`].
 pub struct StoreRunLimiterBuilder {
     store: Store,
     limits: Limits,
@@ -70,36 +71,42 @@ impl StoreRunLimiterBuilder {
         Self { store, limits: Limits::new(name, max_runs) }
     }
 
-    /// Sets how long the slot of a run stays occupied if its process vanished or its callback does
-    /// not come. Defaults to 15 minutes. An event or a look-up that ends the run frees the slot
-    /// earlier.
+    /// Sets how long a run's slot stays occupied if its process disappears or its callback does not
+    /// arrive. Defaults to 15 minutes.
+    ///
+    /// The slot is freed earlier if an event or a look-up shows that the run has ended.
     #[must_use]
     pub fn unresolved_run_hold(mut self, hold: Duration) -> Self {
         self.limits.hold = hold;
         self
     }
 
-    /// Sets how long a slot or a queue entry outlives its process. Defaults to 30 s. Slots are
-    /// renewed after a third of this time, and queue entries after half.
+    /// Sets the lease of slots and queue entries, which is how long they outlive their process.
+    /// Defaults to 30 s.
+    ///
+    /// Slots are renewed after a third of this time, and queue entries after half of it.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
         self.limits.lease = lease;
         self
     }
 
-    /// Sets the behavior of an interactive run without a callback if the database fails. The
-    /// default is [`OnStoreFailure::Fail`].
+    /// Sets what happens to an interactive run without a callback if the database fails. Defaults
+    /// to [`OnStoreFailure::Fail`].
     #[must_use]
     pub fn on_store_failure(mut self, action: OnStoreFailure) -> Self {
         self.limits.on_store_failure = action;
         self
     }
 
-    /// Sets the daily cap of the plan, of which `reserved_for_interactive` runs are not available
-    /// to batches. The counted runs are those that this limit has started since midnight UTC.
+    /// Sets the plan's daily cap, and how many of these runs are reserved for interactive use.
     ///
-    /// It never holds back interactive runs, because other programs may use the same workspace: for
-    /// them, only the refusal of the service counts.
+    /// Batches wait until the next midnight UTC once limiters with this name have started `runs`
+    /// minus `reserved_for_interactive` runs since midnight UTC, including interactive runs.
+    ///
+    /// This setting never delays interactive runs. They wait only if the service refuses a run
+    /// because of the cap, because only the service knows how many runs other programs have
+    /// started.
     #[must_use]
     pub fn daily_cap(mut self, runs: u32, reserved_for_interactive: u32) -> Self {
         self.limits.daily_cap = Some(DailyCap { runs: runs.into(), reserved: reserved_for_interactive.into() });
@@ -114,21 +121,23 @@ impl StoreRunLimiterBuilder {
 }
 
 impl StoreRunLimiter {
-    /// Returns a limiter with the same slots for the runs of a batch.
+    /// Returns a limiter for batch runs that shares the slots of this limiter.
     ///
-    /// A run of a batch waits behind the interactive runs, but for at most 60 s. Among batches, the
-    /// one whose last run started first is next.
+    /// A batch run yields to interactive runs for up to 60 s. Until then, batches take turns: the
+    /// next slot goes to the batch that has not started a run for the longest time.
     pub fn for_batch(&self, batch: &str) -> Arc<Self> {
         Arc::new(Self { shared: Arc::clone(&self.shared), batch: Some(batch.to_owned()) })
     }
 
-    /// Returns the number of permits that this limiter lost before their runs ended, because it
-    /// could not renew them in time. While a permit is lost, more runs than allowed may be running.
+    /// Returns how many permits this process has lost since the limiter was created, because they
+    /// could not be renewed in time.
+    ///
+    /// Until the run of a lost permit ends, more runs than allowed may be in progress.
     pub fn lost_permits(&self) -> u64 {
         self.shared.lost_permits.load(Ordering::Relaxed)
     }
 
-    /// Returns how many slots are in use and how many runs wait, in all processes together.
+    /// Returns how many slots are in use and how many runs are waiting, across all processes.
     ///
     /// # Errors
     ///
@@ -144,7 +153,7 @@ impl StoreRunLimiter {
         &self.shared.limits
     }
 
-    /// Returns the permit of a granted slot, which is renewed from now on.
+    /// Returns the permit for a granted slot, and starts renewing the slot.
     pub(crate) fn permit(&self, slot: i64) -> RunPermit {
         self.shared.hold(slot);
         let limiter = Self { shared: Arc::clone(&self.shared), batch: self.batch.clone() };
@@ -155,7 +164,7 @@ impl StoreRunLimiter {
         self.batch.is_none() && self.shared.limits.on_store_failure == OnStoreFailure::StartAnyway
     }
 
-    /// Waits for a slot until the receiver is dropped.
+    /// Waits for a slot, and leaves the queue if the receiver is dropped.
     async fn wait(self: Arc<Self>, mut granted: oneshot::Sender<Result<RunPermit, StoreError>>) {
         let mut queued = None;
         loop {
@@ -163,7 +172,7 @@ impl StoreRunLimiter {
             let applicant = Applicant { queued, batch: self.batch.clone() };
             let remaining = match self.shared.step(applicant).await {
                 Ok(Decision::Granted(slot)) => {
-                    // A permit that nobody receives is dropped and frees its slot.
+                    // If the receiver is gone, the permit is dropped, which frees its slot.
                     drop(granted.send(Ok(self.permit(slot))));
                     return;
                 }
@@ -202,7 +211,7 @@ impl StoreRunLimiter {
 impl RunLimiter for StoreRunLimiter {
     async fn acquire(self: Arc<Self>, _: RunRequest<'_>) -> Result<RunPermit, BoxError> {
         let (sender, receiver) = oneshot::channel();
-        // A separate task, so that dropping this future can leave the queue.
+        // The separate task leaves the queue if this future is dropped.
         tokio::spawn(Arc::clone(&self).wait(sender));
         match receiver.await? {
             Err(StoreError::Database(reason)) if self.starts_anyway() => {
@@ -238,7 +247,8 @@ impl RunLimiter for StoreRunLimiter {
                     );
                     let request_id = request_id.map(|id| id.to_string());
                     let values = [name.into(), slot.into(), hold.into(), request_id.into()];
-                    // It ended without a verdict, so another run becomes the probe.
+                    // A probe whose outcome is unknown decides nothing, so the next run becomes the
+                    // probe.
                     let probe = [name.into(), slot.into(), 0.into()];
                     tx.commit_with(&[(&hold_slot, &values), (update_probe, &probe)]).await.map(drop)
                 } else {
@@ -253,7 +263,7 @@ impl RunLimiter for StoreRunLimiter {
 
     fn run_started(&self, slot: u64, request_id: &RequestId) {
         let (slot, request_id) = (crate::signed(slot), request_id.to_string());
-        // No slot becomes free, unless the event has arrived before.
+        // This frees no slot unless the event has already arrived, so it wakes no waiters.
         self.shared.store.detach(self.shared.transaction(move |tx, name| {
             Box::pin(async move {
                 let sql = "UPDATE fetch_hive_slot SET request_id = $3, held = CASE WHEN EXISTS \
@@ -269,7 +279,7 @@ impl RunLimiter for StoreRunLimiter {
         self.shared.update(move |tx, _| {
             let request_id = request_id.clone();
             Box::pin(async move {
-                // The row remains until its holder releases it.
+                // The row stays until its holder releases the permit.
                 let sql = "UPDATE fetch_hive_slot SET held = 2 WHERE request_id = $1";
                 tx.commit_row(sql, &[request_id.as_str().into()]).await.map(drop)
             })
@@ -281,7 +291,7 @@ impl RunLimiter for StoreRunLimiter {
             Some(RateLimit::Concurrency) => self.shared.update(|tx, name| {
                 Box::pin(async move {
                     let until = tx.now().await? + millis(SHRINK);
-                    // The refused run holds one of the slots.
+                    // The refused run still holds one of the slots.
                     let sql = "UPDATE fetch_hive_limit SET shrunk_until = $2, shrunk_size = \
                                (SELECT COUNT(*) - 1 FROM fetch_hive_slot WHERE name = $1 AND held < 2) WHERE name = $1";
                     tx.execute(sql, &[name.into(), until.into()]).await

@@ -8,7 +8,7 @@ use crate::StoreError;
 const PLAIN: u8 = 0;
 const SEALED: u8 = 1;
 
-/// The key that seals values, if any.
+/// Encrypts values, if a key is set.
 #[derive(Default)]
 pub(crate) struct Sealer(Option<(String, LessSafeKey)>);
 
@@ -18,7 +18,7 @@ impl Sealer {
         Ok(Self(Some((id.to_owned(), LessSafeKey::new(key)))))
     }
 
-    /// Seals a value, bound to the key id and to its row.
+    /// Encrypts a value, and binds it to the key id and to its row.
     pub(crate) fn seal(&self, row: &[u8], value: &[u8]) -> Result<Vec<u8>, StoreError> {
         let Some((id, key)) = &self.0 else { return Ok([&[PLAIN], value].concat()) };
         let mut nonce = [0; NONCE_LEN];

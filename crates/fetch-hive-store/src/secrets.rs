@@ -7,10 +7,10 @@ use fetch_hive_client::types::WebhookSecret;
 
 use crate::{Store, StoreError};
 
-/// The webhook secrets that [`Store::put_secret`] stores, one per deployment.
+/// The webhook secrets stored with [`Store::put_secret`], one per deployment.
 ///
-/// A callback is verified with all of them, because a delivery does not name its deployment. A
-/// receiver caches them for five minutes.
+/// Each callback is verified against all of them, because a delivery does not name its deployment.
+/// Receivers cache the secrets for five minutes.
 #[derive(Clone)]
 pub struct StoreSecrets(Store);
 
@@ -27,7 +27,7 @@ impl Store {
         StoreSecrets(self.clone())
     }
 
-    /// Stores the webhook secret of a deployment, and replaces the previous one.
+    /// Stores the webhook secret of a deployment, replacing any previous one.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
-//! A SQLite database whose clock is that of the tokio runtime, for `cargo xtask simulate`.
+//! A SQLite database that uses the tokio runtime's clock, for `cargo xtask simulate`.
 //!
-//! With a paused runtime, a day takes minutes. The schema, the statements and the transactions are
-//! those of a SQLite file. Wake-ups reach every process, as with PostgreSQL.
+//! With a paused clock, a day takes minutes. The schema, statements and transactions are the same
+//! as for a SQLite file. Notifications reach every process, as with PostgreSQL.
 
 use std::fmt;
 use std::path::Path;
@@ -16,10 +16,10 @@ use crate::database::{Operation, Tx};
 use crate::wake_ups::WakeUps;
 use crate::{Database, Store, StoreBuilder, StoreError, sqlite};
 
-/// The time from a process to the database, and back.
+/// The latency between a process and the database, in each direction.
 const LATENCY: Duration = Duration::from_millis(1);
 
-/// The Julian day of 1970-01-01 00:00, as in the statement that reads the time.
+/// The Julian day of 1970-01-01 00:00 UTC, as in the statement that reads the time.
 const EPOCH: f64 = 2_440_587.5;
 
 /// A database that simulated processes share. Cloning is cheap.
@@ -29,10 +29,10 @@ pub struct SimulatedDatabase(Arc<Shared>);
 struct Shared {
     tx: Mutex<Tx>,
     is_down: AtomicBool,
-    /// How many of the next commits get no reply.
+    /// The number of upcoming commits whose reply is lost.
     lost_replies: AtomicU64,
     transactions: AtomicU64,
-    /// The waiters of each process, in a fixed order, so that a simulation can be repeated.
+    /// The waiters of each process, in a fixed order to make simulations reproducible.
     processes: Mutex<Vec<WakeUps>>,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Debug for SimulatedDatabase {
 }
 
 impl SimulatedDatabase {
-    /// Creates a database in a new file, whose clock shows `start` now.
+    /// Creates a database in a new file. Its clock starts at `start`.
     ///
     /// # Errors
     ///
@@ -65,8 +65,8 @@ impl SimulatedDatabase {
         })))
     }
 
-    /// Connects a process. It ends when the returned switch is set: nothing that it has begun
-    /// continues, as after `kill -9`.
+    /// Connects a process. Setting the returned flag kills the process, as `kill -9` would: nothing
+    /// that it has begun continues.
     pub fn connect(&self) -> (Store, Arc<AtomicBool>) {
         let (wake_ups, receiver) = WakeUps::new();
         lock(&self.0.processes).push(wake_ups.clone());
@@ -75,14 +75,14 @@ impl SimulatedDatabase {
         (StoreBuilder::default().build(Database::Simulated(connection), wake_ups, receiver), is_killed)
     }
 
-    /// Makes every transaction fail, or no longer. The last `lost_replies` commits are stored,
-    /// although their processes get an error.
+    /// Sets whether all transactions fail. The next `lost_replies` transactions are committed,
+    /// although their processes receive an error.
     pub fn set_down(&self, is_down: bool, lost_replies: u64) {
         self.0.is_down.store(is_down, Ordering::Relaxed);
         self.0.lost_replies.store(lost_replies, Ordering::Relaxed);
     }
 
-    /// Returns the number of transactions so far.
+    /// Returns the number of transactions since the database was created.
     pub fn transactions(&self) -> u64 {
         self.0.transactions.load(Ordering::Relaxed)
     }

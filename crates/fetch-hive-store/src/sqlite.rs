@@ -1,4 +1,4 @@
-//! SQLite: one thread per store owns the connection and commits operations in groups.
+//! SQLite: one thread per store owns the connection, and commits operations in groups.
 
 use std::path::Path;
 use std::pin::pin;
@@ -15,15 +15,15 @@ use crate::database::{Operation, Row, Statement, Tx, Value};
 use crate::schema;
 use crate::wake_ups::WakeUps;
 
-/// How many operations one transaction contains at most.
+/// The maximum number of operations in one transaction.
 const MAX_GROUP: usize = 64;
 
-/// How long the thread sleeps before it looks for changes of other processes.
+/// The interval at which an idle thread checks for changes by other processes.
 const POLL: Duration = Duration::from_millis(200);
 
 /// Reports the result of an operation, unless its transaction could not be committed.
 pub(crate) type Reply = Box<dyn FnOnce(Result<(), StoreError>)>;
-/// An operation, which gets `None` if no transaction could be started.
+/// An operation, which receives `None` if no transaction could be started.
 pub(crate) type Job = Box<dyn FnOnce(Option<&mut Tx>) -> Reply + Send>;
 
 #[derive(Clone)]
@@ -67,7 +67,7 @@ pub(crate) fn job<T: Send + 'static>(operation: Operation<T>) -> (Job, oneshot::
         Box::new(move |committed| {
             let not_started = || Err(StoreError::Database("cannot begin a transaction".into()));
             drop(sender.send(match result {
-                // The error of the operation explains more than that of the commit.
+                // The operation's error is more specific than the commit's.
                 Some(Err(error)) => Err(error),
                 Some(Ok(value)) => committed.map(|()| value),
                 None => committed.and_then(|()| not_started()),
@@ -77,7 +77,7 @@ pub(crate) fn job<T: Send + 'static>(operation: Operation<T>) -> (Job, oneshot::
     (job, receiver)
 }
 
-/// Creates the file with mode 0600. SQLite gives `-wal` and `-shm` the mode of the file.
+/// Creates the file with mode 0600. SQLite creates the `-wal` and `-shm` files with the same mode.
 fn restrict_mode(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
@@ -94,7 +94,7 @@ fn restrict_mode(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Returns the kind of the file system, if it is a network file system. Only Linux reports it.
+/// Returns the type of the file system if it is a known network file system. Works only on Linux.
 fn network_file_system(path: &Path) -> Option<String> {
     let path = path.canonicalize().ok()?;
     let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
@@ -102,17 +102,17 @@ fn network_file_system(path: &Path) -> Option<String> {
         let mut fields = line.split(' ').skip(1);
         Some((fields.next()?, fields.next()?))
     });
-    // The longest mount point is that of the file.
+    // The longest matching mount point contains the file.
     let (_, kind) = mounts.filter(|(point, _)| path.starts_with(point)).max_by_key(|(point, _)| point.len())?;
     let is_network =
         ["nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs"].iter().any(|name| kind.starts_with(name));
     is_network.then(|| kind.to_owned())
 }
 
-/// The connection with the transaction of a group.
+/// A connection and the transaction of a group of operations.
 pub(crate) struct Group {
     connection: Connection,
-    /// Whether the current operation can be rolled back alone.
+    /// Whether the current operation can be rolled back separately.
     has_savepoint: bool,
     /// Whether the current operation failed without a savepoint.
     is_broken: bool,
@@ -131,8 +131,9 @@ impl Group {
         run(&self.connection, statements)
     }
 
-    /// Runs the last statements of an operation. If they are the only ones, a savepoint would cost
-    /// more than they do. Their failure rolls back the whole group.
+    /// Runs the last statements of an operation. If the operation has no others, no savepoint is
+    /// created, because it would cost more than the statements. A failure then rolls back the whole
+    /// group.
     pub(crate) fn last(&mut self, statements: &[Statement<'_>]) -> Result<Vec<Vec<Row>>, StoreError> {
         let result = run(&self.connection, statements);
         self.is_broken = result.is_err() && !self.has_savepoint;
@@ -152,7 +153,7 @@ pub(crate) fn prepare(connection: Connection) -> Result<Tx, StoreError> {
     if mode != "wal" {
         return Err(StoreError::Database(format!("journal mode is {mode} instead of WAL; use a local file system")));
     }
-    // The default cache of 2 MB reads the pages of the random tokens again and again.
+    // With the default cache of 2 MB, lookups of random tokens would reread many pages.
     let settings = "PRAGMA synchronous = FULL; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; BEGIN IMMEDIATE";
     connection.execute_batch(settings).map_err(database_error)?;
     let mut tx = Tx::Sqlite(Group::new(connection));
@@ -162,8 +163,8 @@ pub(crate) fn prepare(connection: Connection) -> Result<Tx, StoreError> {
     Ok(tx)
 }
 
-/// After a reboot, no holder of a lease is alive. Slots stay occupied until
-/// their hold ends.
+/// Expires leases whose holders cannot have survived a reboot. Slots stay occupied until their hold
+/// expires.
 async fn expire_leases_of_earlier_boot(tx: &mut Tx) -> Result<(), StoreError> {
     let Ok(boot) = std::fs::read_to_string("/proc/sys/kernel/random/boot_id") else { return Ok(()) };
     let sql = "UPDATE fetch_hive_boot SET id = $1 WHERE id <> $1 RETURNING id";
@@ -175,7 +176,7 @@ async fn expire_leases_of_earlier_boot(tx: &mut Tx) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Polls an operation once. Operations on SQLite never wait.
+/// Polls an operation once, because SQLite operations never wait.
 fn run_now<T>(future: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(result) => result,
@@ -188,7 +189,7 @@ fn run_operation<T>(tx: &mut Tx, operation: Operation<T>) -> Result<T, StoreErro
     let group = group(tx)?;
     let has_savepoint = std::mem::take(&mut group.has_savepoint);
     let is_broken = std::mem::take(&mut group.is_broken);
-    // On a full disk, SQLite rolls back the whole transaction itself.
+    // If the disk is full, SQLite itself rolls back the whole transaction.
     if !group.connection.is_autocommit() {
         if is_broken {
             batch(group, "ROLLBACK")?;
@@ -225,7 +226,7 @@ fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, wake_ups: &WakeUps) {
                 commit(tx, jobs);
             }
             Err(mpsc::RecvTimeoutError::Timeout) => {
-                // It changes when another connection commits.
+                // `data_version` changes when another connection commits.
                 let current = run_now(tx.row("PRAGMA data_version", &[])).ok().flatten();
                 let current = current.map_or(version, |mut row| row.int());
                 if current != version {
@@ -239,7 +240,7 @@ fn serve(tx: &mut Tx, queue: &mpsc::Receiver<Job>, wake_ups: &WakeUps) {
 }
 
 /// Runs operations in one transaction, and replies after the commit. If an operation ends the
-/// transaction, the ones after it run in another transaction.
+/// transaction, the remaining operations run in another one.
 pub(crate) fn commit(tx: &mut Tx, jobs: Vec<Job>) {
     let mut jobs = jobs.into_iter();
     while jobs.len() > 0 {
@@ -280,7 +281,7 @@ fn batch(group: &Group, sql: &str) -> Result<(), StoreError> {
 }
 
 fn query(connection: &Connection, sql: &str, values: &[Value]) -> Result<Vec<Row>, StoreError> {
-    // SQLite locks the whole file and numbers its parameters with question marks.
+    // SQLite locks the whole file, and writes numbered parameters with question marks.
     let sql = sql.replace('$', "?").replace(" FOR UPDATE", "");
     let mut statement = connection.prepare_cached(&sql).map_err(database_error)?;
     let columns = statement.column_count();

@@ -3,23 +3,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fetch_hive_client::callback::AcceptedRun;
 
-/// How many runs are kept at most.
+/// The maximum number of runs that are kept.
 const CAPACITY: usize = 4_096;
 
-/// The last runs that this process started. Their callbacks are verified without a query for the
-/// secret.
+/// The last runs that this process started. The secrets for their callbacks need not be queried.
 #[derive(Default)]
 pub(crate) struct StartedRuns(Mutex<Runs>);
 
 #[derive(Default)]
 struct Runs {
     by_token: HashMap<Vec<u8>, AcceptedRun>,
-    /// The tokens in the order of their starts.
+    /// The tokens in the order in which their runs were started.
     tokens: VecDeque<Vec<u8>>,
 }
 
 impl StartedRuns {
-    /// Keeps a run whose secret and request id are known.
+    /// Adds a run if its secret and request id are known.
     pub(crate) fn insert(&self, token: &[u8], run: &AcceptedRun) {
         if run.webhook_secret.is_none() || run.request_id.is_none() {
             return;

@@ -1,4 +1,4 @@
-//! Wake-ups of the waiters in this process.
+//! Wakes the waiters in this process.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,19 +8,19 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How long a waiter sleeps at most before it looks at the database again, in milliseconds.
+/// The maximum time that a waiter sleeps before it polls the database, in milliseconds.
 const MAX_WAIT: i64 = 10_000;
 
-/// The number of groups into which keys are divided by their digests. A change wakes the waiters of
-/// its group, because waking all of them would load the database with their transactions.
+/// The number of groups into which keys are divided by their digests. A change wakes only the
+/// waiters in its group, because each woken waiter runs a transaction.
 const GROUPS: usize = 64;
 
-/// The wake-ups of each group. Cloning is cheap.
+/// A channel per group of keys. Cloning is cheap.
 #[derive(Clone)]
 pub(crate) struct WakeUps(Arc<[watch::Sender<u64>]>);
 
 impl WakeUps {
-    /// Returns the wake-ups, and a receiver whose drop closes them.
+    /// Creates the channels. Dropping the returned receiver closes them.
     pub(crate) fn new() -> (Self, watch::Receiver<u64>) {
         let groups: Arc<[_]> = (0..GROUPS).map(|_| watch::Sender::new(0)).collect();
         let receiver = groups[0].subscribe();
@@ -32,7 +32,7 @@ impl WakeUps {
         self.wake_group(group(key));
     }
 
-    /// Wakes the waiters for the key whose digest begins with a byte.
+    /// Wakes the waiters for keys whose digests are in the group of this first byte.
     pub(crate) fn wake_group(&self, first_byte: u8) {
         self.0[usize::from(first_byte) % GROUPS].send_modify(|count| *count += 1);
     }
@@ -44,7 +44,7 @@ impl WakeUps {
         }
     }
 
-    /// Subscribes to the changes of a key from now on.
+    /// Subscribes to changes of a key from now on.
     pub(crate) fn subscribe(&self, key: &[u8]) -> WakeUp {
         WakeUp(self.0[usize::from(group(key)) % GROUPS].subscribe())
     }
@@ -60,21 +60,21 @@ impl WakeUps {
     }
 }
 
-/// Returns the first byte of the digest of a key, which is also in a notification of PostgreSQL.
+/// Returns the first byte of a key's digest. PostgreSQL notifications contain the same digest.
 fn group(key: &[u8]) -> u8 {
     ring::digest::digest(&ring::digest::SHA256, key).as_ref().first().copied().unwrap_or_default()
 }
 
-/// A subscription to the changes of a key.
+/// A subscription to changes of a key.
 pub(crate) struct WakeUp(watch::Receiver<u64>);
 
 impl WakeUp {
-    /// Waits for a change, but at most for the remaining milliseconds of a lease.
+    /// Waits for a change, for at most `remaining` milliseconds.
     pub(crate) async fn wait(mut self, remaining: i64) {
         drop(tokio::time::timeout(limited(remaining), self.0.changed()).await);
     }
 
-    /// Waits for a change of one of two keys, but at most for the remaining milliseconds.
+    /// Waits for a change of either of two keys, for at most `remaining` milliseconds.
     pub(crate) async fn wait_for_either(mut self, mut other: Self, remaining: i64) {
         let (mut one, mut other) = (pin!(self.0.changed()), pin!(other.0.changed()));
         let either = poll_fn(|cx| {

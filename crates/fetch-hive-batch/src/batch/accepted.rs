@@ -1,4 +1,4 @@
-//! Rows whose runs were accepted: their events and look-ups settle them.
+//! Settles rows whose runs were accepted, after an event or a look-up.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::judge::{AttemptId, LOOK_UP_INTERVAL};
 
 const LOOK_UP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Returns the change for the event of a run, which is verified.
+/// Returns the change for a verified event that ends a run.
 pub(super) fn after_event(event: &RowEvent) -> RowUpdate {
     let id = AttemptId { number: event.number, attempt: event.attempt, started: event.started };
     let delivery = Delivery::from_verified(event.delivery.body.clone());
@@ -21,7 +21,7 @@ pub(super) fn after_event(event: &RowEvent) -> RowUpdate {
     update
 }
 
-/// Looks up a run, and returns the change, if there is one.
+/// Looks up a run, and returns the change to its row, if there is one.
 pub(super) async fn look_up(
     client: &fetch_hive_client::Client,
     row: &DueRow,
@@ -40,7 +40,7 @@ pub(super) async fn look_up(
             let status = record.to_run().run_status.map(|status| status.to_string()).unwrap_or_default();
             unknown(format!("the run has not ended within {max_run_time:?}: its status is {status:?}"))
         }
-        // A temporary error does not settle the row, so the look-up is repeated for a while.
+        // Other errors may be temporary, so the look-up is repeated for a while.
         Err(error) if error.status() == Some(StatusCode::NOT_FOUND) || row.age >= max_run_time * 2 => {
             unknown(format!("the run has no known end after {max_run_time:?}, and its look-up failed: {error}"))
         }

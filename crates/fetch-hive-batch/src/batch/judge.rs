@@ -1,4 +1,4 @@
-//! The decision what a response means for its row.
+//! Decides what a response or an error means for its row.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::{RowResult, RowStatus};
 
-/// How an accepted run without a callback is looked up.
+/// The interval at which an accepted run without a callback is looked up.
 pub(super) const LOOK_UP_INTERVAL: Duration = Duration::from_secs(60);
 
-/// An attempt of a row.
+/// An attempt to run a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttemptId {
     pub(super) number: u64,
@@ -23,7 +23,7 @@ pub(super) struct AttemptId {
     pub(super) started: SystemTime,
 }
 
-/// Converts the response of a run into the form of a workflow's response.
+/// Converts the response to a run into a workflow response.
 pub(super) trait ToRun {
     fn to_run(&self) -> InvokeWorkflowResponse;
 }
@@ -56,7 +56,7 @@ impl ToRun for InvokeAgentResponse {
 }
 
 impl AttemptId {
-    /// Returns the change for a response.
+    /// Returns the change for a response or an error.
     pub(super) fn after_response<R: ToRun>(&self, response: &Result<ApiResponse<R>, ClientError>) -> RowUpdate {
         match response {
             Ok(response) => self.after_run(response.to_run(), response.body(), false),
@@ -64,8 +64,8 @@ impl AttemptId {
         }
     }
 
-    /// Returns the change for a run whose status is known. A run that has ended is settled also if
-    /// its status is neither `completed` nor `failed`.
+    /// Returns the change for a run whose status is known. If the run has ended, its row is settled
+    /// even if the status is neither `completed` nor `failed`.
     pub(super) fn after_run(&self, run: InvokeWorkflowResponse, body: &[u8], has_ended: bool) -> RowUpdate {
         let body = json(body);
         let mut result = RowResult { request_id: run.request_id.clone(), ..RowResult::default() };
@@ -118,7 +118,7 @@ impl AttemptId {
                 update.pause = pause;
                 update
             }
-            // The service has accepted the run, and its event or a look-up tells the rest.
+            // The service has accepted the run, so an event or a look-up will settle the row.
             Verdict::Settled(RowStatus::Accepted) => {
                 let mut update = self.update(RowStatus::Accepted, text, request_id, None);
                 update.look_up_in = Some(LOOK_UP_INTERVAL);
@@ -128,7 +128,7 @@ impl AttemptId {
         }
     }
 
-    /// Returns the change for a run whose end never became known.
+    /// Returns the change for a run whose outcome is unknown.
     pub(super) fn unknown(&self, reason: &str, request_id: Option<String>) -> RowUpdate {
         let mut result = RowResult { request_id: request_id.clone().map(Into::into), ..RowResult::default() };
         result.error = Some(reason.to_owned());
@@ -153,7 +153,7 @@ impl AttemptId {
         update
     }
 
-    /// Returns the seconds since the start of the attempt, in milliseconds.
+    /// Returns the seconds since the start of the attempt, rounded to milliseconds.
     fn seconds(&self) -> Option<f64> {
         let elapsed = SystemTime::now().duration_since(self.started).ok()?;
         Some((elapsed.as_secs_f64() * 1e3).round() / 1e3)
@@ -161,7 +161,7 @@ impl AttemptId {
 }
 
 enum Verdict {
-    /// The run was surely not started, so the row is sent again later.
+    /// The run was certainly not started, so the row is sent again later.
     NotStarted {
         pause: Option<String>,
     },
@@ -170,15 +170,15 @@ enum Verdict {
 
 fn verdict(error: &ClientError) -> Verdict {
     match error.kind() {
-        // The configuration is wrong for every row.
+        // Invalid credentials affect every row.
         ErrorKind::Credentials(_) => Verdict::NotStarted { pause: Some(error.to_string()) },
         ErrorKind::Store(_) => Verdict::NotStarted { pause: None },
-        // These concern every row.
+        // These errors affect every row.
         ErrorKind::Invalid(invalid) if invalid.field == "api_key" || invalid.field.ends_with("callback_url") => {
             Verdict::NotStarted { pause: Some(error.to_string()) }
         }
         ErrorKind::Invalid(_) => Verdict::Settled(RowStatus::Rejected),
-        // A success response that cannot be read settles the row, and its body is kept.
+        // A success response that cannot be parsed settles the row, and its body is kept.
         ErrorKind::Decode(_) | ErrorKind::TooLarge { .. } => Verdict::Settled(RowStatus::Succeeded),
         ErrorKind::Wait(_) if error.request_id().is_some() => Verdict::Settled(RowStatus::Accepted),
         ErrorKind::Api(api) => api_verdict(api, error),
@@ -190,7 +190,7 @@ fn verdict(error: &ClientError) -> Verdict {
 fn api_verdict(api: &ApiError, error: &ClientError) -> Verdict {
     let is_own_body = matches!(api.payload, ErrorPayload::Documented(_));
     let code = error.code().map_or("", |code| code.as_str());
-    // These concern every row, so the batch waits for a person.
+    // These errors affect every row, so the batch is paused.
     let concerns_all = matches!(
         code,
         "model_deprecated"
@@ -201,20 +201,20 @@ fn api_verdict(api: &ApiError, error: &ClientError) -> Verdict {
     match api.status.as_u16() {
         _ if concerns_all && !api.status.is_server_error() => Verdict::NotStarted { pause: Some(error.to_string()) },
         401..=404 => Verdict::NotStarted { pause: Some(error.to_string()) },
-        // The limiter shrinks, or pauses all runs until the daily cap is reset.
+        // The limiter reduces its limit, or pauses all runs until the daily cap is reset.
         429 => Verdict::NotStarted { pause: None },
-        // A part of the request is too large, which concerns this row only.
+        // Part of the request is too large, which affects only this row.
         413 | 414 | 431 => Verdict::Settled(RowStatus::Rejected),
         400 | 422 if is_own_body => Verdict::Settled(RowStatus::Rejected),
         500..=599 if is_own_body => Verdict::Settled(RowStatus::Failed),
         _ if error.may_have_run() => Verdict::Settled(RowStatus::Unknown),
-        // A redirect or the page of a proxy concerns every row.
+        // A redirect or a response from a proxy affects every row.
         _ if !is_own_body => Verdict::NotStarted { pause: Some(error.to_string()) },
         _ => Verdict::Settled(RowStatus::Rejected),
     }
 }
 
-/// Returns a body as JSON without its secret, or as text if it is not JSON.
+/// Returns a body as JSON without the webhook secret, or as text if it is not JSON.
 fn json(body: &[u8]) -> Value {
     let Ok(mut value) = serde_json::from_slice(body) else {
         return Value::String(String::from_utf8_lossy(body).into_owned());

@@ -6,50 +6,52 @@ use fetch_hive_store::batches::BatchState;
 use super::Batch;
 use crate::{Error, RowStatus};
 
-/// The progress of a batch at one moment.
+/// A snapshot of a batch's progress.
 ///
-/// `Display` shows one line, such as `409/2024 ok 405 failed 3 rejected 0 unknown 1 running 3`,
-/// where 409 rows are settled or unknown.
+/// `Display` formats it as one line, such as
+/// `409/2024 ok 405 failed 3 rejected 0 unknown 1 running 3`, where 409 is the number of rows that
+/// are settled or unknown.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// The number of rows in each state, in the order of [`RowStatus::ALL`].
+    /// The number of rows in each status, in the order of [`RowStatus::ALL`].
     pub(super) counts: [u64; 7],
     /// The number of attempts that may have started a run.
     pub runs: u64,
     /// The number of these attempts that were made on the current day (UTC).
     pub runs_today: u64,
-    /// The number of tokens of the settled rows.
+    /// The total number of tokens that the settled rows have used.
     pub tokens: u64,
-    /// The reason why the batch is paused.
+    /// The reason why the batch is paused, or `None` if it is not paused.
     pub paused: Option<String>,
     /// The time until which no row starts, because the service could not be reached or refused a
-    /// run. [`Worker::on_progress`](super::Worker::on_progress) also considers the daily cap and
-    /// `max_runs_per_day`.
+    /// run. In [`Worker::on_progress`](super::Worker::on_progress), the reason can also be the
+    /// daily cap or `max_runs_per_day`.
     pub paused_until: Option<SystemTime>,
-    /// The rows per minute that this worker has settled recently. Only
-    /// [`Worker::on_progress`](super::Worker::on_progress) sets it and the next two fields.
+    /// The number of rows per minute that this worker has settled recently. This field and the next
+    /// two are set only in [`Worker::on_progress`](super::Worker::on_progress).
     pub rows_per_minute: Option<f64>,
-    /// The expected time until the last row ends, at the recent rate of this worker and with its
-    /// limit of runs per day.
+    /// The estimated time until the batch finishes, from this worker's recent rate and its limit on
+    /// runs per day.
     pub time_left: Option<Duration>,
-    /// The number of results of this worker that are not stored yet, because the database fails.
+    /// The number of this worker's results that could not be stored yet because the database
+    /// failed.
     pub unsaved: u64,
 }
 
 impl Progress {
-    /// Returns the number of rows.
+    /// Returns the total number of rows.
     pub fn rows(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// Returns the number of rows with a status.
+    /// Returns the number of rows that have a given status.
     pub fn count(&self, status: RowStatus) -> u64 {
         let counts = RowStatus::ALL.iter().zip(self.counts);
         counts.filter(|(counted, _)| **counted == status).map(|(_, count)| count).sum()
     }
 
-    /// Returns the number of rows whose run is in progress.
+    /// Returns the number of rows whose runs are in progress.
     pub fn running(&self) -> u64 {
         self.count(RowStatus::Starting) + self.count(RowStatus::Accepted)
     }
@@ -81,21 +83,21 @@ impl fmt::Display for Progress {
     }
 }
 
-/// An estimate for the remaining rows, from the succeeded ones.
+/// An estimate for the remaining rows, based on the rows that have succeeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Sample {
-    /// The number of rows with a duration.
+    /// The number of succeeded rows on which the estimate is based.
     pub rows: u64,
-    /// The average seconds per row.
+    /// The average number of seconds per row.
     pub seconds_per_row: f64,
-    /// The average tokens per row.
+    /// The average number of tokens per row.
     pub tokens_per_row: f64,
     /// The number of rows that are ready or running.
     pub remaining_rows: u64,
-    /// The expected seconds until all rows are settled, with these slots.
+    /// The estimated number of seconds until the batch finishes with the given number of slots.
     pub remaining_seconds: f64,
-    /// The expected tokens of the remaining rows.
+    /// The estimated number of tokens for the remaining rows.
     pub remaining_tokens: f64,
 }
 
@@ -115,7 +117,7 @@ impl fmt::Display for Sample {
 }
 
 impl Batch {
-    /// Returns the progress of the batch.
+    /// Returns the current progress of the batch.
     ///
     /// # Errors
     ///
@@ -137,8 +139,10 @@ impl Batch {
         Ok(progress)
     }
 
-    /// Estimates the time and the tokens of the remaining rows from succeeded rows, for a number of
-    /// slots. Returns `None` if no row has succeeded.
+    /// Estimates the time and the tokens for the remaining rows from the rows that have succeeded.
+    /// Returns `None` if no row has succeeded.
+    ///
+    /// The estimate assumes that the batch can use `slots` run slots.
     ///
     /// Run a few rows with [`Worker::stop_after`](super::Worker::stop_after) first.
     ///
@@ -148,7 +152,7 @@ impl Batch {
     pub async fn sample(&self, slots: u32) -> Result<Option<Sample>, Error> {
         let (mut rows, mut seconds, mut tokens) = (0_u64, 0.0, 0.0);
         let mut after = 0;
-        // The first rows are representative enough.
+        // The first rows are sufficiently representative.
         while rows < 1_000 {
             let page = self.batches().rows(&self.id, Some(RowStatus::Succeeded), after, 100).await?;
             let Some(last) = page.last() else { break };
@@ -179,7 +183,7 @@ impl Batch {
     }
 }
 
-/// Converts a count, which is far below 2^52.
+/// Converts a count, which is far below 2^52, to a floating-point number.
 #[expect(clippy::cast_precision_loss, reason = "a count of rows or tokens")]
 pub(super) fn float(count: u64) -> f64 {
     count as f64

@@ -3,18 +3,19 @@ use fetch_hive_store::batches::{Attempt, RowUpdate, StoredRow};
 use super::Batch;
 use crate::{Error, Export, Row, RowResult, RowStatus, Written};
 
-/// The number of rows that an export reads at a time.
+/// The number of rows that an export reads per query.
 const PAGE: u32 = 200;
 
-/// The decision of a person about a row whose outcome is unknown.
+/// A person's decision about a row whose outcome is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Resolution {
     /// The run did not start, so the row is sent again.
     DidNotRun,
-    /// The run has ended, and its output is not known. The row counts as succeeded without output.
+    /// The run has ended, but its output is not known. The row counts as succeeded, without an
+    /// output.
     Ran,
-    /// The row is sent again, although the run may have been charged.
+    /// The row is sent again, although an earlier run may have been charged.
     RunAgain,
 }
 
@@ -22,22 +23,23 @@ pub enum Resolution {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RowReport {
-    /// The row of the input.
+    /// The input row.
     pub row: Row,
     /// The result so far.
     pub result: RowResult,
-    /// The attempts of the row, the last one at the end.
+    /// The attempts to run the row, oldest first.
     pub attempts: Vec<Attempt>,
 }
 
 impl Batch {
-    /// Writes the original columns and the results of all rows, in input order, also while the
-    /// batch runs.
+    /// Writes the original columns and the results of all rows in input order.
+    ///
+    /// You can call this while the batch is running.
     ///
     /// # Errors
     ///
-    /// Returns an error if a name occurs twice, if the file cannot be written, or if the database
-    /// fails.
+    /// Returns an error if a column name occurs twice, if the file cannot be written, or if the
+    /// database fails.
     pub async fn export(&self, export: &Export) -> Result<Written, Error> {
         let mut writer = export.create(&std::sync::Arc::new(self.definition.header.clone()))?;
         let mut after = 0;
@@ -53,7 +55,7 @@ impl Batch {
         writer.finish()
     }
 
-    /// Lists the rows with a status, and what is known about them.
+    /// Returns the rows that have a given status, with their results and attempts.
     ///
     /// Returns at most `limit` rows whose numbers are greater than `after`.
     ///
@@ -70,7 +72,7 @@ impl Batch {
         Ok(rows)
     }
 
-    /// Records the decision of a person about an unknown row.
+    /// Records a person's decision about an unknown row.
     ///
     /// # Errors
     ///
@@ -103,15 +105,14 @@ impl Batch {
         Ok(())
     }
 
-    /// Makes all failed or all rejected rows ready for another attempt. Returns how many there
-    /// were.
+    /// Makes all failed rows or all rejected rows ready for another attempt, and returns their
+    /// number.
     ///
-    /// A failed row may be charged again. Unknown rows are never included; see
-    /// [`resolve`](Self::resolve).
+    /// A failed row may be charged again. For unknown rows, use [`resolve`](Self::resolve) instead.
     ///
     /// # Errors
     ///
-    /// Returns an error for another status, or if the database fails.
+    /// Returns an error if `with` is another status, or if the database fails.
     pub async fn retry(&self, with: RowStatus) -> Result<u64, Error> {
         if !matches!(with, RowStatus::Failed | RowStatus::Rejected) {
             let reason = format!(
@@ -122,8 +123,10 @@ impl Batch {
         Ok(self.batches().run_again(&self.id, with, None).await?)
     }
 
-    /// Rejects a ready row, so that the batch continues without it. Use it for a row whose content
-    /// pauses the batch again and again, for example because a proxy refuses it.
+    /// Rejects a ready row, so that the batch continues without running it.
+    ///
+    /// Use this for a row whose content repeatedly pauses the batch, for example because a proxy
+    /// rejects it.
     ///
     /// # Errors
     ///

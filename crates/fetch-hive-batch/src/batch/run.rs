@@ -1,4 +1,4 @@
-//! The loop of a worker.
+//! The main loop of a worker.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,20 +18,20 @@ use super::stop::{Level, Stop};
 use super::worker::{End, Worker, unique_key};
 use crate::{BoundMapping, Error, RunLabel, Target};
 
-/// How long the worker waits for changes in the background before it returns.
+/// How long the worker waits for background changes to be stored before it returns.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Worker {
-    /// Runs rows until all are settled or unknown, until the batch is paused, or until a stop is
+    /// Runs rows until all rows are settled or unknown, the batch is paused, or a stop is
     /// requested.
     ///
-    /// While the database or the service cannot be reached, the worker retries.
+    /// If the database or the service cannot be reached, the worker retries.
     ///
     /// # Errors
     ///
     /// Returns an error if the batch was deleted, if a stored row cannot be read or decrypted, if a
-    /// newer version changed the tables, if the target has no callbacks but a receiver is set, or
-    /// if both the mapping and the worker set a callback URL.
+    /// newer version of the store has changed the tables, if a receiver is set but the target does
+    /// not support callbacks, or if both the mapping and the worker set a callback URL.
     pub async fn run(self, stop: &Stop) -> Result<End, Error> {
         let mapping = self.batch.mapping().bind(self.batch.header())?;
         let deployment = match self.batch.mapping().target() {
@@ -71,7 +71,7 @@ impl Worker {
         };
         let mut run = Run::new(self, shared, mapping, worker_key);
         let end = run.run().await;
-        // Freed slots would otherwise stay occupied until their leases expire.
+        // Otherwise, freed slots would stay occupied until their leases expire.
         drop(tokio::time::timeout(FLUSH_TIMEOUT, run.worker.batch.store.flush()).await);
         run.report_progress(true).await;
         if let (Some(hook), Ok(end)) = (&run.worker.on_end, &end) {
@@ -89,11 +89,11 @@ pub(super) struct Run {
     worker_key: String,
     starts: u64,
     queued: Option<u64>,
-    /// The key of an attempt whose commit was not confirmed.
+    /// The key of an attempt whose commit was not confirmed, and which must be undone.
     undo: Option<String>,
     pub(super) tasks: JoinSet<()>,
     paused_until: Option<SystemTime>,
-    /// The database server, which changes when a standby is promoted.
+    /// The id of the database server, which changes when a standby is promoted.
     pub(super) server: Option<String>,
     stopping_since: Option<Instant>,
     pub(super) next_upkeep: Instant,
@@ -128,7 +128,7 @@ impl Run {
 
     pub(super) async fn run(&mut self) -> Result<End, Error> {
         let mut stop_requests = self.shared.stop.subscribe();
-        // After an error, running rows finish before it is returned.
+        // The first error is returned after the running rows have finished.
         let mut failed = None;
         loop {
             self.upkeep().await;
@@ -166,7 +166,7 @@ impl Run {
         }
     }
 
-    /// Waits for the running rows, and then ends.
+    /// Ends the worker when the running rows have finished.
     async fn finish_running(&mut self) -> Step {
         self.leave_queue().await;
         if self.undo.is_some() && self.undo_start().await.is_err() && !self.patience_is_over() {
@@ -175,13 +175,14 @@ impl Run {
         if self.is_idle() { Step::End(self.stopped()) } else { Step::Wait(self.interval()) }
     }
 
-    /// Returns whether the worker has waited long enough for the database since the stop.
+    /// Returns whether the worker has waited long enough for the database since a stop was
+    /// requested.
     fn patience_is_over(&mut self) -> bool {
         let is_stopping = self.shared.stop.is_requested();
         is_stopping && self.stopping_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE
     }
 
-    /// Returns a row whose commit was not confirmed.
+    /// Undoes the start of a row whose commit was not confirmed.
     async fn undo_start(&mut self) -> Result<(), StoreError> {
         let Some(key) = &self.undo else { return Ok(()) };
         let batches = self.worker.batch.batches();
@@ -204,7 +205,7 @@ impl Run {
         }
     }
 
-    /// Returns the time between two renewals of the leases.
+    /// Returns the interval at which leases are renewed.
     pub(super) fn interval(&self) -> Duration {
         (self.worker.lease / 3).min(Duration::from_secs(10)).max(Duration::from_millis(50))
     }
@@ -222,7 +223,7 @@ impl Run {
         while self.tasks.try_join_next().is_some() {}
     }
 
-    /// Starts the next row, if there is one and it may start.
+    /// Starts the next row, if one is ready and may start.
     async fn start_next(&mut self) -> Result<Step, Error> {
         let batches = self.worker.batch.batches();
         let (batch, limiter) = (self.worker.batch.id.clone(), Arc::clone(&self.worker.limiter));
@@ -244,9 +245,9 @@ impl Run {
         let interval = self.interval();
         match started {
             Ok(Start::Started(_)) => self.queued = None,
-            // The number of the queue entry is kept, so that it can be deleted.
+            // The number of the queue entry is kept so that the entry can be deleted.
             Ok(Start::Queued { .. }) | Err(_) => {}
-            // Another batch may use the slot meanwhile.
+            // Leaving the queue lets other batches use the slot in the meantime.
             Ok(_) => self.leave_queue().await,
         }
         match started {
@@ -269,7 +270,7 @@ impl Run {
             Ok(_) => Ok(Step::Wait(interval)),
             Err(error @ StoreError::ServerChanged { .. }) => {
                 let reason = error.to_string();
-                // Paused only after the results are stored again.
+                // The batch is paused only after the results have been stored again.
                 let restored = self.restore_after_promotion().await;
                 let paused = match restored {
                     Ok(()) => batches.pause(&batch, &reason).await,
@@ -315,7 +316,7 @@ impl Run {
         }
     }
 
-    /// Marks the running rows as unknown.
+    /// Aborts the requests in flight, and marks their rows as unknown.
     async fn abandon(&mut self) {
         self.leave_queue().await;
         drop(self.undo_start().await);
@@ -352,7 +353,7 @@ impl Run {
         }
     }
 
-    /// Adds the rate of this worker and the time left.
+    /// Adds this worker's rate and the time left to the progress.
     fn estimate(&self, progress: &mut Progress) {
         let settled = lock(&self.shared.settled);
         let (Some(first), true) = (settled.front(), settled.len() > 1) else { return };
@@ -362,7 +363,7 @@ impl Run {
         let left = progress.rows() - progress.done();
         let mut time = float(left) / per_second;
         if let Some(per_day) = self.worker.max_runs_per_day {
-            // Whole days during which the limit is the bottleneck.
+            // The number of whole days that the daily limit requires.
             let days = left / per_day.max(1);
             time = time.max(float(days) * 86_400.0);
         }

@@ -1,4 +1,4 @@
-//! Sending the request of one row.
+//! Sends the request for one row.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,7 +16,7 @@ use fetch_hive_store::{Store, StoreRunLimiter};
 use super::judge::{AttemptId, ToRun};
 use crate::RunRequest;
 
-/// The time since the transaction that stored the intent began.
+/// The time at which the transaction that stored the intent began.
 #[derive(Clone, Copy)]
 pub(super) struct Began {
     monotonic: Instant,
@@ -29,15 +29,16 @@ impl Began {
         Self { monotonic: Instant::now(), wall_clock: SystemTime::now(), lease }
     }
 
-    /// Returns whether so much of the lease has passed that another worker may soon take the row
-    /// for abandoned. One of the clocks stops while the machine is suspended.
+    /// Returns whether more than half of the lease has passed, so that another worker may soon
+    /// consider the row abandoned. Both clocks are checked, because one of them stops while the
+    /// machine is suspended.
     fn is_late(self) -> bool {
         let wall_clock = self.wall_clock.elapsed().unwrap_or(Duration::MAX);
         self.monotonic.elapsed().max(wall_clock) > self.lease / 2
     }
 }
 
-/// A limiter that returns the permit that was acquired with the row.
+/// A limiter that returns the permit that was acquired together with the row.
 struct Granted {
     permit: Mutex<Option<RunPermit>>,
     limiter: Arc<StoreRunLimiter>,
@@ -51,14 +52,14 @@ impl RunLimiter for Granted {
     }
 
     fn try_acquire(self: Arc<Self>, _: PermitRequest<'_>) -> Option<RunPermit> {
-        // The last moment before the request is sent.
+        // This is the last check before the request is sent.
         if self.began.is_late() {
             return None;
         }
         self.permit.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    // The permit belongs to the limiter of the store.
+    // The permit belongs to the store's limiter, which releases it.
     fn release(&self, _: u64, _: RunEnd) {}
 
     fn run_ended(&self, request_id: &RequestId) {
@@ -73,9 +74,9 @@ impl RunLimiter for Granted {
 /// The outcome of sending a row.
 pub(super) struct Sent {
     pub(super) update: RowUpdate,
-    /// A run that ends by callback. It keeps its slot until this is dropped.
+    /// A run that ends by callback. Its slot stays occupied until this is dropped.
     pub(super) pending: Option<PendingRun>,
-    /// The secret of the deployment, if the response contains one.
+    /// The deployment's webhook secret, if the response contains it.
     pub(super) secret: Option<WebhookSecret>,
 }
 
@@ -85,7 +86,7 @@ impl Sent {
     }
 }
 
-/// What all rows of a worker have in common.
+/// The state that is the same for all rows of a worker.
 pub(super) struct Sender {
     pub(super) client: Client,
     pub(super) limiter: Arc<StoreRunLimiter>,
@@ -99,7 +100,7 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Sends the request of a row once.
+    /// Sends the request for a row once.
     pub(super) async fn send(&self, row: StartedRow, request: RunRequest, began: Began) -> Sent {
         let id = AttemptId { number: row.number, attempt: row.attempt, started: began.wall_clock };
         let permit = Mutex::new(Some(row.permit));
@@ -126,7 +127,7 @@ impl Sender {
         id.after_response(&self.call(request, limiter).await)
     }
 
-    /// Starts a workflow whose outcome is delivered to the receiver.
+    /// Starts a workflow run whose outcome is delivered to the receiver.
     async fn start(&self, id: AttemptId, request: InvokeWorkflow, receiver: &Receiver, limiter: Arc<Granted>) -> Sent {
         let pending_runs = self.store.pending_runs().for_row(&self.batch, id.number, id.attempt);
         let receiver = receiver.clone().pending_runs(pending_runs);
@@ -145,7 +146,7 @@ impl Sender {
 
     fn after_failed_start(&self, id: AttemptId, error: &ClientError) -> RowUpdate {
         let mut update = id.after_error(error);
-        // The run was accepted, and its event contains the result.
+        // The run was accepted, and its event will contain the result.
         if matches!(error.kind(), ErrorKind::Decode(_) | ErrorKind::TooLarge { .. }) {
             update.status = RowStatus::Accepted;
             update.result = None;

@@ -1,4 +1,4 @@
-//! The state that the tasks of a worker share, and storing the outcomes of rows.
+//! The state that a worker's tasks share, and the storage of row outcomes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,32 +16,33 @@ use super::send::{Began, Sender, Sent};
 use super::spill::Spill;
 use super::stop::{Level, Stop};
 
-/// How long results are retried after a stop, while the database fails.
+/// How long the worker retries storing results after a stop was requested.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The pause after the database failed.
+/// The delay before an operation is retried after the database failed.
 pub(super) const STORE_PAUSE: Duration = Duration::from_secs(1);
 
-/// The settled rows that a worker remembers, in case that a promoted standby has lost them.
+/// The number of recent changes that a worker remembers, because a promoted standby may be missing
+/// them.
 const MAX_REMEMBERED: usize = 1_000;
 const MAX_REMEMBERED_BYTES: usize = 16 << 20;
 
-/// The state that the tasks of a worker share.
+/// The state that a worker's tasks share.
 pub(super) struct Shared {
     pub(super) sender: Sender,
     pub(super) spill: Spill,
     pub(super) stop: Stop,
-    /// The last time at which the database failed, or the start of the worker.
+    /// The time of the last database failure, or of the start of the worker.
     pub(super) last_failure: Mutex<Instant>,
-    /// The rows that are being sent, whose leases are renewed.
+    /// The rows that are being sent and whose leases are renewed.
     pub(super) in_flight: Mutex<HashMap<u64, AttemptId>>,
-    /// The accepted rows of this worker, which keep their slots.
+    /// The accepted rows of this worker, whose slots stay occupied.
     pub(super) accepted: Mutex<HashMap<u64, (u64, PendingRun)>>,
     pub(super) remembered: Mutex<Remembered>,
-    /// The changes that are being stored, by the number of their row.
+    /// The changes that are being stored, by row number.
     pub(super) unstored: Mutex<HashMap<u64, RowUpdate>>,
     pub(super) known_secret: Mutex<Option<WebhookSecret>>,
-    /// The times at which this worker settled its last rows.
+    /// The times at which this worker settled its most recent rows.
     pub(super) settled: Mutex<VecDeque<Instant>>,
     pub(super) unsaved: AtomicU64,
 }
@@ -92,7 +93,7 @@ impl Shared {
         }
         let has_changed = self.store(update).await;
         if is_accepted && !has_changed {
-            // The event has arrived before the response.
+            // The event arrived before the response, and has already settled the row.
             self.run_ended(id.number);
         }
         lock(&self.in_flight).remove(&id.number);
@@ -101,7 +102,7 @@ impl Shared {
         }
     }
 
-    /// Returns a row that cannot be sent, and pauses the batch.
+    /// Makes a row that cannot be sent ready again, and pauses the batch.
     pub(super) async fn return_unsent(self: Arc<Self>, row: StartedRow, id: AttemptId, reason: String) {
         drop(row.permit);
         let mut update = RowUpdate::new(id.number, id.attempt, RowStatus::Ready, reason.as_str());
@@ -117,15 +118,15 @@ impl Shared {
         }
     }
 
-    /// Frees the slot of a row that is settled.
+    /// Frees the slot of a row that has been settled.
     pub(super) fn run_ended(&self, number: u64) {
         if let Some((_, mut pending)) = lock(&self.accepted).remove(&number) {
             pending.run_ended();
         }
     }
 
-    /// Stores the secret of the deployment, so that the events of runs whose response was lost can
-    /// be verified.
+    /// Stores the deployment's secret, so that events can be verified even if the response to their
+    /// run was lost.
     async fn learn_secret(&self, secret: WebhookSecret) {
         if lock(&self.known_secret).as_ref() == Some(&secret) {
             return;
@@ -137,7 +138,7 @@ impl Shared {
     }
 
     /// Stores a change, and retries while the database fails. After the first failure, the change
-    /// is also in a file. Returns whether the change had an effect.
+    /// is also written to a file. Returns whether the change had an effect.
     async fn store(&self, update: RowUpdate) -> bool {
         lock(&self.unstored).insert(update.number, update.clone());
         let (mut is_unsaved, mut is_spilled) = (false, false);
@@ -176,7 +177,7 @@ impl Shared {
         has_changed
     }
 
-    /// Writes a change to the file. Returns whether it is stored there.
+    /// Writes a change to the spill file. Returns whether this succeeded.
     fn append_to_spill(&self, update: &RowUpdate) -> bool {
         let appended = self.spill.append(update);
         if let Err(error) = &appended {
@@ -185,7 +186,8 @@ impl Shared {
         appended.is_ok()
     }
 
-    /// Writes the changes to the file that are not stored yet, because their tasks are aborted.
+    /// Writes the changes that have not been stored to the spill file, because their tasks are
+    /// aborted.
     pub(super) fn spill_unstored(&self) {
         let unstored: Vec<_> = lock(&self.unstored).drain().map(|(_, update)| update).collect();
         self.unsaved.fetch_max(unstored.len() as u64, Ordering::Relaxed);
@@ -195,7 +197,7 @@ impl Shared {
         }
     }
 
-    /// Stores the last changes again, because a promoted standby may have lost them.
+    /// Stores the recent changes again, because a promoted standby may be missing them.
     pub(super) async fn store_again(&self) -> Result<(), StoreError> {
         let updates: Vec<_> = lock(&self.remembered).updates.iter().cloned().collect();
         for update in updates {

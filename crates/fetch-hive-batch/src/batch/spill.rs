@@ -1,4 +1,4 @@
-//! Results that could not be stored, in a file that survives the process.
+//! Files for results that could not be stored in the database.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
@@ -10,10 +10,10 @@ use serde_json::value::RawValue;
 
 use crate::Error;
 
-/// The end of the name of a file that is kept, because a line cannot be read.
+/// The extension of a file that is kept because one of its lines cannot be parsed.
 const UNREADABLE: &str = ".unreadable";
 
-/// A folder with the spill files of a batch. Each worker appends to its own file.
+/// The spill files of a batch in a directory. Each worker appends to its own file.
 #[derive(Clone, Debug)]
 pub(super) struct Spill {
     folder: PathBuf,
@@ -36,7 +36,8 @@ struct Record {
 impl Spill {
     pub(super) fn new(folder: &Path, name: &str, id: &str, worker: &str) -> Self {
         let safe: String = name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-        // The digest tells apart batches of the same name in other stores, and deleted ones.
+        // The digest distinguishes the batch from deleted ones and from those in other stores that
+        // have the same name.
         let digest = ring::digest::digest(&ring::digest::SHA256, id.as_bytes());
         let digits = crate::fingerprint::hex(&digest);
         let digits = &digits[..8];
@@ -48,7 +49,7 @@ impl Spill {
         &self.file
     }
 
-    /// Appends a change, and returns when the disk has stored it.
+    /// Appends a change and flushes it to disk.
     pub(super) fn append(&self, update: &RowUpdate) -> io::Result<()> {
         let result = update.result.as_deref().map(serde_json::from_slice::<Box<RawValue>>).transpose()?;
         let record = Record {
@@ -68,7 +69,7 @@ impl Spill {
             options.mode(0o600);
         }
         let mut file = options.open(&self.file)?;
-        // The first byte ends a line that an earlier write could not complete.
+        // The first byte ends any line that an earlier write left incomplete.
         let mut line = vec![b'\n'];
         serde_json::to_writer(&mut line, &record)?;
         line.push(b'\n');
@@ -77,8 +78,10 @@ impl Spill {
         File::open(&self.folder).and_then(|folder| folder.sync_all()).or(Ok(()))
     }
 
-    /// Stores the changes of all files, and deletes the files. A file with a line that cannot be
-    /// read is kept under another name. Returns the number of changes that had an effect.
+    /// Stores the changes from all files of the batch, and deletes the files. Returns the number of
+    /// changes that had an effect.
+    ///
+    /// A file with a line that cannot be parsed is kept under another name.
     pub(super) async fn import(&self, batches: &StoreBatches, batch: &str) -> Result<u64, Error> {
         let mut imported = 0;
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(0) };
@@ -87,10 +90,10 @@ impl Spill {
             if !name.starts_with(&self.prefix) || name.ends_with(UNREADABLE) {
                 continue;
             }
-            // Renamed first, so that a running worker starts a new file.
+            // The file is renamed first, so that a running worker starts a new one.
             let taken = self.folder.join(format!("{}{}.importing", self.prefix, super::worker::unique_key()));
             if fs::rename(&path, &taken).is_err() {
-                // Another worker imports it.
+                // Another worker is importing the file.
                 continue;
             }
             let (updates, is_complete) = read(&taken)?;
@@ -109,7 +112,7 @@ impl Spill {
     }
 }
 
-/// Reads the changes of a file. Returns whether every line could be read.
+/// Reads the changes from a file, and also returns whether every line could be parsed.
 fn read(path: &Path) -> Result<(Vec<RowUpdate>, bool), Error> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     let (mut updates, mut is_complete) = (Vec::new(), true);

@@ -2,16 +2,16 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// A handle for stopping workers. Clones stop the same workers.
+/// A handle for stopping workers. All clones stop the same workers.
 #[derive(Clone, Debug)]
 pub struct Stop(Arc<watch::Sender<Level>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
     Run,
-    /// No new rows start, and running rows finish.
+    /// No new rows start, but running rows finish.
     Finish,
-    /// Rows in flight become unknown.
+    /// Requests in flight are aborted, and their rows become unknown.
     Abandon,
 }
 
@@ -30,8 +30,8 @@ impl Stop {
     /// Requests a stop, for example when the process receives a signal.
     ///
     /// After the first call, no new rows start, and the workers return when the running rows have
-    /// finished. After the second call, the workers return at once. Rows whose request is in flight
-    /// become unknown, and a later worker settles accepted rows.
+    /// finished. After the second call, the workers return immediately. Rows whose requests are in
+    /// flight then become unknown, and another worker settles the rows that were accepted.
     pub fn request(&self) {
         self.0.send_modify(|level| {
             *level = if *level == Level::Run { Level::Finish } else { Level::Abandon };

@@ -1,4 +1,5 @@
-//! What a worker does for all rows: leases, events, look-ups and results of other workers.
+//! The periodic tasks of a worker: renewing leases, handling events, looking up runs and importing
+//! results.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,11 +12,11 @@ use super::run::Run;
 use super::shared::lock;
 use crate::Error;
 
-/// The number of events that are read at a time.
+/// The maximum number of events that are read per query.
 const EVENTS: u32 = 100;
 
 impl Run {
-    /// Stores the last changes again if another server answers than before.
+    /// Stores the recent changes again if the database server has changed.
     pub(super) async fn restore_after_promotion(&mut self) -> Result<(), StoreError> {
         let server = self.worker.batch.batches().server().await?;
         if self.server.is_some() && self.server != server {
@@ -25,7 +26,7 @@ impl Run {
         Ok(())
     }
 
-    /// Renews leases, and settles the rows of workers that disappeared and of runs that have ended.
+    /// Renews leases, and settles rows whose workers have disappeared or whose runs have ended.
     pub(super) async fn upkeep(&mut self) {
         let is_due = Instant::now() >= self.next_upkeep;
         let result = if is_due {
@@ -50,7 +51,7 @@ impl Run {
         self.restore_after_promotion().await?;
         self.settle_events().await?;
         self.release_settled().await?;
-        // After an outage, the leases of other workers had no chance to be renewed.
+        // After an outage, the other workers need time to renew their leases.
         if lock(&self.shared.last_failure).elapsed() > self.worker.lease {
             batches.sweep(&id).await?;
         }
@@ -81,7 +82,8 @@ impl Run {
     async fn release_settled(&mut self) -> Result<(), StoreError> {
         let mut rows: Vec<_> =
             lock(&self.shared.accepted).iter().map(|(number, (attempt, _))| (*number, *attempt)).collect();
-        // A row in flight is accepted here before its change is stored.
+        // Rows in flight are skipped, because they are added to `accepted` before their change is
+        // stored.
         rows.retain(|(number, _)| !lock(&self.shared.in_flight).contains_key(number));
         if rows.is_empty() {
             return Ok(());

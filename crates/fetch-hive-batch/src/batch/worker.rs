@@ -38,15 +38,15 @@ pub struct Worker {
 pub enum End {
     /// Every row is settled or unknown.
     Finished,
-    /// The batch waits for a person.
+    /// The batch is paused, and waits for a person to resume it.
     Paused {
         /// The reason for the pause.
         reason: String,
     },
-    /// The worker was stopped, or has started as many rows as it should.
+    /// The worker was stopped, or has started the number of rows set with [`Worker::stop_after`].
     Stopped,
-    /// The worker was stopped while the database failed. The results are in a file, which the next
-    /// worker imports.
+    /// The worker was stopped while the database was failing. Some results are in a file, which the
+    /// next worker imports.
     Spilled {
         /// The path of the file.
         path: PathBuf,
@@ -96,20 +96,22 @@ impl Worker {
         }
     }
 
-    /// Sets the receiver of the callbacks of workflows, created by
-    /// [`Store::receiver`](fetch_hive_store::Store::receiver) of the same store. Route requests to
-    /// it in your server.
+    /// Sets the receiver for callbacks from workflow runs. Create it with
+    /// [`Store::receiver`](fetch_hive_store::Store::receiver) of the same store, and route callback
+    /// requests to it in your server.
     ///
-    /// Without a receiver, the response to each request contains the outcome. A lost connection
-    /// then makes the row unknown. Prompts and agents have no callbacks, so [`run`](Self::run)
-    /// returns an error for them.
+    /// Without a receiver, the outcome is in the response to each request, and a lost connection
+    /// makes the row unknown. Prompts and agents do not support callbacks, so [`run`](Self::run)
+    /// returns an error if a receiver is set for them.
     pub fn callbacks(mut self, receiver: Receiver) -> Self {
         self.receiver = Some(receiver);
         self
     }
 
-    /// Sets the lease of a row that is being sent. Defaults to 60 s. It is renewed after a third of
-    /// this time. When it has expired, a worker marks the row as unknown.
+    /// Sets the lease of a row that is being sent. Defaults to 60 s.
+    ///
+    /// The lease is renewed after at most a third of this time. If it expires, another worker marks
+    /// the row as unknown.
     pub fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
         self
@@ -121,60 +123,67 @@ impl Worker {
         self
     }
 
-    /// Limits the runs of the batch, counted over all workers. When the limit is reached, this
-    /// worker pauses the batch. Raise the limit before you resume.
+    /// Limits the number of runs of the batch, including those of other workers.
+    ///
+    /// When the limit is reached, this worker pauses the batch. Raise the limit before you resume
+    /// it.
     pub fn max_runs(mut self, runs: impl Into<Option<u64>>) -> Self {
         self.max_runs = runs.into();
         self
     }
 
-    /// Limits the runs of the batch per day (UTC). When the limit is reached, this worker starts no
-    /// row until the next day.
+    /// Limits the number of runs of the batch per day (UTC), including those of other workers.
+    ///
+    /// When the limit is reached, this worker starts no rows until the next day.
     pub fn max_runs_per_day(mut self, runs: impl Into<Option<u64>>) -> Self {
         self.max_runs_per_day = runs.into();
         self
     }
 
-    /// Limits the tokens of the batch. When the limit is reached, this worker pauses the batch.
-    /// Raise the limit before you resume.
+    /// Limits the number of tokens that the batch uses.
+    ///
+    /// When the limit is reached, this worker pauses the batch. Raise the limit before you resume
+    /// it.
     pub fn max_tokens(mut self, tokens: impl Into<Option<u64>>) -> Self {
         self.max_tokens = tokens.into();
         self
     }
 
-    /// Sets the number of rows that this worker starts, for example for a sample.
+    /// Sets the maximum number of rows that this worker starts, for example for a sample.
     pub fn stop_after(mut self, rows: impl Into<Option<u64>>) -> Self {
         self.stop_after = rows.into();
         self
     }
 
-    /// Sets the folder for results that cannot be stored because the database fails. Defaults to
-    /// the current folder. Each worker imports the files that it finds there.
+    /// Sets the directory for results that cannot be stored because the database fails. Defaults to
+    /// the current directory.
+    ///
+    /// Each worker imports the batch's files from this directory.
     pub fn spill_folder(mut self, folder: impl AsRef<Path>) -> Self {
         folder.as_ref().clone_into(&mut self.spill_folder);
         self
     }
 
-    /// Calls a function with the progress of the batch, at most once per interval, and when the
-    /// worker ends.
+    /// Sets a function that is called with the progress of the batch, at most once per interval,
+    /// and when the worker ends.
     pub fn on_progress(mut self, interval: Duration, hook: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
         self.on_progress = Some(Box::new(hook));
         self.progress_interval = interval;
         self
     }
 
-    /// Calls a function with the reason before `run` returns without an error, for example to
-    /// notify a person.
+    /// Sets a function that is called with the reason before [`run`](Self::run) returns without an
+    /// error, for example to notify someone.
     pub fn on_end(mut self, hook: impl Fn(&End) + Send + Sync + 'static) -> Self {
         self.on_end = Some(Box::new(hook));
         self
     }
 }
 
-/// Returns a key that no other process or worker has. It starts with the id of the process.
+/// Returns a key that is unique among all workers and processes. It starts with the process id.
 pub(super) fn unique_key() -> String {
     let mut bytes = [0; 8];
-    // Without random numbers, the process id and the time tell workers apart.
+    // If no random numbers are available, the process id and the time distinguish workers.
     let random = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes);
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let random = if random.is_ok() { u64::from_ne_bytes(bytes) } else { since.subsec_nanos().into() };

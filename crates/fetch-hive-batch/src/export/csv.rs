@@ -11,13 +11,13 @@ use crate::error::quoted;
 use crate::text::{Encoder, ZIP_SIGNATURE};
 use crate::{Dialect, Error, cell_text};
 
-/// A writer of CSV in a dialect.
+/// A writer for CSV in a given dialect.
 pub(super) struct CsvSink {
     file: BufWriter<File>,
     encoder: Encoder,
     dialect: Dialect,
     neutralise_formulas: bool,
-    /// Whether the next record starts with a quote, whatever its first cell contains.
+    /// Whether the first cell of the next record is quoted, whatever it contains.
     quote_first: bool,
     bytes: Vec<u8>,
 }
@@ -32,7 +32,7 @@ impl CsvSink {
     ) -> Result<Self, Error> {
         let encoding = crate::csv::encoding(&dialect.encoding).map_err(|reason| Error::output(path, reason))?;
         let mut encoder = Encoder::new(encoding);
-        // A file in UTF-16 could not be recognized without its mark.
+        // A UTF-16 file could not be recognized without a byte-order mark.
         let mark = dialect.byte_order_mark || encoding.output_encoding() != encoding;
         let bytes = if mark { encoder.byte_order_mark() } else { Vec::new() };
         let mut start = Vec::new();
@@ -79,7 +79,7 @@ impl CsvSink {
                 Error::output(path, reason)
             })?;
         }
-        // Line ends exist in every encoding.
+        // Every encoding can represent line endings.
         let _ = self.encoder.encode(&self.dialect.line_end, &mut self.bytes);
         self.flush_bytes(path)
     }
@@ -101,12 +101,13 @@ impl fmt::Debug for CsvSink {
     }
 }
 
-/// Returns a cell in the form of the file.
+/// Returns a cell as it is written to the file, in quotes if necessary.
 ///
-/// Cells with any usual delimiter are quoted, so that programs that guess the delimiter find it.
+/// Cells that contain any common delimiter are quoted, so that programs can detect the file's
+/// delimiter.
 fn quote(text: &str, delimiter: char, always: bool) -> Cow<'_, str> {
     let special = |c: char| c == delimiter || matches!(c, '"' | '\r' | '\n' | ',' | ';' | '\t' | '|');
-    // Some programs trim cells, and a mark at the start of a file would be lost.
+    // Some programs trim spaces, and a byte-order mark at the start of the file would be lost.
     let edge = |c: char| c == ' ' || c == '\u{feff}';
     if always || text.contains(special) || text.starts_with(edge) || text.ends_with(edge) {
         Cow::Owned(format!("\"{}\"", text.replace('"', "\"\"")))
@@ -115,7 +116,7 @@ fn quote(text: &str, delimiter: char, always: bool) -> Cow<'_, str> {
     }
 }
 
-/// Returns a text that a spreadsheet program does not run as a formula.
+/// Returns the text, with a prefix if a spreadsheet program would execute it as a formula.
 fn neutralise(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) && !is_number(&text) {
         Cow::Owned(format!("'{text}"))
@@ -124,7 +125,7 @@ fn neutralise(text: Cow<'_, str>) -> Cow<'_, str> {
     }
 }
 
-/// Returns whether a text is a number with a sign, in either decimal notation.
+/// Returns whether a text is a signed number, with either a decimal point or a decimal comma.
 fn is_number(text: &str) -> bool {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     let (whole, fraction) = digits.split_once(['.', ',']).unwrap_or((digits, "0"));

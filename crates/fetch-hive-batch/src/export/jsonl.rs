@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{Header, Row, RowResult};
 
-/// A writer of one object per row.
+/// A writer for one JSON object per row.
 #[derive(Debug)]
 pub(super) struct JsonlSink {
     file: BufWriter<File>,

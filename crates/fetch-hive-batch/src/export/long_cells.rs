@@ -9,13 +9,13 @@ use serde_json::Value;
 use super::target::Target;
 use crate::{Error, cell_text};
 
-/// The maximum number of UTF-16 code units that spreadsheet programs read from a cell.
+/// The maximum number of UTF-16 code units that spreadsheet programs accept in a cell.
 const LIMIT: usize = 32_767;
 
-/// The files of cells that are too long for a spreadsheet.
+/// Files for cells that are too long for a spreadsheet.
 ///
-/// Their names contain a digest of the content. So an earlier export keeps its files, and the same
-/// content is written once.
+/// File names contain a digest of the contents. Files of an earlier export are therefore not
+/// overwritten, and equal contents are written only once.
 #[derive(Debug)]
 pub(super) struct LongCells {
     folder: PathBuf,
@@ -31,10 +31,11 @@ impl LongCells {
         Self { folder, created_folder: false, files: Vec::new(), created: Vec::new() }
     }
 
-    /// Replaces a cell that is too long with the name of a file that contains it.
+    /// If a cell is too long, writes its contents to a file and replaces the cell with the file's
+    /// name.
     pub(super) fn limit(&mut self, row: u64, column: &str, cell: &mut Cow<'_, Value>) -> Result<(), Error> {
         let text = cell_text(cell);
-        // A text has at least as many bytes as UTF-16 code units.
+        // UTF-8 text has at least as many bytes as UTF-16 code units.
         if text.len() <= LIMIT || text.encode_utf16().count() <= LIMIT {
             return Ok(());
         }
@@ -75,7 +76,7 @@ impl LongCells {
         Ok(())
     }
 
-    /// Keeps the files, and returns their paths.
+    /// Keeps the files permanently, and returns their paths.
     pub(super) fn keep(mut self) -> Vec<PathBuf> {
         self.created.clear();
         self.created_folder = false;

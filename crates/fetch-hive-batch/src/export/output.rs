@@ -5,9 +5,9 @@ use serde_json::{Map, Value};
 
 use crate::RowResult;
 
-/// Returns the keys of the outputs that are objects, or texts that contain one.
+/// Returns the keys of all outputs that are JSON objects or text that contains a JSON object.
 ///
-/// The keys are in the order of their first occurrence, as an argument for
+/// The keys are in the order of their first occurrence. Pass them to
 /// [`Export::flatten`](crate::Export::flatten).
 pub fn output_keys(results: impl IntoIterator<Item: Borrow<RowResult>>) -> Vec<String> {
     let mut keys = Vec::new();
@@ -24,7 +24,7 @@ pub fn output_keys(results: impl IntoIterator<Item: Borrow<RowResult>>) -> Vec<S
     keys
 }
 
-/// Returns the values of some keys of an output.
+/// Returns the values of the given keys in an output.
 pub(super) fn flatten(output: Option<&Value>, keys: &[String]) -> Vec<Option<Value>> {
     if keys.is_empty() {
         return Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn flatten(output: Option<&Value>, keys: &[String]) -> Vec<Option<Val
     keys.iter().map(|key| object.as_ref()?.get(key).cloned()).collect()
 }
 
-/// Returns an output as an object. Many deployments return the JSON of a model as text.
+/// Returns an output as an object. Many deployments return a model's JSON as text.
 fn object(output: Option<&Value>) -> Option<Cow<'_, Map<String, Value>>> {
     match output? {
         Value::Object(object) => Some(Cow::Borrowed(object)),

@@ -8,7 +8,7 @@ use crate::Error;
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// A temporary file next to the path that it is renamed to.
+/// A temporary file in the same directory as the path that it will be renamed to.
 #[derive(Debug)]
 pub(super) struct Target {
     path: PathBuf,
@@ -33,13 +33,14 @@ impl Target {
         &self.path
     }
 
-    /// Renames the file. If that fails, the file gets another name, and the warning names both.
+    /// Renames the file and returns its path. If renaming fails, the file gets another name, and
+    /// the returned warning contains both names.
     pub(super) fn publish(mut self) -> (PathBuf, Option<String>) {
         let Err(error) = fs::rename(&self.temporary, &self.path) else {
             self.published = true;
             return (self.path.clone(), None);
         };
-        // From here on, the results stay where they are, even if no other name is possible.
+        // From here on, the temporary file is kept, even if it cannot be renamed at all.
         self.published = true;
         let path = self.rename_to_free_name().unwrap_or_else(|| self.temporary.clone());
         let warning = format!(
@@ -55,7 +56,7 @@ impl Target {
         let extension = self.path.extension().map_or_else(String::new, |e| format!(".{}", e.to_string_lossy()));
         for number in 1..1000 {
             let path = self.path.with_file_name(format!("{stem} ({number}){extension}"));
-            // Creating the file reserves its name, so that no other file is replaced.
+            // Creating the file reserves its name, so no other file is replaced.
             if OpenOptions::new().write(true).create_new(true).open(&path).is_ok() {
                 return fs::rename(&self.temporary, &path).is_ok().then_some(path);
             }

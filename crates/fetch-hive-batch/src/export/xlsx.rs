@@ -8,11 +8,11 @@ use serde_json::Value;
 
 use crate::{Error, cell_text};
 
-/// The number of rows and columns of a sheet.
+/// The maximum number of rows and columns in a sheet.
 const MAX_ROWS: u32 = 1_048_576;
 const MAX_COLUMNS: usize = 16_384;
 
-/// A writer of a workbook with one sheet, which stores the rows in a temporary file.
+/// A writer for a workbook with one sheet. It stores the rows in a temporary file.
 pub(super) struct XlsxSink {
     workbook: Workbook,
     file: File,
@@ -50,7 +50,8 @@ impl XlsxSink {
                 Value::Number(number) if exact(number).is_some() => {
                     sheet.write_number(self.row, column, exact(number).unwrap_or_default()).map_err(failed)?;
                 }
-                // Texts are never numbers, dates or formulas. An empty text is an empty cell.
+                // Text is never interpreted as a number, date or formula. An empty string is an
+                // empty cell.
                 other => {
                     let text = cell_text(other);
                     if !text.is_empty() {
@@ -79,9 +80,9 @@ fn failed(path: &Path, error: &XlsxError) -> Error {
     Error::output(path, format!("the workbook cannot be written ({error}); write CSV or JSONL"))
 }
 
-/// Returns a number as a workbook stores it, or `None` if digits would be lost.
+/// Returns a number as a workbook stores it, or `None` if that would lose digits.
 ///
-/// Spreadsheet programs show 15 digits.
+/// Spreadsheet programs preserve only 15 digits.
 fn exact(number: &serde_json::Number) -> Option<f64> {
     let value = number.as_f64()?;
     (number.is_f64() || value.abs() < 1e15).then_some(value)

@@ -10,9 +10,9 @@ use super::{Expr, Mapping, Target};
 use crate::error::{list, quoted};
 use crate::{Error, Header, Row, cell_text};
 
-/// The request of a row.
+/// The request for a row.
 ///
-/// `Debug` shows its target, but not the content of the row.
+/// `Debug` shows the target, but not the contents of the row.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum RunRequest {
@@ -37,14 +37,14 @@ impl fmt::Debug for RunRequest {
 
 /// The batch and the attempt that a run belongs to.
 ///
-/// They and the number of the row become metadata of the run, so that a run whose response was lost
-/// can be found.
+/// The label and the row number become metadata of the run, which identifies the row if the
+/// response is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunLabel<'a> {
-    /// The id of the batch.
+    /// The value of the metadata `batch_id`.
     pub batch: &'a str,
-    /// The number of the attempt, counted from 1.
+    /// The number of the attempt for this row, counted from 1.
     pub attempt: u32,
 }
 
@@ -55,7 +55,7 @@ impl<'a> RunLabel<'a> {
     }
 }
 
-/// A mapping that was checked against the columns.
+/// A mapping that has been checked against the columns.
 pub struct BoundMapping {
     mapping: Mapping,
     header: Header,
@@ -104,10 +104,10 @@ impl BoundMapping {
         Ok(Self { mapping, header: header.clone(), templates, has_templates })
     }
 
-    /// Returns the request of a row.
+    /// Returns the request for a row.
     ///
-    /// Create the requests of all rows before the first one is sent, because the last row may have
-    /// an error.
+    /// Create the requests for all rows before you send the first one, because even the last row
+    /// may cause an error.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl fmt::Debug for BoundMapping {
     }
 }
 
-/// The values of a row for one request.
+/// Provides the values of a row for one request.
 struct RowValues<'a> {
     bound: &'a BoundMapping,
     row: &'a Row,
@@ -211,7 +211,7 @@ impl RowValues<'_> {
         }
     }
 
-    /// Returns a value as text. Null is absent.
+    /// Returns a value as text. Null is treated as absent.
     fn text(&self, field: impl Fn() -> String, source: Option<&Expr>) -> Result<Option<String>, Error> {
         let Some(source) = source else { return Ok(None) };
         let value = self.value(field, source)?.filter(|value| !value.is_null());
@@ -262,7 +262,7 @@ fn metadata_field(name: &str) -> String {
     format!("metadata {}", quoted(name))
 }
 
-/// Returns all sources of a mapping with the fields that they fill.
+/// Returns all sources of a mapping, each with the request field that it fills.
 fn sources(mapping: &Mapping) -> impl Iterator<Item = (String, &Expr)> {
     let inputs = mapping.inputs.iter().map(|(name, source)| (input_field(name), source));
     let metadata = mapping.metadata.iter().map(|(name, source)| (metadata_field(name), source));
@@ -295,7 +295,7 @@ fn check_target(mapping: &Mapping) -> Result<(), Error> {
     }
 }
 
-/// Checks that names are not empty and unique.
+/// Checks that names are unique and not empty.
 fn check_names(kind: &str, fields: &[(String, Expr)]) -> Result<(), Error> {
     let mut names = HashSet::new();
     for (name, _) in fields {

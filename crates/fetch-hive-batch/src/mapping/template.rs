@@ -20,14 +20,14 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::None);
-        // Only delimiters that contradict each other fail, and these are the default ones.
+        // Building fails only for conflicting delimiters, and these are the defaults.
         if let Ok(syntax) = SyntaxConfig::builder().keep_trailing_newline(true).build() {
             environment.set_syntax(syntax);
         }
         Self { environment }
     }
 
-    /// Checks the syntax of a template, and that each variable is a column.
+    /// Checks the syntax of a template, and checks that each variable is a column.
     pub(super) fn check(&self, template: &str, header: &Header) -> Result<(), String> {
         let parsed = self.environment.template_from_str(template).map_err(|error| describe(&error))?;
         let globals: Vec<_> = self.environment.globals().map(|(name, _)| name.to_owned()).collect();
@@ -42,7 +42,7 @@ impl Templates {
         Err(format!("the template uses {}, which is not a column; the columns are {columns}", list(&unknown)))
     }
 
-    /// Returns the variables of a row, so that several templates can share them.
+    /// Returns the template variables for a row, which several templates can share.
     pub(super) fn variables(header: &Header, row: &Row) -> Value {
         let cells = header.names().iter().enumerate();
         let cells = cells.filter_map(|(column, name)| Some((name.clone(), Value::from(Serde(row.get(column)?)))));
@@ -56,7 +56,7 @@ impl Templates {
     }
 }
 
-/// Describes an error without its detail, which may contain the content of cells.
+/// Describes an error without its details, which may include cell contents.
 fn describe(error: &minijinja::Error) -> String {
     let line = error.line().map_or_else(String::new, |line| format!(" in line {line}"));
     match error.kind() {

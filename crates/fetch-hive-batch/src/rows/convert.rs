@@ -4,7 +4,7 @@ use super::source::is_blank;
 use crate::error::{list, quoted};
 use crate::{Error, Header, ReadOptions, Row};
 
-/// The conversion of texts to numbers, JSON and absent cells.
+/// Converts text cells to numbers, JSON and absent cells.
 pub(super) struct Conversion {
     numbers: Vec<usize>,
     json: Vec<usize>,
@@ -39,7 +39,7 @@ impl Conversion {
         }
         let columns = self.numbers.iter().map(|column| (*column, true));
         for (column, is_number) in columns.chain(self.json.iter().map(|column| (*column, false))) {
-            // Numbers and JSON of workbooks and JSONL need no conversion.
+            // Typed values from workbooks and JSONL need no conversion.
             let Some(Value::String(text)) = row.get(column) else { continue };
             let value = if is_number { number(text, self.decimal_comma) } else { json(text) };
             let value = value.map_err(|reason| {
@@ -54,7 +54,7 @@ impl Conversion {
 
 const EMPTY: &str = "has an empty cell; fill it, or set `empty_cells_as_absent`";
 
-/// Reads a number such as `-12`, `007`, `1.5` or `2e3`.
+/// Parses a number such as `-12`, `007`, `1.5` or `2e3`.
 fn number(text: &str, decimal_comma: bool) -> Result<Value, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -91,7 +91,7 @@ fn number(text: &str, decimal_comma: bool) -> Result<Value, String> {
         .ok_or_else(|| "contains a cell that is not a finite number; correct it, or read the column as text".to_owned())
 }
 
-/// Reads JSON text. The error does not contain it.
+/// Parses JSON text. The error does not include the text.
 pub(super) fn json(text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
         return Err(EMPTY.to_owned());
@@ -105,7 +105,8 @@ fn inexact() -> String {
     "contains an integer that JSON programs cannot read exactly; write it as text".to_owned()
 }
 
-/// Returns whether valid JSON contains an integer beyond 64 bits, which would be rounded.
+/// Returns whether valid JSON contains an integer that does not fit into 64 bits and would be
+/// rounded.
 pub(super) fn has_inexact_integer(json: &str) -> bool {
     let mut bytes = json.bytes().enumerate().peekable();
     while let Some((start, byte)) = bytes.next() {
@@ -139,7 +140,7 @@ pub(super) fn has_inexact_integer(json: &str) -> bool {
     false
 }
 
-/// Returns the error for an option that names a column that does not exist.
+/// Returns the error for an option that names an unknown column.
 fn unknown_column(option: &str, name: &str, header: &Header) -> Error {
     let reason = format!(
         "{option}: the column {} does not exist; the columns are {}",

@@ -13,12 +13,13 @@ use crate::error::quoted;
 use crate::text::TextReader;
 use crate::{Error, Header, ReadOptions};
 
-/// The maximum number of columns, so that a file with a map per line cannot fill the memory.
+/// The maximum number of columns, so that a file with different keys on each line cannot exhaust
+/// memory.
 const MAX_COLUMNS: usize = 16_384;
 
 /// Opens a JSONL file.
 ///
-/// The file is read twice, because each line may contain a field that no earlier line contains.
+/// The file is read twice, because any line may contain a field that no earlier line contains.
 pub(super) fn open(
     open: impl Fn() -> Result<File, Error>,
     path: &Path,
@@ -70,7 +71,7 @@ impl Source for Jsonl {
     }
 }
 
-/// A reader of lines that are objects.
+/// A reader for lines that contain objects.
 struct Lines {
     text: TextReader,
 }
@@ -105,7 +106,7 @@ impl Lines {
     }
 }
 
-/// Describes a syntax error without the content of the line.
+/// Describes a syntax error without including the contents of the line.
 fn invalid(error: &serde_json::Error) -> String {
     match error.classify() {
         serde_json::error::Category::Data => "is not a JSON object; write one object per line".to_owned(),
@@ -114,7 +115,7 @@ fn invalid(error: &serde_json::Error) -> String {
     }
 }
 
-/// An object whose fields keep their order, including fields that occur twice.
+/// An object that preserves the order of its fields and duplicate fields.
 struct Object(Vec<(String, Value)>);
 
 impl<'de> Deserialize<'de> for Object {

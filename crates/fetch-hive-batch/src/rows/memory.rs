@@ -3,7 +3,7 @@ use serde::Serialize;
 use super::source::{Found, Source};
 use crate::{Error, Header};
 
-/// Rows that the program supplies.
+/// A source of rows in memory.
 pub(super) struct Memory<I> {
     header: Header,
     rows: I,

@@ -16,7 +16,7 @@ const READ_AHEAD: usize = 64;
 
 /// Opens a workbook and reads the header of a sheet.
 ///
-/// The reader of a sheet borrows the workbook, so a thread owns both and sends the rows.
+/// The sheet reader borrows the workbook, so a thread owns both and sends the rows.
 pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<(Header, Box<dyn Source>), Error> {
     check_size(&file, path, options.max_workbook_size)?;
     let (sender, receiver) = sync_channel(READ_AHEAD);
@@ -54,7 +54,7 @@ impl Sheet {
                 Ok(None)
             }
             Ok(message) => message.map(Some),
-            // The thread ended without a message, which only a panic can cause.
+            // The thread ended without a message, so it must have panicked.
             Err(_) => Err(Error::input(Some(&self.path), None, "the workbook is damaged; save it again")),
         }
     }
@@ -73,7 +73,8 @@ impl Source for Sheet {
     }
 }
 
-/// Measures what a workbook contains by decompressing it, because its own figures may be wrong.
+/// Checks the decompressed size of a workbook by decompressing it, because the recorded sizes may
+/// be wrong.
 fn check_size(mut file: &File, path: &Path, limit: u64) -> Result<(), Error> {
     let damaged = |error: &dyn std::fmt::Display| {
         Error::input(Some(path), None, format!("is not a readable workbook ({error}); save it again as .xlsx"))
@@ -113,7 +114,7 @@ struct SheetReader {
 impl SheetReader {
     fn run(self, file: File) {
         let end = self.read(file).map(|()| Message::End);
-        // The send fails if the rows were dropped.
+        // Sending fails if the receiver was dropped.
         drop(self.sender.send(end));
     }
 
@@ -148,7 +149,7 @@ impl SheetReader {
                     SheetRow { sheet: &sheet, number: next, cells: Vec::new(), error: None },
                 );
                 if let Some(message) = finished.finish(&mut span) {
-                    // The receiver was dropped, so nobody needs the rest.
+                    // The receiver was dropped, so the remaining rows are not needed.
                     let message = message.map_err(|reason| Error::input(Some(&self.path), None, reason));
                     if self.sender.send(message).is_err() {
                         return Ok(());
@@ -163,7 +164,7 @@ impl SheetReader {
     }
 }
 
-/// The cells of a row that have content, in the order of the sheet.
+/// The non-empty cells of a row, in the order of the sheet.
 struct SheetRow<'a> {
     sheet: &'a str,
     number: u32,
@@ -189,7 +190,7 @@ impl SheetRow<'_> {
         }
     }
 
-    /// Returns the message for the row. The first row with content is the header, and sets `span`,
+    /// Returns the message for the row. The first non-empty row is the header, and sets `span` to
     /// the columns of the table.
     fn finish(self, span: &mut Option<(u32, u32)>) -> Option<Result<Message, String>> {
         if self.cells.is_empty() && self.error.is_none() {
@@ -244,7 +245,7 @@ fn value(cell: &DataRef<'_>) -> Value {
 }
 
 fn float(number: f64) -> Value {
-    // Larger numbers are not exact, so their digits would be invented.
+    // Larger numbers are not exact, so their last digits would be wrong.
     if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 {
         #[allow(clippy::cast_possible_truncation, reason = "checked above")]
         return Value::from(number as i64);

@@ -10,8 +10,8 @@ use super::{Call, Client};
 use crate::callback::{self, CallbackEndpoint, Delivery, Outcome, Receiver, ResumeToken};
 use crate::{BoxError, Error};
 
-/// A run that the service has accepted, with the response to its invocation and a way to wait for
-/// its callback.
+/// A run that the service has accepted, with the response to its invocation and a handle for
+/// waiting for its callback.
 pub type StartedRun<R> = callback::StartedRun<R, Client>;
 
 /// A run whose callback has not been received yet. Dropping it stops waiting, but does not stop the
@@ -146,15 +146,15 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
 impl Client {
     /// Resumes waiting for the callback of a run, in this process or after a restart.
     ///
-    /// The receiver must have the same callback URL as before. See
-    /// [`resume`](crate::Client::resume) of the async client for which events are returned.
+    /// The receiver must have the same callback URL as before. The async client's
+    /// [`resume`](crate::Client::resume) describes which events are available.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the token does not belong to a
     ///   pending run
-    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if no secret is known: not in the
-    ///   token, not in the receiver, and not in its store
+    /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the token, the receiver nor
+    ///   its store contains a secret
     /// - [`WaitError::Store`](crate::WaitError::Store) if the store of the pending runs fails
     pub fn resume(&self, receiver: &Receiver, token: ResumeToken) -> Result<PendingRun, Error> {
         block_on(PendingRun::resume(self.client.clone(), receiver, token))?
@@ -162,8 +162,8 @@ impl Client {
 }
 
 impl PendingRun {
-    /// Blocks until the event that ends the run arrives, and acknowledges it. It may be called
-    /// again after a timeout.
+    /// Blocks until the event that ends the run arrives, and acknowledges the event. You can call
+    /// it again after a timeout.
     ///
     /// Once it returns, the service does not redeliver the event. [`handle`](Self::handle)
     /// acknowledges the event after your work.

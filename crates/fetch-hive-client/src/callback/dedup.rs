@@ -9,58 +9,58 @@ use fetch_hive_core::callback::{Claim, EventKey};
 use crate::BoxError;
 use crate::clock::{Instant, later};
 
-/// A store of handled events, which keeps a handler from running again when the service redelivers
-/// an event.
+/// A store for handled events, which prevents a handler from running again when the service
+/// redelivers an event.
 ///
 /// The [`Receiver`](super::Receiver) claims an event before the handler runs, commits the claim
-/// when the handler succeeds, and releases the claim when the handler fails. A claim expires at the
-/// end of its lease. If the process is killed while a handler runs, a redelivery after the lease is
-/// handled again.
+/// when the handler succeeds, and releases the claim when the handler fails. If the process is
+/// killed while a handler runs, the claim expires with its lease, and a later redelivery is handled
+/// again.
 ///
 /// [`MemoryDedupStore`] works within one process. If several processes receive the same callbacks,
-/// use `fetch-hive-store`, or implement this trait for a store that they share. Each method must be
-/// atomic.
+/// use `fetch-hive-store`, or implement this trait for a shared store. Each method must be atomic.
 #[async_trait]
 pub trait DedupStore: Send + Sync + 'static {
-    /// Claims an event for the length of the lease, unless it is claimed or already handled.
+    /// Claims an event for the duration of the lease, unless it is already claimed or handled.
     ///
     /// # Errors
     ///
-    /// Returns any error of the store. The handler does not run, and the receiver answers with 503
-    /// so that the service redelivers the event.
+    /// Returns any error from the store. The handler then does not run, and the receiver responds
+    /// with 503, so that the service redelivers the event.
     async fn claim(&self, key: &EventKey, lease: Duration) -> Result<ClaimResult, BoxError>;
 
-    /// Records that the event of this claim was handled.
+    /// Records that the claimed event has been handled.
     ///
-    /// Committing a claim twice must succeed. A handler can therefore commit the claim itself, in
-    /// the same transaction as its own work, before the receiver commits it.
+    /// Committing a claim again must succeed. A handler can therefore commit the claim in the same
+    /// transaction as its own work, before the receiver commits it.
     ///
     /// # Errors
     ///
-    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again since, or any
-    /// error of the store.
+    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again, or any error
+    /// from the store.
     async fn commit(&self, claim: &Claim) -> Result<(), BoxError>;
 
     /// Extends the lease of a claim. The receiver calls it while the handler runs.
     ///
-    /// The default does nothing, so that the lease must be longer than the handler ever takes.
+    /// The default does nothing. The lease must then be longer than the handler ever takes.
     ///
     /// # Errors
     ///
-    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again since, or any
-    /// error of the store.
+    /// Returns [`ClaimLost`] if the lease expired and the event was claimed again, or any error
+    /// from the store.
     async fn renew(&self, claim: &Claim, lease: Duration) -> Result<(), BoxError> {
         let _ = (claim, lease);
         Ok(())
     }
 
-    /// Gives up a claim, so that the next delivery of the event is handled.
+    /// Releases a claim, so that the next delivery of the event is handled.
     ///
     /// Releasing a claim that was committed or lost must have no effect.
     ///
     /// # Errors
     ///
-    /// Returns any error of the store. The event can then be claimed again when the lease expires.
+    /// Returns any error from the store. The event can then be claimed again when the lease
+    /// expires.
     async fn release(&self, claim: &Claim) -> Result<(), BoxError>;
 }
 
@@ -71,18 +71,18 @@ pub enum ClaimResult {
     Acquired(Claim),
     /// Another handler holds a claim whose lease has not expired.
     InProgress,
-    /// The event was already handled.
+    /// The event has already been handled.
     AlreadyHandled,
 }
 
-/// An error that occurs when the lease of a claim expired and the event was claimed again since.
+/// An error that occurs if the lease of a claim expired and the event was claimed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the lease expired before the handler finished, and the event was claimed again; set a longer lease")]
 pub struct ClaimLost;
 
 /// An in-memory dedup store for a single-process service.
 ///
-/// It forgets everything when the process ends, so an event that is redelivered after a restart is
+/// Its contents are lost when the process ends, so an event that is redelivered after a restart is
 /// handled again.
 pub struct MemoryDedupStore {
     state: Mutex<State>,
@@ -93,7 +93,7 @@ pub struct MemoryDedupStore {
 #[derive(Default)]
 struct State {
     events: HashMap<EventKey, Entry>,
-    /// All claims, oldest first. It may contain claims that are no longer in `events`.
+    /// All claims, oldest first, which may include claims that are no longer in `events`.
     claims: VecDeque<(Instant, EventKey, u64)>,
     last_number: u64,
 }
@@ -107,7 +107,7 @@ struct Entry {
 impl MemoryDedupStore {
     /// Creates a store that remembers up to 100,000 events for 24 hours each.
     ///
-    /// How long the service redelivers an event is not documented.
+    /// The service does not document for how long it redelivers an event.
     pub fn new() -> Self {
         Self { state: Mutex::default(), max_events: 100_000, max_age: Duration::from_secs(24 * 60 * 60) }
     }
@@ -172,8 +172,8 @@ impl State {
         is_current
     }
 
-    /// Removes replaced claims from the list. Without this, an event whose handler keeps failing
-    /// would grow the list without limit.
+    /// Removes replaced claims from the list. Otherwise, an event whose handler keeps failing would
+    /// make the list grow without limit.
     fn drop_superseded(&mut self) {
         if self.claims.len() > 2 * self.events.len() + 16 {
             let events = &self.events;

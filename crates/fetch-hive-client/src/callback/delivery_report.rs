@@ -11,22 +11,22 @@ use crate::clock::{Clock, Stopwatch};
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct DeliveryReport<'a> {
-    /// The outcome, which determines the status of the response.
+    /// The outcome, which determines the response status.
     pub outcome: &'a Outcome,
     /// The type of the event, if the delivery was verified.
     pub event_type: Option<&'a CallbackEventType>,
-    /// The status of the run that the event states, if the delivery was verified.
+    /// The run status in the event, if the delivery was verified.
     pub run_status: Option<&'a RunStatus>,
-    /// The time from the receipt of the request until its response was ready, including your
-    /// handler. It is `None` if the receiver has no [clock](super::Receiver::clock).
+    /// The time from the receipt of the request until its response is ready, including the time in
+    /// your handler, or `None` if the receiver has no [clock](super::Receiver::clock).
     pub duration: Option<Duration>,
 }
 
 pub(super) type DeliveryHook = dyn Fn(DeliveryReport<'_>) + Send + Sync;
 
-/// A delivery that was not reported yet.
+/// A delivery that has not been reported yet.
 pub(crate) struct DeliveryTelemetry {
-    /// The hook, and the start of the delivery.
+    /// The hook, and the time at which the delivery started.
     hook: Option<(Arc<DeliveryHook>, Option<Stopwatch>)>,
     event_type: Option<CallbackEventType>,
     run_status: Option<RunStatus>,
@@ -38,7 +38,7 @@ impl DeliveryTelemetry {
         Self { hook, event_type: None, run_status: None }
     }
 
-    /// Records what a verified delivery states.
+    /// Records the event type and the run status of a verified delivery.
     pub(super) fn verified(&mut self, delivery: &Delivery) {
         if self.hook.is_some() {
             self.event_type.clone_from(&delivery.event.event_type);

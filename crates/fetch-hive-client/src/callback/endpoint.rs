@@ -6,8 +6,8 @@ use fetch_hive_core::{Endpoint, SecretInQuery};
 /// A request that starts a run whose outcome is delivered to a callback URL: a workflow, a hive
 /// agent or a webhook trigger.
 ///
-/// Invoking an agent is not a callback endpoint, because the response contains the answer. Only the
-/// events of its background tools are sent to its callback URL (see
+/// Agent invocations are not callback endpoints, because their response contains the answer. Only
+/// events from an agent's background tools are sent to its callback URL (see
 /// [`AgentAsyncOptions`](fetch_hive_core::types::AgentAsyncOptions)); handle them with
 /// [`Receiver::receive`](super::Receiver::receive). To wait for an agent that needs an approval,
 /// use [`Requests::wait`](crate::resources::Requests::wait). A prompt uses callbacks only when it
@@ -20,7 +20,7 @@ pub trait CallbackEndpoint: Endpoint {
     /// Returns the request id of the started run.
     fn request_id(response: &Self::Response) -> Option<&RequestId>;
 
-    /// Returns the secret that signs the callback, from the response or from the request.
+    /// Returns the secret that signs the callback, which is in the response or in the request.
     fn webhook_secret(&self, response: &Self::Response) -> Option<WebhookSecret>;
 }
 

@@ -14,28 +14,28 @@ use super::run_token::RunToken;
 use crate::BoxError;
 use crate::clock::{Instant, later};
 
-/// The maximum number of deliveries that are held per run before its secret is known. It is more
-/// than one because forged deliveries may arrive before the genuine one.
+/// The maximum number of deliveries that are held for a run until its secret is known. It is
+/// greater than one because forged deliveries may arrive before the genuine one.
 const MAX_HELD_PER_RUN: usize = 8;
 
-/// The number of runs without a waiter that are remembered, and for how long.
+/// The maximum number of runs without a waiter that are remembered, and for how long.
 const MAX_IDLE_RUNS: usize = 10_000;
 const MAX_IDLE_TIME: Duration = Duration::from_secs(60 * 60);
 
 /// The pending runs of one process. Cloning is cheap, and the clones share the runs.
 ///
-/// An event is answered with 200 only after a waiter acknowledged it. If nothing waits for its run,
-/// the event is kept for an hour and answered with 503, so that the service redelivers it if this
-/// process ends.
+/// The receiver responds with 200 only after a waiter has acknowledged the event. If nothing waits
+/// for the run, the event is kept for an hour, and the receiver responds with 503, so that the
+/// service redelivers the event in case this process ends.
 #[derive(Clone, Default)]
 pub struct MemoryPendingRuns(Arc<Mutex<Table>>);
 
 struct Table {
     runs: HashMap<RunToken, Run>,
-    /// The size of all held deliveries, including events that are not acknowledged yet.
+    /// The total size of all held deliveries and unacknowledged events.
     held_bytes: usize,
     max_held_bytes: usize,
-    /// Runs without a waiter, oldest first. It may contain runs that were resumed since.
+    /// Runs without a waiter, oldest first, which may include runs that have been resumed since.
     idle: VecDeque<(Instant, RunToken)>,
     last_taken: u64,
 }
@@ -45,11 +45,12 @@ struct Run {
     accepted: Option<AcceptedRun>,
     held: Vec<RawDelivery>,
     end: End,
-    /// The number of changes, which listeners compare with the one they have seen.
+    /// The number of changes to the run, which listeners compare with the number that they last
+    /// saw.
     version: u64,
     listeners: HashMap<u64, Waker>,
     next_listener: u64,
-    /// The number of waiters, and of those that wait at the moment.
+    /// The number of waiters, and the number of those that are currently waiting.
     waiters: usize,
     waiting: usize,
     idle_since: Option<Instant>,
@@ -62,7 +63,7 @@ enum End {
     Pending,
     Received {
         delivery: RawDelivery,
-        /// The number and the end of the lease of the waiter that took the event.
+        /// The number and the end of the lease, if a waiter has taken the event.
         taken: Option<(u64, Instant)>,
     },
     Acknowledged,
@@ -75,7 +76,7 @@ impl Default for Table {
 }
 
 impl MemoryPendingRuns {
-    /// Creates a store without runs.
+    /// Creates an empty store.
     pub fn new() -> Self {
         Self::default()
     }
@@ -88,7 +89,7 @@ impl MemoryPendingRuns {
         self.table().max_held_bytes = bytes;
     }
 
-    /// Returns a future that completes at the next change of a run.
+    /// Returns a future that completes at the next change to a run.
     fn changed(&self, run: &mut Run, token: &RunToken, is_waiter: bool) -> Changed {
         if is_waiter {
             run.waiting += 1;
@@ -221,7 +222,7 @@ impl PendingRuns for MemoryPendingRuns {
         Ok(())
     }
 
-    /// The run is remembered for a while, so that it can be resumed.
+    /// Keeps the run for a while, so that it can be resumed.
     fn close(&self, token: &RunToken, unfinished: Option<u64>) {
         let mut table = self.table();
         let now = Instant::now();
@@ -235,7 +236,7 @@ impl PendingRuns for MemoryPendingRuns {
         }
         run.notify();
         if run.accepted.is_none() {
-            // The response was lost, so nobody has the token with which the run could be resumed.
+            // The response was lost, so no one has the token for resuming the run.
             table.remove(token);
             return;
         }
@@ -294,7 +295,7 @@ impl Table {
     }
 }
 
-/// A future that completes at the next change of a run.
+/// A future that completes at the next change to a run.
 struct Listener {
     runs: MemoryPendingRuns,
     token: RunToken,
@@ -326,7 +327,7 @@ impl Drop for Listener {
         if self.is_waiter {
             run.waiting = run.waiting.saturating_sub(1);
             if run.waiting == 0 {
-                // A delivery that waits to be acknowledged is answered.
+                // This ends the deliveries that are waiting for an acknowledgement.
                 run.notify();
             }
         }

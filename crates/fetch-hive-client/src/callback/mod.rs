@@ -20,10 +20,10 @@
 //! # pollster::block_on(run());
 //! ```
 //!
-//! A [`Receiver`] verifies each request, runs your handler, and answers with the status that tells
-//! the service whether to redeliver the event: 2xx if it was handled, 5xx if it should be
-//! redelivered. The service delivers events more than once. Set a [dedup store](Receiver::dedup) so
-//! that the handler runs once per event.
+//! A [`Receiver`] verifies each request, runs your handler, and responds with a status code that
+//! tells the service whether to redeliver the event: 2xx if it was handled, and 5xx if it should be
+//! redelivered. The service may deliver an event more than once. Set a [dedup
+//! store](Receiver::dedup) so that the handler succeeds once per event.
 //!
 //! To start a run and wait for its callback in the same process, use
 //! [`Call::run_and_wait`](crate::Call::run_and_wait). To wait without a public URL, use

@@ -7,71 +7,71 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::BoxError;
 
-/// The outcome of one delivery, which determines the status of the response and therefore whether
-/// the service should redeliver the event.
+/// The outcome of one delivery. It determines the response status, and therefore whether the
+/// service should redeliver the event.
 ///
-/// `Display` and `Debug` never show a secret or a body, unless the error of a handler contains one.
+/// `Display` and `Debug` never show a secret or a body, unless the handler's error contains one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The handler succeeded. Answered with 200.
+    /// The handler succeeded. The response status is 200.
     Handled(EventKey),
-    /// The handler succeeded, but the dedup store could not record it. Answered with 200.
+    /// The handler succeeded, but the dedup store could not record this. The response status is
+    /// 200.
     ///
     /// If the service redelivers the event, the handler may run again.
     CommitFailed {
         /// The key of the event.
         key: EventKey,
-        /// The error of the dedup store.
+        /// The error from the dedup store.
         error: BoxError,
     },
-    /// The event was already handled, so the handler did not run. Answered with 200.
+    /// The event had already been handled, so the handler did not run. The response status is 200.
     AlreadyHandled(EventKey),
-    /// The event ended a pending run, and was acknowledged by its waiter or stored durably.
-    /// Answered with 200.
+    /// The event ended a pending run, and was acknowledged by a waiter or stored durably. The
+    /// response status is 200.
     RunEnded(EventKey),
-    /// The delivery was held for a run whose secret is not known yet, that nothing waits for at the
-    /// moment, or whose waiter has not acknowledged the event within 5 s. Answered with 503, so
-    /// that the service redelivers it.
+    /// The delivery was held, because the run's secret is not known yet, nothing is currently
+    /// waiting for the run, or the waiter did not acknowledge the event within 5 s. The response
+    /// status is 503, so that the service redelivers the event.
     ///
-    /// A [`PendingRun`](super::PendingRun) receives the held event without waiting for the
-    /// redelivery.
+    /// A [`PendingRun`](super::PendingRun) can receive the held event before it is redelivered.
     Held,
-    /// The delivery has an invalid signature (answered with 401), or cannot be verified because the
-    /// receiver has no secret (500).
+    /// The delivery has an invalid signature (status 401), or cannot be verified because the
+    /// receiver has no secret (status 500).
     Rejected(CallbackError),
-    /// The request is not a POST. Answered with 405.
+    /// The request is not a POST request. The response status is 405.
     MethodNotAllowed,
-    /// The body is larger than the limit. Answered with 413.
+    /// The body is larger than the limit. The response status is 413.
     TooLarge {
         /// The limit in bytes.
         limit: usize,
     },
-    /// The body could not be read to its end. Answered with 400.
+    /// The body could not be read completely. The response status is 400.
     BodyError(BoxError),
-    /// Another handler is working on the event. Answered with 503, so that the service redelivers
-    /// the event in case that handler fails.
+    /// Another handler is processing the event. The response status is 503, so that the service
+    /// redelivers the event in case that handler fails.
     InProgress(EventKey),
-    /// The handler failed, and its claim was released. Answered with 500.
+    /// The handler failed, and its claim was released. The response status is 500.
     HandlerFailed {
         /// The key of the event.
         key: EventKey,
-        /// The error of the handler.
+        /// The error from the handler.
         error: BoxError,
     },
-    /// The dedup store, the store of pending runs or the source of secrets failed, so nothing was
-    /// handled. Answered with 503.
+    /// The dedup store, the store for pending runs or the source of secrets failed, so nothing was
+    /// handled. The response status is 503.
     StoreFailed {
         /// The key of the event, if the delivery was verified.
         key: Option<EventKey>,
-        /// The error of the store.
+        /// The error from the store or the source.
         error: BoxError,
     },
-    /// The URL belongs to a run that this receiver does not know. Answered with 503, because the
-    /// run may be resumed later.
+    /// The URL belongs to a run that this receiver does not know. The response status is 503,
+    /// because the run may be resumed later.
     UnknownRun,
-    /// The delivery could not be held, because the limit of held bytes is reached. Answered with
-    /// 503.
+    /// The delivery could not be held, because the limit on held bytes has been reached. The
+    /// response status is 503.
     BufferFull,
 }
 
@@ -110,7 +110,7 @@ impl Outcome {
         }
     }
 
-    /// Returns the status of the response.
+    /// Returns the response status.
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Handled(_) | Self::CommitFailed { .. } | Self::AlreadyHandled(_) | Self::RunEnded(_) => {
@@ -131,7 +131,7 @@ impl Outcome {
 
     /// Converts the outcome into the response to send, with a short JSON body.
     ///
-    /// The body never contains details of the error.
+    /// The body never contains error details.
     pub fn into_response(self) -> Response<String> {
         let status = self.status();
         let error = match status {

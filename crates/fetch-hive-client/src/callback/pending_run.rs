@@ -19,8 +19,8 @@ use crate::execute::{RunEnd, RunPermit, RunTelemetry};
 use crate::poll_run::{DEFAULT_TIMEOUT, WAIT};
 use crate::{BoxError, Client, Error, ErrorKind, WaitError};
 
-/// A run that the service has accepted, with the response to its invocation and a way to wait for
-/// its callback.
+/// A run that the service has accepted, with the response to its invocation and a handle for
+/// waiting for its callback.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StartedRun<R, C = Client> {
@@ -36,8 +36,8 @@ impl<R, C> StartedRun<R, C> {
         self.pending.request_id()
     }
 
-    /// Returns the secret that signs the callback of the run, from the response or from the request
-    /// of a trigger.
+    /// Returns the secret that signs the run's callback. It comes from the response or from the
+    /// request for a webhook trigger.
     pub fn webhook_secret(&self) -> Option<&WebhookSecret> {
         self.pending.webhook_secret()
     }
@@ -45,19 +45,19 @@ impl<R, C> StartedRun<R, C> {
 
 /// A token for resuming a pending run, in this process or after a restart.
 ///
-/// Serialize it to store it. The serialized form contains the webhook secret as plain text, and
-/// anyone who can read the secret can sign callbacks of the deployment. If you store the secret
-/// elsewhere, set [`webhook_secret`](Self::webhook_secret) to `None` first.
+/// Serialize the token to store it. The serialized form contains the webhook secret in plain text,
+/// and anyone who can read the secret can sign callbacks for the deployment. If you store the
+/// secret elsewhere, set [`webhook_secret`](Self::webhook_secret) to `None` first.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ResumeToken {
     /// The request id of the run, if the response contained one. Use it to look up the run with
     /// [`Requests::get`](crate::resources::Requests::get).
     pub request_id: Option<RequestId>,
-    /// The random last segment of the run's callback URL. Without the secret, it only lets a sender
-    /// have deliveries held in memory.
+    /// The random last segment of the run's callback URL. A sender who has the token but not the
+    /// secret can only cause deliveries to be held in memory.
     pub token: String,
-    /// The secret that signs the callback of the run.
+    /// The secret that signs the run's callback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_secret: Option<WebhookSecret>,
 }
@@ -77,16 +77,16 @@ pub struct PendingRun<C = Client> {
     run_token: RunToken,
     resume_token: ResumeToken,
     timeout: Option<Duration>,
-    /// The permit of the run, until its end is known.
+    /// The permit for the run, until the run is known to have ended.
     permit: Option<RunPermit>,
     /// The report of the run, until its result is received.
     pub(super) run: Option<Box<RunTelemetry>>,
-    /// The number of the event that was taken and not acknowledged yet.
+    /// The number of the event that was taken but has not been acknowledged.
     taken: Option<u64>,
 }
 
 impl<C> PendingRun<C> {
-    /// Registers the run, so that its callbacks are held or verified.
+    /// Opens the run in the store, so that its callbacks are held or verified.
     pub(super) async fn open(client: Client, receiver: Receiver, run_token: RunToken) -> Result<Self, BoxError> {
         receiver.pending_runs.open(&run_token).await?;
         let resume_token = ResumeToken { request_id: None, token: run_token.as_str().to_owned(), webhook_secret: None };
@@ -95,7 +95,7 @@ impl<C> PendingRun<C> {
         Ok(Self { client, kind, receiver, run_token, resume_token, timeout, permit: None, run: None, taken: None })
     }
 
-    /// Forgets a run that was certainly not started. If the store fails, it forgets the run later.
+    /// Removes a run that was certainly not started. Errors of the store are ignored.
     pub(super) async fn cancel(self) {
         let _ = self.pending_runs().cancel(&self.run_token).await;
     }
@@ -157,25 +157,27 @@ impl<C> PendingRun<C> {
         self.resume_token.request_id.as_ref()
     }
 
-    /// Returns the secret that signs the callback of the run, if it is known separately from the
+    /// Returns the secret that signs the run's callback, if it is known separately from the
     /// receiver's secrets.
     pub fn webhook_secret(&self) -> Option<&WebhookSecret> {
         self.resume_token.webhook_secret.as_ref()
     }
 
-    /// Sets how long each call of `event` waits. Defaults to 600 s; `None` waits without a limit.
+    /// Sets how long each call to `event` or `handle` waits for the event. Defaults to 600 s. With
+    /// `None`, there is no timeout.
     pub fn timeout(&mut self, timeout: impl Into<Option<Duration>>) -> &mut Self {
         self.timeout = timeout.into();
         self
     }
 
-    /// Waits for the event that ends the run for the configured timeout, and acknowledges it.
+    /// Waits up to the configured timeout for the event that ends the run, and acknowledges the
+    /// event.
     pub(crate) async fn wait(&mut self) -> Result<Delivery, Error> {
         self.wait_for(self.timeout).await
     }
 
-    /// Waits for the event that ends the run and acknowledges it. `remaining` is the unused part of
-    /// the timeout.
+    /// Waits for the event that ends the run, and acknowledges the event. `remaining` is the unused
+    /// part of the timeout.
     pub(super) async fn wait_for(&mut self, remaining: Option<Duration>) -> Result<Delivery, Error> {
         let delivery = self.take(remaining).await?;
         self.acknowledge().await?;
@@ -196,7 +198,7 @@ impl<C> PendingRun<C> {
         result
     }
 
-    /// Waits for the event that ends the run, and takes it for the length of the lease.
+    /// Waits for the event that ends the run, and takes it for the duration of the lease.
     pub(crate) async fn take_event(&mut self) -> Result<Delivery, Error> {
         self.take(self.timeout).await
     }
@@ -210,7 +212,7 @@ impl<C> PendingRun<C> {
         Ok(())
     }
 
-    /// Runs a future, and renews the lease of the taken event meanwhile.
+    /// Runs a future, and renews the lease of the taken event while it runs.
     async fn renewed<F: Future>(&self, future: F) -> F::Output {
         let Some(number) = self.taken else { return future.await };
         let (runs, token, lease) = (self.pending_runs(), &self.run_token, self.receiver.lease);
@@ -240,7 +242,7 @@ impl<C> PendingRun<C> {
                 TakeResult::Acknowledged | TakeResult::UnknownRun => {
                     return Err(self.error(|request_id| WaitError::AlreadyTaken { request_id }));
                 }
-                // The previous wait ends only now, so that the store knows of a waiter throughout.
+                // The previous wait ends only now, so the store always knows of a waiter.
                 TakeResult::Pending(changed) => waiting.insert(changed),
             };
             let limit = remaining.map(|remaining| (&*clock, started.remaining(&*clock, remaining)));
@@ -263,15 +265,17 @@ impl<C> PendingRun<C> {
         acknowledged.map_err(|source| self.error(|request_id| WaitError::Store { request_id, source }))
     }
 
-    /// Gives back the event that was taken. If the store fails, its lease still expires.
+    /// Gives back the taken event. If this fails, the event becomes available when its lease
+    /// expires.
     async fn give_back(&mut self) {
         if let Some(taken) = self.taken.take() {
             let _ = self.pending_runs().give_back(&self.run_token, taken).await;
         }
     }
 
-    /// Reports that the run has ended, if you learned it without waiting here, and frees its run
-    /// slot. Dropping the pending run instead keeps the slot occupied until the event arrives.
+    /// Frees the run's slot. Call this if you have learned in another way that the run has ended.
+    ///
+    /// If you drop the pending run instead, the limiter holds the slot as for any unresolved run.
     pub fn run_ended(&mut self) {
         match (self.permit.take(), &self.client.shared.run_limiter, &self.resume_token.request_id) {
             (Some(mut permit), ..) => permit.set_end(RunEnd::Ended),
@@ -290,12 +294,12 @@ fn wait_error(operation: &'static str, error: WaitError) -> Error {
 }
 
 impl PendingRun {
-    /// Waits for the event that ends the run, and acknowledges it. It may be called again after a
-    /// timeout.
+    /// Waits for the event that ends the run, and acknowledges the event. You can call it again
+    /// after a timeout.
     ///
-    /// Once it returns, the service does not redeliver the event, so the event is lost if the
-    /// process then ends before your program has used it. [`handle`](Self::handle) acknowledges the
-    /// event after your work.
+    /// Once it returns, the service does not redeliver the event. If the process then ends before
+    /// your program has used the event, the event is lost. [`handle`](Self::handle) acknowledges
+    /// the event only after your handler returns successfully.
     ///
     /// Events that do not end the run, such as those of its delegations, are passed to the handler
     /// of [`Receiver::receive`] instead.
@@ -312,9 +316,9 @@ impl PendingRun {
     /// Waits for the event that ends the run, runs a handler, and acknowledges the event when the
     /// handler succeeds.
     ///
-    /// If the handler fails or the process ends, the next waiter receives the event: a later call,
-    /// or a run that was [resumed](Client::resume). The [lease](Receiver::lease) of the event is
-    /// renewed while the handler runs.
+    /// If the handler fails or the process ends, the next waiter receives the event. The next
+    /// waiter is a later call or a [resumed](Client::resume) run. The event's
+    /// [lease](Receiver::lease) is renewed while the handler runs.
     ///
     /// ```no_run
     /// # async fn store(_: &fetch_hive_client::callback::Delivery) {}
@@ -332,8 +336,8 @@ impl PendingRun {
     ///
     /// # Errors
     ///
-    /// Returns the error of the handler, or the errors of [`event`](Self::event). If another waiter
-    /// took the event because the lease expired, the error is [`WaitError::Store`] with
+    /// Returns the error from the handler, or an error as described for [`event`](Self::event). If
+    /// the lease expired and another waiter took the event, the error is [`WaitError::Store`] with
     /// [`ClaimLost`](super::ClaimLost).
     pub async fn handle<T, E, F, H>(&mut self, handler: H) -> Result<T, E>
     where
@@ -348,18 +352,17 @@ impl PendingRun {
 impl Client {
     /// Resumes waiting for the callback of a run, in this process or after a restart.
     ///
-    /// The receiver must have the same callback URL as before. Which events are returned depends on
-    /// the [`PendingRuns`] of the receiver. With the default, an event that arrived in this process
-    /// within the last hour, while nothing waited for it, is returned at once. An event that
-    /// arrived before a restart was answered with 503, and is returned when the service redelivers
-    /// it. If the service has stopped redelivering, use
+    /// The receiver must have the same callback URL as before. Which events are available depends
+    /// on the receiver's [`PendingRuns`]. With the default, an event that arrived in this process
+    /// within the last hour while nothing was waiting for it is available immediately. The receiver
+    /// responded with 503 to an event that arrived before a restart, so this event becomes
+    /// available when the service redelivers it. If the service no longer redelivers it, use
     /// [`Requests::wait`](crate::resources::Requests::wait) instead.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::Invalid`] if the token does not belong to a pending run
-    /// - [`WaitError::NoSecret`] if no secret is known: not in the token, not in the receiver, and
-    ///   not in its store
+    /// - [`WaitError::NoSecret`] if neither the token, the receiver nor its store contains a secret
     /// - [`WaitError::Store`] if the store of the pending runs fails
     pub async fn resume(&self, receiver: &Receiver, token: ResumeToken) -> Result<PendingRun, Error> {
         PendingRun::resume(self.clone(), receiver, token).await

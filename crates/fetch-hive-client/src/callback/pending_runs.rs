@@ -11,47 +11,48 @@ use http::HeaderMap;
 use super::run_token::RunToken;
 use crate::BoxError;
 
-/// A store of the runs whose callbacks are pending, which matches a callback with the wait for its
+/// A store for runs whose callbacks are pending. It delivers each callback to the waiter for its
 /// run.
 ///
 /// A run is identified by the token in its callback URL. The client opens a run before it sends the
-/// invocation, and the [`Receiver`](super::Receiver) delivers the callbacks to it. A waiter takes
+/// invocation, and the [`Receiver`](super::Receiver) delivers the run's callbacks. A waiter takes
 /// the event that ends the run, does its work and acknowledges the event. If the waiter disappears
-/// before, the next waiter takes the event again.
+/// first, the next waiter takes the event again.
 ///
 /// [`MemoryPendingRuns`](super::MemoryPendingRuns) works within one process. To start a run in one
 /// process and receive its callback in another, use `fetch-hive-store`, or implement this trait for
-/// a store that they share. Each method must be atomic.
+/// a shared store. Each method must be atomic.
 ///
 /// # Errors
 ///
-/// Each method may return any error of the store. If `open` fails, nothing is sent. If `deliver`
-/// fails, the receiver answers with 503, so that the service redelivers the callback.
+/// Each method may return any error from the store. If `open` fails, nothing is sent. If `deliver`
+/// fails, the receiver responds with 503, and the service redelivers the callback.
 #[async_trait]
 pub trait PendingRuns: Send + Sync + 'static {
-    /// Opens a run before its invocation is sent, or opens it again to resume waiting.
+    /// Opens a run before its invocation is sent, or reopens it to resume waiting.
     async fn open(&self, token: &RunToken) -> Result<(), BoxError>;
 
-    /// Records that the service accepted the run, and returns the deliveries that are held
-    /// unverified. The caller verifies them and delivers them again.
+    /// Records that the service has accepted the run, and returns the unverified deliveries that
+    /// were held. The caller verifies them and delivers them again.
     ///
-    /// A secret or a request id that is already known is not replaced by `None`.
+    /// `None` must not replace a secret or a request id that is already known.
     async fn started(&self, token: &RunToken, run: AcceptedRun) -> Result<Vec<RawDelivery>, BoxError>;
 
     /// Removes a run that was certainly not started.
     async fn cancel(&self, token: &RunToken) -> Result<(), BoxError>;
 
-    /// Returns what is known about a run, or `None` for an unknown token.
+    /// Returns the state of a run, or `None` if the token is unknown.
     async fn find(&self, token: &RunToken) -> Result<Option<PendingRunState>, BoxError>;
 
     /// Stores the event that ends a run, or holds a delivery that could not be verified.
     ///
-    /// Storing an event twice has no effect. An unverified delivery is held only while the run is
-    /// not [started](Self::started), within limits, and never replaces a verified one.
+    /// Storing an event again must have no effect. An unverified delivery is held only until the
+    /// run is [started](Self::started) and only within limits. It must never replace a verified
+    /// delivery.
     async fn deliver(&self, token: &RunToken, delivery: RawDelivery, verified: bool)
     -> Result<DeliverResult, BoxError>;
 
-    /// Takes the event that ends a run, for the length of a lease.
+    /// Takes the event that ends a run, for the duration of a lease.
     async fn take(&self, token: &RunToken, lease: Duration) -> Result<TakeResult, BoxError>;
 
     /// Extends the lease of a taken event.
@@ -70,13 +71,16 @@ pub trait PendingRuns: Send + Sync + 'static {
     /// event.
     async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError>;
 
-    /// Gives back a taken event, so that the next waiter takes it. It has no effect if the event
-    /// was acknowledged or the lease was lost.
+    /// Gives back a taken event, so that the next waiter can take it.
+    ///
+    /// It must have no effect if the event was acknowledged or the lease was lost.
     async fn give_back(&self, token: &RunToken, number: u64) -> Result<(), BoxError>;
 
-    /// Reports that a waiter of this process was dropped, with the number of the event that it took
-    /// and did not acknowledge. It must not block. The default does nothing, so that the next
-    /// waiter takes the event when the lease expires.
+    /// Reports that a waiter in this process was dropped. `unfinished` is the number of the event
+    /// that it took but did not acknowledge.
+    ///
+    /// It must not block. The default does nothing, and the next waiter can take the event when the
+    /// lease expires.
     fn close(&self, token: &RunToken, unfinished: Option<u64>) {
         let _ = (token, unfinished);
     }
@@ -85,7 +89,7 @@ pub trait PendingRuns: Send + Sync + 'static {
 /// A future that completes when the state of a run may have changed. It may complete early.
 pub type Changed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A run that the service accepted.
+/// A run that the service has accepted.
 ///
 /// `Debug` does not show the secret.
 #[derive(Clone, Default)]
@@ -93,8 +97,8 @@ pub type Changed = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct AcceptedRun {
     /// The request id of the run.
     pub request_id: Option<RequestId>,
-    /// The secret that signs the callbacks of the run, if it is known separately from the
-    /// receiver's secrets.
+    /// The secret that signs the run's callbacks, if it is known separately from the receiver's
+    /// secrets.
     pub webhook_secret: Option<WebhookSecret>,
 }
 
@@ -118,13 +122,13 @@ impl fmt::Debug for AcceptedRun {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PendingRunState {
-    /// The run was opened, but the response to its invocation is not known.
+    /// The run was opened, but the response to its invocation has not been recorded.
     Opened,
-    /// The service accepted the run.
+    /// The service has accepted the run.
     Started(AcceptedRun),
 }
 
-/// A callback request, consisting of its headers and its raw body.
+/// The headers and the raw body of a callback request.
 ///
 /// `Debug` shows only the length of the body.
 #[derive(Clone, PartialEq, Eq)]
@@ -142,7 +146,7 @@ impl RawDelivery {
         Self { headers, body: body.into() }
     }
 
-    /// Returns the number of bytes of the headers and the body.
+    /// Returns the total size of the headers and the body in bytes.
     pub fn size(&self) -> usize {
         self.body.len() + self.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
     }
@@ -160,21 +164,21 @@ impl fmt::Debug for RawDelivery {
 /// The result of [`PendingRuns::deliver`].
 #[non_exhaustive]
 pub enum DeliverResult {
-    /// The event is stored, and survives the end of this process. Answered with 200.
+    /// The event is stored, and survives crashes and restarts. The receiver responds with 200.
     Stored,
-    /// The event is kept in memory for a waiter that is active. After the change, the receiver
-    /// delivers it again, and answers with 503 if it was not acknowledged in time.
+    /// The event is kept in memory for an active waiter. After the change, the receiver delivers
+    /// the event again. It responds with 503 if the event is not acknowledged in time.
     Unacknowledged(Changed),
-    /// The event was already stored or acknowledged. Answered with 200.
+    /// The event was already stored or acknowledged. The receiver responds with 200.
     AlreadyStored,
-    /// The delivery is held and should be redelivered. Answered with 503.
+    /// The delivery is held, and the service should redeliver it. The receiver responds with 503.
     Held,
-    /// A limit of held deliveries is reached. Answered with 503.
+    /// A limit on held deliveries has been reached. The receiver responds with 503.
     BufferFull,
-    /// The run was started in the meantime, so an unverified delivery is not held. The receiver
-    /// verifies the delivery again.
+    /// The run has been started in the meantime, so the unverified delivery is not held. The
+    /// receiver verifies the delivery again.
     Started,
-    /// The token is unknown. Answered with 503.
+    /// The token is unknown. The receiver responds with 503.
     UnknownRun,
 }
 
@@ -195,16 +199,16 @@ impl fmt::Debug for DeliverResult {
 /// The result of [`PendingRuns::take`].
 #[non_exhaustive]
 pub enum TakeResult {
-    /// The verified event that ends the run, taken for the length of the lease.
+    /// The verified event that ends the run, taken for the duration of the lease.
     Event {
         /// The headers and the body of the callback.
         delivery: RawDelivery,
-        /// The number of the lease, which differs each time the event is taken.
+        /// The number of the lease, which is different each time the event is taken.
         taken: u64,
     },
     /// The event has not arrived, or another waiter holds it. Try again after the change.
     Pending(Changed),
-    /// The event was taken and acknowledged.
+    /// The event has already been acknowledged.
     Acknowledged,
     /// The token is unknown.
     UnknownRun,

@@ -22,16 +22,16 @@ use crate::BoxError;
 use crate::clock::Clock;
 use crate::execute::{BodyBuffer, BodyTooLarge};
 
-/// A receiver of callbacks, which turns an HTTP request into a response and works with any server.
+/// A receiver for callbacks. It turns HTTP requests into responses, and works with any server.
 ///
 /// For each request, the receiver verifies the signature before it parses anything, runs the
-/// handler, and answers with a status that tells the service whether to redeliver the event (see
-/// [`Outcome`]). With a [dedup store](Self::dedup), the handler runs once per event, even if the
-/// service redelivers it. The response body is a short JSON text in a `String`, which axum and
-/// hyper accept as a body.
+/// handler, and responds with a status code that tells the service whether to redeliver the event
+/// (see [`Outcome`]). With a [dedup store](Self::dedup), the handler succeeds once per event, even
+/// if the service redelivers it. The response body is a `String` that contains short JSON, which
+/// axum and hyper accept as a body.
 ///
-/// The receiver has no timeouts of its own. Limit the time for reading a request and for answering
-/// it in your server.
+/// The receiver itself has no timeouts. Configure timeouts for reading requests and sending
+/// responses in your server.
 ///
 /// Cloning is cheap. The clones share the dedup store and the pending runs.
 #[derive(Clone)]
@@ -52,7 +52,7 @@ pub struct Receiver {
 type EventKeyFunction = dyn Fn(&Delivery) -> EventKey + Send + Sync;
 
 impl Receiver {
-    /// Creates a receiver that accepts the callbacks accepted by the verifier.
+    /// Creates a receiver that accepts the callbacks that the verifier accepts.
     pub fn new(verifier: Verifier) -> Self {
         let memory_pending_runs = MemoryPendingRuns::new();
         Self {
@@ -73,13 +73,13 @@ impl Receiver {
     /// Creates a receiver for [`run_and_wait`](crate::Call::run_and_wait) and
     /// [`start`](crate::Call::start) at this public URL.
     ///
-    /// The receiver has no secrets at first. It learns the secret of each run from the response to
-    /// its invocation.
+    /// The receiver initially has no secrets. It learns each run's secret from the response to the
+    /// invocation.
     pub fn with_callback_url(callback_url: impl Into<String>) -> Self {
         Self::new(Verifier::new(None::<&str>)).callback_url(callback_url)
     }
 
-    /// Sets the dedup store, so that the handler runs once per event.
+    /// Sets the dedup store, so that the handler succeeds once per event.
     ///
     /// Without a dedup store, the handler runs for every delivery, including redeliveries.
     #[must_use]
@@ -88,17 +88,17 @@ impl Receiver {
         self
     }
 
-    /// Sets the store of the pending runs. Defaults to [`MemoryPendingRuns`].
+    /// Sets the store for pending runs. Defaults to [`MemoryPendingRuns`].
     ///
-    /// With a store that several processes share, each of them can receive the callback of a run
-    /// and wait for it.
+    /// If several processes share a store, any of them can receive the callback for a run, and any
+    /// of them can wait for it.
     #[must_use]
     pub fn pending_runs(mut self, runs: impl PendingRuns) -> Self {
         self.pending_runs = Arc::new(runs);
         self
     }
 
-    /// Sets a source of secrets, which is asked when a callback does not match any of the
+    /// Sets a source of secrets, which is queried if a callback does not match any of the
     /// receiver's own secrets.
     #[must_use]
     pub fn secret_source(mut self, source: impl SecretSource) -> Self {
@@ -106,7 +106,7 @@ impl Receiver {
         self
     }
 
-    /// Sets the clock for the renewal of leases and the duration of deliveries.
+    /// Sets the clock for renewing leases and measuring the duration of deliveries.
     ///
     /// Defaults to tokio's, if the feature `hyper` is enabled and the receiver is used within a
     /// tokio runtime.
@@ -116,11 +116,11 @@ impl Receiver {
         self
     }
 
-    /// Sets how long a handler may own an event before its lease is renewed. Defaults to 60 s.
+    /// Sets the lease of an event that is being handled. Defaults to 60 s.
     ///
-    /// The lease is renewed while the handler runs. If the process is killed, a redelivery is
-    /// handled when the lease has expired. Without a [clock](Self::clock), and in
-    /// `receive_blocking`, nothing is renewed, so the lease must be longer than the handler ever
+    /// The lease is renewed while the handler runs. If the process is killed, the event can be
+    /// handled again after the lease has expired. Without a [clock](Self::clock), and in
+    /// `receive_blocking`, the lease is not renewed, so it must be longer than the handler ever
     /// takes.
     #[must_use]
     pub fn lease(mut self, lease: Duration) -> Self {
@@ -128,8 +128,8 @@ impl Receiver {
         self
     }
 
-    /// Replaces the function that identifies an event across its deliveries. Defaults to
-    /// [`Delivery::key`].
+    /// Sets the function that returns the key by which redeliveries of an event are recognized.
+    /// Defaults to [`Delivery::key`].
     ///
     /// ```
     /// use fetch_hive_client::callback::{EventKey, Receiver, Verifier};
@@ -159,28 +159,29 @@ impl Receiver {
     /// host, unless the client
     /// [allows plain http](crate::ClientBuilder::allow_plain_http_callbacks).
     ///
-    /// Each run gets its own callback URL: this URL with one more path segment. Route both to the
-    /// receiver, for example `/callbacks` and `/callbacks/{*rest}`.
+    /// Each run has its own callback URL, which is this URL with an additional path segment. Route
+    /// both to the receiver, for example `/callbacks` and `/callbacks/{*rest}`.
     #[must_use]
     pub fn callback_url(mut self, url: impl Into<String>) -> Self {
         self.callback_url = Some(url.into());
         self
     }
 
-    /// Sets the maximum number of bytes of deliveries to hold in memory. Defaults to 16 MiB.
+    /// Sets the maximum total size of the deliveries that are held in memory, in bytes. Defaults to
+    /// 16 MiB.
     ///
-    /// A delivery is held if the secret of its run is not known yet, or if nothing waits for the
-    /// run at the moment. A delivery that does not fit is answered with 503, so that the service
-    /// redelivers it. It has no effect on other [pending runs](Self::pending_runs).
+    /// A delivery is held if the secret of its run is not known yet, or if nothing is currently
+    /// waiting for the run. If a delivery does not fit, the receiver responds with 503, and the
+    /// service redelivers it. This setting applies only to [`MemoryPendingRuns`].
     #[must_use]
     pub fn max_held_bytes(self, bytes: usize) -> Self {
         self.memory_pending_runs.set_max_held_bytes(bytes);
         self
     }
 
-    /// Calls a function with a report of each delivery, for logs and metrics.
+    /// Sets a function that receives a report of each delivery, for logs and metrics.
     ///
-    /// It runs before the response is returned, so it should not block.
+    /// The function runs before the response is returned, so it should not block.
     #[must_use]
     pub fn on_delivery(mut self, hook: impl Fn(DeliveryReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_delivery = Some(Arc::new(hook));
@@ -279,7 +280,7 @@ impl Receiver {
         }
     }
 
-    /// Runs a handler, and renews its claim meanwhile.
+    /// Runs a handler, and renews its claim while it runs.
     async fn renewed<F: Future>(&self, claim: Option<&Claim>, handler: F) -> F::Output {
         match (&self.dedup_store, claim, self.running_clock()) {
             (Some(store), Some(claim), Some(clock)) => {
@@ -305,7 +306,7 @@ impl Receiver {
         self.clock.as_deref()
     }
 
-    /// Verifies a request and claims its event.
+    /// Verifies a request, and claims its event.
     ///
     /// Returns the delivery for the handler, or the outcome if there is nothing to handle.
     pub(crate) async fn verify_and_claim(
@@ -322,7 +323,7 @@ impl Receiver {
         let key = match &self.event_key {
             Some(key) => key(&delivery),
             None if self.dedup_store.is_some() || self.on_delivery.is_some() => delivery.key(),
-            // Nobody sees the key, which may need a digest of the body.
+            // The key is not used, so it is not computed, which may require a digest of the body.
             None => EventKey::new(String::new()),
         };
         if let Some(store) = &self.dedup_store {
@@ -336,7 +337,7 @@ impl Receiver {
         Ok((key, delivery))
     }
 
-    /// Verifies a callback with the secrets of a verifier, and then with those of the source.
+    /// Verifies a callback with the secrets of a verifier, and then with those from the source.
     pub(super) async fn verify(
         &self,
         verifier: &Verifier,
@@ -368,7 +369,7 @@ impl Receiver {
             },
             (Err(error), claimed) => {
                 if let Some((store, claim)) = claimed {
-                    // If the store fails, the lease still expires.
+                    // If the release fails, the claim expires with its lease.
                     let _ = store.release(&claim).await;
                 }
                 Outcome::HandlerFailed { key, error }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::BoxError;
 use crate::clock::Clock;
 
-/// Runs a future, and renews its lease after each third of the lease.
+/// Runs a future, and renews its lease each time a third of the lease has passed.
 ///
-/// A renewal that fails is not reported here, because the commit or the acknowledgement after the
-/// future reports a lost lease.
+/// A failed renewal is not reported, because the subsequent commit or acknowledgement reports a
+/// lost lease.
 pub(super) async fn with_renewal<F, R, N>(
     clock: &dyn Clock,
     lease: Duration,

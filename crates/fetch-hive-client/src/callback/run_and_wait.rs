@@ -15,8 +15,10 @@ use crate::clock::Stopwatch;
 use crate::poll_run::DEFAULT_TIMEOUT;
 use crate::{Call, Client, Error, ErrorKind};
 
-/// A call that starts a run and waits for its callback. Nothing is sent until it is awaited, or
-/// until `send` is called on the blocking client.
+/// A call that starts a run and waits for its callback.
+///
+/// Nothing is sent until the call is awaited, or until its method `send` is called in the blocking
+/// client.
 #[must_use = "nothing is sent until it is awaited or sent"]
 pub struct RunAndWait<E, C = Client> {
     call: Call<E, C>,
@@ -25,10 +27,10 @@ pub struct RunAndWait<E, C = Client> {
 }
 
 impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
-    /// Starts a run and waits for its verified callback, which the receiver must receive.
+    /// Starts a run and waits for the receiver to receive its verified callback.
     ///
-    /// The callback URL of the run is derived from [`Receiver::callback_url`] and replaces the one
-    /// in the request. The event of a failed run is returned like any other event; use
+    /// The run's callback URL is derived from [`Receiver::callback_url`] and replaces the one in
+    /// the request. If the run fails, its event is returned like any other event. Use
     /// [`into_output`](crate::types::CallbackEvent::into_output) to turn it into an error.
     ///
     /// ```no_run
@@ -44,12 +46,12 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
     /// # Ok(()) }
     /// ```
     ///
-    /// Dropping the future stops waiting, but does not stop the run. To be able to resume waiting,
-    /// use [`start`](Call::start), which returns a [`ResumeToken`](super::ResumeToken).
+    /// Dropping the future stops waiting, but does not stop the run. If you need to resume waiting
+    /// later, use [`start`](Call::start), which returns a [`ResumeToken`](super::ResumeToken).
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`start`](Call::start) and [`PendingRun::event`].
+    /// Returns an error as described for [`start`](Call::start) and [`PendingRun::event`].
     pub fn run_and_wait(self, receiver: &Receiver) -> RunAndWait<E, C> {
         RunAndWait { call: self, receiver: receiver.clone(), timeout: Some(DEFAULT_TIMEOUT) }
     }
@@ -66,7 +68,8 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
         let url = token.callback_url(base_url);
         let call = self.map(|request| request.with_callback_url(url));
         call.validate()?;
-        // The callback may arrive before the response, so the run is opened before it is started.
+        // The run is opened before it is started, because its callback may arrive before the
+        // response.
         let store_failed = |error| Error::new(E::NAME, ErrorKind::Store(error));
         let mut pending =
             PendingRun::open(call.client().clone(), receiver.clone(), token).await.map_err(store_failed)?;
@@ -92,9 +95,9 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// callback.
     ///
     /// The callback must arrive at this receiver, or at one that shares its
-    /// [`PendingRuns`](super::PendingRuns). The callback URL of the run is derived from
-    /// [`Receiver::callback_url`]. The run occupies its slot of the
-    /// [run limiter](crate::RunLimiter) until its event arrives.
+    /// [`PendingRuns`](super::PendingRuns). The run's callback URL is derived from
+    /// [`Receiver::callback_url`]. The run occupies its slot in the [run
+    /// limiter](crate::RunLimiter) until its event arrives.
     ///
     /// ```no_run
     /// # use fetch_hive_client::Client;
@@ -116,8 +119,8 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// - [`ErrorKind::Invalid`] if the receiver has no callback URL. Nothing was sent.
     /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the
     ///   receiver has a secret. The run was started, but its callback could not be verified.
-    /// - [`ErrorKind::Store`] if the run could not be opened in the store of the pending runs.
-    ///   Nothing was sent.
+    /// - [`ErrorKind::Store`] if the run could not be opened in the store for pending runs. Nothing
+    ///   was sent.
     /// - [`WaitError::Store`](crate::WaitError::Store) if the store failed after the run was
     ///   started
     pub async fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
@@ -126,8 +129,8 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
 }
 
 impl<E: CallbackEndpoint + Clone + 'static, C> RunAndWait<E, C> {
-    /// Sets the timeout for starting the run and waiting for its event together. Defaults to 600 s;
-    /// `None` waits without a limit.
+    /// Sets the total timeout for starting the run and waiting for its event. Defaults to 600 s.
+    /// With `None`, there is no timeout.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
         self

@@ -15,14 +15,14 @@ use super::run_token::RunToken;
 use crate::BoxError;
 use crate::clock::{Stopwatch, completes_within};
 
-/// How long a delivery waits for the waiter of its run to acknowledge the event, before it is
-/// answered with 503.
+/// How long a delivery waits for its event to be acknowledged before the receiver responds with
+/// 503.
 const MAX_ACKNOWLEDGE_TIME: Duration = Duration::from_secs(5);
 
 impl Receiver {
     /// Verifies a callback for a run, and stores the event that ends the run.
     ///
-    /// Returns any other event, which belongs to the handler.
+    /// Any other event is returned, because the handler must process it.
     pub(super) async fn deliver_to_run(
         &self,
         token: &RunToken,
@@ -95,7 +95,7 @@ impl Receiver {
         }
     }
 
-    /// Records that a run was started, and processes the deliveries that were held until now.
+    /// Records that a run was started, and processes the deliveries that have been held for it.
     ///
     /// Returns `false` if no secret is known that could verify its callbacks.
     pub(super) async fn run_started(&self, token: &RunToken, run: AcceptedRun) -> Result<bool, BoxError> {
@@ -110,8 +110,8 @@ impl Receiver {
         let url = token.callback_url(self.callback_url.as_deref().unwrap_or_default());
         let path = url.parse::<Uri>().map_or_else(|_| url.clone(), |url| url.path().to_owned());
         for held in self.pending_runs.started(token, run).await? {
-            // Held deliveries were answered with 503, so the service redelivers the ones that are
-            // ignored here.
+            // The receiver responded with 503 to held deliveries, so the service redelivers those
+            // that are ignored here.
             let result = self.verify(&verifier, &path, &held.headers, &held.body).await;
             let Ok(delivery) = result else { continue };
             let is_of_run = run_id.as_ref().zip(delivery.event.request_id.as_ref()).is_none_or(|(run, id)| run == id);

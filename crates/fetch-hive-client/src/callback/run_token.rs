@@ -5,10 +5,11 @@ use crate::BoxError;
 /// Distinguishes the callback path of a run from other paths.
 const PREFIX: &str = "run-";
 
-/// The last segment of the callback URL of one run: `run-` and 128 random bits in hexadecimal.
+/// The last segment of a run's callback URL, which is `run-` followed by 128 random bits in
+/// hexadecimal.
 ///
-/// Without the token, a sender can neither have a delivery held for the run nor end the wait for
-/// it.
+/// A sender who does not know the token can neither cause deliveries to be held for the run nor end
+/// the wait for it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct RunToken(String);
 
@@ -17,14 +18,14 @@ impl RunToken {
     ///
     /// # Errors
     ///
-    /// Returns the error of the system's source of random numbers.
+    /// Returns an error if the operating system cannot provide random numbers.
     pub fn random() -> Result<Self, BoxError> {
         let mut bits = [0; 16];
         fill_random(&mut bits)?;
         Ok(Self(format!("{PREFIX}{:032x}", u128::from_be_bytes(bits))))
     }
 
-    /// Parses a token. Returns `None` if the text does not have the form of a token.
+    /// Parses a token, or returns `None` if the text is not a valid token.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix(PREFIX)?;
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -41,7 +42,7 @@ impl RunToken {
         &self.0
     }
 
-    /// Returns the callback URL of the run: the base URL with the token appended to its path.
+    /// Returns the run's callback URL, which is the base URL with the token appended to its path.
     pub fn callback_url(&self, base_url: &str) -> String {
         let path_end = base_url.find(['?', '#']).unwrap_or(base_url.len());
         let (path, query) = base_url.split_at(path_end);

@@ -12,30 +12,29 @@ use http::HeaderMap;
 use crate::BoxError;
 use crate::clock::Instant;
 
-/// A source of the secrets that may have signed a callback, such as a table of the secrets of your
-/// deployments.
+/// A source of secrets that may have signed a callback, such as a database table of deployment
+/// secrets.
 ///
-/// If a callback does not match any of the receiver's own secrets, the receiver requests more from
-/// the source. The results, including empty ones, are cached, because anyone can send requests to a
-/// receiver.
+/// If a callback does not match any of the receiver's own secrets, the receiver queries the source.
+/// The results, including empty ones, are cached, because anyone can send requests to a receiver.
 #[async_trait]
 pub trait SecretSource: Send + Sync + 'static {
     /// Returns the secrets that may have signed the delivery.
     ///
     /// # Errors
     ///
-    /// Returns any error of the source. The receiver answers with 503, so that the service
+    /// Returns any error from the source. The receiver then responds with 503, so that the service
     /// redelivers the callback.
     async fn secrets(&self, delivery: &UnverifiedDelivery<'_>) -> Result<Vec<WebhookSecret>, BoxError>;
 
-    /// Returns the key under which the secrets of a delivery are cached. The default is the path of
-    /// the request, which suits one callback URL per deployment.
+    /// Returns the key under which the secrets for a delivery are cached. The default is the
+    /// request path, which is suitable if each deployment has its own callback URL.
     fn cache_key(&self, delivery: &UnverifiedDelivery<'_>) -> String {
         delivery.path.to_owned()
     }
 }
 
-/// A delivery whose signature is not verified yet, so that its content may be forged.
+/// A delivery whose signature has not been verified yet, and whose contents may be forged.
 ///
 /// `Debug` shows only the path.
 #[derive(Clone, Copy)]
@@ -50,12 +49,12 @@ pub struct UnverifiedDelivery<'a> {
 }
 
 impl<'a> UnverifiedDelivery<'a> {
-    /// Creates the description of a delivery.
+    /// Creates an unverified delivery.
     pub fn new(path: &'a str, headers: &'a HeaderMap, body: &'a Bytes) -> Self {
         Self { path, headers, body }
     }
 
-    /// Parses the body and returns the request id that it names.
+    /// Parses the body and returns the request id in it, if any.
     pub fn request_id(&self) -> Option<RequestId> {
         Delivery::from_verified(self.body.clone()).event.request_id
     }
@@ -67,19 +66,19 @@ impl fmt::Debug for UnverifiedDelivery<'_> {
     }
 }
 
-/// How long secrets and the absence of secrets are cached.
+/// How long results from the source are cached, including empty ones.
 const MAX_AGE: Duration = Duration::from_secs(300);
 const MAX_AGE_OF_NOTHING: Duration = Duration::from_secs(10);
 
 const MAX_ENTRIES: usize = 10_000;
 
-/// The secrets of a source, cached per key.
+/// A source with a cache for its secrets.
 pub(super) struct CachedSecrets {
     source: Box<dyn SecretSource>,
     entries: Mutex<HashMap<String, Entry>>,
 }
 
-/// The time of a look-up, and its result.
+/// The time and the result of a query.
 type Entry = (Instant, Arc<[WebhookSecret]>);
 
 impl CachedSecrets {
@@ -87,7 +86,7 @@ impl CachedSecrets {
         Self { source: Box::new(source), entries: Mutex::default() }
     }
 
-    /// Returns the secrets of a delivery from the cache or the source.
+    /// Returns the secrets for a delivery from the cache or the source.
     pub(super) async fn secrets(&self, delivery: &UnverifiedDelivery<'_>) -> Result<Arc<[WebhookSecret]>, BoxError> {
         let key = self.source.cache_key(delivery);
         let is_fresh = |now: Instant, at: Instant, secrets: &[WebhookSecret]| {

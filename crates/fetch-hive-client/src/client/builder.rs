@@ -137,17 +137,18 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Limits the concurrent runs of this client and its clones. There is no limit by default.
+    /// Limits the number of concurrent runs of this client and its clones. There is no limit by
+    /// default.
     ///
-    /// Set it to the limit of your plan (Lite 1, Starter 3, Pro 5) to avoid 429 responses of the
+    /// Set it to your plan's limit (Lite 1, Starter 3, Pro 5) to avoid 429 responses from the
     /// service.
     ///
-    /// A direct workflow run, a prompt or an agent counts until its response or its stream ends. A
-    /// call beyond the limit waits in a fair queue, within its timeout, and dropping the call
-    /// leaves the queue. A run that is started with [`start`](crate::Call::start) or
-    /// [`run_and_wait`](crate::Call::run_and_wait) counts until its event arrives. A run whose
+    /// If the limit is reached, a call waits in a fair queue until its timeout expires. Dropping
+    /// the call leaves the queue. The run of a direct workflow, prompt or agent call counts until
+    /// its response or its stream ends. A run that was started with [`start`](crate::Call::start)
+    /// or [`run_and_wait`](crate::Call::run_and_wait) counts until its event arrives. A run whose
     /// callback URL you set yourself counts only until the service accepts it, because the client
-    /// does not learn of its end.
+    /// does not learn when it ends.
     ///
     /// The limit applies to one process. [`run_limiter`](Self::run_limiter) sets a limiter that
     /// several processes share.
@@ -156,56 +157,56 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Sets how long the slot of an unresolved run stays occupied. The default is 60 s.
+    /// Sets how long an unresolved run occupies its slot. The default is 60 s.
     ///
-    /// A run is unresolved after a timeout, a lost connection or a gateway error, or if its call or
-    /// stream was dropped. This has an effect only with
+    /// A run is unresolved after a timeout, a lost connection or a gateway error, and after its
+    /// call or stream was dropped. This setting applies only to
     /// [`max_concurrent_runs`](Self::max_concurrent_runs).
     pub fn unresolved_run_hold(mut self, hold: Duration) -> Self {
         self.unresolved_run_hold = hold;
         self
     }
 
-    /// Sets the limiter of concurrent runs, instead of
+    /// Sets a limiter for concurrent runs, which replaces
     /// [`max_concurrent_runs`](Self::max_concurrent_runs).
     pub fn run_limiter(mut self, limiter: Arc<dyn RunLimiter>) -> Self {
         self.run_limiter = Some(limiter);
         self
     }
 
-    /// Calls a function with a report of each attempt, for metrics.
+    /// Sets a function that receives a report of each attempt, for metrics.
     ///
-    /// The function runs in the task of the call, so it should return quickly.
+    /// The function runs in the caller's task, and should return quickly.
     pub fn on_attempt(mut self, hook: impl Fn(AttemptReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_attempt = Some(Arc::new(hook));
         self
     }
 
-    /// Calls a function with a report of each call, for metrics.
+    /// Sets a function that receives a report of each call, for metrics.
     ///
-    /// The function runs in the task of the call, so it should return quickly.
+    /// The function runs in the caller's task, and should return quickly.
     pub fn on_call(mut self, hook: impl Fn(CallReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_call = Some(Arc::new(hook));
         self
     }
 
-    /// Calls a function with a report of each run whose result was received, for metrics.
+    /// Sets a function that receives a report of each run whose result was received, for metrics.
     ///
-    /// A direct run is reported when its call returns, and a stream when it ends or is dropped. A
-    /// run that ends by callback is reported when its
-    /// [`PendingRun`](crate::callback::PendingRun) receives the event. A run that was
-    /// [resumed](Client::resume), a run whose callback URL you set yourself, and the run of a raw
-    /// request are not reported.
+    /// A direct run is reported when its call returns, and a streamed run when its stream ends or
+    /// is dropped. A run that ends by callback is reported when its
+    /// [`PendingRun`](crate::callback::PendingRun) receives the event. Runs that were
+    /// [resumed](Client::resume), runs whose callback URL you set yourself, and runs that were
+    /// started by a raw request are not reported.
     ///
-    /// The function runs in the task of the call, so it should return quickly.
+    /// The function runs in the caller's task, and should return quickly.
     pub fn on_run(mut self, hook: impl Fn(RunReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_run = Some(Arc::new(hook));
         self
     }
 
-    /// Calls a function with the token usage of each response and stream that reports it.
+    /// Sets a function that receives the token usage of each response and stream that reports it.
     ///
-    /// The function runs in the task of the call, so it should return quickly.
+    /// The function runs in the caller's task, and should return quickly.
     pub fn on_usage(mut self, hook: impl Fn(UsageReport<'_>) + Send + Sync + 'static) -> Self {
         self.on_usage = Some(Arc::new(hook));
         self

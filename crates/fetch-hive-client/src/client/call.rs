@@ -18,8 +18,7 @@ use crate::execute::{
 };
 use crate::stream::EventStream;
 
-/// The response to the start of a run that ends by callback, and the permit and the report of the
-/// run.
+/// The response to starting a run that ends by callback, with the run's permit and report.
 pub(crate) type Accepted<R> = (ApiResponse<R>, Option<RunPermit>, Option<Box<RunTelemetry>>);
 
 impl<E, C> Call<E, C> {
@@ -55,7 +54,7 @@ impl<E, C> Call<E, C> {
         self
     }
 
-    /// Sets the limiter that decides when this call may start, instead of the client's.
+    /// Sets a limiter for this call, which replaces the client's limiter.
     ///
     /// A batch uses it to send a row for which it has already acquired a permit.
     pub fn run_limiter(mut self, limiter: Arc<dyn RunLimiter>) -> Self {
@@ -78,7 +77,7 @@ impl<E, C> Call<E, C> {
         Call { client, kind, request: change(request), options }
     }
 
-    /// Returns the limiter of this call, or else that of the client.
+    /// Returns the limiter of this call, or the client's limiter if the call has none.
     fn active_run_limiter(&self) -> Option<&Arc<dyn RunLimiter>> {
         let own = self.options.hooks.as_ref().and_then(|hooks| hooks.run_limiter.as_ref());
         own.or(self.client.shared.run_limiter.as_ref())
@@ -152,8 +151,8 @@ impl<E: Endpoint + 'static, C> Call<E, C> {
         self.client.shared.validate(&self.request)
     }
 
-    /// Sends the call, and returns the permit and the report of the run that continues until its
-    /// callback.
+    /// Sends the call, and returns the response with the permit and the report of the run, which
+    /// ends by callback.
     pub(crate) async fn response_and_permit(&self) -> Result<Accepted<E::Response>, Error> {
         let timeouts = self.options.timeouts_of(&Operation::of::<E>());
         let mut executed = self.execute_endpoint(&self.request, &timeouts, ResponseMode::UntilCallback).await?;

@@ -5,26 +5,26 @@ use fetch_hive_core::Operation;
 use fetch_hive_core::types::{RequestId, TokenUsage};
 use http::StatusCode;
 
-/// A report of one attempt of a call, for metrics. It contains no body, no key, no id of a path
-/// except the target, and no query.
+/// A report of one attempt of a call, for metrics.
+///
+/// It does not contain bodies, keys or queries, nor ids from the path other than the target.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct AttemptReport<'a> {
-    /// The operation: its name, its method, and its path with placeholders.
+    /// The operation, with its name, its method, and its path with placeholders.
     pub operation: &'a Operation,
     /// The deployment or the agent that is invoked, if the operation has one.
     pub target: Option<&'a str>,
     /// The number of the attempt, counted from 1.
     pub attempt: u32,
-    /// The status of the response, if its head was received.
+    /// The status code of the response, if its headers were received.
     pub status: Option<StatusCode>,
     /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled`
     /// if the call was dropped.
     pub error_type: Option<&'a str>,
-    /// The duration of the attempt. For a stream, it ends when the head of the response is
-    /// received.
+    /// The duration of the attempt. For a stream, it ends when the response headers are received.
     pub duration: Duration,
-    /// The id of the run, if the response contains it.
+    /// The request id of the run, if the response contains it.
     pub request_id: Option<&'a RequestId>,
     /// The host of the base URL.
     pub server_address: &'a str,
@@ -32,28 +32,27 @@ pub struct AttemptReport<'a> {
     pub server_port: u16,
 }
 
-/// A report of one call with all its attempts and waits, for metrics.
+/// A report of one call, including all its attempts and the waits between them, for metrics.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct CallReport<'a> {
-    /// The operation: its name, its method, and its path with placeholders.
+    /// The operation, with its name, its method, and its path with placeholders.
     pub operation: &'a Operation,
     /// The deployment or the agent that is invoked, if the operation has one.
     pub target: Option<&'a str>,
     /// The number of attempts that were sent.
     pub attempts: u32,
-    /// The total time of the waits between attempts.
+    /// The total time that the call waited between attempts.
     pub waited: Duration,
-    /// The time that the call waited because of
-    /// [`max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs).
+    /// The time that the call waited for a run slot.
     pub queued: Duration,
-    /// The total duration of the call. For a stream, it ends when the head of the response is
+    /// The total duration of the call. For a stream, it ends when the response headers are
     /// received.
     pub duration: Duration,
     /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled`
     /// if the call was dropped.
     pub error_type: Option<&'a str>,
-    /// Whether the call failed or was dropped although its run may have started, as in
+    /// Whether the call failed or was dropped although a run may have started, as in
     /// [`Error::may_have_run`](crate::Error::may_have_run).
     pub may_have_run: bool,
 }
@@ -61,7 +60,7 @@ pub struct CallReport<'a> {
 /// A report of one run whose result was received in a response, a stream or a callback, for
 /// metrics.
 ///
-/// A result that cannot be read and a stream that ends early are reported with their error.
+/// If the result cannot be read or the stream ends early, the report contains the error.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct RunReport<'a> {
@@ -74,12 +73,12 @@ pub struct RunReport<'a> {
     /// The type of the error as in [`Error::error_type`](crate::Error::error_type), or `cancelled`
     /// if the stream was dropped before its end.
     pub error_type: Option<&'a str>,
-    /// The time from the start of the call until the result was received, without the time in the
-    /// queue of the run limiter.
+    /// The time from the start of the call until the result was received, excluding the time that
+    /// the call waited for a run slot.
     pub duration: Duration,
 }
 
-/// A report of the tokens that one response or stream states.
+/// A report of the token usage that one response or stream contains.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct UsageReport<'a> {
@@ -87,7 +86,7 @@ pub struct UsageReport<'a> {
     pub operation: &'static str,
     /// The deployment or the agent that was invoked.
     pub target: &'a str,
-    /// The numbers of tokens.
+    /// The token usage.
     pub usage: &'a TokenUsage,
 }
 

@@ -8,24 +8,27 @@ use crate::run_limiter::DAY;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BatchState {
-    /// Its rows may start.
+    /// Rows may start.
     Running,
-    /// No row starts until a person resumes the batch.
+    /// No row starts until the batch is resumed.
     Paused {
         /// The reason for the pause.
         reason: String,
     },
 }
 
-/// The record of a batch. `Debug` does not show its definition.
+/// The record of a batch.
+///
+/// `Debug` does not show the definition.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct BatchRecord {
-    /// The id of the batch, which the other methods of [`StoreBatches`](super::StoreBatches) take.
+    /// The id of the batch, as an argument for the methods of
+    /// [`StoreBatches`](super::StoreBatches).
     pub id: String,
     /// The name of the batch.
     pub name: String,
-    /// The description that was stored with the batch.
+    /// The definition that was passed to [`complete`](super::StoreBatches::complete).
     pub definition: String,
     /// The state of the batch.
     pub state: BatchState,
@@ -35,12 +38,12 @@ pub struct BatchRecord {
     pub runs: u64,
     /// The number of attempts of the current day (UTC) that may have started a run.
     pub runs_today: u64,
-    /// The number of tokens of the settled rows.
+    /// The total number of tokens that the settled rows have used.
     pub tokens: u64,
-    /// The creation of the batch, by the clock of the database.
+    /// The time at which the batch was created, by the database's clock.
     pub created: SystemTime,
-    /// The time before which no row starts, because the service could not be reached or refused
-    /// the last run. It is in the past if there is no delay.
+    /// The time before which no row starts, because the service could not be reached or refused the
+    /// last run. If there is no delay, it is in the past.
     pub not_before: SystemTime,
 }
 
@@ -82,17 +85,17 @@ pub enum RowStatus {
     /// No run has started.
     #[default]
     Ready,
-    /// The intent to send the row is committed.
+    /// The intent to send the row has been committed, and its request may be in flight.
     Starting,
-    /// The service has accepted the run, and its outcome is pending.
+    /// The service has accepted the run, but its outcome is not known yet.
     Accepted,
     /// The run has completed.
     Succeeded,
-    /// The run has failed, and may be charged.
+    /// The run has failed, and may have been charged.
     Failed,
-    /// The request is invalid, or a person has rejected the row. It is not charged.
+    /// The request was invalid, or the row was rejected manually. Nothing was charged.
     Rejected,
-    /// The run may have started, and its outcome is unknown.
+    /// The run may have started, but its outcome is unknown.
     Unknown,
 }
 
@@ -103,7 +106,7 @@ impl fmt::Display for RowStatus {
 }
 
 impl RowStatus {
-    /// Each status, in the order of the numbers in the database.
+    /// All statuses, in the order of their numbers in the database.
     pub const ALL: [Self; 7] =
         [Self::Ready, Self::Starting, Self::Accepted, Self::Succeeded, Self::Failed, Self::Rejected, Self::Unknown];
 

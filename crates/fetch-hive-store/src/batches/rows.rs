@@ -8,7 +8,7 @@ use super::{RowStatus, StoreBatches};
 use crate::pending_runs::decode;
 use crate::{StoreError, millis};
 
-/// A row with its state.
+/// A row with its status and result.
 #[non_exhaustive]
 pub struct StoredRow {
     /// The number of the row.
@@ -17,15 +17,15 @@ pub struct StoredRow {
     pub content: Vec<u8>,
     /// The status of the row.
     pub status: RowStatus,
-    /// The number of attempts, including those that were surely not started.
+    /// The number of attempts, including those that started no run.
     pub attempts: u64,
-    /// The start of the last attempt.
+    /// The time at which the last attempt started.
     pub started: Option<SystemTime>,
     /// The request id of the run.
     pub request_id: Option<String>,
-    /// The key of the last attempt, which names its worker.
+    /// The key of the last attempt, which identifies its worker.
     pub attempt_key: Option<String>,
-    /// The result that was stored with the last change.
+    /// The result that was stored last.
     pub result: Option<Vec<u8>>,
 }
 
@@ -39,7 +39,7 @@ impl fmt::Debug for StoredRow {
     }
 }
 
-/// A row whose run has ended by callback.
+/// An unsettled row for which the event that ends its run has arrived.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RowEvent {
@@ -49,7 +49,7 @@ pub struct RowEvent {
     pub attempt: u64,
     /// The start of the attempt.
     pub started: SystemTime,
-    /// The verified delivery.
+    /// The verified delivery that contains the event.
     pub delivery: RawDelivery,
 }
 
@@ -63,13 +63,13 @@ pub struct DueRow {
     pub attempt: u64,
     /// The start of the attempt.
     pub started: SystemTime,
-    /// The time since the start, by the clock of the database.
+    /// The time since the start of the attempt, by the database's clock.
     pub age: Duration,
     /// The request id of the run, if it is known.
     pub request_id: Option<String>,
 }
 
-/// An attempt of a row, which sends at most one request.
+/// An attempt to run a row, which sends at most one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
@@ -77,20 +77,20 @@ pub struct Attempt {
     pub number: u64,
     /// The number of the attempt, counted from 1.
     pub attempt: u64,
-    /// The time at which the intent was stored.
+    /// The time at which the intent to send the row was committed.
     pub started: SystemTime,
-    /// The time of the last change.
+    /// The time of the last change to the attempt.
     pub ended: Option<SystemTime>,
-    /// The outcome in words.
+    /// A description of the outcome.
     pub verdict: Option<String>,
     /// The request id of the run.
     pub request_id: Option<String>,
-    /// The decision of a person about the attempt.
+    /// The decision that a person has made about the attempt.
     pub resolution: Option<String>,
 }
 
 impl StoreBatches {
-    /// Counts the rows in each state, in the order of [`RowStatus::ALL`].
+    /// Returns the number of rows in each status, in the order of [`RowStatus::ALL`].
     ///
     /// # Errors
     ///
@@ -111,8 +111,8 @@ impl StoreBatches {
         Ok(counts)
     }
 
-    /// Returns at most `limit` rows whose numbers are greater than `after`, in order. `state`
-    /// selects a state.
+    /// Returns at most `limit` rows whose numbers are greater than `after`, in order of their
+    /// numbers. If `state` is set, only rows with this status are returned.
     ///
     /// # Errors
     ///
@@ -151,7 +151,7 @@ impl StoreBatches {
         Ok(rows)
     }
 
-    /// Returns at most `limit` rows whose runs have ended by callback and that are not settled.
+    /// Returns at most `limit` unsettled rows for which the event that ends the run has arrived.
     ///
     /// # Errors
     ///
@@ -182,8 +182,8 @@ impl StoreBatches {
         Ok(events)
     }
 
-    /// Returns the states of rows with the given numbers and attempts, in their order. The state is
-    /// `None` if the row has another attempt.
+    /// Returns the statuses of rows with the given numbers and attempts, in the given order. The
+    /// status is `None` if this attempt is not the row's current one.
     ///
     /// # Errors
     ///
@@ -204,8 +204,8 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Takes at most `limit` accepted rows whose look-up is due, and delays the next look-up of
-    /// each by `next`.
+    /// Returns at most `limit` accepted rows whose look-up is due, and schedules the next look-up
+    /// of each row after `next`.
     ///
     /// # Errors
     ///
@@ -237,7 +237,7 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Returns the attempts of a row, or of all rows, in order.
+    /// Returns the attempts of a row, or of all rows if `number` is `None`, in order.
     ///
     /// # Errors
     ///
@@ -264,7 +264,7 @@ impl StoreBatches {
         Ok(attempts.collect())
     }
 
-    /// Records the decision of a person about the last attempt of a row.
+    /// Records a person's decision about the last attempt of a row.
     ///
     /// # Errors
     ///

@@ -9,16 +9,16 @@ use crate::database::{Changes, Row, Statement, Tx, statements};
 use crate::run_limiter::{Applicant, DAY, Decision, StoreRunLimiter, check_server, decide, lock};
 use crate::{StoreError, millis};
 
-/// The settings of [`StoreBatches::start`].
+/// The options for [`StoreBatches::start`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StartRequest {
-    /// A key of the attempt that no other attempt has. If the commit is not confirmed,
-    /// [`StoreBatches::undo_start`] finds the attempt by it.
+    /// A unique key for the attempt. If the commit is not confirmed, [`StoreBatches::undo_start`]
+    /// uses it to find the attempt.
     pub attempt_key: String,
-    /// The number of the queue entry that the previous call returned.
+    /// The number of the queue entry, if the previous call returned [`Start::Queued`].
     pub queued: Option<u64>,
-    /// The lease of the row, after which it becomes unknown.
+    /// The lease of the row. A row whose lease has expired while it was being sent becomes unknown.
     pub lease: Duration,
     /// The number of runs after which the batch is paused.
     pub max_runs: Option<u64>,
@@ -29,7 +29,7 @@ pub struct StartRequest {
 }
 
 impl StartRequest {
-    /// Creates a request without limits for runs or tokens.
+    /// Creates a request without limits on runs or tokens.
     pub fn new(attempt_key: impl Into<String>, lease: Duration) -> Self {
         let attempt_key = attempt_key.into();
         Self { attempt_key, queued: None, lease, max_runs: None, max_runs_per_day: None, max_tokens: None }
@@ -40,40 +40,40 @@ impl StartRequest {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Start {
-    /// The row has a slot, and the intent to send it is committed.
+    /// A row has a slot, and the intent to send it has been committed.
     Started(StartedRow),
-    /// No slot is free. Call again after a change in the store, or after `wait`.
+    /// No slot is available. Call again after a change in the store, or after `wait`.
     Queued {
         /// The number of the queue entry, for the next call.
         number: u64,
-        /// How long to wait at most.
+        /// The maximum time to wait before the next call.
         wait: Duration,
-        /// The time until which the daily cap pauses all runs.
+        /// The time until which no batch row starts because of the daily cap, if it was reached.
         paused_until: Option<SystemTime>,
     },
-    /// No row may start before this time.
+    /// No row may start before `until`.
     Delayed {
         /// The end of the delay.
         until: SystemTime,
-        /// How long to wait.
+        /// The time to wait before the next call.
         wait: Duration,
-        /// Whether the limit of runs per day is the reason.
+        /// Whether the reason is the limit on runs per day.
         is_daily_limit: bool,
     },
-    /// No row is ready, but some are in progress.
+    /// No row is ready, but some rows are in progress.
     InProgress,
-    /// A person must resume the batch.
+    /// The batch is paused, and must be resumed.
     Paused {
         /// The reason for the pause.
         reason: String,
     },
     /// Every row is settled or unknown.
     Finished,
-    /// There is no such batch.
+    /// The batch does not exist.
     NotFound,
 }
 
-/// A row whose intent is committed.
+/// A row whose intent has been committed, and which must now be sent.
 pub struct StartedRow {
     /// The number of the row.
     pub number: u64,
@@ -81,7 +81,7 @@ pub struct StartedRow {
     pub attempt: u64,
     /// The content of the row.
     pub content: Vec<u8>,
-    /// The permit of the run.
+    /// The permit for the run.
     pub permit: RunPermit,
 }
 
@@ -99,13 +99,13 @@ enum Started {
 }
 
 impl StoreBatches {
-    /// Takes the next row of a batch: acquires a slot of the limiter and commits the intent to send
-    /// the row, in one transaction.
+    /// Takes the next row of a batch. It acquires a run slot and commits the intent to send the row
+    /// in one transaction.
     ///
     /// # Errors
     ///
     /// Returns an error if the database fails, or if a standby was promoted
-    /// ([`StoreError::ServerChanged`]). If the commit was not confirmed, the intent may be stored;
+    /// ([`StoreError::ServerChanged`]). The intent may have been committed despite the error, so
     /// call [`undo_start`](Self::undo_start) before the next start.
     pub async fn start(&self, id: &str, limiter: &StoreRunLimiter, request: StartRequest) -> Result<Start, StoreError> {
         let (batch, limits, batches) = (id.to_owned(), limiter.limits().clone(), self.clone());
@@ -124,12 +124,14 @@ impl StoreBatches {
                 let queued = request.queued.map(crate::signed);
                 let applicants = [Applicant { queued, batch: Some(batch.clone()) }];
                 let locked = lock(tx, &limits, &applicants).await?;
-                // The lock orders the starts of all workers, so no other worker takes this row.
+                // The limiter's lock serializes the starts of all workers, so no other worker takes
+                // this row.
                 let Some(mut row) = tx.row(NEXT_ROW, &[batch.as_str().into()]).await? else {
                     return Ok(Started::Other(Start::InProgress));
                 };
                 let (number, attempt) = (row.int(), row.int() + 1);
-                // Decrypted before the commit, so that an error rolls back.
+                // The content is decrypted before the commit, so that an error rolls back the
+                // transaction.
                 let content = batches.unseal(&batch, crate::unsigned(number), &row.blob().unwrap_or_default())?;
                 let now = locked.now();
                 let (mut decisions, mut changes) = decide(tx, &limits, &applicants, locked).await?;
@@ -158,8 +160,10 @@ impl StoreBatches {
         }
     }
 
-    /// Undoes a [`start`](Self::start) whose commit was not confirmed: makes the row ready and
-    /// frees its slot. The row must not have been sent.
+    /// Undoes a [`start`](Self::start) whose commit was not confirmed. It makes the row ready and
+    /// frees its slot.
+    ///
+    /// The row must not have been sent.
     ///
     /// # Errors
     ///
@@ -213,7 +217,7 @@ const SELECT_BATCH: &str = "SELECT state, reason, runs, day, day_runs, tokens, n
 const NEXT_ROW: &str = "SELECT number, attempt, content FROM fetch_hive_batch_row \
                         WHERE batch = $1 AND state = 0 ORDER BY number LIMIT 1 FOR UPDATE";
 
-/// Returns the reason why no row of the batch may start now.
+/// Returns the result of a start if no row of the batch may start now.
 async fn check(
     tx: &mut Tx,
     batch: &str,
@@ -232,7 +236,7 @@ async fn check(
         return Ok(Some(if in_progress.is_some() { Start::InProgress } else { Start::Finished }));
     }
     if state == 2 {
-        // A worker stays until the rows of other workers are settled or unknown.
+        // A worker keeps running until the rows of other workers are settled or unknown.
         let paused = Start::Paused { reason: reason.unwrap_or_default() };
         return Ok(Some(if in_progress.is_some() { Start::InProgress } else { paused }));
     }

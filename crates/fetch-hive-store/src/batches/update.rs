@@ -5,48 +5,49 @@ use super::{RowStatus, StoreBatches};
 use crate::database::Tx;
 use crate::{StoreError, millis};
 
-/// The circuit breaker pauses a batch if its first rows are all failed or unknown.
+/// The circuit breaker pauses a batch if this many first rows are all failed or unknown.
 const FIRST_ROWS: i64 = 3;
 
-/// The number of last rows that the circuit breaker considers, and how many of them may be failed
+/// The number of recent rows that the circuit breaker considers, and how many of them may be failed
 /// or unknown.
 const LAST_ROWS: u32 = 50;
 const MAX_FAILURES: u32 = 10;
 
-/// The longest delay after the service could not be reached, in milliseconds.
+/// The maximum delay after the service could not be reached or refused a run, in milliseconds.
 const MAX_BACKOFF: i64 = 60_000;
 
-/// A change of the status of a row.
+/// A change to the status of a row.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct RowUpdate {
     /// The number of the row.
     pub number: u64,
-    /// The attempt to which the change belongs. It has no effect on a later attempt.
+    /// The attempt that the change belongs to. The change has no effect if a later attempt has
+    /// started.
     pub attempt: u64,
     /// The new status.
     pub status: RowStatus,
     /// The result of the row, if it has one.
     pub result: Option<Vec<u8>>,
-    /// The reason for the state, for the ledger.
+    /// The reason for the status, which is recorded with the attempt.
     pub verdict: String,
     /// The request id of the run.
     pub request_id: Option<String>,
-    /// The tokens of the run.
+    /// The number of tokens that the run used.
     pub tokens: u64,
     /// The delay before an accepted run is looked up.
     pub look_up_in: Option<Duration>,
-    /// For a row that becomes ready again: how long the service asked to wait. The whole batch
+    /// The wait that the service requested, for a row that becomes ready again. The whole batch
     /// waits for at least a second, and longer after each further refusal.
     pub retry_after: Option<Duration>,
-    /// The reason to pause the batch.
+    /// The reason for pausing the batch, if it should be paused.
     pub pause: Option<String>,
-    /// Whether the event of the run is acknowledged.
+    /// Whether to acknowledge the run's event in the same transaction.
     pub acknowledges_event: bool,
 }
 
 impl RowUpdate {
-    /// Creates a change to a status.
+    /// Creates a change to the given status.
     pub fn new(number: u64, attempt: u64, status: RowStatus, verdict: impl Into<String>) -> Self {
         Self {
             number,
@@ -75,12 +76,13 @@ impl fmt::Debug for RowUpdate {
 }
 
 impl StoreBatches {
-    /// Changes the state of a row. Returns whether it had an effect: a settled row and a later
-    /// attempt stay as they are.
+    /// Changes the status of a row. Returns whether the change had an effect.
+    ///
+    /// It has no effect on a settled row, or if a later attempt has started.
     ///
     /// # Errors
     ///
-    /// Returns an error if the database fails. The change can be repeated.
+    /// Returns an error if the database fails. The call can then be retried.
     pub async fn update(&self, id: &str, update: &RowUpdate) -> Result<bool, StoreError> {
         let (batch, update) = (id.to_owned(), update.clone());
         let result = update.result.as_ref().map(|result| self.seal(id, update.number, result)).transpose()?;
@@ -93,7 +95,7 @@ impl StoreBatches {
         Ok(applied)
     }
 
-    /// Extends the leases of rows that this worker has started.
+    /// Extends the leases of rows whose requests are being sent.
     ///
     /// # Errors
     ///
@@ -115,8 +117,8 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Marks rows as unknown whose workers disappeared while they sent the request. Returns their
-    /// numbers.
+    /// Marks rows as unknown if their workers disappeared while sending the request. Returns the
+    /// numbers of these rows.
     ///
     /// # Errors
     ///
@@ -142,8 +144,8 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Rejects a ready row, so that the batch continues without it. Returns whether the row was
-    /// ready.
+    /// Rejects a ready row, so that the batch continues without running it. Returns whether the row
+    /// was ready.
     ///
     /// # Errors
     ///
@@ -161,8 +163,10 @@ impl StoreBatches {
         operation.await
     }
 
-    /// Makes settled or unknown rows ready for another attempt, because a person allows it. Returns
-    /// how many there were.
+    /// Makes rows with the status `state` ready for another attempt, and returns their number. Call
+    /// it only if a person allows another run.
+    ///
+    /// If `number` is set, only that row is changed.
     ///
     /// # Errors
     ///
@@ -199,11 +203,11 @@ pub(super) async fn pause(tx: &mut Tx, batch: &str, reason: &str) -> Result<(), 
     tx.execute(sql, &[batch.into(), reason.replace('\0', "").as_str().into()]).await
 }
 
-/// Returns the condition under which a row can change to a state. A ready row with an earlier
-/// attempt is one whose intent a promoted standby has lost.
+/// Returns the condition under which a row can change to a status. A ready row with an earlier
+/// attempt means that a promoted standby is missing the intent.
 fn condition(state: RowStatus) -> &'static str {
     match state {
-        // An attempt that was surely not sent may have been marked as unknown before.
+        // An attempt that was certainly not sent may already have been marked as unknown.
         RowStatus::Ready => "attempt = $3 AND state IN (1, 6)",
         RowStatus::Accepted => "attempt = $3 AND state IN (1, 6) OR attempt < $3 AND state = 0",
         RowStatus::Unknown => "attempt = $3 AND state IN (1, 2) OR attempt < $3 AND state = 0",
@@ -214,7 +218,7 @@ fn condition(state: RowStatus) -> &'static str {
 async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<u8>>) -> Result<bool, StoreError> {
     let RowUpdate { status: state, verdict, request_id, tokens, look_up_in, .. } = update;
     let (number, attempt) = (crate::signed(update.number), crate::signed(update.attempt));
-    // PostgreSQL does not store NUL in texts.
+    // PostgreSQL cannot store NUL characters in text columns.
     let (verdict, request_id) = (verdict.replace('\0', ""), request_id.as_ref().map(|id| id.replace('\0', "")));
     let lock = "SELECT recent, recent_count, not_before, backoffs FROM fetch_hive_batch WHERE id = $1 FOR UPDATE";
     let old_state = "SELECT state FROM fetch_hive_batch_row WHERE batch = $1 AND number = $2";
@@ -254,12 +258,12 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
                   request_id = COALESCE(excluded.request_id, fetch_hive_attempt.request_id)";
     let ledger_values =
         [batch.into(), number.into(), attempt.into(), now.into(), verdict.as_str().into(), request_id.clone().into()];
-    // An unknown row was counted when it became unknown.
+    // An unknown row was already counted when it became unknown.
     let breaker = Breaker { recent, count: recent_count };
     let breaker = if was_unknown { breaker } else { breaker.after(*state) };
     let is_not_sent = i64::from(*state == RowStatus::Ready);
     let (not_before, backoffs) = if is_not_sent == 0 || update.pause.is_some() {
-        // A delay that the service requested stays.
+        // A delay that the service requested remains in effect.
         (not_before, 0)
     } else {
         let backoff = (1_000 << backoffs.min(6)).min(MAX_BACKOFF);
@@ -284,7 +288,7 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
     Ok(true)
 }
 
-/// The outcomes of the last rows, one bit each, where 1 is failed or unknown.
+/// The outcomes of the last rows, with one bit per row, where 1 means failed or unknown.
 struct Breaker {
     recent: i64,
     count: i64,
@@ -301,7 +305,7 @@ impl Breaker {
         Self { recent: ((self.recent << 1) | failed) & window, count: self.count + 1 }
     }
 
-    /// Returns the reason to pause the batch after a row with this outcome.
+    /// Returns the reason for pausing the batch after a row with this outcome, if there is one.
     fn reason(&self, state: RowStatus) -> Option<String> {
         let failures = self.recent.count_ones();
         if !matches!(state, RowStatus::Failed | RowStatus::Unknown) {

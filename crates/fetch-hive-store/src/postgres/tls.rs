@@ -1,4 +1,4 @@
-//! TLS connections, with the meaning of `sslmode` that libpq documents.
+//! TLS connections, with `sslmode` as documented for libpq.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// The value of `sslmode` in a URL.
+/// A value of `sslmode`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SslMode {
     Disable,
@@ -37,7 +37,7 @@ impl SslMode {
         })
     }
 
-    /// Returns whether to try TLS (`true`) and plain text, in this order.
+    /// Returns the connection attempts in order, where `true` is TLS and `false` is plain text.
     pub(super) fn attempts(self) -> &'static [bool] {
         match self {
             Self::Disable => &[false],
@@ -48,11 +48,12 @@ impl SslMode {
     }
 }
 
-/// Returns a connector that verifies as much as the mode demands. `root_certificate` is the path of
-/// a PEM file, or `system` for the roots of the platform, which are also the default.
+/// Returns a connector that performs the checks that the mode requires. `root_certificate` is the
+/// path of a PEM file, or `system` for the platform's root certificates, which are also the
+/// default.
 pub(super) fn connector(mode: SslMode, root_certificate: Option<&str>) -> Result<MakeRustlsConnect, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    // As in libpq, a file of roots makes `require` verify the certificate.
+    // As in libpq, `require` verifies the certificate if there is a file of root certificates.
     let checks_chain = match mode {
         SslMode::VerifyCa | SslMode::VerifyFull => true,
         _ => root_certificate.is_some(),
@@ -90,7 +91,7 @@ fn roots(path: Option<&str>) -> Result<RootCertStore, String> {
 
 #[derive(Debug)]
 struct Verifier {
-    /// Verifies the chain and the name. `None` accepts every certificate.
+    /// Verifies the certificate chain and the server name. `None` accepts every certificate.
     chain: Option<Arc<WebPkiServerVerifier>>,
     checks_name: bool,
     provider: Arc<CryptoProvider>,

@@ -1,4 +1,4 @@
-//! The pause after a refusal because of the daily cap.
+//! The pause after the service refused a run because of the daily cap.
 
 use std::time::UNIX_EPOCH;
 
@@ -13,19 +13,20 @@ pub(crate) const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 const MINUTE: i64 = 60 * 1_000;
 
-/// A refusal within this time after the reset means that the service has not reset the cap yet.
+/// If the service refuses a run within this time after the expected reset, it has not reset the cap
+/// yet.
 const LATE_RESET: i64 = 15 * MINUTE;
 
-/// How often the probe is repeated after a late reset: after 1, 2 and 4 minutes.
+/// How often the probe is repeated if the reset is late: after 1, 2 and 4 minutes.
 const MAX_PROBES: i64 = 3;
 
-/// Returns the time of the service, in milliseconds since 1970.
+/// Returns the time from the response's `Date` header, in milliseconds since 1970.
 pub(super) fn date(headers: &HeaderMap) -> Option<i64> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Pauses the limit until the cap is reset, or until the next probe.
+/// Pauses the limiter until the cap is reset, or until the next probe.
 pub(super) async fn pause(tx: &mut Tx, name: &str, date: Option<i64>) -> Result<(), StoreError> {
     let sql = "SELECT reset_at, probes FROM fetch_hive_limit WHERE name = $1 FOR UPDATE";
     let Some(mut row) = tx.row(sql, &[name.into()]).await? else { return Ok(()) };
@@ -35,7 +36,7 @@ pub(super) async fn pause(tx: &mut Tx, name: &str, date: Option<i64>) -> Result<
     let (until, reset_at, probes) = if is_late {
         (now + (MINUTE << probes), reset_at, probes + 1)
     } else {
-        // The remaining part of the day by the clock of the service.
+        // The next midnight by the service's clock.
         let reset_at = now + DAY - date.unwrap_or(now).rem_euclid(DAY);
         (reset_at, reset_at, 0)
     };

@@ -1,4 +1,4 @@
-//! The decision whether a run may start.
+//! Decides whether a run may start.
 
 use fetch_hive_client::RunLimiterUsage;
 
@@ -7,15 +7,15 @@ use super::limits::Limits;
 use crate::database::{Changes, Row, Statement, Tx, Value, statements};
 use crate::{StoreError, millis, schema};
 
-/// How often a waiter looks for a free slot without a notification, in milliseconds.
+/// The interval at which a waiter checks for a free slot without a notification, in milliseconds.
 const POLL: i64 = 1_000;
 
-/// How long a batch waits behind interactive runs, in milliseconds.
+/// How long a batch run yields to interactive runs, in milliseconds.
 const MAX_BATCH_WAIT: i64 = 60_000;
 
-/// A run that asks for a slot.
+/// A run that requests a slot.
 pub(crate) struct Applicant {
-    /// Its number in the queue, unless it has just arrived.
+    /// The number of its queue entry, or `None` if it is not in the queue yet.
     pub(crate) queued: Option<i64>,
     pub(crate) batch: Option<String>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Applicant {
 pub(crate) enum Decision {
     /// The number of the slot.
     Granted(i64),
-    /// The number in the queue, and the milliseconds until a slot may be free.
+    /// The number of the queue entry, and the milliseconds until a slot may be free.
     Queued {
         number: i64,
         remaining: i64,
@@ -32,7 +32,7 @@ pub(crate) enum Decision {
     },
 }
 
-/// A limit with its slots. Its row is locked until the end of the transaction.
+/// A limiter and its slots. Its row is locked until the end of the transaction.
 struct Limit {
     /// The time at which the lock was granted.
     now: i64,
@@ -44,11 +44,11 @@ struct Limit {
     taken: i64,
     /// Whether the probe is running.
     waits_for_probe: bool,
-    /// The time at which the next held slot is free.
+    /// The time at which the hold of the next held slot expires.
     free_at: Option<i64>,
 }
 
-/// A locked limit, and the position of each applicant.
+/// A locked limiter, and the position of each applicant in the queue.
 pub(crate) struct Locked {
     limit: Limit,
     positions: Vec<Position>,
@@ -61,19 +61,19 @@ impl Locked {
     }
 }
 
-/// The queue, as one applicant sees it.
+/// The position of an applicant in the queue.
 struct Position {
-    /// The arrival of the applicant, if it waits already.
+    /// The time at which the applicant entered the queue, if it is already waiting.
     since: Option<i64>,
-    /// The end of the lease of its entry.
+    /// The time at which the lease of its queue entry expires.
     lease_end: Option<i64>,
-    /// The interactive runs before it.
+    /// The number of interactive runs ahead of it.
     interactive_ahead: i64,
-    /// The same, and the runs of batches that have waited long enough.
+    /// The number of interactive runs and of batch runs that no longer yield ahead of it.
     urgent_ahead: i64,
 }
 
-/// Grants a slot to each applicant, or puts it into the queue. The caller stores the changes.
+/// Grants each applicant a slot or adds it to the queue. The caller must store the changes.
 pub(crate) async fn decide(
     tx: &mut Tx,
     limits: &Limits,
@@ -87,7 +87,7 @@ pub(crate) async fn decide(
         let changes_queue = applicant.queued.is_some() == matches!(decision, Decision::Granted(_));
         decisions.push(decision);
         if changes_queue && index + 1 < applicants.len() {
-            // The positions of the others have changed.
+            // The positions of the other applicants have changed.
             tx.pipeline(&statements(&changes)).await?;
             changes.clear();
             locked = lock(tx, limits, applicants).await?;
@@ -126,7 +126,7 @@ async fn decide_one(
         limit.last_number = number;
         changes.push(limit.update(name));
     }
-    // Renewed rarely, because each change wakes the other processes.
+    // The entry is renewed rarely, because each change wakes the other processes.
     if position.lease_end.is_none_or(|end| end - now < millis(limits.lease) / 2) {
         let sql = "INSERT INTO fetch_hive_queue (name, number, batch, since, lease_end) VALUES ($1, $2, $3, $4, $5) \
                    ON CONFLICT (name, number) DO UPDATE SET lease_end = excluded.lease_end";
@@ -167,19 +167,19 @@ fn start(limits: &Limits, applicant: &Applicant, number: i64, limit: &mut Limit,
     if let Some(batch) = &applicant.batch {
         let sql = "INSERT INTO fetch_hive_batch_start (name, batch, started) VALUES ($1, $2, $3) \
                    ON CONFLICT (name, batch) DO UPDATE SET started = excluded.started";
-        // The number of the slot orders starts within one millisecond.
+        // The slot number orders starts that happen within the same millisecond.
         changes.push((sql, vec![name.into(), batch.as_str().into(), slot.into()]));
     }
     slot
 }
 
 impl Limit {
-    /// Reads the row of a limit. Returns also its stored size.
+    /// Reads the row of a limiter, and also returns the stored number of slots.
     fn new(mut row: Row, now: i64) -> Result<(Self, i64), StoreError> {
         let (stored, last_number) = (row.int(), row.int());
         let (shrunk_size, shrunk_until, paused_until, probe) = (row.int(), row.int(), row.int(), row.opt_int());
         let (day, starts) = (row.int(), row.int());
-        // Another process may have changed the tables meanwhile.
+        // Another process may have migrated the tables since the store was opened.
         schema::check_version(row.int())?;
         let limit = Self {
             now,
@@ -195,14 +195,15 @@ impl Limit {
         Ok((limit, stored))
     }
 
-    /// Counts the slots, and returns the time at which the next lease ends.
+    /// Counts the occupied slots, and returns the time at which the next lease expires.
     fn add_slots(&mut self, slots: Vec<Row>) -> i64 {
         let mut next_expiry = i64::MAX;
         for mut slot in slots {
             let (number, held, lease_end) = (slot.int(), slot.int(), slot.int());
             next_expiry = next_expiry.min(lease_end);
             self.taken += i64::from(held < 2);
-            // A probe that vanished or whose end is unknown is followed by another one.
+            // A probe whose process disappeared or whose outcome is unknown is replaced by the next
+            // run.
             self.waits_for_probe |= held == 0 && self.probe == Some(number);
             if held == 1 {
                 self.free_at = Some(self.free_at.map_or(lease_end, |earlier| earlier.min(lease_end)));
@@ -219,7 +220,8 @@ impl Limit {
     }
 }
 
-/// Locks the row of the limit, which is created if necessary, and removes what has expired.
+/// Locks the row of the limiter, and creates it if necessary. Removes expired slots and queue
+/// entries.
 pub(crate) async fn lock(tx: &mut Tx, limits: &Limits, applicants: &[Applicant]) -> Result<Locked, StoreError> {
     let name = limits.name.as_str();
     loop {
@@ -256,7 +258,7 @@ pub(crate) async fn lock(tx: &mut Tx, limits: &Limits, applicants: &[Applicant])
     }
 }
 
-/// Reads the limit, the server, the slots, and the queue as each applicant sees it, in one round
+/// Reads the limiter, the server, the slots and the queue positions of all applicants in one round
 /// trip.
 async fn read(tx: &mut Tx, name: &str, applicants: &[Applicant]) -> Result<Vec<Vec<Row>>, StoreError> {
     let now = tx.now_expression();
@@ -264,7 +266,7 @@ async fn read(tx: &mut Tx, name: &str, applicants: &[Applicant]) -> Result<Vec<V
                  (SELECT value FROM fetch_hive_meta WHERE name = 'version') \
                  FROM fetch_hive_limit WHERE name = $1 FOR UPDATE";
     let slots = "SELECT number, held, lease_end FROM fetch_hive_slot WHERE name = $1";
-    // The time is read after the lock was granted.
+    // This statement reads the time after the lock has been granted.
     let queue = format!(
         "SELECT {now}, MIN(lease_end), MAX(since) FILTER (WHERE number = $2), MAX(lease_end) FILTER (WHERE number = $2), \
          COUNT(*) FILTER (WHERE number < $2 AND batch IS NULL), \
@@ -272,7 +274,7 @@ async fn read(tx: &mut Tx, name: &str, applicants: &[Applicant]) -> Result<Vec<V
          FROM fetch_hive_queue WHERE name = $1"
     );
     let values = [name.into()];
-    // A run that has just arrived is behind all others.
+    // A run that is not in the queue yet is behind all others.
     let positions = applicants.iter().map(|applicant| [name.into(), applicant.queued.unwrap_or(i64::MAX).into()]);
     let positions: Vec<_> = positions.collect();
     let mut statements: Vec<Statement<'_>> = vec![(limit, &values), (tx.server_statement(), &[]), (slots, &values)];
@@ -280,8 +282,8 @@ async fn read(tx: &mut Tx, name: &str, applicants: &[Applicant]) -> Result<Vec<V
     tx.pipeline(&statements).await
 }
 
-/// Statements that remove queue entries and slots whose leases have expired. A slot whose holder
-/// vanished is held first, because its run may still be running.
+/// Statements that remove queue entries and slots whose leases have expired. If the holder of a
+/// slot disappeared, the slot is first held for a while, because its run may still be in progress.
 const REMOVE_EXPIRED: [&str; 3] = [
     "UPDATE fetch_hive_slot SET held = 1, lease_end = lease_end + hold \
      WHERE name = $1 AND held = 0 AND lease_end <= $2",
@@ -289,7 +291,7 @@ const REMOVE_EXPIRED: [&str; 3] = [
     "DELETE FROM fetch_hive_queue WHERE name = $1 AND lease_end <= $2",
 ];
 
-/// Counts the waiting runs that start before a run of a batch.
+/// Counts the waiting runs that have priority over a batch run.
 async fn count_ahead_of_batch(tx: &mut Tx, name: &str, number: i64, batch: &str, now: i64) -> Result<i64, StoreError> {
     let sql = "SELECT COUNT(*) FROM fetch_hive_queue q \
                LEFT JOIN fetch_hive_batch_start b ON b.name = q.name AND b.batch = q.batch \
@@ -302,7 +304,7 @@ async fn count_ahead_of_batch(tx: &mut Tx, name: &str, number: i64, batch: &str,
     Ok(tx.row(sql, &values).await?.map_or(0, |mut row| row.int()))
 }
 
-/// Counts the slots that are in use and the runs that wait.
+/// Counts the occupied slots and the waiting runs.
 pub(super) async fn usage(tx: &mut Tx, limits: &Limits) -> Result<RunLimiterUsage, StoreError> {
     let name = limits.name.as_str();
     let now = tx.now().await?;
@@ -320,8 +322,8 @@ pub(super) async fn usage(tx: &mut Tx, limits: &Limits) -> Result<RunLimiterUsag
     Ok(RunLimiterUsage::new(slots, running, held, waiting))
 }
 
-/// Fails if another server answers than the confirmed one, because it may have lost committed runs.
-/// `rows` are the result of the server statement.
+/// Returns an error if the current server is not the confirmed one, because it may be missing
+/// committed runs. `rows` is the result of the server statement.
 pub(crate) async fn check_server(tx: &mut Tx, rows: Vec<Row>) -> Result<(), StoreError> {
     let Some(mut row) = rows.into_iter().next() else { return Ok(()) };
     match (row.text(), row.text()) {
@@ -345,7 +347,7 @@ async fn set_server(tx: &mut Tx, id: &str) -> Result<(), StoreError> {
     tx.execute("INSERT INTO fetch_hive_server (id) VALUES ($1)", &[id.into()]).await
 }
 
-/// Extends the lease of a slot. Returns whether the slot still belongs to this process.
+/// Extends the lease of a slot, and returns whether the slot still belongs to this process.
 pub(super) async fn renew(tx: &mut Tx, limits: &Limits, slot: i64) -> Result<bool, StoreError> {
     let sql = format!(
         "UPDATE fetch_hive_slot SET lease_end = {} + $3 WHERE name = $1 AND number = $2 AND held <> 1 RETURNING number",

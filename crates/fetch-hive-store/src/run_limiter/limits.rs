@@ -5,27 +5,27 @@ use std::time::Duration;
 pub(crate) struct Limits {
     pub(crate) name: String,
     pub(super) max_runs: i64,
-    /// How long a slot or a place in the queue outlives its process.
+    /// How long a slot or a queue entry outlives its process.
     pub(super) lease: Duration,
-    /// How long the slot of a run stays occupied if nobody knows whether the run has ended.
+    /// How long a run's slot stays occupied if it is unknown whether the run has ended.
     pub(super) hold: Duration,
     pub(super) daily_cap: Option<DailyCap>,
     pub(super) on_store_failure: OnStoreFailure,
 }
 
-/// The behavior of an interactive run without a callback if the database fails.
+/// What happens to an interactive run without a callback if the database fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnStoreFailure {
     /// The call fails, and nothing is sent.
     #[default]
     Fail,
-    /// The run starts without a slot, so more runs than allowed may be running. Runs of a batch
-    /// still fail.
+    /// The run starts without a slot, so more runs than allowed may be in progress. Batch runs fail
+    /// in any case.
     StartAnyway,
 }
 
-/// The daily cap of the plan, and the share that no batch may use.
+/// The plan's daily cap, and the number of runs that batches may not use.
 #[derive(Clone, Copy)]
 pub(crate) struct DailyCap {
     pub(super) runs: i64,

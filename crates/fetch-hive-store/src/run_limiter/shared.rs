@@ -1,4 +1,4 @@
-//! The slots of one process, and its requests for more.
+//! The slots that one process holds, and its requests for slots.
 
 use std::collections::HashSet;
 use std::future::poll_fn;
@@ -15,20 +15,21 @@ use super::limits::Limits;
 use crate::database::{BoxFuture, Tx, statements};
 use crate::{Store, StoreError};
 
-/// How many applicants one transaction decides about at most.
+/// The maximum number of applicants that one transaction decides about.
 const MAX_GROUP: usize = 64;
 
-/// The state that the clones of a limiter share.
+/// The state that a limiter shares with its batch limiters.
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) limits: Limits,
     slots: Mutex<Slots>,
-    /// The end of the pause because of the daily cap, in milliseconds since 1970, or 0.
+    /// The end of the pause because of the daily cap, in milliseconds since 1970, or 0 if there is
+    /// none.
     pub(super) paused_until: AtomicI64,
     pub(super) lost_permits: AtomicU64,
-    /// The runs that ask for a slot, until a transaction decides about them.
+    /// The runs that have requested a slot and about which no transaction has decided yet.
     applicants: Mutex<Vec<Waiting>>,
-    /// Held during that transaction.
+    /// Held while a transaction decides about applicants.
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -38,7 +39,7 @@ type Waiting = (Applicant, oneshot::Sender<Result<Decision, StoreError>>);
 #[derive(Default)]
 pub(super) struct Slots {
     pub(super) numbers: HashSet<i64>,
-    /// Whether a task renews them.
+    /// Whether a task is renewing them.
     is_renewing: bool,
 }
 
@@ -59,7 +60,8 @@ impl Shared {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a slot. One transaction decides about all runs of this process that ask meanwhile.
+    /// Requests a slot. One transaction decides about all requests that this process has made since
+    /// the previous transaction began.
     pub(super) async fn step(&self, applicant: Applicant) -> Result<Decision, StoreError> {
         let (sender, mut receiver) = oneshot::channel();
         self.applicants().push((applicant, sender));
@@ -114,8 +116,8 @@ impl Shared {
         self.applicants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Deletes an entry of the queue, and retries while the database fails. Otherwise, the runs
-    /// behind it would wait until its lease expires.
+    /// Deletes a queue entry, and retries while the database fails. Otherwise, the runs behind the
+    /// entry would wait until its lease expires.
     pub(super) async fn leave_queue(&self, number: i64) {
         let began = Instant::now();
         while began.elapsed() < self.limits.lease {
@@ -132,7 +134,8 @@ impl Shared {
         }
     }
 
-    /// Renews a slot in the background. One task per limiter renews all its slots.
+    /// Renews a slot in the background until it is released. One task renews all slots of the
+    /// limiter.
     pub(super) fn hold(self: &Arc<Self>, slot: i64) {
         let mut slots = self.slots();
         slots.numbers.insert(slot);
@@ -141,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// Updates rows of this limit in the background, and then wakes the waiters. While the database
+    /// Updates rows of this limiter in the background, and then wakes the waiters. If the database
     /// fails, it retries for as long as the rows would keep a slot occupied.
     pub(super) fn update<F>(&self, operation: F)
     where
@@ -165,7 +168,7 @@ impl Shared {
         });
     }
 
-    /// Updates rows of this limit.
+    /// Updates rows of this limiter.
     pub(super) fn transaction<F>(&self, operation: F) -> impl Future<Output = Result<(), StoreError>> + Send + use<F>
     where
         F: for<'t> FnOnce(&'t mut Tx, &'t str) -> BoxFuture<'t, Result<(), StoreError>> + Send + 'static,
@@ -175,7 +178,7 @@ impl Shared {
     }
 }
 
-/// Renews the slots of a limiter until it holds none.
+/// Renews the slots of a limiter in this process until none are left.
 async fn renew(limiter: Weak<Shared>, lease: Duration) {
     loop {
         tokio::time::sleep(lease / 3).await;

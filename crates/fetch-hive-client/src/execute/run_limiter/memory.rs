@@ -13,12 +13,12 @@ use super::{RunEnd, RunLimiter, RunLimiterUsage, RunPermit, RunRequest};
 use crate::BoxError;
 use crate::clock::{Clock, Instant, Sleep, later};
 
-/// A limiter of the concurrent runs of one process, with a fair queue.
+/// A limiter for the concurrent runs of one process, with a fair queue.
 ///
-/// [`ClientBuilder::max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs) is the short
-/// form. Create one yourself to share it between several clients.
+/// [`ClientBuilder::max_concurrent_runs`](crate::ClientBuilder::max_concurrent_runs) creates one.
+/// Create it yourself to share it between several clients or to read its usage.
 pub struct MemoryRunLimiter {
-    /// How long the slot of a run stays occupied if nobody knows whether the run has ended.
+    /// How long a run's slot stays occupied if it is unknown whether the run has ended.
     unresolved_run_hold: Duration,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
@@ -29,9 +29,9 @@ struct State {
     free_slots: usize,
     /// The times until which the slots of unresolved runs stay occupied, and their request ids.
     held: Vec<(Instant, Option<RequestId>)>,
-    /// The waiters without a slot, by their number in the queue.
+    /// The waiters without a slot, by queue number.
     queue: BTreeMap<u64, Waker>,
-    /// The numbers of the waiters for which a slot is reserved.
+    /// The queue numbers of the waiters for which a slot is reserved.
     reserved: HashSet<u64>,
     next_number: u64,
 }
@@ -50,8 +50,8 @@ impl State {
         }
     }
 
-    /// Wakes the first waiter, which sleeps until a held slot is free, whenever another one may
-    /// have become the first.
+    /// Wakes the first waiter, because it must sleep until the next held slot is free. Called
+    /// whenever another waiter may have become the first.
     fn wake_first(&self) {
         if let Some((_, waker)) = self.queue.first_key_value() {
             waker.wake_by_ref();
@@ -60,9 +60,10 @@ impl State {
 }
 
 impl MemoryRunLimiter {
-    /// Creates a limiter of at most `max_runs` concurrent runs.
+    /// Creates a limiter for at most `max_runs` concurrent runs.
     ///
-    /// The slot of a run that may still be running stays occupied for `unresolved_run_hold`.
+    /// If a run may still be in progress although nothing waits for it, its slot stays occupied for
+    /// `unresolved_run_hold`.
     pub fn new(max_runs: usize, unresolved_run_hold: Duration, clock: Arc<dyn Clock>) -> Arc<Self> {
         let state = State {
             slots: max_runs,
@@ -75,7 +76,7 @@ impl MemoryRunLimiter {
         Arc::new(Self { unresolved_run_hold, clock, state: Mutex::new(state) })
     }
 
-    /// Returns how many slots are in use and how many runs wait.
+    /// Returns how many slots are in use and how many runs are waiting.
     pub fn usage(&self) -> RunLimiterUsage {
         let mut state = self.lock();
         state.update(self.clock.now());
@@ -154,7 +155,7 @@ impl fmt::Debug for MemoryRunLimiter {
 /// A future that waits for a slot.
 struct Acquire {
     limiter: Arc<MemoryRunLimiter>,
-    /// The number in the queue, while the future waits there.
+    /// The queue number, while the future is waiting.
     number: Option<u64>,
     sleep: Option<(Instant, Sleep)>,
 }

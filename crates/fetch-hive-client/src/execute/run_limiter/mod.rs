@@ -1,4 +1,4 @@
-//! The seam that decides when a run may start, and the permit of a run.
+//! The trait that decides when a run may start, and the permit for a run.
 
 mod memory;
 
@@ -13,46 +13,50 @@ use fetch_hive_core::types::RequestId;
 pub use self::memory::MemoryRunLimiter;
 use crate::BoxError;
 
-/// A limiter of concurrent runs, which decides when a run may start.
+/// A limiter for concurrent runs, which decides when a run may start.
 ///
-/// The client acquires a permit before it sends an operation that occupies a
-/// [run slot](fetch_hive_core::Endpoint::OCCUPIES_RUN_SLOT), and retries of the call keep the
-/// permit. [`MemoryRunLimiter`] limits the runs of one process. `fetch-hive-store` limits those of
-/// all processes that share a database.
+/// The client acquires a permit before it sends an operation that occupies a [run
+/// slot](fetch_hive_core::Endpoint::OCCUPIES_RUN_SLOT), and keeps the permit while it retries the
+/// call. [`MemoryRunLimiter`] limits the runs of one process. The limiter in `fetch-hive-store`
+/// limits the runs of all processes that share a database.
 #[async_trait]
 pub trait RunLimiter: Send + Sync + 'static {
-    /// Waits until the run may start. Dropping the future leaves the queue.
+    /// Waits until the run may start, and returns its permit.
+    ///
+    /// Dropping the future must leave the queue.
     ///
     /// # Errors
     ///
-    /// Returns any error of the store. The call then fails with
+    /// Returns any error from the limiter's store. The call then fails with
     /// [`ErrorKind::Store`](crate::ErrorKind::Store), and nothing is sent.
     async fn acquire(self: Arc<Self>, run: RunRequest<'_>) -> Result<RunPermit, BoxError>;
 
-    /// Returns a permit if a slot is free and nobody waits for it. The default returns `None`, so
-    /// that the client calls [`acquire`](Self::acquire).
+    /// Returns a permit if a slot is free and no other run is waiting for it.
+    ///
+    /// If it returns `None`, as the default does, the client calls [`acquire`](Self::acquire).
     fn try_acquire(self: Arc<Self>, run: RunRequest<'_>) -> Option<RunPermit> {
         let _ = run;
         None
     }
 
-    /// Ends a permit. It is called once per permit, when the permit is dropped, and must not block.
+    /// Ends a permit, and frees or holds its slot depending on `end`. It is called once per permit,
+    /// when the permit is dropped, and must not block.
     fn release(&self, slot: u64, end: RunEnd);
 
-    /// Reports the request id of a run that ends by callback, so that its end can free the slot
-    /// even if this process ends first. The default does nothing.
+    /// Reports the request id of a run that ends by callback. The limiter can then free the slot
+    /// when the run ends, even if this process has exited. The default does nothing.
     fn run_started(&self, slot: u64, request_id: &RequestId) {
         let _ = (slot, request_id);
     }
 
-    /// Reports the end of a run whose permit ended as [`RunEnd::MayBeRunning`], so that its slot is
-    /// freed early. The default does nothing.
+    /// Reports that a run has ended whose permit ended as [`RunEnd::MayBeRunning`], so that its
+    /// slot can be freed early. The default does nothing.
     fn run_ended(&self, request_id: &RequestId) {
         let _ = request_id;
     }
 
-    /// Returns the time until which no run starts because of the daily cap, if the cap was reached.
-    /// The default returns `None`.
+    /// If the daily cap was reached, returns the time until which no run starts. The default
+    /// returns `None`.
     fn paused_until(&self) -> Option<SystemTime> {
         None
     }
@@ -74,23 +78,24 @@ pub struct RunRequest<'a> {
 }
 
 impl<'a> RunRequest<'a> {
-    /// Creates a request for a permit. Only the client and tests of limiters need to call this.
+    /// Creates a request for a permit. Only the client and the tests of limiters need to call this.
     pub const fn new(operation: &'static str, target: Option<&'a str>) -> Self {
         Self { operation, target }
     }
 }
 
-/// The use of a limiter at one moment, for metrics.
+/// A snapshot of a limiter's usage, for metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RunLimiterUsage {
     /// The number of slots.
     pub slots: u64,
-    /// The slots of runs that are in progress.
+    /// The number of slots that are occupied by runs in progress.
     pub running: u64,
-    /// The slots of runs that may still be running, although nothing waits for them.
+    /// The number of slots that are held for runs that may still be in progress, although nothing
+    /// waits for them.
     pub held: u64,
-    /// The runs that wait for a slot.
+    /// The number of runs that are waiting for a slot.
     pub waiting: u64,
 }
 
@@ -105,20 +110,21 @@ impl RunLimiterUsage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunEnd {
-    /// The run has ended or was never started, so its slot is free.
+    /// The run has ended or was never started, so its slot becomes free.
     Ended,
-    /// The run may still be running, for example after a timeout. Its slot stays occupied for a
-    /// while.
+    /// The run may still be in progress, for example after a timeout, so its slot stays occupied
+    /// for a while.
     MayBeRunning {
         /// The request id of the run, if it is known.
         request_id: Option<RequestId>,
     },
 }
 
-/// The right to start one run. Dropping it ends it in the state that was set last.
+/// A permit to start one run. Dropping it frees its slot, or holds the slot for a while if the run
+/// may still be in progress.
 pub struct RunPermit(Box<PermitState>);
 
-/// Boxed, so that a stream of events stays small.
+/// The state is boxed to keep streams small.
 struct PermitState {
     limiter: Arc<dyn RunLimiter>,
     slot: u64,
@@ -126,7 +132,7 @@ struct PermitState {
 }
 
 impl RunPermit {
-    /// Creates the permit of a slot, whose number is passed to [`RunLimiter::release`]. Only
+    /// Creates a permit for a slot, whose number is passed to [`RunLimiter::release`]. Only
     /// limiters need to call this.
     pub fn new(limiter: Arc<dyn RunLimiter>, slot: u64) -> Self {
         Self(Box::new(PermitState { limiter, slot, end: RunEnd::Ended }))
@@ -142,8 +148,8 @@ impl RunPermit {
         self.0.limiter.run_started(self.0.slot, request_id);
     }
 
-    /// Sets the state in which the permit ends when it is dropped. The first state is
-    /// [`RunEnd::Ended`].
+    /// Sets the state that is passed to [`RunLimiter::release`] when the permit is dropped. The
+    /// default is [`RunEnd::Ended`].
     pub fn set_end(&mut self, end: RunEnd) {
         self.0.end = end;
     }
