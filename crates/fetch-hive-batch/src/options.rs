@@ -62,6 +62,7 @@ pub struct ReadOptions {
     pub(crate) encoding: Option<String>,
     pub(crate) delimiter: Option<char>,
     pub(crate) sheet: Option<String>,
+    pub(crate) name_empty_columns: bool,
     pub(crate) skip_ragged: bool,
     pub(crate) skip_error_cells: bool,
     pub(crate) number_columns: Vec<String>,
@@ -78,6 +79,7 @@ impl Default for ReadOptions {
             encoding: None,
             delimiter: None,
             sheet: None,
+            name_empty_columns: false,
             skip_ragged: false,
             skip_error_cells: false,
             number_columns: Vec::new(),
@@ -123,6 +125,23 @@ impl ReadOptions {
     pub fn sheet(mut self, name: impl Into<String>) -> Self {
         self.sheet = Some(name.into());
         self
+    }
+
+    /// Sets whether columns without a name are named `column 4` after their number.
+    ///
+    /// By default, such a column causes an error.
+    pub fn name_empty_columns(mut self, name: bool) -> Self {
+        self.name_empty_columns = name;
+        self
+    }
+
+    /// Names the columns without a name, if that was requested.
+    pub(crate) fn name_columns(&self, names: &mut [String]) {
+        if self.name_empty_columns {
+            for (number, name) in (1..).zip(names).filter(|(_, name)| name.trim().is_empty()) {
+                *name = format!("column {number}");
+            }
+        }
     }
 
     /// Sets whether rows with more or fewer cells than the header are skipped and listed.

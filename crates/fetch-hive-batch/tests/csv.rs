@@ -205,6 +205,16 @@ fn defects_of_the_header_have_a_hint() {
 }
 
 #[test]
+fn columns_without_a_name_are_named_on_request() {
+    let options = ReadOptions::new().name_empty_columns(true);
+    let (names, rows) = read("a.csv", "id,,text, \n1,2,3,4\n", &options).unwrap();
+    assert_eq!(names, ["id", "column 2", "text", "column 4"]);
+    assert_eq!(rows[0].get(1).unwrap(), "2");
+    let taken = read("a.csv", "column 2,\n1,2\n", &options).unwrap_err().to_string();
+    assert!(taken.contains("columns 1 and 2 are both named"), "{taken}");
+}
+
+#[test]
 fn header_without_rows_is_an_empty_batch() {
     for file in ["id,text", "id,text\n", "id,text\r\n\r\n"] {
         assert_eq!(csv(file), [["id", "text"]], "{file:?}");

@@ -46,12 +46,13 @@ pub(crate) fn duration(duration: Duration) -> String {
     }
 }
 
-/// Formats a duration in its largest unit, or two for hours, such as `3 h 20 min`.
+/// Formats a duration in its largest units, such as `45 s`, `21 min`, `3 h 20 min` or `1 d 15 h`.
 pub(crate) fn rounded(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..=59 => format!("{seconds} s"),
         seconds @ 60..=3_599 => format!("{} min", seconds / 60),
-        seconds => format!("{} h {} min", grouped(seconds / 3_600), seconds / 60 % 60),
+        seconds @ 3_600..=86_399 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
+        seconds => format!("{} d {} h", grouped(seconds / 86_400), seconds / 3_600 % 24),
     }
 }
 
@@ -96,8 +97,8 @@ mod tests {
     fn numbers_and_durations_are_formatted() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(
-            [0, 59, 1_300, 12_000].map(|seconds| rounded(Duration::from_secs(seconds))),
-            ["0 s", "59 s", "21 min", "3 h 20 min"]
+            [0, 59, 1_300, 12_000, 142_000].map(|seconds| rounded(Duration::from_secs(seconds))),
+            ["0 s", "59 s", "21 min", "3 h 20 min", "1 d 15 h"]
         );
     }
 

@@ -149,6 +149,24 @@ impl StoreRunLimiter {
         operation.await
     }
 
+    /// Returns the time at which the next held slot becomes free, by the database's clock. Returns
+    /// `None` if no slot is held for a run that may still be in progress.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the database fails.
+    pub async fn held_until(&self) -> Result<Option<SystemTime>, StoreError> {
+        let name = self.shared.limits.name.clone();
+        let operation = self.shared.store.transaction(Box::new(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT MIN(lease_end) FROM fetch_hive_slot WHERE name = $1 AND held = 1";
+                tx.row(sql, &[name.as_str().into()]).await
+            })
+        }));
+        let end = operation.await?.and_then(|mut row| row.opt_int());
+        Ok(end.map(|end| SystemTime::UNIX_EPOCH + Duration::from_millis(crate::unsigned(end))))
+    }
+
     pub(crate) fn limits(&self) -> &Limits {
         &self.shared.limits
     }

@@ -28,6 +28,10 @@ pub struct Progress {
     /// run. In [`Worker::on_progress`](super::Worker::on_progress), the reason can also be the
     /// daily cap or `max_runs_per_day`.
     pub paused_until: Option<SystemTime>,
+    /// The time at which a slot becomes free again, if no row can start because slots are held for
+    /// runs that may still be in progress, such as those of unknown rows. It is set only in
+    /// [`Worker::on_progress`](super::Worker::on_progress).
+    pub slots_held_until: Option<SystemTime>,
     /// The number of rows per minute that this worker has settled recently. This field and the next
     /// two are set only in [`Worker::on_progress`](super::Worker::on_progress).
     pub rows_per_minute: Option<f64>,
@@ -105,14 +109,14 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} rows: {:.1} s and {:.0} tokens per row; the other {} rows take about {:.0} s and {:.0} tokens",
-            self.rows,
-            self.seconds_per_row,
-            self.tokens_per_row,
-            self.remaining_rows,
-            self.remaining_seconds,
-            self.remaining_tokens
-        )
+            "{} rows: {:.1} s per row; the other {} rows take about {:.0} s",
+            self.rows, self.seconds_per_row, self.remaining_rows, self.remaining_seconds
+        )?;
+        // The service does not report the tokens of every run.
+        if self.tokens_per_row > 0.0 {
+            write!(f, " and {:.0} tokens ({:.0} per row)", self.remaining_tokens, self.tokens_per_row)?;
+        }
+        Ok(())
     }
 }
 

@@ -345,6 +345,9 @@ impl Run {
             Ok(mut progress) => {
                 progress.paused_until = self.paused_until.or(progress.paused_until);
                 progress.unsaved = self.shared.unsaved.load(Ordering::Relaxed);
+                if self.queued.is_some() && progress.paused_until.is_none() && progress.running() == 0 {
+                    progress.slots_held_until = self.worker.limiter.held_until().await.unwrap_or_default();
+                }
                 self.estimate(&mut progress);
                 hook(&progress);
             }

@@ -20,7 +20,7 @@ pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<(He
     let encoding = options.encoding.as_deref().map(encoding).transpose().map_err(invalid)?;
     let delimiter = options.delimiter.map(|delimiter| check_delimiter(delimiter).map_err(invalid)).transpose()?;
     let mut reader = CsvReader::new(TextReader::new(file, path.to_owned(), encoding)?, delimiter)?;
-    let names = loop {
+    let mut names = loop {
         match reader.read()? {
             Some(record) if record.cells == [""] => {}
             Some(record) => break record,
@@ -28,6 +28,7 @@ pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<(He
         }
     };
     let columns = names.cells.len();
+    options.name_columns(&mut names.cells);
     let header = Header::of_file(names.cells, Some(path), Some(names.line))?.with_dialect(reader.dialect());
     let delimiter = reader.dialect().delimiter;
     Ok((header, Box::new(Csv { reader, columns, delimiter })))

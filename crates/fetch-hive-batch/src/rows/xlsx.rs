@@ -26,10 +26,11 @@ pub(super) fn open(file: File, path: &Path, options: &ReadOptions) -> Result<(He
         .spawn(move || reader.run(file))
         .map_err(Error::io("read", path))?;
     let mut rows = Sheet { receiver, path: path.to_owned(), ended: false };
-    let Some(Message::Header { row, names }) = rows.receive()? else {
+    let Some(Message::Header { row, mut names }) = rows.receive()? else {
         let reason = "the sheet is empty; its first row must contain the names of the columns";
         return Err(Error::input(Some(path), None, reason));
     };
+    options.name_columns(&mut names);
     let header = Header::of_file(names, Some(path), Some(row))?;
     Ok((header, Box::new(rows)))
 }

@@ -6,7 +6,7 @@ mod run;
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use fetch_hive_batch::{Batch, Error, Export, Resolution, RowStatus};
+use fetch_hive_batch::{Batch, Error, Export, Progress, Resolution, RowStatus};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -41,7 +41,7 @@ pub(crate) enum BatchCommand {
     /// List the batches of the store
     #[command(before_help = "Examples:\n  fetch-hive batch list")]
     List,
-    /// Show the progress of a batch
+    /// Show the progress of a batch: running, idle (no row is running), paused or finished
     #[command(before_help = "Examples:\n  fetch-hive batch status reviews --jq .unknown")]
     Status {
         /// The name of the batch
@@ -118,7 +118,8 @@ pub(crate) enum BatchCommand {
 /// Where and how results are written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// The file for the results: .csv, .jsonl or .xlsx
+    /// The file for the results: .csv, .jsonl or .xlsx. A cell that is too long for a spreadsheet is
+    /// written to a folder next to a .csv or .xlsx file
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// A prefix for the names of the added columns
@@ -149,8 +150,11 @@ pub(crate) enum ListedStatus {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ResolutionArg {
+    /// No run was started: the row becomes ready again
     DidNotRun,
+    /// The run has ended: the row counts as succeeded, without an output
     Ran,
+    /// Run the row again, even if its first run was charged
     RunAgain,
 }
 
@@ -164,10 +168,15 @@ pub(crate) enum RetryArg {
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 pub(crate) fn failed(error: Error) -> Failure {
     let text = crate::failure::chain(&error);
+    // The library refers to its methods.
+    let text = text.split("; see `Batch::").next().unwrap_or_default().to_owned();
     match error {
         Error::Store(_) => Failure::other(text).next("correct the store, and run the same command again"),
         Error::NotFound { .. } => Failure::usage(text).next("see `fetch-hive batch list`"),
         Error::Different { .. } => Failure::usage(text).next("pass another `--name`"),
+        _ if text.contains("has no name in the header") => {
+            Failure::usage(text).next("or pass `--name-columns`, which names such columns after their number")
+        }
         _ => Failure::usage(text),
     }
 }
@@ -215,7 +224,9 @@ pub(crate) async fn execute(command: BatchCommand, context: &Context) -> Result<
             for row in rows {
                 batch.resolve(row, resolution).await.map_err(failed)?;
             }
-            context.out.note(&format!("continue with `fetch-hive batch resume {name} --out FILE`"));
+            context.out.note(&format!(
+                "continue with the same `batch run` command, or with `fetch-hive batch resume {name} --out FILE`"
+            ));
             Ok(())
         }
         BatchCommand::Retry { name, rows } => {
@@ -265,19 +276,32 @@ async fn status(batch: &Batch) -> Result<Value> {
     let progress = batch.progress().await.map_err(failed)?;
     let mut value = json!({
         "name": batch.name(),
-        "state": if progress.paused.is_some() { "paused" } else if progress.done() == progress.rows() { "finished" } else { "running" },
+        "state": state(&progress),
         "paused": progress.paused,
         "paused_until": progress.paused_until.map(utc),
         "rows": progress.rows(),
         "done": progress.done(),
         "running": progress.running(),
         "runs": progress.runs,
+        "runs_today": progress.runs_today,
         "tokens": progress.tokens,
     });
     for status in [RowStatus::Ready, RowStatus::Succeeded, RowStatus::Failed, RowStatus::Rejected, RowStatus::Unknown] {
         value[status.as_str()] = progress.count(status).into();
     }
     Ok(value)
+}
+
+fn state(progress: &Progress) -> &'static str {
+    if progress.paused.is_some() {
+        "paused"
+    } else if progress.done() == progress.rows() {
+        "finished"
+    } else if progress.running() > 0 {
+        "running"
+    } else {
+        "idle"
+    }
 }
 
 async fn rows(context: &Context, name: &str, status: RowStatus) -> Result<()> {
@@ -298,6 +322,12 @@ async fn rows(context: &Context, name: &str, status: RowStatus) -> Result<()> {
                 "error": report.result.error,
             })
         }));
+    }
+    if status == RowStatus::Unknown && !rows.is_empty() {
+        context.out.note(&format!(
+            "the requests have the metadata batch_id={name}, batch_row and batch_attempt: look for these runs in the \
+             dashboard, and then use `fetch-hive batch resolve {name} ROW --as did-not-run|ran|run-again`"
+        ));
     }
     context.out.response(ROWS, json!({ "rows": rows }).to_string().as_bytes())
 }

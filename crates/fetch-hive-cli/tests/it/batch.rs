@@ -1,11 +1,13 @@
 //! Batches from a spreadsheet to its results.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use fetch_hive_emulator::Fault;
 
-use crate::support::{Sandbox, bin};
+use crate::support::{Sandbox, bin, wait_until};
 
 /// Writes a file as a German spreadsheet program does, with leading zeros, quoted line breaks and
 /// semicolons.
@@ -34,7 +36,7 @@ fn batch_stops_after_a_sample_and_continues() {
 
     let sample = sandbox.run(&[&command[..], &["--sample", "4"]].concat());
     assert_eq!((sample.code, sandbox.emulator.runs().len()), (Some(0), 4), "{}", sample.stderr);
-    assert!(sample.stderr.contains("sample of 4 rows"), "{}", sample.stderr);
+    assert!(sample.stderr.contains("estimate from 4 rows"), "{}", sample.stderr);
 
     let rest = sandbox.run(&command);
     assert_eq!((rest.code, sandbox.emulator.runs().len()), (Some(0), 12), "{}", rest.stderr);
@@ -47,6 +49,42 @@ fn batch_stops_after_a_sample_and_continues() {
     assert!(text.contains("\r\n0012;\"Sehr schön 12\nzweite Zeile; Ende\";succeeded;req_"), "{text}");
     let listed = sandbox.run(&["batch", "list", "--jq", ".batches[0].succeeded"]);
     assert_eq!(listed.stdout.trim(), "12");
+}
+
+#[cfg(unix)]
+#[test]
+fn second_interrupt_leaves_unknown_rows_whose_slots_are_explained() {
+    let sandbox = Sandbox::new();
+    let (input, out) = (reviews(&sandbox, 2), path(&sandbox, "out.csv"));
+    let input = input.display().to_string();
+    let command = ["batch", "run", &input, "--workflow", "slow", "--map", "a=id", "--out", &out, "--slots", "1"];
+    let start = || sandbox.command(&command).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let interrupt = |child: &Child| {
+        let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    };
+    let read_until = |child: &mut Child, part: &str| {
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.into_iter().any(|line| line.contains(part)), "{part}");
+    };
+
+    let mut first = start();
+    wait_until("the run starts", || sandbox.emulator.active_runs() > 0);
+    interrupt(&first);
+    std::thread::sleep(Duration::from_millis(300));
+    interrupt(&first);
+    assert_eq!(first.wait().unwrap().code(), Some(130));
+    let unknown = sandbox.run(&["batch", "unknown", "reviews", "--jq", ".rows[].row"]);
+    assert_eq!(unknown.stdout, "1\n", "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("batch_id=reviews, batch_row"), "{}", unknown.stderr);
+    let status = sandbox.run(&["batch", "status", "reviews", "--jq", "[.state, .unknown] | join(\" \")"]);
+    assert_eq!(status.stdout, "idle 1\n", "{}", status.stderr);
+
+    let mut second = start();
+    read_until(&mut second, "all slots are held by runs that may still be in progress");
+    interrupt(&second);
+    assert_eq!(second.wait().unwrap().code(), Some(130));
+    assert_eq!(sandbox.emulator.runs().len(), 1);
 }
 
 #[test]

@@ -2,19 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 use fetch_hive_emulator::Deployment;
 
-use crate::support::Sandbox;
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
+use crate::support::{Sandbox, wait_until};
 
 fn finish(mut child: Child) -> (String, Option<i32>) {
     let mut text = String::new();

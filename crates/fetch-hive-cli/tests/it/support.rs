@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, EmulatorBuilder};
 
@@ -15,6 +16,14 @@ pub(crate) const KEY: &str = "fhk_it_0123456789_last";
 /// The fixtures of the guide.
 pub(crate) fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/guide")
+}
+
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < Duration::from_secs(30), "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 pub(crate) struct Sandbox {

@@ -1,13 +1,15 @@
 //! The commands that run rows.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::ValueEnum;
 use fetch_hive_batch::{Batch, End, Export, Mapping, Progress, ReadOptions, RowStatus, Stop};
 use indicatif::ProgressBar;
 
-use super::{ExportArgs, failed, open, plan};
+use super::plan::Plan;
+use super::{ExportArgs, failed, open};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
@@ -21,7 +23,11 @@ const BAR: &str = "{bar:12} {wide_msg}";
 /// How often progress is printed without a terminal.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
+/// A wait of at least this time is explained.
+const LONG_WAIT: Duration = Duration::from_secs(60);
+
 #[derive(Debug, clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "the options are independent of each other")]
 pub(crate) struct RunArgs {
     /// The CSV, JSONL or XLSX file with the rows
     file: PathBuf,
@@ -72,6 +78,9 @@ pub(crate) struct RunArgs {
     /// The delimiter of a CSV file
     #[arg(long, value_name = "CHARACTER")]
     delimiter: Option<char>,
+    /// Name columns without a name after their number, such as `column 4`
+    #[arg(long)]
+    name_columns: bool,
     /// Skip and list rows with more or fewer cells than the header
     #[arg(long)]
     skip_ragged: bool,
@@ -91,13 +100,13 @@ pub(crate) struct WorkerOptions {
     /// The largest number of runs at a time, in all processes that use the store
     #[arg(long, value_name = "RUNS", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     slots: u32,
-    /// Pause the batch after this many runs
+    /// Pause the batch after this many runs in total, including earlier ones
     #[arg(long, value_name = "RUNS")]
     max_runs: Option<u64>,
-    /// Continue on the next day (UTC) after this many runs
+    /// Wait for the next day (UTC) after this many runs; you can stop the command meanwhile, and repeat it later
     #[arg(long, value_name = "RUNS")]
     max_runs_per_day: Option<u64>,
-    /// Pause the batch after this many tokens
+    /// Pause the batch after this many tokens in total
     #[arg(long, value_name = "TOKENS")]
     max_tokens: Option<u64>,
     /// How progress is printed
@@ -169,7 +178,7 @@ impl RunArgs {
     }
 
     fn read_options(&self) -> ReadOptions {
-        let mut options = ReadOptions::new().skip_ragged(self.skip_ragged);
+        let mut options = ReadOptions::new().skip_ragged(self.skip_ragged).name_empty_columns(self.name_columns);
         if let Some(sheet) = &self.sheet {
             options = options.sheet(sheet);
         }
@@ -189,9 +198,17 @@ pub(super) async fn run(arguments: RunArgs, context: &Context) -> Result<()> {
     let name = arguments.name.clone().unwrap_or_else(stem);
     let rows = options.open(&arguments.file).map_err(failed)?;
     export.check(rows.header()).map_err(failed)?;
-    let count = plan::show(context, &arguments.file, &options, &mapping, &name)?;
+    let is_new = arguments.dry_run || Batch::open(context.store().await?, &name).await.is_err();
+    let plan = Plan { path: &arguments.file, options: &options, mapping: &mapping, name: &name, is_new };
+    let count = plan.show(context)?;
+    if let Some(per_day) = arguments.options.max_runs_per_day {
+        let days = count.div_ceil(per_day.max(1));
+        context.out.note(&format!("at most {} runs per day: {} days", grouped(per_day), grouped(days)));
+    }
     if arguments.dry_run {
-        context.out.note("nothing was sent (--dry-run)");
+        context
+            .out
+            .note("nothing was sent (--dry-run); the service checks the deployment and its inputs when a row is sent");
         return Ok(());
     }
     let mut builder = Batch::builder(&name);
@@ -208,7 +225,7 @@ pub(super) async fn run(arguments: RunArgs, context: &Context) -> Result<()> {
     if let Some(sample) = arguments.sample {
         let end = work_on(&batch, &arguments.options, context, Some(sample)).await?;
         if let Some(estimate) = batch.sample(arguments.options.slots).await.map_err(failed)? {
-            context.out.note(&format!("sample of {estimate}"));
+            context.out.note(&format!("estimate from {estimate}"));
         }
         if end != End::Stopped {
             return finish(context, &batch, &export, end).await;
@@ -243,7 +260,14 @@ pub(super) async fn work(arguments: WorkArgs, context: &Context, stop_after: Opt
     let batch = open(context, &arguments.name).await?;
     let end = work_on(&batch, &arguments.options, context, stop_after).await?;
     if stop_after == Some(0) {
-        context.out.note(&batch.progress().await.map_err(failed)?.to_string());
+        let progress = batch.progress().await.map_err(failed)?;
+        context.out.note(&line(&progress, None));
+        if progress.count(RowStatus::Unknown) > 0 {
+            context.out.note(&format!(
+                "rows without a request id cannot be looked up; `fetch-hive batch unknown {}` lists them",
+                batch.name()
+            ));
+        }
         return Ok(());
     }
     outcome(&batch, end).await
@@ -258,7 +282,7 @@ async fn work_on(batch: &Batch, options: &WorkerOptions, context: &Context, stop
     let signals = tokio::spawn(async move {
         while signal().await {
             let warning = if on_signal.is_requested() {
-                "stopped: rows whose request is in flight become unknown and may be charged"
+                "stopped at once: runs in progress continue on the service and may be charged, and their rows are unknown"
             } else {
                 "no new rows start, and running rows finish; press Ctrl-C again to stop at once"
             };
@@ -266,7 +290,7 @@ async fn work_on(batch: &Batch, options: &WorkerOptions, context: &Context, stop
             on_signal.request();
         }
     });
-    let report = reporter(&context.out, options, bar.clone());
+    let report = Reporter::new(batch.name(), &context.out, options, bar.clone());
     let interval =
         if options.progress == ProgressFormat::Json { Duration::from_secs(1) } else { Duration::from_millis(250) };
     let mut worker = batch
@@ -275,8 +299,10 @@ async fn work_on(batch: &Batch, options: &WorkerOptions, context: &Context, stop
         .max_runs(options.max_runs)
         .max_runs_per_day(options.max_runs_per_day)
         .max_tokens(options.max_tokens)
-        .stop_after(stop_after)
-        .on_progress(interval, report);
+        .stop_after(stop_after);
+    if stop_after != Some(0) {
+        worker = worker.on_progress(interval, move |progress| report.report(progress));
+    }
     if let Some(program) = options.on_end.clone() {
         worker = worker.on_end(move |end| {
             // The outcome of the batch does not depend on the program.
@@ -304,27 +330,71 @@ async fn signal() -> bool {
     tokio::signal::ctrl_c().await.is_ok()
 }
 
-/// Returns a function that prints progress as a bar, as a line every 30 s, or as JSON.
-fn reporter(out: &Output, options: &WorkerOptions, bar: ProgressBar) -> impl Fn(&Progress) + Send + Sync + 'static {
-    let (out, is_json) = (out.clone(), options.progress == ProgressFormat::Json);
-    let last = std::sync::Mutex::new(None::<Instant>);
-    let max_runs_per_day = options.max_runs_per_day;
-    move |progress| {
-        if is_json {
+/// Prints progress as a bar, as a line every 30 s, or as JSON.
+struct Reporter {
+    batch: String,
+    out: Output,
+    is_json: bool,
+    max_runs_per_day: Option<u64>,
+    bar: ProgressBar,
+    last: Mutex<Last>,
+}
+
+/// What was printed last.
+#[derive(Default)]
+struct Last {
+    line: Option<Instant>,
+    wait: Option<String>,
+}
+
+impl Reporter {
+    fn new(batch: &str, out: &Output, options: &WorkerOptions, bar: ProgressBar) -> Self {
+        let is_json = options.progress == ProgressFormat::Json;
+        let (batch, out, max_runs_per_day) = (batch.to_owned(), out.clone(), options.max_runs_per_day);
+        Self { batch, out, is_json, max_runs_per_day, bar, last: Mutex::default() }
+    }
+
+    fn report(&self, progress: &Progress) {
+        if self.is_json {
             eprintln!("{}", json(progress));
             return;
         }
-        if !bar.is_hidden() {
-            bar.set_length(progress.rows());
-            bar.set_position(progress.done());
-            bar.set_message(line(progress, max_runs_per_day));
-            return;
+        let Ok(mut last) = self.last.lock() else { return };
+        let wait = self.wait(progress);
+        if let Some(wait) = wait.as_ref().filter(|wait| last.wait.as_ref() != Some(wait)) {
+            self.bar.suspend(|| self.out.note(wait));
         }
-        let Ok(mut last) = last.lock() else { return };
-        if last.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            *last = Some(Instant::now());
-            out.note(&line(progress, max_runs_per_day));
+        last.wait = wait;
+        let line = line(progress, self.max_runs_per_day);
+        if !self.bar.is_hidden() {
+            self.bar.set_length(progress.rows());
+            self.bar.set_position(progress.done());
+            self.bar.set_message(line);
+        } else if last.line.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
+            last.line = Some(Instant::now());
+            self.out.note(&line);
         }
+    }
+
+    /// Explains a long wait.
+    fn wait(&self, progress: &Progress) -> Option<String> {
+        let name = &self.batch;
+        if let Some(until) = progress.slots_held_until {
+            return Some(format!(
+                "waits for a run slot until {}: all slots are held by runs that may still be in progress; \
+                 `fetch-hive batch unknown {name}` lists rows with such runs",
+                utc(until)
+            ));
+        }
+        let until = progress.paused_until?;
+        let is_long = until.duration_since(SystemTime::now()).is_ok_and(|left| left >= LONG_WAIT);
+        is_long.then(|| {
+            format!(
+                "waits until {}; you can stop the command with Ctrl-C and repeat it later, and \
+                 `fetch-hive batch export {name} --out FILE` writes the results so far",
+                utc(until)
+            )
+        })
     }
 }
 
@@ -350,7 +420,8 @@ fn line(progress: &Progress, max_runs_per_day: Option<u64>) -> String {
     if progress.unsaved > 0 {
         parts.push(format!("{} not stored yet", progress.unsaved));
     }
-    parts.extend(progress.paused_until.map(|until| format!("waits until {}", utc(until))));
+    let until = progress.paused_until.or(progress.slots_held_until);
+    parts.extend(until.map(|until| format!("waits until {}", utc(until))));
     parts.extend(progress.paused.as_ref().map(|reason| format!("paused: {reason}")));
     parts.join("  ")
 }
@@ -368,6 +439,7 @@ fn json(progress: &Progress) -> serde_json::Value {
         "tokens": progress.tokens,
         "paused": progress.paused,
         "paused_until": progress.paused_until.map(utc),
+        "slots_held_until": progress.slots_held_until.map(utc),
         "rows_per_minute": progress.rows_per_minute,
         "seconds_left": progress.time_left.map(|left| left.as_secs()),
         "unsaved": progress.unsaved,
@@ -387,7 +459,10 @@ pub(super) async fn export(context: &Context, batch: &Batch, export: &Export) ->
         context.out.warn(warning);
     }
     for file in written.long_cells() {
-        context.out.note(&format!("a long cell is in {}", file.display()));
+        context.out.note(&format!(
+            "a cell is too long for a spreadsheet: it is in {}, and the results name this file instead",
+            file.display()
+        ));
     }
     context.out.note(&format!(
         "{} rows: {} succeeded, {} failed, {} rejected, {} unknown, {} not finished",
@@ -398,6 +473,8 @@ pub(super) async fn export(context: &Context, batch: &Batch, export: &Export) ->
         written.count(RowStatus::Unknown),
         written.count(RowStatus::Ready) + written.count(RowStatus::Starting) + written.count(RowStatus::Accepted),
     ));
+    let runs = batch.progress().await.map_err(failed)?.runs;
+    context.out.note(&format!("{} runs were started in total", grouped(runs)));
     context.out.text(&written.path().display().to_string())
 }
 
@@ -419,7 +496,8 @@ async fn outcome(batch: &Batch, end: End) -> Result<()> {
             Err(Failure::new(Exit::RowsFailed, format!("{bad} of {} rows did not succeed", progress.rows())).next(next))
         }
         End::Paused { reason } => {
-            Err(Failure::new(Exit::Waiting, format!("the batch is paused: {reason}")).next(format!("then {again}")))
+            let next = format!("when the cause is removed, {again}");
+            Err(Failure::new(Exit::Waiting, format!("the batch is paused: {reason}")).next(next))
         }
         End::Spilled { .. } => Err(Failure::other(end.to_string()).next(again)),
         _ => Err(Failure::new(Exit::Interrupted, "the batch was stopped").next(again)),
