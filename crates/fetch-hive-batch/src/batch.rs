@@ -85,8 +85,8 @@ pub struct BatchBuilder {
 impl Batch {
     /// Creates a batch with a name, rows and a mapping. Short for [`BatchBuilder::create`].
     ///
-    /// If a batch with the same name, rows and mapping exists, it is returned and continues where
-    /// it stopped.
+    /// If a batch with the same name, rows and mapping exists, it is returned. Its next
+    /// worker continues where the last one stopped.
     ///
     /// # Errors
     ///

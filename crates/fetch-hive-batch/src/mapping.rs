@@ -18,7 +18,7 @@ use crate::{Error, Header};
 pub enum Expr {
     /// The value of a column, with its type.
     Column(String),
-    /// The text that a template renders. See [`Mapping::template`].
+    /// The text that is produced by rendering a template. See [`Mapping::template`].
     Template(String),
     /// The same value for each row.
     Constant(Value),
@@ -30,7 +30,7 @@ impl Expr {
         Self::Column(name.into())
     }
 
-    /// Creates an expression for a template. See [`Mapping::template`].
+    /// Creates an expression that renders a template. See [`Mapping::template`].
     pub fn template(template: impl Into<String>) -> Self {
         Self::Template(template.into())
     }

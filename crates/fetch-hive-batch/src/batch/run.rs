@@ -22,8 +22,7 @@ use crate::{BoundMapping, Error, RunLabel, Target};
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Worker {
-    /// Runs rows until all rows are settled or unknown, the batch is paused, or a stop is
-    /// requested.
+    /// Runs rows until each row is settled or unknown, the batch is paused, or a stop is requested.
     ///
     /// If the database or the service cannot be reached, the worker retries.
     ///

@@ -81,7 +81,7 @@ impl Spill {
     /// Stores the changes from all files of the batch, and deletes the files. Returns the number of
     /// changes that had an effect.
     ///
-    /// A file with a line that cannot be parsed is kept under another name.
+    /// A file that contains an invalid line is renamed and not deleted.
     pub(super) async fn import(&self, batches: &StoreBatches, batch: &str) -> Result<u64, Error> {
         let mut imported = 0;
         let Ok(entries) = fs::read_dir(&self.folder) else { return Ok(0) };

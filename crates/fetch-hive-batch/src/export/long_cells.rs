@@ -31,8 +31,8 @@ impl LongCells {
         Self { folder, created_folder: false, files: Vec::new(), created: Vec::new() }
     }
 
-    /// If a cell is too long, writes its contents to a file and replaces the cell with the file's
-    /// name.
+    /// Writes the contents of a cell that is too long to a file, and replaces the cell with the
+    /// file's name.
     pub(super) fn limit(&mut self, row: u64, column: &str, cell: &mut Cow<'_, Value>) -> Result<(), Error> {
         let text = cell_text(cell);
         // UTF-8 text has at least as many bytes as UTF-16 code units.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::RowResult;
 
-/// Returns the keys of all outputs that are JSON objects or text that contains a JSON object.
+/// Returns the keys of the JSON objects among the outputs, including those in text outputs.
 ///
 /// The keys are in the order of their first occurrence. Pass them to
 /// [`Export::flatten`](crate::Export::flatten).

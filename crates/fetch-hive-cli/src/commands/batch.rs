@@ -118,8 +118,8 @@ pub(crate) enum BatchCommand {
 /// Where and how results are written.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExportArgs {
-    /// The file for the results: .csv, .jsonl or .xlsx. A cell that is too long for a spreadsheet is
-    /// written to a folder next to a .csv or .xlsx file
+    /// The file for the results: .csv, .jsonl or .xlsx. Cells of a .csv or .xlsx file that are too
+    /// long for a spreadsheet are written to a folder next to it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// A prefix for the names of the added columns
@@ -325,8 +325,8 @@ async fn rows(context: &Context, name: &str, status: RowStatus) -> Result<()> {
     }
     if status == RowStatus::Unknown && !rows.is_empty() {
         context.out.note(&format!(
-            "the requests have the metadata batch_id={name}, batch_row and batch_attempt: look for these runs in the \
-             dashboard, and then use `fetch-hive batch resolve {name} ROW --as did-not-run|ran|run-again`"
+            "the requests have the metadata batch_id={name}, batch_row and batch_attempt: look for runs with \
+             it, for example in the dashboard, and then use `fetch-hive batch resolve {name} ROW --as did-not-run|ran|run-again`"
         ));
     }
     context.out.response(ROWS, json!({ "rows": rows }).to_string().as_bytes())

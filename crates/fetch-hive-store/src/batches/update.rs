@@ -305,7 +305,7 @@ impl Breaker {
         Self { recent: ((self.recent << 1) | failed) & window, count: self.count + 1 }
     }
 
-    /// Returns the reason for pausing the batch after a row with this outcome, if there is one.
+    /// Returns the reason why the batch must be paused after this outcome, or `None`.
     fn reason(&self, state: RowStatus) -> Option<String> {
         let failures = self.recent.count_ones();
         if !matches!(state, RowStatus::Failed | RowStatus::Unknown) {
