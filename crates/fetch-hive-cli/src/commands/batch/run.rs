@@ -103,7 +103,7 @@ pub(crate) struct WorkerOptions {
     /// Pause the batch after this many runs in total, including earlier ones
     #[arg(long, value_name = "RUNS")]
     max_runs: Option<u64>,
-    /// Wait for the next day (UTC) after this many runs. You can also stop the command and repeat it
+    /// Wait for the next day (UTC) after this many runs. The command can be stopped and repeated
     /// later
     #[arg(long, value_name = "RUNS")]
     max_runs_per_day: Option<u64>,
