@@ -135,7 +135,7 @@ pub(crate) fn streams(binaries: &Binaries) -> Result<Vec<Row>, String> {
     let arguments = ["events", &server.url, &server.certificate, "200000", "1"];
     let events = pairs(binaries, "https", HYPER, ROUNDS, "cpu_ns", &arguments)?;
     let time = events.row("", 2e5, " ns", 0).target(Target::AtMost(1.2));
-    let allocations = pairs(binaries, "https_count", HYPER, 1, "allocations", &arguments)?.row("", 2e5, "", 2);
+    let allocations = pairs(binaries, "https_count", HYPER, 1, "allocations", &arguments)?.row("", 2e5, "", 5);
     let target = Target::OursAtMost { ours: allocations.ours(), limit: 0.1 };
     let title = "CPU time / allocations of an event, one per chunk, HTTP/1.1, vs raw hyper";
     Ok(vec![memory, Row::merge(title, &[time, allocations.target(target)])])
