@@ -60,8 +60,7 @@ pub mod python {}
 #[doc = include_str!("../docs/comparison.md")]
 pub mod comparison {}
 
-// Its parts belong to several crates.
-#[cfg_attr(not(doctest), doc = include_str!("../docs/adding-an-endpoint.md"))]
+#[doc = include_str!("../docs/adding-an-endpoint.md")]
 pub mod adding_an_endpoint {}
 
 #[doc = include_str!("../docs/architecture.md")]

@@ -12,12 +12,19 @@ use crate::{Store, StoreError, millis};
 /// recognized.
 const KEPT: Duration = Duration::from_secs(72 * 60 * 60);
 
+/// How long runs are kept whose start was never recorded.
+const KEPT_UNSTARTED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
 /// The maximum number of rows that one transaction deletes.
 const CHUNK: i64 = 1_000;
 
-const PURGED: [&str; 2] = [
+const PURGED: [&str; 4] = [
     "DELETE FROM fetch_hive_run WHERE token IN \
      (SELECT token FROM fetch_hive_run WHERE state = 2 AND changed < $1 LIMIT $2) RETURNING number",
+    "DELETE FROM fetch_hive_held WHERE number IN (SELECT h.number FROM fetch_hive_held h JOIN fetch_hive_run r \
+     ON r.token = h.token WHERE r.state = 0 AND r.started = 0 AND r.changed < $1 LIMIT $2) RETURNING number",
+    "DELETE FROM fetch_hive_run WHERE token IN \
+     (SELECT token FROM fetch_hive_run WHERE state = 0 AND started = 0 AND changed < $1 LIMIT $2) RETURNING number",
     "DELETE FROM fetch_hive_event WHERE key IN \
      (SELECT key FROM fetch_hive_event WHERE lease_end IS NULL AND changed < $1 LIMIT $2) RETURNING number",
 ];
@@ -28,31 +35,39 @@ const PURGED: [&str; 2] = [
 pub struct Purged {
     /// The number of runs whose event had been acknowledged.
     pub runs: u64,
+    /// The number of runs that were opened more than 30 days ago, and whose start was never
+    /// recorded. Their process ended before it read the response, or before it sent the request.
+    pub unstarted_runs: u64,
     /// The number of keys of handled events.
     pub events: u64,
 }
 
 impl Store {
     /// Deletes records of acknowledged runs and keys of handled events that are older than 72
-    /// hours.
+    /// hours, and runs that were opened more than 30 days ago but never recorded as started.
     ///
-    /// Runs whose event has not arrived or has not been acknowledged are kept. Call this method
-    /// about once a day.
+    /// Started runs whose event has not arrived or has not been acknowledged are kept. Call this
+    /// method about once a day.
     ///
     /// # Errors
     ///
     /// Returns an error if the database fails. Rows deleted before the failure stay deleted.
     pub async fn purge(&self) -> Result<Purged, StoreError> {
-        let [runs, events] = PURGED;
-        Ok(Purged { runs: self.purge_rows(runs).await?, events: self.purge_rows(events).await? })
+        let [runs, held, unstarted_runs, events] = PURGED;
+        self.purge_rows(held, KEPT_UNSTARTED).await?;
+        Ok(Purged {
+            runs: self.purge_rows(runs, KEPT).await?,
+            unstarted_runs: self.purge_rows(unstarted_runs, KEPT_UNSTARTED).await?,
+            events: self.purge_rows(events, KEPT).await?,
+        })
     }
 
-    async fn purge_rows(&self, sql: &'static str) -> Result<u64, StoreError> {
+    async fn purge_rows(&self, sql: &'static str, kept: Duration) -> Result<u64, StoreError> {
         let mut total = 0;
         loop {
             let deleted = self.transaction(Box::new(move |tx| {
                 Box::pin(async move {
-                    let before = tx.now().await? - millis(KEPT);
+                    let before = tx.now().await? - millis(kept);
                     tx.query(sql, &[before.into(), CHUNK.into()]).await
                 })
             }));

@@ -272,7 +272,8 @@ impl PendingRuns for StorePendingRuns {
 
     async fn acknowledge(&self, token: &RunToken, number: u64) -> Result<(), BoxError> {
         self.store.started_runs().remove(&digest(token.as_str()));
-        let set = "state = 2, delivery = NULL, secret = NULL,";
+        // The secret verifies redeliveries until the run is purged.
+        let set = "state = 2, delivery = NULL,";
         self.update_taken(token, number, set, Duration::ZERO).await.map_err(StoreError::boxed)
     }
 

@@ -53,8 +53,6 @@ mod guide {
     mod platforms {}
     #[doc = include_str!("../../fetch-hive-client/docs/python.md")]
     mod python {}
-    #[doc = include_str!("../../fetch-hive-client/docs/adding-an-endpoint.md")]
-    mod adding_an_endpoint {}
     #[doc = include_str!("../../fetch-hive-client/docs/architecture.md")]
     mod architecture {}
 }

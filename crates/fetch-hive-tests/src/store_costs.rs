@@ -163,7 +163,7 @@ async fn sizes(database: &Counted, store: &Store) -> Result<(), BoxError> {
         result?;
     }
     println!("run with an event of {EVENT} bytes: {} bytes", (database.bytes("fetch_hive_run")? - empty) / ROWS);
-    database.server.query("UPDATE fetch_hive_run SET state = 2, delivery = NULL, secret = NULL, changed = 0")?;
+    database.server.query("UPDATE fetch_hive_run SET state = 2, delivery = NULL, changed = 0")?;
     database.server.query("VACUUM FULL fetch_hive_run")?;
     println!("acknowledged run: {} bytes", (database.bytes("fetch_hive_run")? - empty) / ROWS);
     let before = Instant::now();

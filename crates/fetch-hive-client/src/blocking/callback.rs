@@ -7,7 +7,7 @@ use http::{Method, Request, Response};
 
 use super::block_on::{ThreadClock, block_on};
 use super::{Call, Client};
-use crate::callback::{self, CallbackEndpoint, Delivery, Outcome, Receiver, ResumeToken};
+use crate::callback::{self, CallbackEndpoint, Delivery, Outcome, Receiver, ResumeToken, RunToken};
 use crate::{BoxError, Error};
 
 /// A run that the service has accepted, with the response to its invocation and a handle for
@@ -139,7 +139,19 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// - [`WaitError::NoSecret`](crate::WaitError::NoSecret) if neither the response nor the
     ///   receiver has a secret. The run was started, but its callback could not be verified.
     pub fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
-        block_on(self.start_run(receiver))?
+        block_on(self.start_run(receiver, None))?
+    }
+
+    /// Starts a run like [`start`](Self::start), with a token that you have stored before, so that
+    /// [`Client::resume`] can receive the event even if this process ends before `start` returns.
+    ///
+    /// Use each token for one run.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`start`](Self::start).
+    pub fn start_with_token(self, receiver: &Receiver, token: RunToken) -> Result<StartedRun<E::Response>, Error> {
+        block_on(self.start_run(receiver, Some(token)))?
     }
 }
 

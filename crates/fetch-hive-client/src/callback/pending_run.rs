@@ -62,6 +62,14 @@ pub struct ResumeToken {
     pub webhook_secret: Option<WebhookSecret>,
 }
 
+impl From<RunToken> for ResumeToken {
+    /// Resumes a run whose response was not read, such as one from
+    /// [`start_with_token`](crate::Call::start_with_token).
+    fn from(token: RunToken) -> Self {
+        Self { request_id: None, token: token.as_str().to_owned(), webhook_secret: None }
+    }
+}
+
 impl fmt::Debug for ResumeToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ResumeToken").field("request_id", &self.request_id).finish_non_exhaustive()
@@ -89,7 +97,7 @@ impl<C> PendingRun<C> {
     /// Opens the run in the store, so that its callbacks are held or verified.
     pub(super) async fn open(client: Client, receiver: Receiver, run_token: RunToken) -> Result<Self, BoxError> {
         receiver.pending_runs.open(&run_token).await?;
-        let resume_token = ResumeToken { request_id: None, token: run_token.as_str().to_owned(), webhook_secret: None };
+        let resume_token = ResumeToken::from(run_token.clone());
         let kind = PhantomData;
         let timeout = Some(DEFAULT_TIMEOUT);
         Ok(Self { client, kind, receiver, run_token, resume_token, timeout, permit: None, run: None, taken: None })

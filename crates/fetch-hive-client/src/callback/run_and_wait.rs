@@ -57,14 +57,20 @@ impl<E: CallbackEndpoint + Clone + 'static, C> Call<E, C> {
     }
 
     /// Starts a run, for the async and the blocking client.
-    pub(crate) async fn start_run(self, receiver: &Receiver) -> Result<StartedRun<E::Response, C>, Error> {
+    ///
+    /// Without a token, it creates one.
+    pub(crate) async fn start_run(
+        self,
+        receiver: &Receiver,
+        token: Option<RunToken>,
+    ) -> Result<StartedRun<E::Response, C>, Error> {
         let invalid = |reason: &str| {
             Error::new(E::NAME, ErrorKind::Invalid(InvalidInput::new("callback_url", reason.to_owned())))
         };
         let Some(base_url) = &receiver.callback_url else {
             return Err(invalid("is missing on the receiver; set it with `Receiver::callback_url`"));
         };
-        let token = RunToken::random().map_err(|error| invalid(&error.to_string()))?;
+        let token = token.map_or_else(RunToken::random, Ok).map_err(|error| invalid(&error.to_string()))?;
         let url = token.callback_url(base_url);
         let call = self.map(|request| request.with_callback_url(url));
         call.validate()?;
@@ -124,7 +130,46 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
     /// - [`WaitError::Store`](crate::WaitError::Store) if the store failed after the run was
     ///   started
     pub async fn start(self, receiver: &Receiver) -> Result<StartedRun<E::Response>, Error> {
-        self.start_run(receiver).await
+        self.start_run(receiver, None).await
+    }
+
+    /// Starts a run like [`start`](Self::start), with a token that you have stored before.
+    ///
+    /// If the process ends before `start` returns, the run may have started, but its token is lost.
+    /// With a stored token, [`Client::resume`] receives the event after a restart. If no event
+    /// arrives, the request may not have been sent. The receiver needs the deployment's webhook
+    /// secret ([`Receiver::new`] or [`Receiver::secret_source`]), because the one in the response
+    /// was not read.
+    ///
+    /// Use each token for one run. To start another run, create another token.
+    ///
+    /// ```no_run
+    /// # use fetch_hive_client::{BoxError, Client};
+    /// # use fetch_hive_client::callback::Receiver;
+    /// # fn store(token: &str) -> Result<(), BoxError> { Ok(()) }
+    /// # async fn run(client: Client, receiver: Receiver) -> Result<(), BoxError> {
+    /// use fetch_hive_client::callback::{ResumeToken, RunToken};
+    ///
+    /// let token = RunToken::random()?;
+    /// store(token.as_str())?;
+    /// let call = client.invoke_workflow("report");
+    /// let started = call.start_with_token(&receiver, token.clone()).await?;
+    ///
+    /// // After a crash, in another process:
+    /// let mut run = client.resume(&receiver, ResumeToken::from(token)).await?;
+    /// let delivery = run.event().await?;
+    /// # drop((started, delivery)); Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`start`](Self::start).
+    pub async fn start_with_token(
+        self,
+        receiver: &Receiver,
+        token: RunToken,
+    ) -> Result<StartedRun<E::Response>, Error> {
+        self.start_run(receiver, Some(token)).await
     }
 }
 
@@ -145,7 +190,7 @@ impl<E: CallbackEndpoint + Clone + 'static, C> RunAndWait<E, C> {
             Some(timeout) => call.with_max_timeout(timeout),
             None => call,
         };
-        let mut pending = call.start_run(&receiver).await?.pending;
+        let mut pending = call.start_run(&receiver, None).await?.pending;
         pending.timeout(timeout);
         pending.wait_for(timeout.map(|timeout| started.remaining(&*clock, timeout))).await
     }

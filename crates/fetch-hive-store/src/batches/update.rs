@@ -249,7 +249,7 @@ async fn apply(tx: &mut Tx, batch: &str, update: &RowUpdate, result: Option<Vec<
     ];
     let Some(mut row) = tx.row(&sql, &row_values).await? else { return Ok(false) };
     if let Some(token) = row.blob().filter(|_| update.acknowledges_event) {
-        let sql = "UPDATE fetch_hive_run SET state = 2, delivery = NULL, secret = NULL, changed = $2 WHERE token = $1";
+        let sql = "UPDATE fetch_hive_run SET state = 2, delivery = NULL, changed = $2 WHERE token = $1";
         tx.execute(sql, &[token.into(), now.into()]).await?;
     }
     let ledger = "INSERT INTO fetch_hive_attempt (batch, number, attempt, started, ended, verdict, request_id) \

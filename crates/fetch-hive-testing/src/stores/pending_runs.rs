@@ -97,6 +97,9 @@ pub(super) async fn event_is_taken_once(first: Runs<'_>, second: Runs<'_>) -> Ch
         ensure(matches!(result, TakeResult::Acknowledged), format!("take after the end returned {result:?}"))?;
         let again = deliver(runs, &token, "one", true).await?;
         ensure(matches!(again, DeliverResult::AlreadyStored), format!("redelivery after the end: {again:?}"))?;
+        let state = runs.find(&token).await.map_err(|error| error.to_string())?;
+        let has_secret = matches!(state, Some(PendingRunState::Started(run)) if run.webhook_secret.is_some());
+        ensure(has_secret, "the secret is lost after the end, so redeliveries cannot be verified")?;
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::future::IntoFuture as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fetch_hive_client::callback::{CallbackEndpoint, Delivery, Receiver, ResumeToken, Verifier, signed_request};
+use fetch_hive_client::callback::{
+    CallbackEndpoint, Delivery, Receiver, ResumeToken, RunToken, Verifier, signed_request,
+};
 use fetch_hive_client::types::{
     ApprovalDecision, ApprovalFilter, CallbackEventType, InvokeHiveAgent, RequestId, RunStatus,
 };
@@ -101,6 +103,27 @@ async fn timeout_error_names_the_run_and_waiting_can_continue() {
     assert_eq!(event.request_id, started.response.request_id);
     let error = started.pending.event().await.unwrap_err();
     assert!(matches!(wait_error(&error), WaitError::AlreadyTaken { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn run_with_a_stored_token_is_resumed_after_a_lost_response() {
+    let builder = Emulator::builder()
+        .deployment(Deployment::workflow("d").webhook_secret("whsec_0123456789abcdef"))
+        .fault(Fault::close().after_run().operation("invokeWorkflow"))
+        .fault(Fault::callback_late(Duration::from_millis(50)));
+    let (emulator, client) = emulator(builder).await;
+    let listener = CallbackListener::bind_any().await.unwrap();
+    let receiver = Receiver::new(Verifier::new(["whsec_0123456789abcdef"])).callback_url(listener.url());
+    let _server = listener.serve(receiver.clone(), unexpected);
+
+    let token = RunToken::random().unwrap();
+    let call = client.invoke_workflow("d").input("n", 1);
+    let error = call.start_with_token(&receiver, token.clone()).await.unwrap_err();
+    assert!(error.may_have_run(), "{error}");
+    let mut run = client.resume(&receiver, ResumeToken::from(token)).await.unwrap();
+    let delivery = run.timeout(HANG).event().await.unwrap();
+    assert_eq!(delivery.event.output_as::<String>().unwrap(), "d: n = 1");
+    assert_eq!(emulator.runs().len(), 1);
 }
 
 #[tokio::test]
