@@ -30,3 +30,6 @@ pub use crate::operations::table::OPENAPI;
 pub use crate::state::journal::DataFileError;
 pub use crate::state::plan::Plan;
 pub use crate::state::recorded::{Delivery, RecordedRequest, RecordedRun};
+
+/// The format of the configuration file and of faults, as the help of the command describes it.
+pub const FORMAT_HELP: &str = include_str!("format.txt");

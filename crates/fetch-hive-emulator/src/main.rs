@@ -8,7 +8,7 @@ use std::time::Duration;
 use fetch_hive_emulator::{Emulator, EmulatorBuilder, StartError};
 use lexopt::prelude::*;
 
-const HELP: &str = include_str!("help.txt");
+const HELP: &str = concat!(include_str!("help.txt"), include_str!("format.txt"), include_str!("help_end.txt"));
 
 struct Options {
     builder: EmulatorBuilder,

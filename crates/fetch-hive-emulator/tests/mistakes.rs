@@ -13,6 +13,16 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 
+#[tokio::test]
+async fn example_of_the_help_is_a_configuration_file() {
+    let example = fetch_hive_emulator::FORMAT_HELP.split_once("\n\n").unwrap().1.split_once("\nFaults:").unwrap().0;
+    let file = std::env::temp_dir().join(format!("fetch-hive-example-{}.toml", std::process::id()));
+    std::fs::write(&file, example).unwrap();
+    let started = Emulator::builder().config(&file).start().await.map(drop);
+    std::fs::remove_file(&file).unwrap();
+    started.unwrap();
+}
+
 /// Sends a request and returns the status and the error text, or the whole body.
 async fn send(emulator: &Emulator, method: &str, path: &str, fault: Option<&str>, body: &Value) -> (u16, String) {
     let mut request = Request::builder()
