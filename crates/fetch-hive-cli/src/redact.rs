@@ -1,5 +1,7 @@
 //! Removes secrets from what is recorded and shown.
 
+use serde_json::Value;
+
 use crate::json::MASK;
 
 /// Parts of a name that suggest that its value is a secret.
@@ -7,11 +9,42 @@ const SECRET_NAMES: [&str; 7] = ["secret", "token", "password", "passwd", "api_k
 
 /// Returns an argument of the command line without secrets.
 pub(crate) fn argument(argument: &str) -> String {
-    let masked = match argument.split_once('=') {
+    text(&url(&without_named_secrets(argument)))
+}
+
+/// Masks the values of secret names, also in JSON and after the name of an option.
+fn without_named_secrets(argument: &str) -> String {
+    if argument.trim_start().starts_with(['{', '[']) {
+        if let Ok(mut value) = serde_json::from_str::<Value>(argument) {
+            // JSON without a secret is kept as it was written.
+            return if mask_json(&mut value) { value.to_string() } else { argument.to_owned() };
+        }
+    }
+    match argument.split_once('=') {
         Some((name, _)) if is_secret_name(name) => format!("{name}={MASK}"),
-        _ => argument.to_owned(),
-    };
-    text(&url(&masked))
+        Some((name, value)) => format!("{name}={}", without_named_secrets(value)),
+        None => argument.to_owned(),
+    }
+}
+
+/// Masks the values of secret names in JSON. Returns whether there were any.
+fn mask_json(value: &mut Value) -> bool {
+    let mut found = false;
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if is_secret_name(name) {
+                    *value = Value::from(MASK);
+                    found = true;
+                } else {
+                    found |= mask_json(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| found |= mask_json(item)),
+        _ => {}
+    }
+    found
 }
 
 /// The options whose value may be a secret.
@@ -98,6 +131,11 @@ mod tests {
             ("note=use fhk_abc-1 and whsec_2.", "note=use fhk_*** and whsec_***."),
             ("--store=postgres://me:pw@db/x", "--store=postgres://***@db/x"),
             ("https://example.com/hook?token=1", "https://example.com/hook?***"),
+            (r#"cfg:={"password":"pw123","api_key":"zz9"}"#, r#"cfg:={"api_key":"***","password":"***"}"#),
+            (r#"--input=cfg:=[{"db":{"passwd":1,"n":1}}]"#, r#"--input=cfg:=[{"db":{"n":1,"passwd":"***"}}]"#),
+            (r#"inputs:={"a": "x=y"}"#, r#"inputs:={"a": "x=y"}"#),
+            ("--field=password=pw", "--field=password=***"),
+            (r#"-icfg={"password":"pw"}"#, r#"-icfg={"password":"***"}"#),
         ] {
             assert_eq!(argument(raw), masked);
         }
