@@ -24,5 +24,10 @@ pub(crate) struct Completion {
 pub(crate) fn execute(command: &Completion, mut description: clap::Command, context: &Context) -> Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(command.shell, &mut description, "fetch-hive", &mut script);
-    context.out.text(&String::from_utf8_lossy(&script))
+    let script = String::from_utf8_lossy(&script);
+    if command.shell == Shell::Bash {
+        // clap_complete writes the hyphen of the command's name in two ways, so that no case matches.
+        return context.out.text(&script.replace("fetch__subcmd__hive__", "fetch__hive__"));
+    }
+    context.out.text(&script)
 }
