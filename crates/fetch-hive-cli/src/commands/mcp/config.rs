@@ -96,7 +96,10 @@ impl ToolsFile {
 
     fn parse(text: &str) -> Result<Self> {
         toml::from_str(text).map_err(|error| {
-            Failure::usage(error.message().to_owned()).next("`fetch-hive mcp --help` shows the format of the file")
+            // The whole error quotes the line, which may contain a key by mistake.
+            let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+            Failure::usage(format!("line {line}: {}", error.message()))
+                .next("`fetch-hive mcp --help` shows the format of the file")
         })
     }
 
@@ -106,7 +109,7 @@ impl ToolsFile {
         for entry in self.tool {
             let tool = entry.tool()?;
             if tools.iter().any(|known| known.name == tool.name) {
-                return Err(Failure::usage(format!("two tools are named `{}`", tool.name)));
+                return Err(Failure::usage(format!("two tools are named `{}`", tool.name)).next("rename one of them"));
             }
             tools.push(tool);
         }
@@ -119,7 +122,10 @@ impl ToolsFile {
 
 impl Entry {
     fn tool(self) -> Result<ToolConfig> {
-        let invalid = |reason: &str| Failure::usage(format!("the tool `{}` {reason}", self.name));
+        let invalid = |reason: &str| {
+            Failure::usage(format!("the tool `{}` {reason}", self.name))
+                .next("correct the file; `fetch-hive mcp --help` shows its format")
+        };
         let is_name = |name: &str| {
             !name.is_empty()
                 && name.len() <= 64
@@ -145,6 +151,14 @@ impl Entry {
         if matches!(target, Target::Agent(_)) && !self.inputs.is_empty() {
             return Err(invalid("runs an agent, whose inputs are `message` and `thread`; remove `inputs`"));
         }
+        for (name, input) in &self.inputs {
+            if let Some(kind) = input.schema.get("type").filter(|kind| !is_type(kind)) {
+                return Err(invalid(&format!(
+                    "has the input `{name}` with the unknown type {kind}; the types are {}",
+                    TYPES.join(", ")
+                )));
+            }
+        }
         let (required, properties) = match target {
             Target::Agent(_) => agent_inputs(),
             _ => (
@@ -154,6 +168,18 @@ impl Entry {
         };
         let Self { name, title, description, .. } = self;
         Ok(ToolConfig { name, title, description, target, timeout, required, properties })
+    }
+}
+
+/// The types of an input.
+const TYPES: [&str; 6] = ["string", "number", "integer", "boolean", "object", "array"];
+
+/// Returns whether a JSON Schema type is one of the types, or a list of them.
+fn is_type(kind: &Value) -> bool {
+    match kind {
+        Value::String(name) => TYPES.contains(&name.as_str()),
+        Value::Array(names) => !names.is_empty() && names.iter().all(|name| name.is_string() && is_type(name)),
+        _ => false,
     }
 }
 
@@ -187,7 +213,9 @@ impl ToolConfig {
             },
             "required": ["verdict"],
         });
-        let description = format!("{} Each call starts a run that is charged.", self.description.trim());
+        let description = self.description.trim();
+        let stop = if description.ends_with(['.', '!', '?']) { "" } else { "." };
+        let description = format!("{description}{stop} Each call starts a run that is charged.");
         let mut tool = Tool::new(self.name.clone(), description, object(input));
         if let Some(title) = &self.title {
             tool = tool.with_title(title);
@@ -232,7 +260,7 @@ mod tests {
 
         [[tool]]
         name = "support"
-        description = "Answers."
+        description = "Answers"
         agent = "support"
     "#;
 
@@ -248,7 +276,12 @@ mod tests {
         assert_eq!(schema["properties"]["topic"], json!({"type": "string", "description": "The topic"}));
         assert_eq!(schema["properties"]["pages"]["minimum"], 1);
         assert_eq!(schema["required"], json!(["topic"]));
-        assert!(declaration.description.unwrap().contains("charged"));
+        assert_eq!(
+            declaration.description.unwrap(),
+            "Writes the weekly report. Each call starts a run that is charged."
+        );
+        let answers = tools[1].declaration().description.unwrap();
+        assert_eq!(answers, "Answers. Each call starts a run that is charged.");
         assert_eq!(declaration.annotations.unwrap().idempotent_hint, Some(false));
         assert_eq!(tools[0].timeout, Some(Duration::from_secs(600)));
         assert_eq!(tools[1].required, ["message"]);
@@ -271,10 +304,15 @@ mod tests {
             ("[[tool]]\nname = \"a b\"\ndescription = \"d\"\nprompt = \"p\"", "needs a name"),
             ("[[tool]]\nname = \"a\"\ndescription = \"d\"\nprompt = \"p\"\ntimeout = \"10 days\"", "invalid timeout"),
             ("[[tool]]\nname = \"a\"\ndescription = \"d\"\nagent = \"p\"\ninputs.x = {}", "remove `inputs`"),
+            (
+                "[[tool]]\nname = \"a\"\ndescription = \"d\"\nprompt = \"p\"\ninputs.x = { type = \"text\" }",
+                "`x` with the unknown type \"text\"; the types are string",
+            ),
             ("[[tool]]\nname = \"a\"\nkey = \"fhk_1\"", "unknown field"),
+            ("[[tool]]\nname = = \"a\"", "line 2: "),
         ] {
             let failure = tools(file).unwrap_err();
-            assert!(failure.text.contains(expected), "{file}: {failure}");
+            assert!(failure.text.contains(expected) && failure.next.is_some(), "{file}: {failure}");
         }
         assert!(tools(&format!("{FILE}\n{FILE}")).unwrap_err().text.contains("two tools"));
     }
