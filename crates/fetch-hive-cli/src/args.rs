@@ -103,6 +103,22 @@ mod tests {
     }
 
     #[test]
+    fn help_of_every_command_describes_the_command() {
+        let listed = Cli::command();
+        for command in Cli::description().get_subcommands() {
+            let about = listed.find_subcommand(command.get_name()).unwrap().get_about();
+            assert_eq!(about.unwrap().to_string(), command.get_about().unwrap().to_string());
+        }
+        let mut found = Vec::new();
+        leaves(&Cli::description(), "", &mut found);
+        for (path, command) in found {
+            let about = command.get_about().unwrap().to_string();
+            // The description of a flattened group of options is a noun phrase.
+            assert!(!about.starts_with("The ") && !about.starts_with("Where "), "{path}: {about}");
+        }
+    }
+
+    #[test]
     fn typos_suggest_the_nearest_command() {
         for (typo, wanted) in [("workflw", "workflow"), ("promt", "prompt"), ("doctr", "doctor")] {
             let error = Cli::description().try_get_matches_from(["fetch-hive", typo]).unwrap_err().to_string();

@@ -115,13 +115,16 @@ impl Context {
             let out = self.out.clone();
             builder = builder.on_attempt(move |report| {
                 let status = report.status.map_or_else(String::new, |status| format!(" {}", status.as_u16()));
-                let error = report.error_type.map_or_else(String::new, |error| format!(" ({error})"));
-                let method = &report.operation.method;
+                // The type of an error response is its status.
+                let error = report.error_type.filter(|error| !status.ends_with(error));
+                let error = error.map_or_else(String::new, |error| format!(" ({error})"));
+                let attempt = match report.attempt {
+                    1 => String::new(),
+                    attempt => format!(", attempt {attempt}"),
+                };
+                let (method, name) = (&report.operation.method, report.operation.name);
                 let duration = text::duration(report.duration);
-                out.detail(&format!(
-                    "{method} {}: attempt {}{status}{error} in {duration}",
-                    report.operation.name, report.attempt
-                ));
+                out.detail(&format!("{method} {name}:{status}{error} in {duration}{attempt}"));
             });
         }
         Ok(builder.build()?)
@@ -143,7 +146,8 @@ impl Context {
                 }
                 let started = builder.start().await;
                 let emulator = started.map_err(|error| {
-                    Failure::usage(format!("cannot start the emulator: {}", crate::failure::chain(&error)))
+                    Failure::usage(format!("cannot start the emulator: {}", crate::failure::chain_lines(&error)))
+                        .next("`fetch-hive emulator --help` shows the format of the file")
                 })?;
                 self.out.note("emulated: nothing is sent to the service, and nothing is charged");
                 Ok(emulator)
@@ -166,6 +170,11 @@ impl Context {
         Err(Failure::usage("no workspace").next(
             "pass `--workspace ID`, set FETCH_HIVE_WORKSPACE, or store it with `fetch-hive auth login --workspace ID`",
         ))
+    }
+
+    /// Returns what a command that needs the workspace must add: nothing if one is configured.
+    pub(crate) fn workspace_option(&self) -> &'static str {
+        if self.workspace().is_ok() { "" } else { " --workspace ID" }
     }
 
     /// Returns the store, and creates it if necessary.

@@ -70,7 +70,9 @@ impl Exit {
     const fn meaning(self) -> (&'static str, &'static str) {
         match self {
             Self::Success => ("The command succeeded.", "Read the result from standard output."),
-            Self::Other => ("The command failed for another reason.", "Read the message."),
+            Self::Other => {
+                ("The command failed for another reason, such as a signature that is wrong.", "Read the message.")
+            }
             Self::Usage => ("The command line or an input is invalid. Nothing was sent.", "Correct the command line."),
             Self::RunFailed => ("The run failed. It is charged.", "Correct the inputs or the deployment."),
             Self::Key => (

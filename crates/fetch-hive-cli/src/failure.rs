@@ -5,14 +5,14 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use fetch_hive_client::types::{OutputError, RequestId};
-use fetch_hive_client::{Error, ErrorKind, RateLimit, StreamError, TransportErrorKind, WaitError};
+use fetch_hive_client::{Error, ErrorKind, InvalidInput, RateLimit, StreamError, TransportErrorKind, WaitError};
 use http::StatusCode;
 
 use crate::exit::Exit;
-use crate::text::{one_line, utc};
+use crate::text::{one_line, printable, utc};
 
 /// A failed command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     /// What failed. It is empty if the reader of standard output closed the pipe.
@@ -53,6 +53,19 @@ impl Failure {
         self
     }
 
+    /// Replaces a next step that needs the run, because the embedded emulator has ended.
+    pub(crate) fn emulated(mut self) -> Self {
+        let needs_run = matches!(self.exit, Exit::RunFailed | Exit::MayHaveRun | Exit::Waiting | Exit::Interrupted);
+        if needs_run || self.request_id.is_some() {
+            let ended = "the emulator has ended with this command; `fetch-hive emulator` keeps one running";
+            self.next = Some(match self.exit {
+                Exit::RunFailed => format!("correct the inputs or the deployment; {ended}"),
+                _ => ended.to_owned(),
+            });
+        }
+        self
+    }
+
     /// Creates the failure of a write to standard output. A closed pipe is no error.
     pub(crate) fn write(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
@@ -63,7 +76,7 @@ impl Failure {
 
     /// Creates the failure of a local file.
     pub(crate) fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
-        Self::usage(format!("cannot {what} {}: {error}", path.display()))
+        Self::usage(format!("cannot {what} {}: {error}", path.display())).next("check the path and its permissions")
     }
 }
 
@@ -75,6 +88,11 @@ impl fmt::Display for Failure {
 
 /// Returns the text of an error with the texts of all its sources.
 pub(crate) fn chain(error: &dyn StdError) -> String {
+    one_line(&chain_lines(error))
+}
+
+/// Returns the same text as [`chain`] with its line breaks, which show a place in a file.
+pub(crate) fn chain_lines(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
@@ -84,7 +102,7 @@ pub(crate) fn chain(error: &dyn StdError) -> String {
         }
         source = error.source();
     }
-    one_line(&text)
+    printable(&text).trim_end().to_owned()
 }
 
 impl From<Error> for Failure {
@@ -106,14 +124,31 @@ fn text_of(error: &Error) -> String {
             format!("{}: the response is larger than {limit} bytes", error.operation())
         }
         ErrorKind::Credentials(source) => chain(&**source),
+        ErrorKind::Invalid(invalid) => text_of_invalid(invalid),
         _ => {
             let mut text = chain(error);
+            // The settings of the library are no options of the command.
+            text = text
+                .replace("; if the response has many or large headers, raise `max_headers` or `max_header_bytes`", "");
             for setting in ["headers_timeout", "idle_timeout", "connect_timeout or timeout", "timeout"] {
                 text = text.replace(&format!("({setting})"), "(--timeout)");
             }
             text.replace("; read them from the error", "")
         }
     }
+}
+
+/// Describes an invalid input, without the settings of the library. The next step says that nothing
+/// was sent.
+pub(crate) fn text_of_invalid(invalid: &InvalidInput) -> String {
+    let name = match &*invalid.field {
+        "base_url" => "--base-url",
+        "callback_url" => "--callback",
+        "user_agent" => "user agent",
+        field => field,
+    };
+    let reason = invalid.reason.split("; allow_plain_http").next().unwrap_or_default();
+    one_line(&format!("invalid {name}: {reason}"))
 }
 
 fn exit_of(error: &Error) -> Exit {
@@ -190,6 +225,7 @@ fn next_of(error: &Error, exit: Exit) -> String {
             (300..=399, _) => "check `--base-url`; redirects are not followed".to_owned(),
             (_, Exit::RunFailed) => failed_run(error.request_id().as_ref().map(RequestId::as_str)),
             (_, Exit::MayHaveRun) => look_up(error.request_id().as_ref().map(RequestId::as_str)),
+            _ if api.code().is_none() => "correct the request".to_owned(),
             _ => "correct the request; `fetch-hive error-code list` explains the codes".to_owned(),
         },
         _ => match exit {
@@ -233,6 +269,12 @@ pub(crate) fn look_up(request_id: Option<&str>) -> String {
     }
 }
 
+/// Says how to find the approval that a run waits for.
+pub(crate) fn list_approvals(request_id: Option<&str>) -> String {
+    let of_run = request_id.map_or_else(String::new, |id| format!(" --request {}", one_line(id)));
+    format!("`fetch-hive approval list{of_run}`, and then `fetch-hive approval decide`; do not run it again")
+}
+
 fn failed_run(request_id: Option<&str>) -> String {
     match request_id {
         Some(id) => format!("see `fetch-hive request get {}`; a new run is charged again", one_line(id)),
@@ -252,10 +294,7 @@ impl From<OutputError> for Failure {
                 let id = request_id.as_ref().map(|id| one_line(id.as_str()));
                 let waits = run_status.is_some_and(|status| status.as_str() == "awaiting_approval");
                 let (exit, step) = match (&id, waits) {
-                    (_, true) => (
-                        Exit::Waiting,
-                        "decide it with `fetch-hive approval list` and `fetch-hive approval decide`".to_owned(),
-                    ),
+                    (id, true) => (Exit::Waiting, list_approvals(id.as_deref())),
                     (Some(id), false) => (Exit::MayHaveRun, format!("wait for it with `fetch-hive request wait {id}`")),
                     (None, false) => (Exit::MayHaveRun, look_up(None)),
                 };

@@ -15,13 +15,6 @@ pub(crate) struct Record {
     started: Instant,
 }
 
-/// What a successful command learned about its run.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Learned {
-    pub(crate) request_id: Option<String>,
-    pub(crate) tokens: Option<u64>,
-}
-
 impl Record {
     /// Opens an entry. If the store fails, the command continues, because the history is only a
     /// help.
@@ -51,36 +44,28 @@ impl Record {
         }
     }
 
-    /// Stores the outcome, and returns the result.
-    pub(crate) async fn finish<T>(self, context: &Context, result: Result<(T, Learned)>) -> Result<T> {
-        if let Some((history, number)) = &self.history {
-            let outcome = self.outcome(&result);
-            if let Err(error) = history.finish(*number, &outcome).await {
-                context.out.warn(&format!("the outcome is not in the history: {error}"));
-            }
-        }
-        result.map(|(value, _)| value)
-    }
-
-    fn outcome<T>(&self, result: &Result<(T, Learned)>) -> HistoryOutcome {
-        let duration = self.started.elapsed();
-        match result {
-            Ok((_, learned)) => HistoryOutcome {
-                verdict: Exit::Success.name().to_owned(),
-                exit_code: 0,
-                duration,
-                request_id: learned.request_id.clone(),
-                tokens: learned.tokens,
-                error: None,
-            },
-            Err(failure) => HistoryOutcome {
-                verdict: failure.exit.name().to_owned(),
-                exit_code: failure.exit.code(),
-                duration,
-                request_id: failure.request_id.clone(),
-                tokens: None,
-                error: Some(redact::text(&failure.text)),
-            },
+    /// Stores the outcome.
+    pub(crate) async fn finish<T>(
+        self,
+        context: &Context,
+        request_id: Option<String>,
+        tokens: Option<u64>,
+        result: &Result<T>,
+    ) {
+        let Some((history, number)) = &self.history else { return };
+        let failure = result.as_ref().err();
+        let exit = failure.map_or(Exit::Success, |failure| failure.exit);
+        let outcome = HistoryOutcome {
+            verdict: exit.name().to_owned(),
+            exit_code: exit.code(),
+            duration: self.started.elapsed(),
+            request_id: failure.and_then(|failure| failure.request_id.clone()).or(request_id),
+            tokens,
+            // A closed pipe has no text.
+            error: failure.filter(|failure| !failure.text.is_empty()).map(|failure| redact::text(&failure.text)),
+        };
+        if let Err(error) = history.finish(*number, &outcome).await {
+            context.out.warn(&format!("the outcome is not in the history: {error}"));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::failure::{Failure, Result};
@@ -16,7 +17,7 @@ impl InputArgs {
     /// Reads the inputs: the file first, and then the options.
     pub(crate) fn inputs(&self) -> Result<Values> {
         let mut values = match &self.inputs {
-            Some(path) => object("--inputs", &read_text(path)?)?,
+            Some(path) => object_file("--inputs", path)?,
             None => Values::new(),
         };
         values.extend(pairs("--input", &self.input)?);
@@ -55,16 +56,22 @@ fn pair(option: &str, argument: &str) -> Result<(String, Box<RawValue>)> {
     if name.is_empty() {
         return Err(Failure::usage(format!("{option} has no name before `=`")).next(forms));
     }
-    let text = match value.strip_prefix('@') {
-        Some(path) => read_text(Path::new(path))?,
+    let file = value.strip_prefix('@').map(Path::new);
+    let text = match file {
+        Some(path) => read_text(path)?,
         None if is_json => value.to_owned(),
         None => unescaped(value).to_owned(),
     };
     let value = if is_json {
         let text = text.trim_start_matches('\u{feff}').trim().to_owned();
-        RawValue::from_string(text).map_err(|error| {
-            Failure::usage(format!("{option} {name} is not valid JSON: {}", place(&error)))
-                .next(format!("quote JSON for the shell, such as {name}:='[\"a\",1]'; for text, use {name}=TEXT"))
+        RawValue::from_string(text).map_err(|error| match file {
+            Some(path) => {
+                let path = shown(path);
+                Failure::usage(format!("{option} {name}: {path} is not valid JSON: {}", place(&error)))
+                    .next(format!("correct {path}; for text, use {name}=@{path}"))
+            }
+            None => Failure::usage(format!("{option} {name} is not valid JSON: {}", place(&error)))
+                .next(format!("quote JSON for the shell, such as {name}:='[\"a\",1]'; for text, use {name}=TEXT")),
         })?
     } else {
         serde_json::value::to_raw_value(&text).map_err(|error| Failure::other(error.to_string()))?
@@ -77,12 +84,30 @@ fn unescaped(text: &str) -> &str {
     text.strip_prefix('\\').filter(|rest| rest.trim_start_matches('\\').starts_with('@')).unwrap_or(text)
 }
 
+/// Reads a file with a JSON object.
+pub(crate) fn object_file(option: &str, path: &Path) -> Result<Values> {
+    object(&format!("{option}: {}", shown(path)), &read_text(path)?)
+}
+
 /// Parses a JSON object.
-pub(crate) fn object(option: &str, text: &str) -> Result<Values> {
-    serde_json::from_str(text.trim_start_matches('\u{feff}')).map_err(|error| {
-        Failure::usage(format!("{option} is not a JSON object: {}", place(&error)))
+pub(crate) fn object(what: &str, text: &str) -> Result<Values> {
+    let text = text.trim_start_matches('\u{feff}');
+    serde_json::from_str(text).map_err(|error| {
+        let found = serde_json::from_str::<Value>(text).map_or_else(|_| place(&error), |value| kind(&value).to_owned());
+        Failure::usage(format!("{what} is not a JSON object: {found}"))
             .next("write an object such as {\"topic\": \"AI\"}")
     })
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object with an invalid value",
+    }
 }
 
 /// The message of the parser may quote the text.
@@ -161,7 +186,16 @@ mod tests {
             assert!(!failure.text.contains("hush"), "{failure}");
         }
         assert!(pairs("--input", &["a=1".to_owned(), "a=2".to_owned()]).is_err());
-        assert!(object("--inputs", "[1]").is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bad.json");
+        let shown = path.display().to_string();
+        for (text, expected) in [("[1]", "is not a JSON object: an array"), ("{\"a\":", "line 1, column 5")] {
+            std::fs::write(&path, text).unwrap();
+            let failure = object_file("--inputs", &path).unwrap_err();
+            assert!(failure.text.contains(expected) && failure.text.contains(&shown), "{failure}");
+        }
+        let failure = pair("--input", &format!("topic:=@{shown}")).unwrap_err();
+        assert!(failure.text.contains(&shown) && failure.text.contains("topic"), "{failure}");
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn run_command(command: &str, profile: &str) -> Result<String> {
 pub(crate) fn secret_from_env(name: &str) -> Result<WebhookSecret> {
     match std::env::var(name) {
         Ok(secret) if !secret.trim().is_empty() => Ok(WebhookSecret::new(secret.trim())),
-        _ => Err(Failure::new(Exit::Key, format!("the environment variable {name} is not set"))
+        _ => Err(Failure::usage(format!("the environment variable {name}, which --secret-env names, is not set"))
             .next("set it to the webhook secret from the deployment's page in the dashboard")),
     }
 }

@@ -67,7 +67,8 @@ fn run(cli: Cli) -> Result<()> {
         .map_err(|error| Failure::other(format!("cannot start the runtime: {error}")))?;
     let result = runtime.block_on(async {
         let context = Context::new(cli.globals)?;
-        commands::dispatch(cli.command, Cli::description, &context).await
+        let result = commands::dispatch(cli.command, Cli::description, &context).await;
+        result.map_err(|failure| if context.emulates() { failure.emulated() } else { failure })
     });
     // A read of standard input cannot be cancelled, and must not delay the exit.
     runtime.shutdown_background();

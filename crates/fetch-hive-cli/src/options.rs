@@ -47,7 +47,8 @@ pub(crate) struct Globals {
         default_missing_value = ""
     )]
     pub(crate) emulate: Option<String>,
-    /// The format of the result [default: guessed]
+    /// The format of the result [default: text for a run; for other results, a table or text on a
+    /// terminal and JSON elsewhere]
     #[arg(long, global = true, value_enum, value_name = "FORMAT")]
     pub(crate) output: Option<Format>,
     /// Print the result as JSON: short for --output json
@@ -62,7 +63,7 @@ pub(crate) struct Globals {
     /// When to use colours
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
     pub(crate) color: Color,
-    /// Answer every question with yes
+    /// Answer every question with yes, except for approvals of tool actions: see --auto-approve
     #[arg(long, short = 'y', global = true)]
     pub(crate) yes: bool,
     /// Never ask a question

@@ -4,15 +4,13 @@ use std::fmt::Write as _;
 
 use fetch_hive_client::core::{Api, BodyPiece, RequestBody};
 use fetch_hive_client::types::ApiKey;
-use fetch_hive_client::{BaseUrl, Endpoint};
+use fetch_hive_client::{API_KEY_VARIABLE, BaseUrl, Endpoint};
 
 use crate::context::{Context, USER_AGENT};
 use crate::failure::{Failure, Result};
-use crate::json::{self, MASK};
+use crate::json;
+use crate::keys::KeySource;
 use crate::options::PreviewArgs;
-
-/// The headers whose value is a secret.
-const SECRET_HEADERS: [&str; 2] = ["authorization", "x-fetch-hive-webhook-secret"];
 
 /// A key that is never sent.
 const NO_KEY: &str = "fhk_preview";
@@ -20,12 +18,17 @@ const NO_KEY: &str = "fhk_preview";
 impl PreviewArgs {
     /// Prints the request if one of the options is set. Returns whether it was printed.
     pub(crate) async fn show<E: Endpoint>(&self, context: &Context, endpoint: &E) -> Result<bool> {
+        self.show_with(context, endpoint, "SECRET").await
+    }
+
+    /// Prints the request like [`show`](Self::show), with the variable of the webhook secret.
+    pub(crate) async fn show_with<E: Endpoint>(&self, context: &Context, endpoint: &E, secret: &str) -> Result<bool> {
         if !self.dry_run && !self.curl {
             return Ok(false);
         }
         let key = self.key(context)?;
         let request = api(context).await?.request(endpoint, Some(&key)).map_err(fetch_hive_client::Error::from)?;
-        self.print(context, &request)?;
+        self.print(context, &request, secret)?;
         Ok(true)
     }
 
@@ -41,13 +44,23 @@ impl PreviewArgs {
         ApiKey::new(NO_KEY).map_err(|error| Failure::other(error.to_string()))
     }
 
-    pub(crate) fn print(&self, context: &Context, request: &http::Request<RequestBody>) -> Result<()> {
-        let shows_secrets = context.out.show_secrets();
-        let text = if self.curl { curl(request, shows_secrets) } else { dry_run(request, shows_secrets) };
+    pub(crate) fn print(&self, context: &Context, request: &http::Request<RequestBody>, secret: &str) -> Result<()> {
+        let key = match context.key_source() {
+            Ok(KeySource::Variable(name)) => name,
+            _ => API_KEY_VARIABLE.to_owned(),
+        };
+        let hidden = (!context.out.show_secrets()).then(|| Hidden { key, secret: secret.to_owned() });
+        let text = if self.curl { curl(request, hidden.as_ref()) } else { dry_run(request, hidden.as_ref()) };
         context.out.text(&text)?;
         context.out.note("nothing was sent");
         Ok(())
     }
+}
+
+/// The environment variables that are shown instead of secrets.
+struct Hidden {
+    key: String,
+    secret: String,
 }
 
 /// Returns the builder of requests for the base URL in use.
@@ -60,24 +73,24 @@ pub(crate) async fn api(context: &Context) -> Result<Api> {
     Ok(api)
 }
 
-fn dry_run(request: &http::Request<RequestBody>, show_secrets: bool) -> String {
+fn dry_run(request: &http::Request<RequestBody>, hidden: Option<&Hidden>) -> String {
     let mut text = format!("{} {}\n", request.method(), request.uri());
-    for (name, value) in headers(request, show_secrets, MASK) {
+    for (name, value, _) in headers(request, hidden) {
         let _ = writeln!(text, "{name}: {value}");
     }
     let body = body(request);
     if !body.is_empty() {
         text.push('\n');
-        text += &json::pretty(body.as_bytes(), show_secrets).unwrap_or(body);
+        text += &json::pretty(body.as_bytes(), hidden.is_none()).unwrap_or(body);
     }
     text
 }
 
-fn curl(request: &http::Request<RequestBody>, show_secrets: bool) -> String {
+fn curl(request: &http::Request<RequestBody>, hidden: Option<&Hidden>) -> String {
     let mut text = format!("curl -X {} {}", request.method(), quote(&request.uri().to_string()));
-    for (name, value) in headers(request, show_secrets, "$SECRET") {
+    for (name, value, has_variable) in headers(request, hidden) {
         let header = format!("{name}: {value}");
-        if value.contains("$FETCH_HIVE_API_KEY") || value.contains("$SECRET") {
+        if has_variable {
             let _ = write!(text, " \\\n  -H \"{header}\"");
         } else {
             let _ = write!(text, " \\\n  -H {}", quote(&header));
@@ -85,22 +98,18 @@ fn curl(request: &http::Request<RequestBody>, show_secrets: bool) -> String {
     }
     let body = body(request);
     if !body.is_empty() {
-        let body = json::compact(body.as_bytes(), show_secrets).unwrap_or(body);
+        let body = json::compact(body.as_bytes(), hidden.is_none()).unwrap_or(body);
         let _ = write!(text, " \\\n  --data-binary {}", quote(&body));
     }
     text
 }
 
-/// Returns the headers, with a placeholder instead of each secret.
-fn headers(request: &http::Request<RequestBody>, show_secrets: bool, mask: &str) -> Vec<(String, String)> {
-    let shown = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
-        let is_secret = SECRET_HEADERS.contains(&name.as_str());
-        let value = match (is_secret && !show_secrets, name.as_str()) {
-            (true, "authorization") => "Bearer $FETCH_HIVE_API_KEY".to_owned(),
-            (true, _) => mask.to_owned(),
-            (false, _) => String::from_utf8_lossy(value.as_bytes()).into_owned(),
-        };
-        (name.to_string(), value)
+/// Returns the headers, and whether each names a variable instead of a secret.
+fn headers(request: &http::Request<RequestBody>, hidden: Option<&Hidden>) -> Vec<(String, String, bool)> {
+    let shown = |(name, value): (&http::HeaderName, &http::HeaderValue)| match (hidden, name.as_str()) {
+        (Some(Hidden { key, .. }), "authorization") => (name.to_string(), format!("Bearer ${key}"), true),
+        (Some(Hidden { secret, .. }), "x-fetch-hive-webhook-secret") => (name.to_string(), format!("${secret}"), true),
+        _ => (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned(), false),
     };
     request.headers().iter().map(shown).collect()
 }
@@ -131,14 +140,17 @@ mod tests {
         let run = api.request(&InvokeWorkflow::new("it's").input("topic", "AI"), Some(&key)).unwrap();
         let trigger = TriggerWorkflow::new("e", "v", "whsec_real", "https://example.com/cb");
         let trigger = api.request(&trigger, None).unwrap();
+        let hidden = Hidden { key: "MYKEY".to_owned(), secret: "WS".to_owned() };
         for request in [&run, &trigger] {
-            for text in [curl(request, false), dry_run(request, false)] {
+            for text in [curl(request, Some(&hidden)), dry_run(request, Some(&hidden))] {
                 assert!(!text.contains("fhk_real") && !text.contains("whsec_real"), "{text}");
             }
         }
-        assert!(curl(&run, true).contains("Bearer fhk_real_key_1234"));
-        let shown = curl(&run, false);
-        assert!(shown.contains("-H \"authorization: Bearer $FETCH_HIVE_API_KEY\""), "{shown}");
+        assert!(curl(&run, None).contains("Bearer fhk_real_key_1234"));
+        let shown = curl(&run, Some(&hidden));
+        assert!(shown.contains("-H \"authorization: Bearer $MYKEY\""), "{shown}");
+        let triggered = curl(&trigger, Some(&hidden));
+        assert!(triggered.contains("-H \"x-fetch-hive-webhook-secret: $WS\""), "{triggered}");
         assert!(shown.contains(r#"--data-binary '{"deployment":"it'\''s","inputs":{"topic":"AI"}}'"#), "{shown}");
     }
 }

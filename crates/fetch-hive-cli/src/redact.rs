@@ -14,11 +14,9 @@ pub(crate) fn argument(argument: &str) -> String {
 
 /// Masks the values of secret names, also in JSON and after the name of an option.
 fn without_named_secrets(argument: &str) -> String {
-    if argument.trim_start().starts_with(['{', '[']) {
-        if let Ok(mut value) = serde_json::from_str::<Value>(argument) {
-            // JSON without a secret is kept as it was written.
-            return if mask_json(&mut value) { value.to_string() } else { argument.to_owned() };
-        }
+    if let Ok(mut value) = serde_json::from_str::<Value>(argument) {
+        // JSON without a secret is kept as it was written.
+        return if mask_json(&mut value) { value.to_string() } else { argument.to_owned() };
     }
     match argument.split_once('=') {
         Some((name, _)) if is_secret_name(name) => format!("{name}={MASK}"),

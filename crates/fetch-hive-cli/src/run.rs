@@ -1,5 +1,6 @@
 //! What the commands share that start a run: Ctrl-C, the history, the output and the notes.
 
+use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -12,30 +13,29 @@ use tokio::sync::watch;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result, look_up};
-use crate::history::{Learned, Record};
+use crate::history::Record;
 use crate::text;
 
-/// The id of the run, which is shared with the code that handles Ctrl-C.
-#[derive(Clone)]
-pub(crate) struct RunId(Rc<watch::Sender<Option<String>>>);
+/// What is known about the run, also if the command is interrupted or cannot print the result.
+#[derive(Clone, Default)]
+pub(crate) struct RunInfo {
+    request_id: Rc<watch::Sender<Option<String>>>,
+    tokens: Rc<Cell<Option<u64>>>,
+}
 
-impl RunId {
-    fn new() -> Self {
-        Self(Rc::new(watch::Sender::new(None)))
-    }
-
+impl RunInfo {
     /// Sets the id when it is known first.
-    pub(crate) fn set(&self, id: Option<&RequestId>) {
+    pub(crate) fn set_id(&self, id: Option<impl ToString>) {
         let Some(id) = id else { return };
-        self.0.send_if_modified(|known| {
+        self.request_id.send_if_modified(|known| {
             let is_new = known.is_none();
             known.get_or_insert_with(|| id.to_string());
             is_new
         });
     }
 
-    fn get(&self) -> Option<String> {
-        self.0.borrow().clone()
+    pub(crate) fn request_id(&self) -> Option<String> {
+        self.request_id.borrow().clone()
     }
 }
 
@@ -44,32 +44,47 @@ pub(crate) async fn recorded<T>(
     context: &Context,
     operation: &str,
     target: Option<&str>,
-    run: impl AsyncFnOnce(RunId) -> Result<(T, Learned)>,
+    run: impl AsyncFnOnce(RunInfo) -> Result<T>,
 ) -> Result<T> {
     let record = Record::start(context, operation, target).await;
-    let id = RunId::new();
-    let mut ids = id.0.subscribe();
-    let mut running = pin!(run(id.clone()));
-    let result = loop {
-        tokio::select! {
-            result = &mut running => break result,
-            _ = tokio::signal::ctrl_c() => break Err(interrupted(id.get().as_deref())),
-            // Stored at once, so that it is left if the process is killed.
-            Ok(()) = ids.changed() => {
-                if let Some(id) = id.get() {
-                    record.set_request_id(&id).await;
+    let info = RunInfo::default();
+    let mut ids = info.request_id.subscribe();
+    let result = {
+        let mut running = pin!(run(info.clone()));
+        loop {
+            tokio::select! {
+                result = &mut running => break result,
+                _ = tokio::signal::ctrl_c() => break Err(interrupted(context)),
+                // Stored at once, so that it is left if the process is killed.
+                Ok(()) = ids.changed() => {
+                    if let Some(id) = info.request_id() {
+                        record.set_request_id(&id).await;
+                    }
                 }
             }
         }
     };
-    record.finish(context, result).await
+    let result = result.map_err(|failure| complete(failure, info.request_id()));
+    record.finish(context, info.request_id(), info.tokens.get(), &result).await;
+    result
+}
+
+/// Adds the id of the run and the next step to a failure.
+fn complete(mut failure: Failure, request_id: Option<String>) -> Failure {
+    failure.request_id = failure.request_id.or(request_id);
+    let id = failure.request_id.as_deref();
+    failure.next = failure.next.or_else(|| Some(look_up(id)));
+    failure
 }
 
 /// Describes what Ctrl-C does not stop.
-fn interrupted(request_id: Option<&str>) -> Failure {
-    Failure::new(Exit::Interrupted, "interrupted; a run that has started continues on the service, and is charged")
-        .next(look_up(request_id))
-        .request(request_id)
+fn interrupted(context: &Context) -> Failure {
+    let text = if context.emulates() {
+        "interrupted"
+    } else {
+        "interrupted; a run that has started continues on the service, and is charged"
+    };
+    Failure::new(Exit::Interrupted, text)
 }
 
 /// What is printed to standard error about a finished run.
@@ -88,8 +103,10 @@ impl<'a> Summary<'a> {
         Self { request_id, model: None, usage: None, attempts: parts.attempts, waited: parts.waited }
     }
 
-    /// Prints the summary, and returns what the history keeps of it.
-    pub(crate) fn print(&self, context: &Context, started: Instant) -> Learned {
+    /// Prints the summary, and keeps the id and the tokens for the history.
+    pub(crate) fn print(&self, context: &Context, started: Instant, info: &RunInfo) {
+        info.set_id(self.request_id);
+        info.tokens.set(self.usage.and_then(TokenUsage::total));
         let mut parts = Vec::new();
         parts.extend(self.request_id.map(ToString::to_string));
         parts.extend(self.model.map(str::to_owned));
@@ -99,7 +116,6 @@ impl<'a> Summary<'a> {
         }
         parts.push(text::duration(started.elapsed()));
         context.out.note(&text::one_line(&parts.join(" · ")));
-        Learned { request_id: self.request_id.map(ToString::to_string), tokens: self.usage.and_then(TokenUsage::total) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Questions to a person at a terminal.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, ErrorKind, IsTerminal as _, Write as _};
 
 use crate::failure::{Failure, Result};
 use crate::options::Globals;
@@ -29,7 +29,10 @@ pub(crate) fn ask(question: &str) -> Result<Option<String>> {
     drop(stderr);
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
-    match read.map_err(|error| Failure::other(format!("cannot read standard input: {error}")))? {
+    match read.map_err(|error| match error.kind() {
+        ErrorKind::InvalidData => Failure::usage("standard input is not UTF-8 text").next("convert it to UTF-8"),
+        _ => Failure::other(format!("cannot read standard input: {error}")),
+    })? {
         0 => Ok(None),
         _ => Ok(Some(line.trim().to_owned())),
     }

@@ -4,21 +4,19 @@ use std::path::Path;
 use std::time::Instant;
 
 use clap::{Args, Subcommand};
-use fetch_hive_client::open_asset_file;
 use fetch_hive_client::types::{
-    AgentAttachment, AgentRunStatus, AttachmentDescriptor, CreateAgent, DeleteAgent, GetAgent, InvokeAgent, ListAgents,
-    PendingToolApproval, RequestId, ToolApproval, UpdateAgent,
+    AgentAttachment, AgentRunStatus, ApprovalId, AttachmentDescriptor, CreateAgent, DeleteAgent, GetAgent, InvokeAgent,
+    ListAgents, PendingToolApproval, RequestId, ToolApproval, UpdateAgent,
 };
 
 use super::resource::{Fields, call, change, delete};
-use super::{approval, stream};
+use super::{approval, asset, stream};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::history::Learned;
 use crate::inputs;
 use crate::options::PreviewArgs;
-use crate::run::{RunId, Summary, recorded};
+use crate::run::{RunInfo, Summary, recorded};
 use crate::table::Shape;
 use crate::terminal;
 use crate::text::one_line;
@@ -134,6 +132,16 @@ impl RunOptions {
         Ok(request)
     }
 
+    /// Returns the attached URLs for a preview, and names the files that a run uploads first.
+    fn previewed_attachments(&self, context: &Context) -> Result<Vec<AgentAttachment>> {
+        let (urls, files): (Vec<_>, Vec<_>) = self.attach.iter().partition(|attachment| attachment.contains("://"));
+        for file in files {
+            asset::open(Path::new(file), asset::media_type(Path::new(file)))?;
+            context.out.note(&format!("{file} is not in the request; it would be uploaded first"));
+        }
+        Ok(urls.into_iter().map(|url| AgentAttachment::from(url.as_str())).collect())
+    }
+
     /// Uploads the attached files, and returns the attachments.
     async fn attachments(&self, context: &Context) -> Result<Vec<AgentAttachment>> {
         let mut attachments = Vec::new();
@@ -150,12 +158,12 @@ impl RunOptions {
 
 /// Uploads a file, so that an agent can read it.
 async fn upload(context: &Context, path: &Path) -> Result<AttachmentDescriptor> {
-    let media_type = super::asset::media_type(path);
-    let file = open_asset_file(path, media_type)?;
+    let media_type = asset::media_type(path);
+    let file = asset::open(path, media_type)?;
     let workspace = context.workspace()?;
     let uploaded = context.client().await?.workspace(workspace).assets().upload(file).await?.into_value();
-    let asset = uploaded.asset.unwrap_or_default();
-    let Some(url) = asset.file_url else {
+    let uploaded = uploaded.asset.unwrap_or_default();
+    let Some(url) = uploaded.file_url else {
         return Err(Failure::other(format!("{} was uploaded, but the response has no URL", path.display()))
             .next("find it with `fetch-hive asset list`, and pass its URL to `--attach`"));
     };
@@ -164,7 +172,7 @@ async fn upload(context: &Context, path: &Path) -> Result<AttachmentDescriptor> 
     // link.
     let url = url.strip_prefix("http://").map_or(url.clone(), |rest| format!("https://{rest}"));
     let mut descriptor = AttachmentDescriptor::new(url).file_type(media_type);
-    if let Some(id) = asset.id {
+    if let Some(id) = uploaded.id {
         descriptor = descriptor.id(id);
     }
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -200,42 +208,41 @@ async fn run(command: Run, context: &Context) -> Result<()> {
         message => message.to_owned(),
     };
     let request = command.options.request(&command.agent, message)?;
-    if command.preview.show(context, &request).await? {
-        return Ok(());
+    if command.preview.is_set() {
+        let request = request.attachments(command.options.previewed_attachments(context)?);
+        return command.preview.show(context, &request).await.map(drop);
     }
-    recorded(context, "invokeAgent", Some(&command.agent), async |id| {
+    recorded(context, "invokeAgent", Some(&command.agent), async |info| {
         let started = Instant::now();
         let request = request.attachments(command.options.attachments(context).await?);
         if command.stream {
-            streamed(context, request, &id, started).await
+            streamed(context, request, &info, started).await
         } else {
-            direct(context, request, &id, started).await
+            direct(context, request, &info, started).await
         }
     })
     .await
 }
 
-async fn streamed(context: &Context, request: InvokeAgent, id: &RunId, started: Instant) -> Result<((), Learned)> {
-    let streamed = stream::print(context, context.client().await?.call(request), id).await?;
-    let learned = streamed.summary().print(context, started);
+async fn streamed(context: &Context, request: InvokeAgent, info: &RunInfo, started: Instant) -> Result<()> {
+    let streamed = stream::print(context, context.client().await?.call(request), info).await?;
+    streamed.summary().print(context, started, info);
     let is_waiting = is_waiting(streamed.status.as_ref(), &streamed.pending);
-    finish(context, is_waiting, streamed.request_id.as_ref(), &streamed.pending).await?;
-    Ok(((), learned))
+    finish(context, is_waiting, streamed.request_id.as_ref(), &streamed.pending).await
 }
 
-async fn direct(context: &Context, request: InvokeAgent, id: &RunId, started: Instant) -> Result<((), Learned)> {
+async fn direct(context: &Context, request: InvokeAgent, info: &RunInfo, started: Instant) -> Result<()> {
     let response = context.client().await?.call(request).timeout(context.run_timeout()).await?;
-    id.set(response.request_id.as_ref());
     for tool in &response.tool_calls {
-        let input = tool.tool_input.as_ref().map_or_else(String::new, stream::short);
-        context.out.note(&format!("tool {} {input}", one_line(tool.tool_name.as_deref().unwrap_or("?"))));
+        let (input, observation) = (tool.tool_input.as_ref(), tool.observation.as_ref());
+        context.out.note(&stream::tool_note(tool.tool_name.as_deref(), input, observation));
     }
     let summary = Summary {
         model: response.model.as_deref(),
         usage: response.usage.as_ref(),
         ..Summary::new(response.request_id.as_ref(), response.parts())
     };
-    let learned = summary.print(context, started);
+    summary.print(context, started, info);
     if context.out.wants_json() {
         context.out.json(response.body())?;
     } else if !response.text().is_empty() {
@@ -243,8 +250,7 @@ async fn direct(context: &Context, request: InvokeAgent, id: &RunId, started: In
     }
     let pending = &response.pending_tool_approvals;
     let is_waiting = is_waiting(response.status.as_ref(), pending);
-    finish(context, is_waiting, response.request_id.as_ref(), pending).await?;
-    Ok(((), learned))
+    finish(context, is_waiting, response.request_id.as_ref(), pending).await
 }
 
 fn is_waiting(status: Option<&AgentRunStatus>, pending: &[PendingToolApproval]) -> bool {
@@ -266,19 +272,14 @@ async fn finish(
         let id = approval.approval_id.as_ref().map_or_else(|| "?".to_owned(), |id| one_line(id.as_str()));
         context.out.note(&format!("approval {id}: {}", one_line(summary)));
     }
-    let can_decide = terminal::can_ask(&context.globals) && context.workspace().is_ok();
-    if let (true, Some(request_id)) = (can_decide, request_id) {
-        return approval::decide_at_terminal(context, request_id).await;
+    if let (true, Some(request_id)) = (terminal::can_ask(&context.globals), request_id) {
+        if context.workspace().is_ok() {
+            return approval::decide_at_terminal(context, request_id).await;
+        }
+        context.out.note("the approval is not asked for here, because no workspace is configured");
     }
     let id = pending.iter().find_map(|approval| approval.approval_id.as_ref());
-    let decide = id.map_or_else(
-        || "`fetch-hive approval list`".to_owned(),
-        |id| format!("`fetch-hive approval decide {id} allow_once`"),
-    );
-    let wait = request_id.map_or_else(String::new, |id| format!(", and then `fetch-hive request wait {id}`"));
-    Err(Failure::new(Exit::Waiting, "the run waits for an approval; it continues after the decision")
-        .next(one_line(&format!("{decide}{wait}; do not run it again")))
-        .request(request_id))
+    Err(approval::waiting(context, id.map(ApprovalId::as_str), request_id))
 }
 
 /// A thread for a chat that the user did not name.
@@ -302,8 +303,8 @@ async fn chat(command: Chat, context: &Context) -> Result<()> {
         };
         let Some(message) = line.filter(|line| !line.is_empty()) else { return Ok(()) };
         let request = options.request(&agent, message)?.attachments(std::mem::take(&mut attachments));
-        let answered = recorded(context, "invokeAgent", Some(&agent), async |id| {
-            streamed(context, request, &id, Instant::now()).await
+        let answered = recorded(context, "invokeAgent", Some(&agent), async |info| {
+            streamed(context, request, &info, Instant::now()).await
         });
         match answered.await {
             // The chat continues after an error that a person can see and correct.

@@ -11,7 +11,6 @@ use http::{HeaderName, HeaderValue, Method};
 
 use crate::context::Context;
 use crate::failure::{Failure, Result};
-use crate::history::Learned;
 use crate::inputs;
 use crate::options::PreviewArgs;
 use crate::preview::api;
@@ -24,6 +23,7 @@ Examples:
   fetch-hive api POST /workflow/invoke --input body.json --dry-run
   fetch-hive api POST /workflow/invoke --input body.json --curl";
 
+/// Send a request to any path of the API
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct Api {
@@ -87,7 +87,7 @@ pub(crate) async fn execute(command: Api, context: &Context) -> Result<()> {
         let invalid = |error| Failure::from(fetch_hive_client::Error::from(error));
         let key = KeyHeader::new(&command.preview.key(context)?).map_err(invalid)?;
         let request = api(context).await?.complete(request, Some(&key)).map_err(invalid)?;
-        return command.preview.print(context, &request);
+        return command.preview.print(context, &request, "SECRET");
     }
     let is_read = matches!(command.method, Method::GET | Method::HEAD);
     if is_read {
@@ -95,13 +95,12 @@ pub(crate) async fn execute(command: Api, context: &Context) -> Result<()> {
         return context.out.json(response.body());
     }
     let target = format!("{} {}", command.method, crate::redact::url(&command.path));
-    recorded(context, "api", Some(&target), async |_| {
+    recorded(context, "api", Some(&target), async |info| {
         let call = context.client().await?.call_raw(request, Retry::OnlyIfNotSent).timeout(context.run_timeout());
         let response = call.await?;
         let body = serde_json::from_slice::<serde_json::Value>(response.body()).unwrap_or_default();
-        let request_id = body.get("request_id").and_then(serde_json::Value::as_str).map(str::to_owned);
-        context.out.json(response.body())?;
-        Ok(((), Learned { request_id, tokens: None }))
+        info.set_id(body.get("request_id").and_then(serde_json::Value::as_str));
+        context.out.json(response.body())
     })
     .await
 }

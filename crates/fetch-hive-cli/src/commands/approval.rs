@@ -11,7 +11,7 @@ use fetch_hive_client::types::{
 use super::resource::call;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, list_approvals};
 use crate::run::output_text;
 use crate::table::Shape;
 use crate::terminal;
@@ -110,6 +110,32 @@ pub(crate) async fn execute(command: Approval, context: &Context) -> Result<()> 
     }
 }
 
+/// Creates the failure of a run that waits for an approval, with the next step.
+pub(crate) fn waiting(context: &Context, approval_id: Option<&str>, request_id: Option<&RequestId>) -> Failure {
+    let text = if context.emulates() {
+        "the run waits for an approval"
+    } else {
+        "the run waits for an approval; it continues after the decision"
+    };
+    let (workspace, id) = (context.workspace_option(), request_id.map(RequestId::as_str));
+    let next = match approval_id {
+        Some(approval_id) => {
+            let wait = id.map_or_else(String::new, |id| format!(", and then `fetch-hive request wait {id}`"));
+            format!("`fetch-hive approval decide {approval_id} allow_once{workspace}`{wait}; do not run it again")
+        }
+        None => list_approvals(id),
+    };
+    let hint = if workspace.is_empty() { "" } else { "; no workspace is configured, so pass its id" };
+    Failure::new(Exit::Waiting, text).next(one_line(&format!("{next}{hint}"))).request(request_id)
+}
+
+/// Returns the id of the first approval that a run waits for, if the workspace is known.
+pub(crate) async fn pending_id(context: &Context, request_id: &RequestId) -> Option<String> {
+    let approvals = context.client().await.ok()?.workspace(context.workspace().ok()?).approvals();
+    let first = approvals.all(ApprovalFilter::new().request_id(request_id)).next().await?.ok()?;
+    first.id.map(|id| id.to_string())
+}
+
 /// Asks the person at the terminal to decide each approval of a run, and prints the outcome of the
 /// run.
 pub(crate) async fn decide_at_terminal(context: &Context, request_id: &RequestId) -> Result<()> {
@@ -119,13 +145,15 @@ pub(crate) async fn decide_at_terminal(context: &Context, request_id: &RequestId
         let mut pending = approvals.all(ApprovalFilter::new().request_id(request_id));
         while let Some(approval) = pending.next().await {
             let approval = approval?;
-            let decision = ask(&approval)?;
+            let question = question(&approval);
+            // A thread waits for the answer, so that Ctrl-C still stops the command.
+            let decision = tokio::task::spawn_blocking(move || ask(&question)).await;
+            let decision = decision.map_err(|error| Failure::other(error.to_string()))??;
+            let id = approval.id.unwrap_or_default();
             let Some(decision) = decision else {
-                return Err(Failure::new(Exit::Waiting, "the run still waits for a decision")
-                    .next("decide it with `fetch-hive approval decide`; do not run it again")
-                    .request(Some(request_id)));
+                return Err(waiting(context, Some(id.as_str()), Some(request_id)));
             };
-            approvals.decide(approval.id.unwrap_or_default(), decision).await?;
+            approvals.decide(id, decision).await?;
         }
         context.out.note("the run continues");
         let record = client
@@ -145,15 +173,18 @@ pub(crate) async fn decide_at_terminal(context: &Context, request_id: &RequestId
     }
 }
 
-fn ask(approval: &ToolActionApproval) -> Result<Option<ApprovalDecision>> {
+fn question(approval: &ToolActionApproval) -> String {
     let action = approval.summary.as_deref().or(approval.action_label.as_deref()).unwrap_or("an action");
     let arguments = approval.arguments.as_ref().map(|arguments| {
         let text = serde_json::to_string(arguments).unwrap_or_default();
         format!("\n  {}", one_line(&text))
     });
-    let question = format!("{}{}\n[a]llow once, [d]eny or [l]ater? ", one_line(action), arguments.unwrap_or_default());
+    format!("{}{}\n[a]llow once, [d]eny or [l]ater? ", one_line(action), arguments.unwrap_or_default())
+}
+
+fn ask(question: &str) -> Result<Option<ApprovalDecision>> {
     loop {
-        match terminal::ask(&question)?.as_deref() {
+        match terminal::ask(question)?.as_deref() {
             Some("a" | "allow") => return Ok(Some(ApprovalDecision::AllowOnce)),
             Some("d" | "deny") => return Ok(Some(ApprovalDecision::Deny)),
             Some("l" | "later") | None => return Ok(None),

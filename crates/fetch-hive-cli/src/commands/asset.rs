@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use fetch_hive_client::open_asset_file;
-use fetch_hive_client::types::ListAssets;
+use fetch_hive_client::types::{AssetFile, ListAssets};
 
 use super::resource::call;
 use crate::context::{Context, RUN_TIMEOUT};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::table::Shape;
 
 const LIST: Shape =
@@ -38,7 +38,7 @@ pub(crate) async fn execute(command: Asset, context: &Context) -> Result<()> {
         Asset::Upload { file, media_type } => (file, media_type),
     };
     let media_type = media_type.unwrap_or_else(|| self::media_type(&file).to_owned());
-    let asset = open_asset_file(&file, media_type)?.max_bytes(u64::MAX);
+    let asset = open(&file, media_type)?.max_bytes(u64::MAX);
     let call = context.client().await?.workspace(workspace).assets().upload(asset);
     // A large file takes longer than other calls.
     let call = call.timeout(context.globals.timeout.unwrap_or(6 * RUN_TIMEOUT));
@@ -51,6 +51,16 @@ pub(crate) async fn execute(command: Asset, context: &Context) -> Result<()> {
     let response = call.await;
     bar.finish_and_clear();
     context.out.response(Shape::Record("asset"), response?.body())
+}
+
+/// Opens a file for an upload.
+pub(crate) fn open(path: &Path, media_type: impl Into<String>) -> Result<AssetFile> {
+    let metadata = std::fs::metadata(path).map_err(|error| Failure::file("read", path, &error))?;
+    if !metadata.is_file() {
+        return Err(Failure::usage(format!("{} is not a regular file", path.display())).next("pass the path of a file"));
+    }
+    std::fs::File::open(path).map_err(|error| Failure::file("read", path, &error))?;
+    Ok(open_asset_file(path, media_type)?)
 }
 
 /// Guesses the media type of a file from its extension.

@@ -105,7 +105,8 @@ async fn login(login: Login, context: &Context) -> Result<()> {
         crate::keyring::store(&name, &key)?;
         profile.keyring = true;
     }
-    if login.key_command.is_some() {
+    let has_command = login.key_command.is_some();
+    if has_command {
         profile.key_command = login.key_command;
     } else if !profile.keyring {
         write_private(&file, key.expose().as_bytes())?;
@@ -123,7 +124,8 @@ async fn login(login: Login, context: &Context) -> Result<()> {
     if !is_in_file {
         delete_file(&name)?;
     }
-    context.out.note(&format!("stored the key {} as the profile {name}", masked(&key)));
+    let stored = if has_command { "the command that prints the key" } else { "the key" };
+    context.out.note(&format!("stored {stored} {} as the profile {name}", masked(&key)));
     Ok(())
 }
 
@@ -152,7 +154,10 @@ fn read_key(with_key: bool, context: &Context) -> Result<ApiKey> {
     } else {
         return Err(Failure::usage("the key cannot be asked for").next("pipe it in with `--with-key`"));
     };
-    ApiKey::new(text).map_err(|error| Failure::new(Exit::Key, format!("the key is invalid: {error}")))
+    ApiKey::new(text).map_err(|error| {
+        Failure::new(Exit::Key, format!("the key is invalid: {error}"))
+            .next("pipe the key in, such as `fetch-hive auth login --with-key < key.txt`")
+    })
 }
 
 /// Checks a key with a free call. A network failure is only a warning.
@@ -195,7 +200,15 @@ async fn status(offline: bool, context: &Context) -> Result<()> {
         Err(_) => json!("no"),
     };
     context.out.response(Shape::Record("status"), status.to_string().as_bytes())?;
-    Ok(checked?)
+    checked.map_err(|error| {
+        let is_refused = error.api().is_some_and(|api| matches!(api.status.as_u16(), 401 | 403));
+        let failure = Failure::from(error);
+        match (is_refused, &source) {
+            (true, KeySource::Variable(name)) => failure.next(format!("set {name} to a valid key from the dashboard")),
+            (true, _) => failure.next("store a valid key from the dashboard with `fetch-hive auth login`"),
+            _ => failure,
+        }
+    })
 }
 
 fn logout(context: &Context) -> Result<()> {

@@ -11,7 +11,6 @@ use http::{HeaderMap, HeaderValue};
 
 use self::listen::Listen;
 use crate::context::Context;
-use crate::exit::Exit;
 use crate::failure::{Failure, Result};
 use crate::inputs;
 use crate::keys::secret_from_env;
@@ -63,7 +62,7 @@ fn verify(command: &Verify, context: &Context) -> Result<()> {
             }
             _ => "copy the header x-fetch-hive-signature as it was received",
         };
-        Failure::new(Exit::Refused, error.to_string()).next(next)
+        Failure::other(error.to_string()).next(next)
     })?;
     if context.out.wants_json() {
         return context.out.json(&delivery.raw);

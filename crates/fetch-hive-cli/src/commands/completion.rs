@@ -26,7 +26,7 @@ pub(crate) fn execute(command: &Completion, mut description: clap::Command, cont
     clap_complete::generate(command.shell, &mut description, "fetch-hive", &mut script);
     let script = String::from_utf8_lossy(&script);
     if command.shell == Shell::Bash {
-        // clap_complete writes the hyphen of the command's name in two ways, so that no case matches.
+        // clap_complete writes the hyphen of the command's name in two ways, so no case matches.
         return context.out.text(&script.replace("fetch__subcmd__hive__", "fetch__hive__"));
     }
     context.out.text(&script)

@@ -125,7 +125,8 @@ fn key(report: &mut Report, context: &Context) -> bool {
 async fn base_url(report: &mut Report, context: &Context) -> Option<(String, u16)> {
     let checked = match context.base_url().await {
         Ok(Some(url)) => BaseUrl::new(&url).map_err(|error| {
-            Failure::usage(error.to_string()).next("correct `--base-url` or FETCH_HIVE_BASE_URL; it ends in /v1")
+            Failure::usage(crate::failure::text_of_invalid(&error))
+                .next("correct `--base-url` or FETCH_HIVE_BASE_URL; it ends in /v1")
         }),
         Ok(None) => Ok(BaseUrl::default()),
         Err(failure) => Err(failure),

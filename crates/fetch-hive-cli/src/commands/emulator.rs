@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-use fetch_hive_emulator::{Emulator, Fault, Plan, StartError};
+use fetch_hive_emulator::{DEFAULT_WORKSPACE, Emulator, FORMAT_HELP, Fault, Plan, StartError};
 
 use crate::context::Context;
-use crate::failure::{Failure, Result, chain};
+use crate::failure::{Failure, Result, chain, chain_lines};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -17,10 +17,13 @@ Examples:
   fetch-hive emulator --plan lite --fault 'status=503 chance=0.1'
 
 Then, in another terminal:
-  export FETCH_HIVE_BASE_URL=http://127.0.0.1:8787/v1 FETCH_HIVE_API_KEY=fhk_any";
+  export FETCH_HIVE_BASE_URL=http://127.0.0.1:8787/v1 FETCH_HIVE_API_KEY=fhk_any
+  export FETCH_HIVE_WORKSPACE=00000000-0000-4000-8000-000000000001
+
+Agents and approvals are in that workspace.";
 
 #[derive(Debug, Args)]
-#[command(before_help = EXAMPLES)]
+#[command(before_help = EXAMPLES, after_help = FORMAT_HELP)]
 pub(crate) struct EmulatorArgs {
     /// The address to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDRESS", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8787)))]
@@ -90,7 +93,9 @@ pub(crate) async fn execute(command: EmulatorArgs, context: &Context) -> Result<
         });
     }
     let emulator = builder.start().await.map_err(|error| match error {
-        StartError::Config(_) | StartError::Fault(_) => Failure::usage(chain(&error)),
+        StartError::Config(_) | StartError::Fault(_) => {
+            Failure::usage(chain_lines(&error)).next("`fetch-hive emulator --help` shows the format")
+        }
         error => Failure::other(chain(&error)).next("pass another `--listen ADDRESS`, such as 127.0.0.1:0"),
     })?;
     if let (Some(file), Some(pem)) = (&command.ca_out, emulator.ca_pem()) {
@@ -98,6 +103,17 @@ pub(crate) async fn execute(command: EmulatorArgs, context: &Context) -> Result<
     }
     context.out.text(&format!("listening on {}", emulator.base_url()))?;
     context.out.text(&format!("page at {}/_emulator/", emulator.base_url().trim_end_matches("/v1")))?;
+    context.out.text(&format!("workspace {DEFAULT_WORKSPACE}"))?;
     let _ = tokio::signal::ctrl_c().await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn examples_name_the_workspace() {
+        assert!(EXAMPLES.contains(DEFAULT_WORKSPACE));
+    }
 }

@@ -97,15 +97,13 @@ pub(crate) async fn execute(command: HiveAgent, context: &Context) -> Result<()>
     if run.preview.show(context, &request).await? {
         return Ok(());
     }
-    recorded(context, "invokeHiveAgent", Some(&run.hive_agent), async |id| {
+    recorded(context, "invokeHiveAgent", Some(&run.hive_agent), async |info| {
         let started = Instant::now();
         let response = context.client().await?.call(request).await?;
-        id.set(response.request_id.as_ref());
         let summary = Summary::new(response.request_id.as_ref(), response.parts());
-        let learned = summary.print(context, started);
+        summary.print(context, started, &info);
         store_secret(context, &format!("hive-agent/{}", run.hive_agent), response.webhook_secret.as_ref()).await;
-        context.out.json_or_text(response.body(), learned.request_id.as_deref().unwrap_or_default())?;
-        Ok(((), learned))
+        context.out.json_or_text(response.body(), &info.request_id().unwrap_or_default())
     })
     .await
 }

@@ -91,7 +91,7 @@ pub(crate) enum Command {
     /// List the error codes of the service
     #[command(subcommand)]
     ErrorCode(catalog::ErrorCode),
-    /// Send any request
+    /// Send a request to any path of the API
     Api(api::Api),
     /// Store, show and delete keys
     #[command(subcommand)]

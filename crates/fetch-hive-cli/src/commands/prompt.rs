@@ -59,13 +59,13 @@ pub(crate) async fn execute(command: Prompt, context: &Context) -> Result<()> {
     if run.preview.show(context, &request).await? {
         return Ok(());
     }
-    recorded(context, "invokePrompt", Some(&run.deployment), async |id| {
+    recorded(context, "invokePrompt", Some(&run.deployment), async |info| {
         let started = Instant::now();
         let call = context.client().await?.call(request);
         if run.stream {
-            let streamed = stream::print(context, call, &id).await?;
-            let learned = streamed.summary().print(context, started);
-            return Ok(((), learned));
+            let streamed = stream::print(context, call, &info).await?;
+            streamed.summary().print(context, started, &info);
+            return Ok(());
         }
         let response = call.timeout(context.run_timeout()).await?;
         let summary = Summary {
@@ -73,9 +73,8 @@ pub(crate) async fn execute(command: Prompt, context: &Context) -> Result<()> {
             usage: response.usage.as_ref(),
             ..Summary::new(response.request_id.as_ref(), response.parts())
         };
-        let learned = summary.print(context, started);
-        context.out.json_or_text(response.body(), response.text())?;
-        Ok(((), learned))
+        summary.print(context, started, &info);
+        context.out.json_or_text(response.body(), response.text())
     })
     .await
 }

@@ -1,18 +1,23 @@
 //! `fetch-hive request`.
 
-use std::future::IntoFuture as _;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::Subcommand;
-use fetch_hive_client::types::{GetRequest, RequestRecord};
+use fetch_hive_client::ApiResponse;
+use fetch_hive_client::types::{GetRequest, RequestId, RequestRecord};
+use http::StatusCode;
 
+use super::approval;
 use super::resource::call;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result, look_up};
 use crate::run::output_text;
 use crate::table::Shape;
-use crate::text::one_line;
+use crate::text::{one_line, utc};
+
+/// How long the client looks for a run of which the service has no record yet.
+const UNKNOWN_RUN_GRACE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Request {
@@ -27,8 +32,8 @@ pub(crate) enum Request {
     Wait {
         /// The request id of the run
         id: String,
-        /// The time before the first look-up, which doubles up to a minute; look-ups may count as
-        /// API calls
+        /// The time between the first two look-ups, which doubles up to a minute; look-ups may
+        /// count as API calls
         #[arg(long, value_name = "TIME", value_parser = crate::text::parse_duration, default_value = "5s")]
         interval: Duration,
     },
@@ -42,25 +47,8 @@ pub(crate) async fn execute(command: Request, context: &Context) -> Result<()> {
 }
 
 async fn wait(context: &Context, id: &str, interval: Duration) -> Result<()> {
-    let out = context.out.clone();
-    let mut last = String::new();
-    let waiting = context
-        .client()
-        .await?
-        .requests()
-        .wait(id)
-        .interval(interval, interval.max(Duration::from_secs(60)))
-        .timeout(context.run_timeout())
-        .until_approval()
-        .on_progress(move |record| {
-            let status = record.status.as_ref().map_or("unknown", |status| status.as_str());
-            if status != last {
-                out.note(&format!("status {}", one_line(status)));
-                status.clone_into(&mut last);
-            }
-        });
     let record = tokio::select! {
-        record = waiting.into_future() => record?,
+        record = look_up_until_end(context, id, interval) => record?,
         _ = tokio::signal::ctrl_c() => {
             return Err(Failure::new(Exit::Interrupted, "stopped waiting; the run continues on the service")
                 .next(look_up(Some(id)))
@@ -70,19 +58,48 @@ async fn wait(context: &Context, id: &str, interval: Duration) -> Result<()> {
     if context.out.wants_json() {
         context.out.json(record.body())?;
     }
-    let outcome = outcome(&record)?;
-    if context.out.wants_json() { Ok(()) } else { context.out.text(&outcome) }
-}
-
-/// Returns the output of a run that has ended.
-fn outcome(record: &RequestRecord) -> Result<String> {
     if record.is_awaiting_approval() {
-        let id = record.request_id.as_ref();
-        let list = id.map_or_else(String::new, |id| format!(" --request {}", one_line(id.as_str())));
-        return Err(Failure::new(Exit::Waiting, "the run waits for an approval; it continues after the decision")
-            .next(format!("`fetch-hive approval list{list}`, and then `fetch-hive approval decide`"))
-            .request(id));
+        let id = RequestId::from(id);
+        let approval = approval::pending_id(context, &id).await;
+        return Err(approval::waiting(context, approval.as_deref(), Some(&id)));
     }
     let output = record.to_run().into_output()?;
-    Ok(output_text(&output))
+    if context.out.wants_json() { Ok(()) } else { context.out.text(&output_text(&output)) }
+}
+
+/// Looks up a run at once and then in intervals, until it has ended or waits for an approval.
+async fn look_up_until_end(context: &Context, id: &str, interval: Duration) -> Result<ApiResponse<RequestRecord>> {
+    let requests = context.client().await?.requests();
+    let out = context.out.clone();
+    let mut last = String::new();
+    let mut show_status = move |record: &RequestRecord| {
+        let status = record.status.as_ref().map_or("unknown", |status| status.as_str());
+        if status != last {
+            out.note(&format!("status {}", one_line(status)));
+            status.clone_into(&mut last);
+        }
+    };
+    match requests.get(id).await {
+        Ok(record) => {
+            show_status(&record);
+            if record.has_ended() || record.is_awaiting_approval() {
+                return Ok(record);
+            }
+        }
+        Err(error) if error.api().is_some_and(|api| api.status == StatusCode::NOT_FOUND) => {
+            let until = utc(SystemTime::now() + UNKNOWN_RUN_GRACE);
+            context.out.note(&format!("no record of {} yet; looking again until {until}", one_line(id)));
+        }
+        Err(error) if error.is_retryable() => {
+            context.out.note(&format!("the look-up failed: {}", Failure::from(error)));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    let waiting = requests
+        .wait(id)
+        .interval(interval, interval.max(Duration::from_secs(60)))
+        .timeout(context.run_timeout())
+        .until_approval()
+        .on_progress(show_status);
+    Ok(waiting.await?)
 }

@@ -31,7 +31,7 @@ impl Fields {
     /// Reads the fields as a type of the client, which also keeps fields that it does not know.
     pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T> {
         let mut values = match &self.file {
-            Some(path) => inputs::object("--fields", &inputs::read_text(path)?)?,
+            Some(path) => inputs::object_file("--fields", path)?,
             None => inputs::Values::new(),
         };
         values.extend(inputs::pairs("--field", &self.field)?);

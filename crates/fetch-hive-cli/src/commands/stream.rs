@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::failure::Result;
-use crate::run::{RunId, Summary};
+use crate::output::Output;
+use crate::run::{RunInfo, Summary};
 use crate::text::one_line;
 
 /// What a stream reported apart from its text.
@@ -35,8 +36,29 @@ impl Streamed {
     }
 }
 
+/// Whether a line on standard output is open. The line ends when this is dropped, also by Ctrl-C.
+struct OpenLine<'a> {
+    out: &'a Output,
+    is_open: bool,
+}
+
+impl OpenLine<'_> {
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            // A failed write was reported for the text of the line.
+            let _ = self.out.chunk("\n");
+        }
+    }
+}
+
+impl Drop for OpenLine<'_> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// Sends a call, and prints its text to standard output and its other events to standard error.
-pub(crate) async fn print<E>(context: &Context, call: Call<E>, id: &RunId) -> Result<Streamed>
+pub(crate) async fn print<E>(context: &Context, call: Call<E>, info: &RunInfo) -> Result<Streamed>
 where
     E: StreamingEndpoint + Clone + 'static,
 {
@@ -48,18 +70,10 @@ where
     let mut events = call.stream().await?;
     let mut streamed = Streamed { attempts: events.attempts(), waited: events.waited(), ..Streamed::default() };
     let as_json = context.out.wants_json();
-    let mut is_line_open = false;
+    let mut line = OpenLine { out: &context.out, is_open: false };
     while let Some(event) = events.next().await {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                if is_line_open {
-                    context.out.chunk("\n")?;
-                }
-                return Err(error.into());
-            }
-        };
-        id.set(event.request_id());
+        let event = event?;
+        info.set_id(event.request_id());
         streamed.request_id = streamed.request_id.or_else(|| event.request_id().cloned());
         if as_json {
             context.out.json_line(event.raw.as_ref())?;
@@ -69,7 +83,7 @@ where
                 let text = chunk.text();
                 if !as_json && !text.is_empty() {
                     context.out.chunk(text)?;
-                    is_line_open = !text.ends_with('\n');
+                    line.is_open = !text.ends_with('\n');
                 }
                 streamed.model = streamed.model.or_else(|| chunk.model.as_ref().map(ToString::to_string));
             }
@@ -81,16 +95,11 @@ where
             }
             other => {
                 if let Some(note) = note(other) {
-                    if std::mem::take(&mut is_line_open) {
-                        context.out.chunk("\n")?;
-                    }
+                    line.end();
                     context.out.note(&note);
                 }
             }
         }
-    }
-    if is_line_open {
-        context.out.chunk("\n")?;
     }
     streamed.request_id = streamed.request_id.or_else(|| events.request_id().cloned());
     Ok(streamed)
@@ -99,13 +108,7 @@ where
 /// Describes an event that is not part of the text.
 fn note(event: &StreamEvent) -> Option<String> {
     Some(match event {
-        StreamEvent::Tool(call) => {
-            let input = call.tool_input.as_ref().map_or_else(String::new, short);
-            match &call.observation {
-                Some(observation) => format!("tool {} {input} → {}", name(call.tool.as_ref()), short(observation)),
-                None => format!("tool {} {input}", name(call.tool.as_ref())),
-            }
-        }
+        StreamEvent::Tool(call) => tool_note(call.tool.as_deref(), call.tool_input.as_ref(), call.observation.as_ref()),
         StreamEvent::Artifact(event) => {
             let artifact = event.artifact.as_ref()?;
             let url = artifact.file_url.as_deref().unwrap_or_default();
@@ -124,8 +127,15 @@ fn name(name: Option<&String>) -> String {
     name.map_or_else(|| "?".to_owned(), |name| one_line(name))
 }
 
+/// Describes a tool call, with its result if there is one.
+pub(crate) fn tool_note(tool: Option<&str>, input: Option<&Value>, observation: Option<&Value>) -> String {
+    let input = input.map_or_else(String::new, short);
+    let observation = observation.map_or_else(String::new, |observation| format!(" → {}", short(observation)));
+    format!("tool {} {input}{observation}", one_line(tool.unwrap_or("?")))
+}
+
 /// Returns a JSON value on one line of at most 200 characters.
-pub(crate) fn short(value: &Value) -> String {
+fn short(value: &Value) -> String {
     let text = match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -7,7 +7,7 @@ use fetch_hive_client::Endpoint;
 use fetch_hive_client::types::{TriggerAgent, TriggerPrompt, TriggerWorkflow, WebhookTriggerResponse};
 
 use crate::context::Context;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::inputs;
 use crate::keys::secret_from_env;
 use crate::options::{InputArgs, PreviewArgs};
@@ -84,7 +84,7 @@ pub(crate) async fn execute(command: Trigger, context: &Context) -> Result<()> {
             if let Some(user) = &run.inputs.user {
                 request = request.user(user.as_str());
             }
-            start(context, request, &run.endpoint, &run.common.preview).await
+            start(context, request, &run.endpoint, &run.common).await
         }
         Trigger::Prompt(run) => {
             let secret = secret_from_env(&run.common.secret_env)?;
@@ -95,7 +95,7 @@ pub(crate) async fn execute(command: Trigger, context: &Context) -> Result<()> {
             if let Some(user) = &run.inputs.user {
                 request = request.user(user.as_str());
             }
-            start(context, request, &run.endpoint, &run.common.preview).await
+            start(context, request, &run.endpoint, &run.common).await
         }
         Trigger::Agent(run) => {
             let secret = secret_from_env(&run.common.secret_env)?;
@@ -107,26 +107,34 @@ pub(crate) async fn execute(command: Trigger, context: &Context) -> Result<()> {
             if let Some(user) = &run.user {
                 request = request.user(user.as_str());
             }
-            start(context, request, &run.agent, &run.common.preview).await
+            start(context, request, &run.agent, &run.common).await
         }
     }
 }
 
-async fn start<E>(context: &Context, request: E, target: &str, preview: &PreviewArgs) -> Result<()>
+fn wrong_secret(variable: &str) -> String {
+    format!("set {variable}, which `--secret-env` names, to the webhook secret of this deployment in the dashboard")
+}
+
+async fn start<E>(context: &Context, request: E, target: &str, common: &Common) -> Result<()>
 where
     E: Endpoint<Response = WebhookTriggerResponse> + 'static,
 {
-    if preview.show(context, &request).await? {
+    let secret = &common.secret_env;
+    if common.preview.show_with(context, &request, secret).await? {
         return Ok(());
     }
-    recorded(context, E::NAME, Some(target), async |id| {
+    recorded(context, E::NAME, Some(target), async |info| {
         let started = Instant::now();
-        let response = context.client().await?.call(request).await?;
-        id.set(response.request_id.as_ref());
+        let response = context.client().await?.call(request).await.map_err(|error| {
+            // No key is sent, so the advice about keys does not fit.
+            let is_refused = error.api().is_some_and(|api| matches!(api.status.as_u16(), 401 | 403));
+            let failure = Failure::from(error);
+            if is_refused { failure.next(wrong_secret(secret)) } else { failure }
+        })?;
         let summary = Summary::new(response.request_id.as_ref(), response.parts());
-        let learned = summary.print(context, started);
-        context.out.json_or_text(response.body(), learned.request_id.as_deref().unwrap_or_default())?;
-        Ok(((), learned))
+        summary.print(context, started, &info);
+        context.out.json_or_text(response.body(), &info.request_id().unwrap_or_default())
     })
     .await
 }

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::options::{InputArgs, PreviewArgs};
 use crate::run::{Summary, output_text, recorded};
+use crate::text::one_line;
 
 /// The environment variable with the callback URL of `--detach`.
 const CALLBACK_VARIABLE: &str = "FETCH_HIVE_CALLBACK_URL";
@@ -85,16 +86,20 @@ pub(crate) async fn execute(command: Workflow, context: &Context) -> Result<()> 
         return Ok(());
     }
     let has_callback = request.async_mode.is_some();
-    recorded(context, "invokeWorkflow", Some(&run.deployment), async |id| {
+    recorded(context, "invokeWorkflow", Some(&run.deployment), async |info| {
         let started = Instant::now();
         let call = context.client().await?.call(request).timeout(context.run_timeout());
         let response = call.await?;
-        id.set(response.request_id.as_ref());
         let summary = Summary::new(response.request_id.as_ref(), response.parts());
-        let learned = summary.print(context, started);
+        summary.print(context, started, &info);
         if has_callback {
             store_secret(context, &run.deployment, response.webhook_secret.as_ref()).await;
-            context.out.note("the run continues on the service; wait for it with `fetch-hive request wait ID`");
+            let id = info.request_id().unwrap_or_else(|| "ID".to_owned());
+            context.out.note(&if context.emulates() {
+                "the emulator ends with this command, so it may not send the outcome".to_owned()
+            } else {
+                one_line(&format!("the run continues on the service; wait for it with `fetch-hive request wait {id}`"))
+            });
         }
         if context.out.wants_json() {
             context.out.json(response.body())?;
@@ -102,7 +107,7 @@ pub(crate) async fn execute(command: Workflow, context: &Context) -> Result<()> 
         let shows_text = !context.out.wants_json();
         if has_callback && response.run_status.as_ref().is_none_or(|status| status.as_str() != "failed") {
             if shows_text {
-                context.out.text(learned.request_id.as_deref().unwrap_or_default())?;
+                context.out.text(&info.request_id().unwrap_or_default())?;
             }
         } else {
             let output = response.into_output()?;
@@ -110,7 +115,7 @@ pub(crate) async fn execute(command: Workflow, context: &Context) -> Result<()> 
                 context.out.text(&output_text(&output))?;
             }
         }
-        Ok(((), learned))
+        Ok(())
     })
     .await
 }

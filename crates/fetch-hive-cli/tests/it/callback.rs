@@ -99,33 +99,61 @@ fn event_is_verified_recorded_and_forwarded() {
     let genuine = verify.env("SECRET", "whsec_guide").output().unwrap();
     assert!(String::from_utf8_lossy(&genuine.stdout).starts_with("genuine: workflow.completed of req_"));
     let forged = verify.env("SECRET", "whsec_other").output().unwrap();
-    assert_eq!(forged.status.code(), Some(7));
+    assert_eq!(forged.status.code(), Some(1));
+    let unset = sandbox.run(&["callback", "verify", "--secret-env", "UNSET", "--signature", signature, &body]);
+    assert_eq!(unset.code, Some(2), "{}", unset.stderr);
+}
+
+/// The signature of `body.json` with the secret of the guide.
+const SIGNATURE: &str = "23517af39d08047883e8aa838fe34d13a199ffbba7347081c0e96ce5bce6799a";
+
+/// Sends `body.json`, and returns the response.
+fn send(url: &str, signature: &str) -> String {
+    let body = std::fs::read_to_string(crate::support::fixtures().join("body.json")).unwrap();
+    let mut stream = std::net::TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\nx-fetch-hive-signature: {signature}\r\nconnection: \
+         close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all((head + &body).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn closed_standard_output_does_not_refuse_an_event() {
+    let sandbox = Sandbox::new();
+    let callback = ["--callback", "http://127.0.0.1:9/hooks"];
+    sandbox.run(&[&["workflow", "run", "weekly-report", "-i", "topic=AI"], &callback[..]].concat());
+    let record = sandbox.folder.path().join("events.jsonl");
+    let mut recording = listen(&sandbox, &["--record", &record.display().to_string()]);
+    drop(recording.child.stdout.take());
+    assert!(send(&recording.url, SIGNATURE).starts_with("HTTP/1.1 200"));
+    assert_eq!(std::fs::read_to_string(&record).unwrap().lines().count(), 1);
+    assert!(recording.child.try_wait().unwrap().is_none(), "it still records");
+    recording.child.kill().unwrap();
+    recording.child.wait().unwrap();
+    // Without another use of the events, the command stops.
+    let mut listening = listen(&sandbox, &[]);
+    drop(listening.child.stdout.take());
+    assert!(send(&listening.url, SIGNATURE).starts_with("HTTP/1.1 200"));
+    assert_eq!(listening.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]
 fn forged_event_is_refused() {
     let sandbox = Sandbox::new();
     let listening = listen(&sandbox, &["--count", "1"]);
-    let address = listening.url.strip_prefix("http://").unwrap().to_owned();
-    let send = |signature: &str| {
-        let body = std::fs::read_to_string(crate::support::fixtures().join("body.json")).unwrap();
-        let mut stream = std::net::TcpStream::connect(&address).unwrap();
-        let head = format!(
-            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\nx-fetch-hive-signature: {signature}\r\nconnection: \
-             close\r\n\r\n",
-            body.len()
-        );
-        stream.write_all((head + &body).as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    };
+    let url = listening.url.clone();
+    let send = |signature: &str| send(&url, signature);
     // The store has no secret yet.
     assert!(send("00").starts_with("HTTP/1.1 500"));
     let callback = ["--callback", "http://127.0.0.1:9/hooks"];
     sandbox.run(&[&["workflow", "run", "weekly-report", "-i", "topic=AI"], &callback[..]].concat());
     assert!(send("00").starts_with("HTTP/1.1 401"));
-    assert!(send("23517af39d08047883e8aa838fe34d13a199ffbba7347081c0e96ce5bce6799a").starts_with("HTTP/1.1 200"));
+    assert!(send(SIGNATURE).starts_with("HTTP/1.1 200"));
     let (stdout, stderr) = listening.finish();
     assert_eq!(stdout, "workflow.completed req_1 done\n");
     assert!(stderr.contains("refused with 401"), "{stderr}");

@@ -45,6 +45,7 @@ fn ctrl_c_in_a_terminal_names_the_run_of_a_stream() {
     drop(stdin);
     assert_eq!(code, Some(130), "{text}");
     assert!(text.contains("Let me think") && text.contains("request get req_thinking"), "{text}");
+    assert!(text.contains("\nerror: interrupted"), "the line of the answer has ended: {text}");
 }
 
 #[test]
@@ -102,6 +103,50 @@ fn approval_is_decided_at_the_prompt() {
     drop(stdin);
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("[a]llow once") && text.contains("Sent."), "{text}");
+}
+
+#[test]
+fn ctrl_c_stops_the_question_about_an_approval() {
+    let sandbox = Sandbox::new();
+    let Some(mut command) = sandbox.in_terminal(&["agent", "run", "mailer", "Send it"]) else { return };
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let is_listed = || sandbox.emulator.requests().iter().any(|request| request.path.contains("tool_action_approvals"));
+    wait_until("the approvals are listed", is_listed);
+    // The question follows at once.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    stdin.write_all(b"\x03").unwrap();
+    // The end of the input answers a question that is still open.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    drop(stdin);
+    let (text, code) = finish(child);
+    assert_eq!(code, Some(130), "{text}");
+}
+
+#[test]
+fn later_decision_names_the_approval() {
+    let sandbox = Sandbox::new();
+    let Some(mut command) = sandbox.in_terminal(&["agent", "run", "mailer", "Send it"]) else { return };
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(b"l\n").unwrap();
+    let (text, code) = finish(child);
+    drop(stdin);
+    assert_eq!(code, Some(9), "{text}");
+    let approval = sandbox.run(&["approval", "list", "--jq", ".approvals[0].id"]).stdout;
+    assert!(text.contains(&format!("approval decide {} allow_once`", approval.trim())), "{text}");
+}
+
+#[test]
+fn approval_needs_a_workspace_in_a_terminal() {
+    let sandbox = Sandbox::new();
+    let Some(mut command) = sandbox.in_terminal(&["agent", "run", "mailer", "Send it"]) else { return };
+    let mut child = command.env_remove("FETCH_HIVE_WORKSPACE").spawn().unwrap();
+    let stdin = child.stdin.take().unwrap();
+    let (text, code) = finish(child);
+    drop(stdin);
+    assert_eq!(code, Some(9), "{text}");
+    assert!(text.contains("not asked for here, because no workspace is configured"), "{text}");
 }
 
 #[test]

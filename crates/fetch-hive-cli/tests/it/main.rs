@@ -10,6 +10,7 @@ mod interactive;
 mod keyring;
 mod keys;
 mod mcp;
+mod mistakes;
 mod output;
 mod secrets;
 mod support;

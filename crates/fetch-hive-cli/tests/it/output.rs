@@ -16,7 +16,7 @@ fn result_and_notes_are_separated() {
     let quiet = sandbox.run(&["-q", "workflow", "run", "weekly-report", "-i", "topic=AI"]);
     assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("Report on AI\n", ""));
     let verbose = sandbox.run(&["-v", "workflow", "run", "weekly-report", "-i", "topic=AI"]);
-    assert!(verbose.stderr.contains("POST invokeWorkflow: attempt 1 200"), "{}", verbose.stderr);
+    assert!(verbose.stderr.contains("POST invokeWorkflow: 200 in "), "{}", verbose.stderr);
 }
 
 #[test]
@@ -230,4 +230,33 @@ fn doctor_says_what_to_do() {
     assert_eq!(closed.status.code(), Some(5));
     let checks: Value = serde_json::from_slice(&closed.stdout).unwrap();
     assert!(checks["checks"].as_array().unwrap().iter().any(|check| check["advice"].is_string()));
+}
+
+/// Returns what bash completes at the end of a command line.
+#[cfg(unix)]
+fn completed(sandbox: &Sandbox, words: &[&str]) -> Vec<String> {
+    let script = sandbox.run(&["completion", "bash"]).stdout;
+    let file = sandbox.folder.path().join("completion.bash");
+    std::fs::write(&file, script).unwrap();
+    let (current, previous) = (words[words.len() - 1], words[words.len() - 2]);
+    let program = format!(
+        "source {}; COMP_WORDS=({}); COMP_CWORD={}; _fetch__hive fetch-hive '{current}' '{previous}'\n\
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        file.display(),
+        words.join(" "),
+        words.len() - 1
+    );
+    let output = std::process::Command::new("bash").args(["-c", &program]).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn bash_completes_commands_and_options() {
+    let sandbox = Sandbox::new();
+    assert_eq!(completed(&sandbox, &["fetch-hive", "agent", "r"]), ["run"]);
+    assert_eq!(completed(&sandbox, &["fetch-hive", "agent", "run", "--str"]), ["--stream"]);
+    assert_eq!(completed(&sandbox, &["fetch-hive", "hive-agent", "run", "--unat"]), ["--unattended"]);
+    assert_eq!(completed(&sandbox, &["fetch-hive", "doct"]), ["doctor"]);
 }

@@ -1,12 +1,12 @@
 //! `fetch-hive callback listen`.
 
 use std::convert::Infallible;
-use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,7 +66,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "NAME")]
     secret_env: Vec<String>,
     /// Stop after this many events
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
 }
 
@@ -75,13 +75,17 @@ struct Shared {
     receiver: Receiver,
     out: Output,
     forward: Option<Forward>,
-    record: Option<PathBuf>,
+    record: Option<File>,
     handled: AtomicU64,
     count: Option<u64>,
     done: Notify,
+    /// The first failed write to standard output.
+    closed: OnceLock<Failure>,
 }
 
 pub(super) async fn execute(command: Listen, context: &Context) -> Result<()> {
+    let forward = command.forward_to.map(Forward::new).transpose()?;
+    let record = command.record.as_deref().map(open_record).transpose()?;
     let secrets = command.secret_env.iter().map(|name| secret_from_env(name)).collect::<Result<Vec<_>>>()?;
     let has_secrets = !secrets.is_empty();
     let mut receiver = Receiver::new(Verifier::new(secrets)).dedup(MemoryDedupStore::new()).max_body_bytes(MAX_BODY);
@@ -96,19 +100,23 @@ pub(super) async fn execute(command: Listen, context: &Context) -> Result<()> {
     receiver = receiver.on_delivery(move |report| note_outcome(&out, report.outcome));
     let address = SocketAddr::new(command.host, command.port);
     let listener = TcpListener::bind(address).await.map_err(|error| {
-        Failure::usage(format!("cannot listen on {address}: {error}")).next("pass another `--port`, such as 0")
+        let next = match error.kind() {
+            ErrorKind::AddrNotAvailable => "pass an address of this machine to `--host`, such as 127.0.0.1 or 0.0.0.0",
+            _ => "pass another `--port`, such as 0",
+        };
+        Failure::usage(format!("cannot listen on {address}: {error}")).next(next)
     })?;
     let address = listener.local_addr().unwrap_or(address);
     announce(context, address).await?;
-    let forward = command.forward_to.map(Forward::new).transpose()?;
     let shared = Arc::new(Shared {
         receiver,
         out: context.out.clone(),
         forward,
-        record: command.record,
+        record,
         handled: AtomicU64::new(0),
         count: command.count,
         done: Notify::new(),
+        closed: OnceLock::new(),
     });
     loop {
         tokio::select! {
@@ -120,7 +128,7 @@ pub(super) async fn execute(command: Listen, context: &Context) -> Result<()> {
             () = shared.done.notified() => {
                 // The last response is on its way.
                 tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-                return Ok(());
+                return shared.closed.get().map_or(Ok(()), |failure| Err(failure.clone()));
             }
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
@@ -189,18 +197,31 @@ impl Shared {
             forward.send(headers, body).await?;
         }
         if let Some(file) = &self.record {
-            append(file, path, headers, body)?;
+            append(file, path, headers, body).map_err(|error| format!("cannot write to --record: {error}"))?;
         }
-        if self.out.wants_json() {
-            self.out.json_line(body).map_err(|failure| failure.text)?;
-        } else {
-            self.out.text(&describe(delivery)).map_err(|failure| failure.text)?;
+        if let Err(failure) = self.print(delivery, body) {
+            self.output_failed(failure);
         }
         let handled = self.handled.fetch_add(1, Ordering::Relaxed) + 1;
         if self.count.is_some_and(|count| handled >= count) {
             self.done.notify_one();
         }
         Ok(())
+    }
+
+    fn print(&self, delivery: &Delivery, body: &Bytes) -> Result<()> {
+        if self.out.wants_json() { self.out.json_line(body) } else { self.out.text(&describe(delivery)) }
+    }
+
+    /// Stops the command unless it also records or forwards. The callback is not refused, because a
+    /// redelivery would fail in the same way.
+    fn output_failed(&self, failure: Failure) {
+        let is_first = self.closed.set(failure).is_ok();
+        if self.record.is_none() && self.forward.is_none() {
+            self.done.notify_one();
+        } else if is_first {
+            self.out.warn("standard output is closed; callbacks are still recorded and forwarded");
+        }
     }
 }
 
@@ -216,8 +237,17 @@ fn describe(delivery: &Delivery) -> String {
     one_line(format!("{kind} {id} {output}").trim())
 }
 
-/// Appends a callback to a file that only its owner can read.
-fn append(file: &std::path::Path, path: &str, headers: &HeaderMap, body: &Bytes) -> std::io::Result<()> {
+/// Opens the file of `--record`, which only its owner can read.
+fn open_record(path: &Path) -> Result<File> {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| Failure::file("open --record", path, &error))
+}
+
+/// Appends a callback to the file of `--record`.
+fn append(mut file: &File, path: &str, headers: &HeaderMap, body: &Bytes) -> std::io::Result<()> {
     let signature = headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok());
     let body = match serde_json::from_slice::<Value>(body) {
         // The text is the one that is signed.
@@ -226,11 +256,7 @@ fn append(file: &std::path::Path, path: &str, headers: &HeaderMap, body: &Bytes)
     };
     let time = utc(std::time::SystemTime::now());
     let line = json!({ "received": time, "path": path, "signature": signature, "body": body });
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file)?.write_all(format!("{line}\n").as_bytes())
+    file.write_all(format!("{line}\n").as_bytes())
 }
 
 fn note_outcome(out: &Output, outcome: &Outcome) {
