@@ -106,7 +106,7 @@ pub(crate) fn help() -> String {
         let (meaning, next) = exit.meaning();
         let _ = writeln!(text, "{:>5}  {}\n       {meaning}\n       {next}\n", exit.code(), exit.name());
     }
-    text += "Running a paid command again unchanged is both safe and useful only after exit code 5.\n";
+    text += "Repeat the command of a run only after exit code 5. `batch run` can always be repeated: it starts no row twice.\n";
     text
 }
 

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     /// Receive and verify callbacks
     #[command(subcommand)]
     Callback(callback::Callback),
-    /// Show what was run from this machine
+    /// Show the runs that single commands have started; `batch list` shows the batches
     #[command(subcommand)]
     History(history::History),
     /// Manage the chats of an agent
