@@ -382,9 +382,9 @@ mod tests {
 
     #[tokio::test]
     async fn one_transaction_fills_all_free_slots_in_order() {
-        let path = std::env::temp_dir().join(format!("fetch-hive-grant-{}.db", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let store = Store::open(&path).await.unwrap();
+        let folder = std::env::temp_dir().join(format!("fetch-hive-grant-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let store = Store::open(folder.join("runs.db")).await.unwrap();
         let first = step(&store, &[None, None, None, None, None]).await.unwrap();
         let queued: Vec<_> = first
             .iter()
@@ -400,5 +400,7 @@ mod tests {
             matches!(second[..], [Decision::Granted(_), Decision::Granted(_), Decision::Queued { .. }]),
             "the two longest waiting runs start"
         );
+        drop(store);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 }
