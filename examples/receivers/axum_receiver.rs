@@ -56,7 +56,9 @@ async fn callbacks(State(app): State<App>, request: Request) -> impl IntoRespons
 /// Handles an event: stores a report of the run.
 async fn store_report(store: &SqliteDedupStore, delivery: Delivery) -> Result<(), BoxError> {
     let run = delivery.event.request_id.clone().map(RequestId::into_string);
-    let text = delivery.event.to_run().into_output()?.to_string();
+    // The event of a failed run is handled too. An error would ask the service to redeliver it.
+    let output = delivery.event.to_run().into_output();
+    let text = output.map_or_else(|error| format!("failed: {error}"), |output| output.to_string());
     let claim = delivery.claim.ok_or("the receiver has no dedup store")?;
     // Gives `cargo xtask callbacks` time to kill the process in the middle of a handler.
     tokio::time::sleep(Duration::from_millis(3)).await;

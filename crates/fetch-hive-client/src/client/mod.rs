@@ -42,7 +42,8 @@ pub struct Client {
 
 /// A builder for one call: a request and the options with which it is sent.
 ///
-/// Nothing is sent until the call is awaited. Dropping the awaited future cancels the call.
+/// Nothing is sent until the call is awaited. Dropping the awaited future closes the request, but a
+/// run that has started continues and may be charged.
 ///
 /// The setters of the request, such as `input` or `user`, change the request. All others, such as
 /// [`timeout`](Call::timeout), apply to this call only.
