@@ -47,7 +47,7 @@ pub enum Error {
         reason: String,
     },
     /// No batch has this name.
-    #[error("no batch is named {}; see `Batch::list`", EscapedLine(name))]
+    #[error("no batch is named {}", EscapedLine(name))]
     #[non_exhaustive]
     NotFound {
         /// The name of the batch.

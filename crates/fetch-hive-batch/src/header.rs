@@ -38,8 +38,9 @@ impl Header {
             let number = index + 1;
             if name.trim().is_empty() {
                 let last = number == names.len() && number > 1;
-                let hint = if last { "name it, or remove the delimiter at the end of each line" } else { "name it" };
-                return invalid(format!("column {number} has no name in the header; {hint}"));
+                let hint = if last { "name it, remove the delimiter at the end of each line," } else { "name it" };
+                let reason = format!("column {number} has no name in the header; {hint} or set `name_empty_columns`");
+                return invalid(reason);
             }
             if let Some(first) = columns.insert(name, number) {
                 let name = quoted(name);

@@ -194,7 +194,7 @@ fn defects_of_the_header_have_a_hint() {
         ("id,text,id\n1,2,3\n", "line 1: columns 1 and 3 are both named \"id\"; rename one of them"),
         ("id,,text\n1,2,3\n", "line 1: column 2 has no name in the header; name it"),
         ("id, ,text\n1,2,3\n", "line 1: column 2 has no name in the header; name it"),
-        ("id;text;\n1;2;\n", "column 3 has no name in the header; name it, or remove the delimiter at the end"),
+        ("id;text;\n1;2;\n", "column 3 has no name in the header; name it, remove the delimiter at the end"),
         ("", "is empty; the first line must contain the names of the columns"),
         ("\u{feff}", "is empty"),
         ("\n\r\n\n", "is empty"),

@@ -21,7 +21,7 @@ const CHUNK: i64 = 1_000;
 const PURGED: [&str; 4] = [
     "DELETE FROM fetch_hive_run WHERE token IN \
      (SELECT token FROM fetch_hive_run WHERE state = 2 AND changed < $1 LIMIT $2) RETURNING number",
-    "DELETE FROM fetch_hive_held WHERE number IN (SELECT h.number FROM fetch_hive_held h JOIN fetch_hive_run r \
+    "DELETE FROM fetch_hive_held WHERE token IN (SELECT h.token FROM fetch_hive_held h JOIN fetch_hive_run r \
      ON r.token = h.token WHERE r.state = 0 AND r.started = 0 AND r.changed < $1 LIMIT $2) RETURNING number",
     "DELETE FROM fetch_hive_run WHERE token IN \
      (SELECT token FROM fetch_hive_run WHERE state = 0 AND started = 0 AND changed < $1 LIMIT $2) RETURNING number",

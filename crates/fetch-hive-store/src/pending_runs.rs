@@ -50,7 +50,7 @@ impl StorePendingRuns {
 
     /// Associates each run with this attempt to run a batch row, before the request is sent.
     ///
-    /// Opening a run fails if the attempt is no longer the row's current attempt.
+    /// Opening a run fails if the row has a newer attempt.
     #[must_use]
     pub fn for_row(mut self, batch: &str, number: u64, attempt: u64) -> Self {
         self.row = Some(RowKey { batch: batch.to_owned(), number, attempt });

@@ -20,6 +20,13 @@ use support::{
 const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
+async fn purge_keeps_what_is_not_settled() {
+    let Some(server) = start_postgres() else { return };
+    let store = Store::connect(&server.url()).await.unwrap();
+    support::purge::keeps_what_is_not_settled(&store, |sql| drop(server.query(sql).unwrap())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn stores_conform() {
     let Some(server) = start_postgres() else { return };
     let first = Store::connect(&server.url()).await.unwrap();

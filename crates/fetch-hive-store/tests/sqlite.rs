@@ -12,7 +12,7 @@ use fetch_hive_client::callback::{
     AcceptedRun, ClaimResult, DedupStore, DeliverResult, EventKey, PendingRuns, RawDelivery, Receiver, RunToken,
     TakeResult, Verifier, signed_request,
 };
-use fetch_hive_store::{Purged, Store, StoreError};
+use fetch_hive_store::{Store, StoreError};
 use http::HeaderMap;
 use support::{Directory, check_conformance, history, limiter};
 
@@ -79,38 +79,8 @@ async fn purge_keeps_what_is_not_settled() {
     let directory = Directory::new().unwrap();
     let path = directory.path().join("runs.db");
     let store = Store::open(&path).await.unwrap();
-    let (runs, dedup) = (store.pending_runs(), store.dedup());
-    let [acknowledged, stored, opened] = [(); 3].map(|()| RunToken::random().unwrap());
-    for token in [&acknowledged, &stored, &opened] {
-        runs.open(token).await.unwrap();
-    }
-    for token in [&acknowledged, &stored] {
-        runs.started(token, AcceptedRun::new(Some("req_1".into()), None)).await.unwrap();
-        runs.deliver(token, event(), true).await.unwrap();
-    }
-    let TakeResult::Event { taken, .. } = runs.take(&acknowledged, LONG).await.unwrap() else { panic!("no event") };
-    runs.acknowledge(&acknowledged, taken).await.unwrap();
-    for (key, is_committed) in [("committed", true), ("claimed", false)] {
-        let ClaimResult::Acquired(claim) = dedup.claim(&EventKey::new(key), LONG).await.unwrap() else {
-            panic!("{key}")
-        };
-        if is_committed {
-            dedup.commit(&claim).await.unwrap();
-        }
-    }
-    assert_eq!(store.purge().await.unwrap(), Purged::default());
-    assert!(runs.find(&opened).await.unwrap().is_some());
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.execute_batch("UPDATE fetch_hive_run SET changed = 0; UPDATE fetch_hive_event SET changed = 0").unwrap();
-    let purged = store.purge().await.unwrap();
-    assert_eq!((purged.runs, purged.unstarted_runs, purged.events), (1, 1, 1));
-    assert!(runs.find(&acknowledged).await.unwrap().is_none());
-    assert!(runs.find(&opened).await.unwrap().is_none());
-    // The event of the other run is still there, until it is erased.
-    assert!(matches!(runs.take(&stored, Duration::ZERO).await.unwrap(), TakeResult::Event { .. }));
-    assert!(store.erase_run(&"req_1".into()).await.unwrap());
-    assert!(!store.erase_run(&"req_1".into()).await.unwrap());
-    assert!(matches!(runs.take(&stored, LONG).await.unwrap(), TakeResult::UnknownRun));
+    support::purge::keeps_what_is_not_settled(&store, |sql| connection.execute_batch(sql).unwrap()).await;
 }
 
 /// Fills the disk on which its file is. Runs as the child of the next test.

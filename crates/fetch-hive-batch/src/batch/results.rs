@@ -81,7 +81,7 @@ impl Batch {
         let batches = self.batches();
         let found = batches.rows(&self.id, Some(RowStatus::Unknown), number.saturating_sub(1), 1).await?;
         let Some(row) = found.into_iter().find(|row| row.number == number) else {
-            let reason = format!("row {number} cannot be resolved: it is not `unknown`; see `Batch::rows`");
+            let reason = format!("row {number} cannot be resolved: it is not `unknown`");
             return Err(self.not_allowed(&reason));
         };
         match resolution {
@@ -138,7 +138,7 @@ impl Batch {
         if self.batches().reject(&self.id, number, &result).await? {
             return Ok(());
         }
-        let reason = format!("row {number} cannot be rejected: it is not `ready`; see `Batch::rows`");
+        let reason = format!("row {number} cannot be rejected: it is not `ready`");
         Err(self.not_allowed(&reason))
     }
 

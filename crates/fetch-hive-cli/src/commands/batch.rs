@@ -1,6 +1,7 @@
 //! `fetch-hive batch`.
 
 mod plan;
+mod progress;
 mod run;
 
 use std::path::PathBuf;
@@ -168,15 +169,10 @@ pub(crate) enum RetryArg {
 #[expect(clippy::needless_pass_by_value, reason = "used with map_err")]
 pub(crate) fn failed(error: Error) -> Failure {
     let text = crate::failure::chain(&error);
-    // The library refers to its methods.
-    let text = text.split("; see `Batch::").next().unwrap_or_default().to_owned();
     match error {
         Error::Store(_) => Failure::other(text).next("correct the store, and run the same command again"),
         Error::NotFound { .. } => Failure::usage(text).next("see `fetch-hive batch list`"),
         Error::Different { .. } => Failure::usage(text).next("pass another `--name`"),
-        _ if text.contains("has no name in the header") => {
-            Failure::usage(text).next("or pass `--name-columns`, which names such columns after their number")
-        }
         _ => Failure::usage(text),
     }
 }

@@ -1,6 +1,6 @@
 //! `fetch-hive request`.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Subcommand;
 use fetch_hive_client::ApiResponse;
@@ -14,10 +14,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Result, look_up};
 use crate::run::output_text;
 use crate::table::Shape;
-use crate::text::{one_line, utc};
-
-/// How long the client looks for a run of which the service has no record yet.
-const UNKNOWN_RUN_GRACE: Duration = Duration::from_secs(30);
+use crate::text::one_line;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Request {
@@ -87,8 +84,8 @@ async fn look_up_until_end(context: &Context, id: &str, interval: Duration) -> R
             }
         }
         Err(error) if error.api().is_some_and(|api| api.status == StatusCode::NOT_FOUND) => {
-            let until = utc(SystemTime::now() + UNKNOWN_RUN_GRACE);
-            context.out.note(&format!("no record of {} yet; looking again until {until}", one_line(id)));
+            let id = one_line(id);
+            context.out.note(&format!("the service has no record of {id} yet; it is looked up again for a short time"));
         }
         Err(error) if error.is_retryable() => {
             context.out.note(&format!("the look-up failed: {}", Failure::from(error)));

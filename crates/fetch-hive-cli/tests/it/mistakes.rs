@@ -112,7 +112,7 @@ fn wait_looks_up_at_once_and_reports_an_unknown_run() {
     assert!(started.elapsed() < Duration::from_secs(20));
     check(&printed, 9, &["approval decide ", "allow_once`, and then `fetch-hive request wait req_"]);
     let unknown = ["-v", "request", "wait", "req_unknown", "--timeout", "500ms", "--interval", "100ms"];
-    check(&sandbox.run(&unknown), 6, &["no record of req_unknown yet; looking again until", "!attempt 1"]);
+    check(&sandbox.run(&unknown), 6, &["the service has no record of req_unknown yet", "!attempt 1"]);
 }
 
 #[test]

@@ -171,8 +171,8 @@ impl<C> PendingRun<C> {
         self.resume_token.webhook_secret.as_ref()
     }
 
-    /// Sets how long each call to `event` or `handle` waits for the event. Defaults to 600 s. With
-    /// `None`, there is no timeout.
+    /// Sets how long each call to `event` or `handle` waits for the event. Defaults to 600 s.
+    /// `None` disables the timeout.
     pub fn timeout(&mut self, timeout: impl Into<Option<Duration>>) -> &mut Self {
         self.timeout = timeout.into();
         self

@@ -175,7 +175,7 @@ impl<E: CallbackEndpoint + Clone + 'static> Call<E> {
 
 impl<E: CallbackEndpoint + Clone + 'static, C> RunAndWait<E, C> {
     /// Sets the total timeout for starting the run and waiting for its event. Defaults to 600 s.
-    /// With `None`, there is no timeout.
+    /// `None` disables the timeout.
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.timeout = timeout.into();
         self

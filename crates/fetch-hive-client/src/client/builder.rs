@@ -137,8 +137,8 @@ impl<C> ClientBuilder<C> {
         self
     }
 
-    /// Limits the number of concurrent runs of this client and its clones. There is no limit by
-    /// default.
+    /// Limits the number of concurrent runs of this client and its clones. By default, it is
+    /// unlimited.
     ///
     /// Set it to your plan's limit (Lite 1, Starter 3, Pro 5) to avoid 429 responses from the
     /// service.

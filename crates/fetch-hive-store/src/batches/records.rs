@@ -43,7 +43,7 @@ pub struct BatchRecord {
     /// The time at which the batch was created, by the database's clock.
     pub created: SystemTime,
     /// The time before which no row starts, because the service could not be reached or refused the
-    /// last run. If there is no delay, it is in the past.
+    /// last run. Without a delay, it is in the past.
     pub not_before: SystemTime,
 }
 

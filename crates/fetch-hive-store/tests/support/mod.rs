@@ -1,10 +1,11 @@
 //! Databases for the tests.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "shared by several test programs")]
+#![allow(dead_code, unreachable_pub, clippy::panic, clippy::unwrap_used, reason = "shared by several test programs")]
 
 pub mod history;
 pub mod limiter;
 #[path = "../../../../examples/replicas/src/postgres.rs"]
 pub mod postgres;
+pub mod purge;
 #[path = "../../../fetch-hive-tests/src/relay.rs"]
 pub mod relay;
 #[path = "../../../fetch-hive-tests/src/skip.rs"]

@@ -1,30 +1,19 @@
 //! The commands that run rows.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use clap::ValueEnum;
-use fetch_hive_batch::{Batch, End, Export, Mapping, Progress, ReadOptions, RowStatus, Stop};
-use indicatif::ProgressBar;
+use fetch_hive_batch::{Batch, End, Export, Mapping, ReadOptions, RowStatus, Stop};
 
 use super::plan::Plan;
+use super::progress::{BAR, Reporter, progress_line};
 use super::{ExportArgs, failed, open};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::{Failure, Result};
-use crate::output::Output;
 use crate::terminal::{can_ask, confirm};
-use crate::text::{grouped, rounded, utc};
-
-/// The template of the progress bar. A narrow terminal cuts the end of the message.
-const BAR: &str = "{bar:12} {wide_msg}";
-
-/// How often progress is printed without a terminal.
-const LOG_INTERVAL: Duration = Duration::from_secs(30);
-
-/// A wait of at least this time is explained.
-const LONG_WAIT: Duration = Duration::from_secs(60);
+use crate::text::grouped;
 
 #[derive(Debug, clap::Args)]
 #[allow(clippy::struct_excessive_bools, reason = "the options are independent of each other")]
@@ -80,7 +69,7 @@ pub(crate) struct RunArgs {
     delimiter: Option<char>,
     /// Name columns without a name after their number, such as `column 4`
     #[arg(long)]
-    name_columns: bool,
+    name_empty_columns: bool,
     /// Skip and list rows with more or fewer cells than the header
     #[arg(long)]
     skip_ragged: bool,
@@ -179,7 +168,7 @@ impl RunArgs {
     }
 
     fn read_options(&self) -> ReadOptions {
-        let mut options = ReadOptions::new().skip_ragged(self.skip_ragged).name_empty_columns(self.name_columns);
+        let mut options = ReadOptions::new().skip_ragged(self.skip_ragged).name_empty_columns(self.name_empty_columns);
         if let Some(sheet) = &self.sheet {
             options = options.sheet(sheet);
         }
@@ -203,8 +192,8 @@ pub(super) async fn run(arguments: RunArgs, context: &Context) -> Result<()> {
     let plan = Plan { path: &arguments.file, options: &options, mapping: &mapping, name: &name, is_new };
     let count = plan.show(context)?;
     if let Some(per_day) = arguments.options.max_runs_per_day {
-        let days = count.div_ceil(per_day.max(1));
-        context.out.note(&format!("at most {} runs per day: {} days", grouped(per_day), grouped(days)));
+        let days = grouped(count.div_ceil(per_day.max(1)));
+        context.out.note(&format!("days, with at most {} runs per day: {days}", grouped(per_day)));
     }
     if arguments.dry_run {
         context
@@ -262,7 +251,7 @@ pub(super) async fn work(arguments: WorkArgs, context: &Context, stop_after: Opt
     let end = work_on(&batch, &arguments.options, context, stop_after).await?;
     if stop_after == Some(0) {
         let progress = batch.progress().await.map_err(failed)?;
-        context.out.note(&line(&progress, None));
+        context.out.note(&progress_line(&progress, None));
         if progress.count(RowStatus::Unknown) > 0 {
             context.out.note(&format!(
                 "rows without a request id cannot be looked up; `fetch-hive batch unknown {}` lists them",
@@ -291,9 +280,9 @@ async fn work_on(batch: &Batch, options: &WorkerOptions, context: &Context, stop
             on_signal.request();
         }
     });
-    let report = Reporter::new(batch.name(), &context.out, options, bar.clone());
-    let interval =
-        if options.progress == ProgressFormat::Json { Duration::from_secs(1) } else { Duration::from_millis(250) };
+    let is_json = options.progress == ProgressFormat::Json;
+    let report = Reporter::new(batch.name(), &context.out, is_json, options.max_runs_per_day, bar.clone());
+    let interval = if is_json { Duration::from_secs(1) } else { Duration::from_millis(250) };
     let mut worker = batch
         .worker(context.client().await?, &limiter)
         .max_run_time(context.run_timeout())
@@ -331,122 +320,6 @@ async fn signal() -> bool {
     tokio::signal::ctrl_c().await.is_ok()
 }
 
-/// Prints progress as a bar, as a line every 30 s, or as JSON.
-struct Reporter {
-    batch: String,
-    out: Output,
-    is_json: bool,
-    max_runs_per_day: Option<u64>,
-    bar: ProgressBar,
-    last: Mutex<Last>,
-}
-
-/// What was printed last.
-#[derive(Default)]
-struct Last {
-    line: Option<Instant>,
-    wait: Option<String>,
-}
-
-impl Reporter {
-    fn new(batch: &str, out: &Output, options: &WorkerOptions, bar: ProgressBar) -> Self {
-        let is_json = options.progress == ProgressFormat::Json;
-        let (batch, out, max_runs_per_day) = (batch.to_owned(), out.clone(), options.max_runs_per_day);
-        Self { batch, out, is_json, max_runs_per_day, bar, last: Mutex::default() }
-    }
-
-    fn report(&self, progress: &Progress) {
-        if self.is_json {
-            eprintln!("{}", json(progress));
-            return;
-        }
-        let Ok(mut last) = self.last.lock() else { return };
-        let wait = self.wait(progress);
-        if let Some(wait) = wait.as_ref().filter(|wait| last.wait.as_ref() != Some(wait)) {
-            self.bar.suspend(|| self.out.note(wait));
-        }
-        last.wait = wait;
-        let line = line(progress, self.max_runs_per_day);
-        if !self.bar.is_hidden() {
-            self.bar.set_length(progress.rows());
-            self.bar.set_position(progress.done());
-            self.bar.set_message(line);
-        } else if last.line.is_none_or(|last| last.elapsed() >= LOG_INTERVAL) {
-            last.line = Some(Instant::now());
-            self.out.note(&line);
-        }
-    }
-
-    /// Explains a long wait.
-    fn wait(&self, progress: &Progress) -> Option<String> {
-        let name = &self.batch;
-        if let Some(until) = progress.slots_held_until {
-            return Some(format!(
-                "waits for a run slot until {}: all slots are held by runs that may still be in progress; \
-                 `fetch-hive batch unknown {name}` lists rows with such runs",
-                utc(until)
-            ));
-        }
-        let until = progress.paused_until?;
-        let is_long = until.duration_since(SystemTime::now()).is_ok_and(|left| left >= LONG_WAIT);
-        is_long.then(|| {
-            format!(
-                "waits until {}; you can stop the command with Ctrl-C and repeat it later, and \
-                 `fetch-hive batch export {name} --out FILE` writes the results so far",
-                utc(until)
-            )
-        })
-    }
-}
-
-/// Formats progress such as `412/2,024  ok 405  failed 3  unknown 1  3 running  21 min left`.
-fn line(progress: &Progress, max_runs_per_day: Option<u64>) -> String {
-    let mut parts = vec![format!("{}/{}", grouped(progress.done()), grouped(progress.rows()))];
-    let shown = [
-        ("ok", RowStatus::Succeeded, true),
-        ("failed", RowStatus::Failed, true),
-        ("rejected", RowStatus::Rejected, false),
-        ("unknown", RowStatus::Unknown, true),
-    ];
-    for (name, status, always) in shown {
-        let count = progress.count(status);
-        if always || count > 0 {
-            parts.push(format!("{name} {}", grouped(count)));
-        }
-    }
-    parts.push(format!("{} running", progress.running()));
-    parts.extend(progress.time_left.map(|left| format!("{} left", rounded(left))));
-    let limit = max_runs_per_day.map_or_else(String::new, |limit| format!("/{}", grouped(limit)));
-    parts.push(format!("today {}{limit}", grouped(progress.runs_today)));
-    if progress.unsaved > 0 {
-        parts.push(format!("{} not stored yet", progress.unsaved));
-    }
-    let until = progress.paused_until.or(progress.slots_held_until);
-    parts.extend(until.map(|until| format!("waits until {}", utc(until))));
-    parts.extend(progress.paused.as_ref().map(|reason| format!("paused: {reason}")));
-    parts.join("  ")
-}
-
-fn json(progress: &Progress) -> serde_json::Value {
-    serde_json::json!({
-        "rows": progress.rows(),
-        "done": progress.done(),
-        "succeeded": progress.count(RowStatus::Succeeded),
-        "failed": progress.count(RowStatus::Failed),
-        "rejected": progress.count(RowStatus::Rejected),
-        "unknown": progress.count(RowStatus::Unknown),
-        "running": progress.running(),
-        "runs_today": progress.runs_today,
-        "tokens": progress.tokens,
-        "paused": progress.paused,
-        "paused_until": progress.paused_until.map(utc),
-        "slots_held_until": progress.slots_held_until.map(utc),
-        "rows_per_minute": progress.rows_per_minute,
-        "seconds_left": progress.time_left.map(|left| left.as_secs()),
-        "unsaved": progress.unsaved,
-    })
-}
-
 /// Writes the results, and reports the outcome with the exit code.
 async fn finish(context: &Context, batch: &Batch, export: &Export, end: End) -> Result<()> {
     self::export(context, batch, export).await?;
@@ -475,7 +348,7 @@ pub(super) async fn export(context: &Context, batch: &Batch, export: &Export) ->
         written.count(RowStatus::Ready) + written.count(RowStatus::Starting) + written.count(RowStatus::Accepted),
     ));
     let runs = batch.progress().await.map_err(failed)?.runs;
-    context.out.note(&format!("{} runs were started in total", grouped(runs)));
+    context.out.note(&format!("runs started in total: {}", grouped(runs)));
     context.out.text(&written.path().display().to_string())
 }
 
